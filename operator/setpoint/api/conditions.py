@@ -1,0 +1,185 @@
+"""Owns the condition types and reasons of every kind, with their meaning. Constants only.
+
+Each constant's text is its documentation: the reference pages are generated from it, and a test refuses a
+condition or an event whose reason is not here.
+"""
+
+from enum import StrEnum
+
+
+class ConditionType(StrEnum):
+    """Condition types. Positive ones are good when True; `Reconciling`, `Stalled`, `Drifted`, `Held` are not."""
+
+    READY = "Ready"
+    RECONCILING = "Reconciling"
+    STALLED = "Stalled"
+    DRIFTED = "Drifted"
+    RESET_READY = "ResetReady"
+    GATED = "Gated"
+    VERIFIED = "Verified"
+    HELD = "Held"
+    APPROVED = "Approved"
+    REJECTED = "Rejected"
+    APPLIED = "Applied"
+    SUPERSEDED = "Superseded"
+    COMPLETE = "Complete"
+    SEALED = "Sealed"
+
+
+CONDITION_MEANING: dict[ConditionType, str] = {
+    ConditionType.READY: "The target is at its setpoint and healthy (PolicySet, EnforcementGates: usable).",
+    ConditionType.RECONCILING: "Work goes on or will be tried again without anyone doing anything. Present only when true.",
+    ConditionType.STALLED: "Nothing will happen until a person changes something. Present only when true.",
+    ConditionType.DRIFTED: "The actual state differs from the applied configuration, and a Change would restore it.",
+    ConditionType.RESET_READY: "There is a way back: the last applied configuration was shown to plan.",
+    ConditionType.GATED: "Every gate of the stage passes; on a Change, the verdict of its gates.",
+    ConditionType.VERIFIED: "A second look after the last apply found the setpoint and healthy answers.",
+    ConditionType.HELD: "Nothing is applied until the spec changes or a person resumes.",
+    ConditionType.APPROVED: "As many people as asked for approved this Change's subject.",
+    ConditionType.REJECTED: "A person rejected this Change's subject.",
+    ConditionType.APPLIED: "The Change was carried out.",
+    ConditionType.SUPERSEDED: "Another Change, or the world, made this one void.",
+    ConditionType.COMPLETE: "The Reset was carried out and verified.",
+    ConditionType.SEALED: "The snapshot's bytes are in the store, sealed.",
+}
+
+
+class Reason(StrEnum):
+    """Reasons of conditions and of events; an event's reason equals the condition's."""
+
+    # Ready and the like
+    AT_SETPOINT = "AtSetpoint"
+    PROGRESSING = "Progressing"
+    PROGRESSING_WITH_RETRY = "ProgressingWithRetry"
+    SUSPENDED = "Suspended"
+    # Waiting for people
+    APPROVAL_REQUIRED = "ApprovalRequired"
+    APPROVED = "Approved"
+    APPROVAL_EXPIRED = "ApprovalExpired"
+    REJECTED = "Rejected"
+    HELD = "Held"
+    RESET_HOLD = "ResetHold"
+    VERIFY_HOLD = "VerifyHold"
+    RESUMED = "Resumed"
+    # Drift
+    DRIFT_DETECTED = "DriftDetected"
+    NO_DRIFT = "NoDrift"
+    PLAN_UNSTABLE = "PlanUnstable"
+    # What is wrong with the declaration
+    INVALID_SPEC = "InvalidSpec"
+    INVALID_MANIFEST = "InvalidManifest"
+    SOURCE_NOT_FOUND = "SourceNotFound"
+    SOURCE_REFUSED = "SourceRefused"
+    SOURCE_UNAVAILABLE = "SourceUnavailable"
+    SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105 a reason, not a secret
+    VARIABLE_UNDECLARED = "VariableUndeclared"
+    CONFIGURATION_INVALID = "ConfigurationInvalid"
+    LOCK_FILE_MISSING = "LockFileMissing"
+    LOCK_FILE_MISMATCH = "LockFileMismatch"
+    ENGINE_NOT_FOUND = "EngineNotFound"
+    ENGINE_VERSION_MISMATCH = "EngineVersionMismatch"
+    STATE_NOT_ADOPTED = "StateNotAdopted"
+    STATE_TOO_NEW = "StateTooNew"
+    PROVIDER_UNAVAILABLE = "ProviderUnavailable"
+    # What went wrong while working
+    INIT_FAILED = "InitFailed"
+    PLAN_FAILED = "PlanFailed"
+    APPLY_FAILED = "ApplyFailed"
+    TIMED_OUT = "TimedOut"
+    INTERRUPTED = "Interrupted"
+    ORPHANS_SUSPECTED = "OrphansSuspected"
+    STATE_LOCKED = "StateLocked"
+    STORE_FAILED = "StoreFailed"
+    INTERNAL_ERROR = "InternalError"
+    # The way back
+    DRILL_PASSED = "DrillPassed"
+    DRILL_FAILED = "DrillFailed"
+    NOT_DRILLABLE = "NotDrillable"
+    SNAPSHOT_NOT_FOUND = "SnapshotNotFound"
+    SNAPSHOT_OF_ANOTHER_TARGET = "SnapshotOfAnotherTarget"
+    CAPTURED = "Captured"
+    # Gates
+    GATES_PASSED = "GatesPassed"
+    GATES_PENDING = "GatesPending"
+    GATE_BLOCKED = "GateBlocked"
+    GATE_ERROR = "GateError"
+    POLICY_INVALID = "PolicyInvalid"
+    POLICY_LOADED = "PolicyLoaded"
+    DIGEST_MISMATCH = "DigestMismatch"
+    # Outcomes
+    APPLIED = "Applied"
+    VERIFIED = "Verified"
+    NOT_CONVERGING = "NotConverging"
+    UNHEALTHY = "Unhealthy"
+    SUPERSEDED = "Superseded"
+    RESET_COMPLETE = "ResetComplete"
+    RESET_REQUESTED = "ResetRequested"
+    RELEASED = "Released"
+    DESTROYED = "Destroyed"
+    CHANGE_CREATED = "ChangeCreated"
+
+
+REASON_MEANING: dict[Reason, str] = {
+    Reason.AT_SETPOINT: "Actual and declared state are the same.",
+    Reason.PROGRESSING: "A step is running.",
+    Reason.PROGRESSING_WITH_RETRY: "A step failed for now and will be tried again.",
+    Reason.SUSPENDED: "A person, or spec.suspend, stopped all work on the target.",
+    Reason.APPROVAL_REQUIRED: "A Change waits for people to approve it.",
+    Reason.APPROVED: "Enough people approved.",
+    Reason.APPROVAL_EXPIRED: "An approval is older than spec.approvals.ttl and no longer counts.",
+    Reason.REJECTED: "A person rejected the Change; another one follows when spec, source or world move.",
+    Reason.HELD: "Nothing is applied until the spec changes or a person resumes.",
+    Reason.RESET_HOLD: "Held after a reset, so that what was undone is not applied again.",
+    Reason.VERIFY_HOLD: "Held after an apply that did not verify.",
+    Reason.RESUMED: "A person resumed the target.",
+    Reason.DRIFT_DETECTED: "Resources differ from the applied configuration.",
+    Reason.NO_DRIFT: "No resource differs.",
+    Reason.PLAN_UNSTABLE: "Two plans of the same inputs differ; the message names the paths, drift.ignore is the remedy.",
+    Reason.INVALID_SPEC: "The spec can never work; the message names the field.",
+    Reason.INVALID_MANIFEST: "The manifest on disk can't be used; the object runs as it was.",
+    Reason.SOURCE_NOT_FOUND: "The source's folder, repository or ref does not exist.",
+    Reason.SOURCE_REFUSED: "The source breaks a limit or leaves its folder; the message names the file.",
+    Reason.SOURCE_UNAVAILABLE: "The source can't be reached for now.",
+    Reason.SECRET_NOT_FOUND: "A Secret that the spec names does not exist or lacks a key.",
+    Reason.VARIABLE_UNDECLARED: "The spec sets a variable that the code does not declare.",
+    Reason.CONFIGURATION_INVALID: "Terraform refuses the configuration.",
+    Reason.LOCK_FILE_MISSING: "engine.lockFile is Required and the source has no .terraform.lock.hcl.",
+    Reason.LOCK_FILE_MISMATCH: "A provider is not the one that the lock file names.",
+    Reason.ENGINE_NOT_FOUND: "No binary of engine.type was found on this machine.",
+    Reason.ENGINE_VERSION_MISMATCH: "The binary does not meet engine.version.",
+    Reason.STATE_NOT_ADOPTED: "The source brings a state or a backend of its own; import it first.",
+    Reason.STATE_TOO_NEW: "The state was written by a newer Terraform than the binary.",
+    Reason.PROVIDER_UNAVAILABLE: "A provider can't be had.",
+    Reason.INIT_FAILED: "terraform init failed.",
+    Reason.PLAN_FAILED: "terraform plan failed.",
+    Reason.APPLY_FAILED: "terraform apply failed; what it did is recorded.",
+    Reason.TIMED_OUT: "A command took longer than its deadline and was stopped.",
+    Reason.INTERRUPTED: "The apply was interrupted; its approval is spent.",
+    Reason.ORPHANS_SUSPECTED: "Creations started and are in no state; look for them before going on.",
+    Reason.STATE_LOCKED: "Another run holds the state's lock.",
+    Reason.STORE_FAILED: "The store refused a write; nothing was changed.",
+    Reason.INTERNAL_ERROR: "A fault in Setpoint; the log has the details.",
+    Reason.DRILL_PASSED: "The last applied configuration initialises and plans today.",
+    Reason.DRILL_FAILED: "The last applied configuration does not plan today; nothing is applied.",
+    Reason.NOT_DRILLABLE: "Nothing was applied yet, so there is nothing to drill.",
+    Reason.SNAPSHOT_NOT_FOUND: "The snapshot, or bytes that it needs, is not in the store.",
+    Reason.SNAPSHOT_OF_ANOTHER_TARGET: "The snapshot was taken of another target.",
+    Reason.CAPTURED: "The state was captured and sealed.",
+    Reason.GATES_PASSED: "Every gate passed.",
+    Reason.GATES_PENDING: "The gates wait for approvals.",
+    Reason.GATE_BLOCKED: "A gate blocks; the message says which and what to do.",
+    Reason.GATE_ERROR: "A gate could not be evaluated, and so blocks.",
+    Reason.POLICY_INVALID: "The policies do not load; the message names file and line.",
+    Reason.POLICY_LOADED: "The policies load and pass the lint.",
+    Reason.DIGEST_MISMATCH: "The content is not the one that the digest pins.",
+    Reason.APPLIED: "Terraform applied the Change.",
+    Reason.VERIFIED: "The environment is at its setpoint and healthy.",
+    Reason.NOT_CONVERGING: "What was just applied still differs; the message names the paths.",
+    Reason.UNHEALTHY: "A health check failed.",
+    Reason.SUPERSEDED: "Another Change replaced this one, or there is nothing left to change.",
+    Reason.RESET_COMPLETE: "The target is at the snapshot.",
+    Reason.RESET_REQUESTED: "A Reset waits to be carried out.",
+    Reason.RELEASED: "The object is gone; what it governed stays.",
+    Reason.DESTROYED: "Everything that the environment had was destroyed.",
+    Reason.CHANGE_CREATED: "A Change was computed and recorded.",
+}

@@ -1,0 +1,79 @@
+"""Owns the base of every API type and the shared scalar types. Must not know any kind."""
+
+import datetime as dt
+import re
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic.alias_generators import to_camel
+
+_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|h|m|s))+")
+_TERM = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
+
+
+class ApiModel(BaseModel):
+    """A part of a custom resource: camelCase outside, unknown fields refused, immutable."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
+
+    def as_json(self) -> dict[str, Any]:
+        """The object as JSON values, without the fields that are unset (None)."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def cel(*rules: tuple[str, str]) -> dict[str, Any]:
+    """The schema extension that carries CEL rules as (rule, message) pairs (KEP-2876)."""
+    return {"x-kubernetes-validations": [{"rule": rule, "message": message} for rule, message in rules]}
+
+
+def parse_duration(value: Any) -> Any:
+    """Reads a Go duration such as `1h30m` (https://pkg.go.dev/time#ParseDuration); others pass unchanged."""
+    if not isinstance(value, str):
+        return value
+    if not _DURATION.fullmatch(value) or len(value) > 32:
+        msg = f"not a duration: {value[:40]!r}; write it as 30s, 10m or 1h30m"
+        raise ValueError(msg)
+    return dt.timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in _TERM.findall(value)))
+
+
+def format_duration(value: dt.timedelta) -> str:
+    """Writes a duration in Go's form, largest unit first, without zero terms: `1h30m`."""
+    total = round(value.total_seconds() * 1000)
+    parts = []
+    for unit, size in (("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)):
+        count, total = divmod(total, size)
+        if count:
+            parts.append(f"{count}{unit}")
+    return "".join(parts) or "0s"
+
+
+def format_time(value: dt.datetime) -> str:
+    """Writes an instant as RFC 3339 in UTC, to the second, as the Kubernetes API does."""
+    return value.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def parse_time(value: str) -> dt.datetime:
+    """Reads an RFC 3339 instant; raises ValueError for anything without a zone."""
+    instant = dt.datetime.fromisoformat(value)
+    if instant.tzinfo is None:
+        msg = f"no time zone in {value!r}"
+        raise ValueError(msg)
+    return instant
+
+
+Duration = Annotated[
+    dt.timedelta,
+    BeforeValidator(parse_duration),
+    PlainSerializer(format_duration),
+    WithJsonSchema({"type": "string", "maxLength": 32, "pattern": r"^([0-9]+(\.[0-9]+)?(ms|h|m|s))+$"}),
+]
+Time = Annotated[
+    str,
+    Field(max_length=40, description="RFC 3339, UTC"),
+    WithJsonSchema({"type": "string", "format": "date-time", "maxLength": 40}),
+]
+Name = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
+Digest = Annotated[str, Field(max_length=71, pattern=r"^sha256:[0-9a-f]{64}$")]
+ShortText = Annotated[str, Field(max_length=1024)]
+Text = Annotated[str, Field(max_length=32768)]

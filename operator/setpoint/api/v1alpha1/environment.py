@@ -1,0 +1,295 @@
+"""Owns the kind Environment: what a cloud environment must be. Types only, no behaviour."""
+
+import datetime as dt
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import ConfigDict, Field, model_validator
+
+from setpoint.api.meta import Condition, KindMeta, KubeObject, LocalReference, PrinterColumn
+from setpoint.api.model import ApiModel, Digest, Duration, Name, ShortText, Time, cel
+
+_MAX_FILES = 100
+_MAX_FILE_BYTES = 262_144
+
+
+class Engine(ApiModel):
+    """Which Terraform runs."""
+
+    type: Literal["terraform", "opentofu"] = Field(default="terraform", description="The binary's family.")
+    version: Annotated[str, Field(max_length=128)] = Field(
+        default=">= 1.9", description="Constraint on the binary's version, in Terraform's syntax."
+    )
+    lock_file: Literal["Required", "Generate"] = Field(
+        default="Required",
+        description="Required: the source must carry .terraform.lock.hcl. Generate: made once, kept with the bundle.",
+    )
+
+
+class SecretReference(ApiModel):
+    """A Secret in the same namespace; every key of it is used."""
+
+    secret_ref: LocalReference
+
+
+class GitSource(ApiModel):
+    """A folder of a git repository, at a commit that `ref` resolves to."""
+
+    url: Annotated[str, Field(min_length=1, max_length=2048)] = Field(description="Any transport that git has.")
+    ref: Annotated[str, Field(min_length=1, max_length=255)] = Field(
+        default="HEAD", description="Branch, tag or commit."
+    )
+    path: Annotated[str, Field(max_length=1024)] = Field(default=".", description="Folder within the repository.")
+    secret_ref: LocalReference | None = Field(
+        default=None, description="Secret with username and password, or with an SSH key as identity and known_hosts."
+    )
+
+
+class Source(ApiModel):
+    """Where the Terraform code is. Exactly one field; resolved to an immutable bundle named by its content."""
+
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            (
+                "[has(self.path), has(self.git), has(self.inline)].filter(x, x).size() == 1",
+                "exactly one of path, git and inline must be set",
+            )
+        )
+    )
+
+    path: Annotated[str, Field(min_length=1, max_length=1024)] | None = Field(
+        default=None, description="Local home only: a folder, relative to the manifest, never outside the home."
+    )
+    git: GitSource | None = Field(default=None, description="A folder of a git repository.")
+    inline: (
+        Annotated[dict[str, Annotated[str, Field(max_length=_MAX_FILE_BYTES)]], Field(max_length=_MAX_FILES)] | None
+    ) = Field(default=None, description="File name to content; names may hold folders, never `..`.")
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> "Source":
+        if sum(part is not None for part in (self.path, self.git, self.inline)) != 1:
+            msg = "exactly one of path, git and inline must be set"
+            raise ValueError(msg)
+        return self
+
+
+class Credentials(ApiModel):
+    """Secrets whose keys become environment variables of one kind of run, and of nothing else."""
+
+    plan: Annotated[list[SecretReference], Field(max_length=16)] = Field(
+        default_factory=list, description="For plans: read-only credentials belong here."
+    )
+    apply: Annotated[list[SecretReference], Field(max_length=16)] | None = Field(
+        default=None, description="For applies; the plan's where unset."
+    )
+
+
+class Timeouts(ApiModel):
+    """How long each Terraform command may take before it is stopped gracefully."""
+
+    init: Duration = Field(default=dt.timedelta(minutes=5), description="terraform init and get.")
+    plan: Duration = Field(default=dt.timedelta(minutes=15), description="terraform plan and show.")
+    apply: Duration = Field(default=dt.timedelta(minutes=60), description="terraform apply.")
+
+
+class IgnoreRule(ApiModel):
+    """Differences that are no drift. Changes what is reported and approved, never what Terraform applies."""
+
+    address: Annotated[str, Field(min_length=1, max_length=1024)] = Field(
+        description="Resource address; `*` matches any run of characters."
+    )
+    paths: Annotated[list[Annotated[str, Field(max_length=512)]], Field(max_length=64)] = Field(
+        default_factory=list, description="Attribute paths such as tags or tags.owner; all attributes where empty."
+    )
+
+
+class DriftPolicy(ApiModel):
+    """What to do about drift."""
+
+    mode: Literal["Detect", "Propose", "Heal"] = Field(
+        default="Propose", description="Detect: report. Propose: a Change that waits. Heal: apply if the gates pass."
+    )
+    ignore: Annotated[list[IgnoreRule], Field(max_length=128)] = Field(
+        default_factory=list, description="Differences that are expected."
+    )
+
+
+class ApplyPolicy(ApiModel):
+    """What to do about changes that come from a new spec or source."""
+
+    mode: Literal["Manual", "Auto"] = Field(
+        default="Manual", description="Manual: wait for an approval. Auto: apply if the gates pass."
+    )
+
+
+class ApprovalPolicy(ApiModel):
+    """How many people must approve. Adds to what gates ask, never loosens it."""
+
+    required: Annotated[int, Field(ge=0, le=10)] | None = Field(
+        default=None,
+        description="At least 1 for Manual and Propose, whatever is written; none for Auto and Heal where unset.",
+    )
+    ttl: Duration = Field(default=dt.timedelta(hours=8), description="How long an approval can be used.")
+
+
+class Protection(ApiModel):
+    """What must not be destroyed."""
+
+    deletion_policy: Literal["Retain", "Destroy"] = Field(
+        default="Retain", description="When the object is deleted. Retain: release. Destroy: a gated destroy Change."
+    )
+    addresses: Annotated[list[Annotated[str, Field(max_length=1024)]], Field(max_length=256)] = Field(
+        default_factory=list,
+        description="Resource addresses that no Change may delete or replace; `*` matches any run.",
+    )
+    types: Annotated[list[Annotated[str, Field(max_length=128)]], Field(max_length=256)] = Field(
+        default_factory=list, description="Resource types that no Change may delete or replace."
+    )
+
+
+class SnapshotPolicy(ApiModel):
+    """How many snapshots are kept."""
+
+    keep: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=20, description="The newest so many; those in use stay too."
+    )
+
+
+class ResetPolicy(ApiModel):
+    """What follows when an applied change does not verify."""
+
+    on_verify_failure: Literal["Propose", "Auto", "Never"] = Field(
+        default="Propose",
+        description="Propose: a Reset that waits for an approval. Auto: a Reset that the gates alone decide. Never: hold.",
+    )
+
+
+class HttpProbe(ApiModel):
+    """A GET that must answer with one status."""
+
+    url: Annotated[str, Field(max_length=2048, pattern=r"^https?://[^\s]+$")] = Field(description="What to GET.")
+    status: Annotated[int, Field(ge=100, le=599)] = Field(default=200, description="The status that means healthy.")
+
+
+class HealthCheck(ApiModel):
+    """One look at the environment from outside, after an apply."""
+
+    http: HttpProbe
+    timeout: Duration = Field(default=dt.timedelta(seconds=30), description="How long to keep asking before it failed.")
+
+
+class EnvironmentSpec(ApiModel):
+    """What the environment must be, and how changes to it are made."""
+
+    stage: Annotated[str, Field(max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")] = Field(
+        description="Such as dev, staging or prod; gates select on it."
+    )
+    engine: Engine = Field(default_factory=Engine, description="Which Terraform runs.")
+    source: Source = Field(description="Where the Terraform code is.")
+    credentials: Credentials = Field(default_factory=Credentials, description="Environment variables of runs.")
+    variables: Annotated[dict[str, Any], Field(max_length=256)] = Field(
+        default_factory=dict, description="Input variables; each must be declared by the code."
+    )
+    variables_from: Annotated[list[SecretReference], Field(max_length=16)] = Field(
+        default_factory=list, description="Secrets whose keys are input variables; later wins; always sensitive."
+    )
+    interval: Duration = Field(default=dt.timedelta(minutes=10), description="Time between observations, ± 10 %.")
+    timeouts: Timeouts = Field(default_factory=Timeouts, description="Deadlines of the commands.")
+    drift: DriftPolicy = Field(default_factory=DriftPolicy, description="What to do about drift.")
+    apply: ApplyPolicy = Field(default_factory=ApplyPolicy, description="What to do about a new spec or source.")
+    approvals: ApprovalPolicy = Field(default_factory=ApprovalPolicy, description="How many people must approve.")
+    protection: Protection = Field(default_factory=Protection, description="What must not be destroyed.")
+    snapshots: SnapshotPolicy = Field(default_factory=SnapshotPolicy, description="How many snapshots are kept.")
+    reset: ResetPolicy = Field(default_factory=ResetPolicy, description="What follows a failed verification.")
+    health: Annotated[list[HealthCheck], Field(max_length=16)] = Field(
+        default_factory=list, description="Looks from outside that must succeed after an apply."
+    )
+    outputs_to: SecretReference | None = Field(default=None, description="Secret that receives the outputs.")
+    suspend: bool = Field(default=False, description="True: nothing is observed and nothing applied.")
+
+
+class DriftStatus(ApiModel):
+    """Differences by class, less those that are ignored."""
+
+    actionable: int = Field(default=0, description="Resources that differ and that a Change would restore.")
+    informational: int = Field(default=0, description="Resources that differ without consequence.")
+    pending: int = Field(default=0, description="Changes that come from the spec or the source.")
+    cascade: int = Field(default=0, description="Changes that only follow from another difference.")
+    addresses: Annotated[list[str], Field(max_length=20)] = Field(
+        default_factory=list, description="The first actionable addresses."
+    )
+    since: Time | None = Field(default=None, description="When actionable drift was first seen.")
+
+
+class BundleStatus(ApiModel):
+    """The resolved source."""
+
+    digest: Digest = Field(description="Content address of source, modules and lock file.")
+    revision: ShortText = Field(default="", description="Commit, or the digest of the files.")
+
+
+class StateStatus(ApiModel):
+    """The Terraform state, by our own counting."""
+
+    version: int = Field(description="Our version number; only rises.")
+    serial: int = Field(description="Terraform's serial.")
+    lineage: ShortText = Field(default="", description="Terraform's lineage.")
+    resources: int = Field(default=0, description="Resource instances in the state.")
+
+
+class AppliedStatus(ApiModel):
+    """The last configuration that was applied: what a reset or a destroy builds on."""
+
+    bundle: Digest
+    generation: int = 0
+    change: Name | None = None
+    variables_digest: Digest | None = None
+    at: Time
+
+
+class HoldStatus(ApiModel):
+    """Why nothing is applied until the spec changes or a person resumes."""
+
+    reason: Annotated[str, Field(max_length=63)]
+    since: Time
+    generation: int = Field(description="A spec of another generation releases the hold.")
+    snapshot: Name | None = Field(default=None, description="The snapshot that the environment was reset to.")
+
+
+class EnvironmentStatus(ApiModel):
+    """What was last seen and done."""
+
+    observed_generation: int = Field(default=0, description="The metadata.generation that was last worked on.")
+    conditions: Annotated[list[Condition], Field(max_length=16)] = Field(default_factory=list)
+    bundle: BundleStatus | None = Field(default=None, description="The source as resolved.")
+    state: StateStatus | None = Field(default=None, description="The state as last seen.")
+    drift: DriftStatus = Field(default_factory=DriftStatus, description="Differences by class.")
+    change: Name | None = Field(default=None, description="The Change that is open.")
+    applied: AppliedStatus | None = Field(default=None, description="The last applied configuration.")
+    snapshot: Name | None = Field(default=None, description="The newest snapshot.")
+    hold: HoldStatus | None = Field(default=None, description="Set while Held.")
+    failures: int = Field(default=0, description="Failed applies in a row.")
+    handled_reconcile: str | None = Field(default=None, description="The last request for a run that was handled.")
+
+
+class Environment(KubeObject):
+    """A cloud environment that Setpoint keeps at its declared state."""
+
+    META: ClassVar[KindMeta] = KindMeta(
+        plural="environments",
+        short_names=("env", "envs"),
+        summary="What a cloud environment must be: Terraform source, variables, stage and protection.",
+        columns=(
+            PrinterColumn("READY", '.status.conditions[?(@.type=="Ready")].status'),
+            PrinterColumn("STAGE", ".spec.stage"),
+            PrinterColumn("DRIFT", ".status.drift.actionable", "integer"),
+            PrinterColumn("CHANGE", ".status.change"),
+            PrinterColumn("WAY BACK", '.status.conditions[?(@.type=="ResetReady")].status'),
+            PrinterColumn("AGE", ".metadata.creationTimestamp", "date"),
+            PrinterColumn("REASON", '.status.conditions[?(@.type=="Ready")].reason', wide=True),
+            PrinterColumn("STATUS", '.status.conditions[?(@.type=="Ready")].message', wide=True),
+        ),
+    )
+
+    kind: Literal["Environment"] = "Environment"
+    spec: EnvironmentSpec
+    status: EnvironmentStatus = Field(default_factory=EnvironmentStatus)

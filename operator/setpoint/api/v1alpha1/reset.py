@@ -1,0 +1,50 @@
+"""Owns the kind Reset: a wish to bring a target back to a Snapshot. Types only, no behaviour."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from setpoint.api.meta import Condition, KindMeta, KubeObject, LocalReference, PrinterColumn, TargetReference
+from setpoint.api.model import ApiModel, Name
+
+
+class ResetSpec(ApiModel):
+    """Which target, to which snapshot, and why. Immutable."""
+
+    target_ref: TargetReference
+    snapshot_ref: LocalReference
+    reason: Annotated[str, Field(min_length=1, max_length=1024)]
+    requested_by: Annotated[str, Field(min_length=1, max_length=253)] = Field(description="Who, or `policy`.")
+    automatic: bool = Field(default=False, description="True where reset.onVerifyFailure is Auto: gates alone decide.")
+
+
+class ResetStatus(ApiModel):
+    """How far the reset has come."""
+
+    observed_generation: int = 0
+    conditions: Annotated[list[Condition], Field(max_length=16)] = Field(default_factory=list)
+    change: Name | None = Field(default=None, description="The Change that carries it out.")
+
+
+class Reset(KubeObject):
+    """Asks to bring a target back to a Snapshot; takes the same path as every change."""
+
+    META: ClassVar[KindMeta] = KindMeta(
+        plural="resets",
+        short_names=("rst",),
+        summary="Asks to bring a target back to a Snapshot.",
+        spec_immutable=True,
+        columns=(
+            PrinterColumn("TARGET", ".spec.targetRef.name"),
+            PrinterColumn("SNAPSHOT", ".spec.snapshotRef.name"),
+            PrinterColumn("COMPLETE", '.status.conditions[?(@.type=="Complete")].status'),
+            PrinterColumn("CHANGE", ".status.change"),
+            PrinterColumn("AGE", ".metadata.creationTimestamp", "date"),
+            PrinterColumn("BY", ".spec.requestedBy", wide=True),
+            PrinterColumn("REASON", ".spec.reason", wide=True),
+        ),
+    )
+
+    kind: Literal["Reset"] = "Reset"
+    spec: ResetSpec
+    status: ResetStatus = Field(default_factory=ResetStatus)

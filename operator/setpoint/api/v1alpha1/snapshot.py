@@ -1,0 +1,55 @@
+"""Owns the kind Snapshot: the index entry of one captured state. Types only, no behaviour."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from setpoint.api.meta import Condition, KindMeta, KubeObject, PrinterColumn, TargetReference
+from setpoint.api.model import ApiModel, Digest, ShortText
+
+
+class SnapshotSpec(ApiModel):
+    """Everything that a reset needs, by digest; the bytes are sealed in the store. Immutable."""
+
+    target_ref: TargetReference
+    digest: Digest = Field(description="Of the manifest below.")
+    state_version: int = Field(description="Our version of the state; 0 where there was none.")
+    state_digest: Digest | None = Field(default=None, description="Of the state's bytes, keyed by this home.")
+    bundle: Digest | None = Field(default=None, description="The configuration; absent before the first apply.")
+    variables: Digest | None = Field(default=None, description="Sealed spec.variables, by digest.")
+    secret_variables: dict[str, Digest] = Field(
+        default_factory=dict, description="Keys of variablesFrom with keyed digests; read anew at a reset."
+    )
+    outputs: Digest | None = Field(default=None, description="Sealed outputs, by digest.")
+    engine: ShortText = Field(default="", description="Binary and version, as in `terraform 1.11.4`.")
+    resources: int = Field(default=0, description="Resource instances in the state.")
+    generation: int = Field(default=0, description="The target's generation.")
+
+
+class SnapshotStatus(ApiModel):
+    """Whether the snapshot can still be used."""
+
+    conditions: Annotated[list[Condition], Field(max_length=16)] = Field(default_factory=list)
+
+
+class Snapshot(KubeObject):
+    """The index entry of one captured state; the bytes are in the store."""
+
+    META: ClassVar[KindMeta] = KindMeta(
+        plural="snapshots",
+        short_names=("snap",),
+        summary="The index entry of one captured state; the bytes are in the store.",
+        spec_immutable=True,
+        columns=(
+            PrinterColumn("TARGET", ".spec.targetRef.name"),
+            PrinterColumn("STATE", ".spec.stateVersion", "integer"),
+            PrinterColumn("RESOURCES", ".spec.resources", "integer"),
+            PrinterColumn("BUNDLE", ".spec.bundle", wide=True),
+            PrinterColumn("ENGINE", ".spec.engine", wide=True),
+            PrinterColumn("AGE", ".metadata.creationTimestamp", "date"),
+        ),
+    )
+
+    kind: Literal["Snapshot"] = "Snapshot"
+    spec: SnapshotSpec
+    status: SnapshotStatus = Field(default_factory=SnapshotStatus)

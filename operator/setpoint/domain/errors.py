@@ -1,0 +1,77 @@
+"""Owns the exceptions that cross module borders. An exception says how the work goes on.
+
+SetpointError
+├── WaitingError      nothing is wrong; look again later
+├── StalledError      a person must change something; no retry until they do
+├── TransientError    failed for now; retried with back-off
+├── ConflictError     someone else wrote first; retried in silence
+├── NotFoundError     there is no such object
+├── AlreadyExistsError
+├── InvalidError      an object was refused; names the field
+├── GoneError         a watch can't resume from there; list again
+└── StoreError        the store refused or lost something
+"""
+
+import datetime as dt
+
+from setpoint.api.conditions import Reason
+
+
+class SetpointError(Exception):
+    """The root. `message` is one plain sentence for people and never holds a secret."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class ReasonedError(SetpointError):
+    """An error that a condition can show: it has a reason."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class WaitingError(ReasonedError):
+    """Nothing is wrong: an approval, a lock or a dependency is awaited."""
+
+    def __init__(self, reason: Reason, message: str, *, requeue_after: dt.timedelta | None = None) -> None:
+        super().__init__(reason, message)
+        self.requeue_after = requeue_after
+
+
+class StalledError(ReasonedError):
+    """Nothing will help until a person changes something."""
+
+
+class TransientError(ReasonedError):
+    """Failed for now."""
+
+
+class ConflictError(SetpointError):
+    """The object changed since it was read; never shown to users."""
+
+
+class NotFoundError(SetpointError):
+    """There is no such object."""
+
+
+class AlreadyExistsError(SetpointError):
+    """An object of that name exists."""
+
+
+class InvalidError(SetpointError):
+    """An object was refused. `field` is a dotted path such as `spec.source.path`, or empty."""
+
+    def __init__(self, message: str, *, field: str = "") -> None:
+        super().__init__(f"{field}: {message}" if field else message)
+        self.field = field
+
+
+class GoneError(SetpointError):
+    """A watch asked for changes that are no longer kept."""
+
+
+class StoreError(SetpointError):
+    """The store refused a write, or what it holds is damaged."""

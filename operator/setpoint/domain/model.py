@@ -1,0 +1,128 @@
+"""Owns the values that pass between the steps of the pipeline (design, section 8). Pure, frozen."""
+
+import dataclasses
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+from setpoint.api.meta import ObjectRef
+from setpoint.api.v1alpha1.change import ActionSummary, Cause, ChangeSummary, ResetAction, Reversibility
+
+
+class DriftClass(StrEnum):
+    """Why a resource differs (see docs/explanation/drift.md)."""
+
+    ACTIONABLE = "actionable"
+    INFORMATIONAL = "informational"
+    PENDING = "pending"
+    CASCADE = "cascade"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Finding:
+    """One difference between declared and actual state. Holds no value: addresses and paths alone."""
+
+    address: str
+    drift_class: DriftClass
+    action: str
+    paths: tuple[str, ...] = ()
+    ignored: bool = False
+    resource_type: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Observation:
+    """What is, at one instant, named by the state's version and the bundle that it was compared with.
+
+    `content` is the canonical change content with secrets in clear, or None where nothing would change: it is
+    sealed before it is stored. `redacted` is the plan document for policies and people, without secrets.
+    """
+
+    state_version: int
+    serial: int
+    lineage: str
+    resources: int
+    bundle: str
+    revision: str
+    engine: str
+    findings: tuple[Finding, ...]
+    content: Mapping[str, Any] | None
+    content_digest: str | None
+    redacted: Mapping[str, Any] | None
+    variables_digest: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything that a reset needs, by digest."""
+
+    name: str
+    digest: str
+    state_version: int
+    bundle: str | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ResetPlan:
+    """The actions back, each with its class; whether and when they were shown to plan."""
+
+    digest: str
+    actions: tuple[ResetAction, ...]
+    drill: str
+    message: str = ""
+
+    @property
+    def ready(self) -> bool:
+        """True where nothing stands in the way of going back."""
+        return self.drill != "Failed"
+
+    @property
+    def worst(self) -> Reversibility:
+        """The worst class of all actions."""
+        order: tuple[Reversibility, ...] = ("Reversible", "ReversibleNewId", "NotRestorable", "DataLoss")
+        return max((action.reversibility for action in self.actions), key=order.index, default="Reversible")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Change:
+    """The exact actions, their cause and their base; `digest` names the content, `subject` what is approved."""
+
+    target: ObjectRef
+    cause: Cause
+    digest: str
+    bundle: str | None
+    state_version: int
+    generation: int
+    actions: tuple[ActionSummary, ...]
+    summary: ChangeSummary
+    orphans: tuple[str, ...] = ()
+
+
+class Result(StrEnum):
+    """How an apply ended."""
+
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    INTERRUPTED = "Interrupted"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Outcome:
+    """What apply did. `orphans` are creations that started and are in no state."""
+
+    result: Result
+    run: str
+    message: str
+    completed: tuple[str, ...] = ()
+    orphans: tuple[str, ...] = ()
+    state_version: int = 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Verification:
+    """What a second look found. `paths` are those that do not converge."""
+
+    ok: bool
+    reason: str
+    message: str
+    paths: tuple[str, ...] = ()
