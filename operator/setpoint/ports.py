@@ -11,8 +11,13 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from setpoint.api.meta import JsonObject, ObjectRef
-from setpoint.api.v1alpha1.environment import Source
+from setpoint.api.v1alpha1.environment import AppliedStatus, Environment, Source
+from setpoint.api.v1alpha1.policyset import PolicySetSpec
 from setpoint.domain.audit import AuditEntry, AuditRow
+from setpoint.domain.gating import GateDecision
+from setpoint.domain.goals import Goal
+from setpoint.domain.model import Change, Observation, Outcome, ResetPlan, Snapshot, Verification
+from setpoint.domain.policies import PolicyCheck, PolicyModules, PolicyResult
 
 # --- The cluster -----------------------------------------------------------------------------------------------
 
@@ -37,8 +42,9 @@ class ClusterClient(Protocol):
     """Objects with the semantics of the Kubernetes API: optimistic conflicts, generations, finalizers, status apart.
 
     Objects are JSON values; what is returned is the caller's to change. `metadata.generation` rises when the spec
-    changes and at no other time; `metadata.resourceVersion` changes with every write that changes something, and a
-    write that changes nothing is no write. All methods raise TransientError when the other side can't be reached.
+    changes, when a deletion begins, and at no other time; `metadata.resourceVersion` changes with every write that
+    changes something, and a write that changes nothing is no write. All methods raise TransientError when the other
+    side can't be reached.
     """
 
     async def get(self, ref: ObjectRef) -> JsonObject:
@@ -103,6 +109,77 @@ class Clock(Protocol):
 # --- The store -------------------------------------------------------------------------------------------------
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class StoredObject:
+    """One object as the ObjectStore keeps it. `body` is the JSON text of the whole object.
+
+    `version` is the store-wide number of the write that made this row; it, and not what `body` says, is the
+    object's resourceVersion. `deleted` marks a tombstone, whose body is the last one. `source` is the path of the
+    manifest that declares the object, empty where none does.
+    """
+
+    ref: ObjectRef
+    uid: str
+    generation: int
+    body: str = dataclasses.field(repr=False)
+    source: str = ""
+    version: int = 0
+    deleted: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StoredObjects:
+    """Rows, and the version up to which they are complete: where `changes` goes on."""
+
+    items: tuple[StoredObject, ...]
+    version: int
+
+
+class ObjectStore(Protocol):
+    """Rows of objects with conditional writes, each in one transaction with its audit entries, shared by processes.
+
+    It knows no generation, finalizer or status rules: those are the local home's. All methods raise StoreError.
+    """
+
+    async def get(self, ref: ObjectRef) -> StoredObject:
+        """One live object. Raises NotFoundError."""
+        ...
+
+    async def list(self, kind: str, namespace: str | None = None) -> StoredObjects:
+        """All live objects of a kind (of all namespaces where None) in order of their key."""
+        ...
+
+    async def put(self, obj: StoredObject, *, expected_version: int | None, audit: Sequence[AuditEntry] = ()) -> int:
+        """Writes a row and returns its new version; `obj.version` and `obj.deleted` are not looked at.
+
+        `expected_version` None creates: AlreadyExistsError where a live row stands. Else NotFoundError where none
+        does, ConflictError where it has another version. A row that changes nothing is no write: the version
+        stays; its audit entries are recorded all the same.
+        """
+        ...
+
+    async def remove(
+        self, ref: ObjectRef, *, expected_version: int | None = None, audit: Sequence[AuditEntry] = ()
+    ) -> int:
+        """Leaves a tombstone and returns its version. None: whatever the version. Raises as `put` does."""
+        ...
+
+    async def changes(self, after: int, kinds: Sequence[str], *, limit: int = 1000) -> StoredObjects:
+        """Live rows and tombstones of these kinds with a later version, in the order of their writes.
+
+        Raises GoneError when tombstones after that version are no longer kept, or the version lies ahead.
+        """
+        ...
+
+    async def version(self) -> int:
+        """The version of the newest write."""
+        ...
+
+    async def data_version(self) -> int:
+        """A number that moves with every commit to the file, of any process; cheap enough to poll."""
+        ...
+
+
 class AuditLog(Protocol):
     """The append-only trail."""
 
@@ -163,12 +240,48 @@ class StateStore(Protocol):
         """The bytes of a version, the newest where None. Raises NotFoundError."""
         ...
 
-    async def append(self, target: str, data: bytes, *, run: str, audit: Sequence[AuditEntry] = ()) -> StateVersion:
-        """Adds a version. The head's bytes again return the head and add nothing.
+    async def append(
+        self, target: str, data: bytes, *, run: str, lock: str | None = None, audit: Sequence[AuditEntry] = ()
+    ) -> StateVersion:
+        """Adds a version. The head's bytes again return the head and add nothing, audit entries included.
 
-        Raises ConflictError for another lineage, a lower serial or an equal serial with other bytes; InvalidError
-        for what is no Terraform state.
+        Raises ConflictError for another lineage, a lower serial or an equal serial with other bytes, and when
+        `lock` is given and `run` does not hold it; InvalidError for what is no Terraform state.
         """
+        ...
+
+    async def blobs(self) -> frozenset[str]:
+        """The blobs that hold states: what `BlobStore.prune` must keep for this store."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StateLock:
+    """One lock on a target's state. `id` and `holder` (JSON text) are Terraform's, `run` is ours."""
+
+    target: str
+    id: str
+    run: str
+    holder: str
+
+
+class StateLocks(Protocol):
+    """Locks on states, at most one per target, durable: they survive their manager and not their run."""
+
+    async def acquire(self, lock: StateLock) -> StateLock:
+        """Takes a free lock. Returns the one that now stands: equal to what was asked, or another's."""
+        ...
+
+    async def release(self, target: str, *, id: str, run: str) -> StateLock | None:  # noqa: A002 Terraform's word
+        """Frees this lock of this run. Returns another's that stands instead and stays, else None."""
+        ...
+
+    async def release_run(self, run: str) -> int:
+        """Frees what a run that is over still holds; returns how many."""
+        ...
+
+    async def held(self) -> tuple[StateLock, ...]:
+        """All locks, by target."""
         ...
 
 
@@ -198,13 +311,16 @@ class StateBackend(Protocol):
 class SourceTree:
     """A resolved source: files by relative path, within all limits, nothing but regular files.
 
-    `files` maps a POSIX path to (content digest, executable); `read` gives a file's bytes.
+    `files` maps a POSIX path to (content digest, executable); `read` gives a file's bytes, or raises TransientError
+    where they are no longer those of the digest. `has_state_file`: Terraform keeps a local state in the source; the
+    state itself is left out of `files`.
     """
 
     digest: str
     revision: str
     files: Mapping[str, tuple[str, bool]]
     read: Callable[[str], bytes] = dataclasses.field(repr=False, compare=False)
+    has_state_file: bool = False
 
 
 class SourceResolver(Protocol):
@@ -230,7 +346,10 @@ class Bundle:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class RunInputs:
-    """Everything that a plan depends on besides the state and the world."""
+    """Everything that a plan depends on besides the state and the world. Timeouts are in seconds.
+
+    `has_state`: a state is managed already, so that a backend or a state file in the source is no surprise.
+    """
 
     engine_type: Literal["terraform", "opentofu"]
     engine_version: str
@@ -239,6 +358,7 @@ class RunInputs:
     secret_variables: Mapping[str, str] = dataclasses.field(repr=False)
     plan_environment: Mapping[str, str] = dataclasses.field(repr=False)
     apply_environment: Mapping[str, str] = dataclasses.field(repr=False)
+    has_state: bool = False
     init_timeout: float = 300.0
     plan_timeout: float = 900.0
     apply_timeout: float = 3600.0
@@ -301,7 +421,11 @@ class TerraformSession(Protocol):
     async def apply(
         self, plan: PlanRun, bundle: Bundle, inputs: RunInputs, progress: Callable[[ResourceProgress], None]
     ) -> ApplyRun:
-        """Executes that very plan. Never raises for what Terraform does: the result says it."""
+        """Executes that very plan. Never raises for what Terraform does, nor when cancelled: the result says it."""
+        ...
+
+    def errored_state_saved(self) -> None:
+        """What ApplyRun.errored_state held is safe in the StateStore."""
         ...
 
 
@@ -333,51 +457,119 @@ class Terraform(Protocol):
         ...
 
     async def settle(self) -> tuple[Survivor, ...]:
-        """Finds the runs of a killed manager, stops them gracefully, harvests what they left."""
+        """Finds the applies of a killed manager, stops them gracefully, harvests what they left, until `forget`."""
+        ...
+
+    def forget(self, run: str, target: str) -> None:
+        """Drops what was kept of a settled run: its state and its outcome are on record."""
         ...
 
 
 # --- Policies ---------------------------------------------------------------------------------------------------
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Violation:
-    """One message of a policy."""
+class PolicyResolver(Protocol):
+    """Turns a PolicySet into its modules."""
 
-    rule: str
-    message: str
-    resource: str = ""
-    severity: Literal["critical", "high", "medium", "low"] = "medium"
-    remediation: str = ""
-    kind: Literal["deny", "warn"] = "deny"
+    async def resolve(self, spec: PolicySetSpec, *, origin: Path | None) -> PolicyModules:
+        """Reads spec.source. `origin` is the folder of the manifest, None on a cluster.
 
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class PolicyModules:
-    """The Rego modules of one set, by file name, with their parameters; `digest` covers both."""
-
-    digest: str
-    modules: Mapping[str, str]
-    params: Mapping[str, Any]
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class PolicyResult:
-    """What a set said. `error` is set, and `violations` worthless, when it could not be asked."""
-
-    violations: tuple[Violation, ...] = ()
-    error: str = ""
+        Raises StalledError (SourceNotFound, SourceRefused, DigestMismatch).
+        """
+        ...
 
 
 class PolicyEngine(Protocol):
     """Evaluates Rego v1, apart from this process."""
 
-    async def check(self, modules: PolicyModules) -> tuple[str, ...]:
-        """Loads and lints; returns what is wrong, `file:line: text` each, empty where nothing is."""
+    async def check(self, modules: PolicyModules) -> PolicyCheck:
+        """Loads and lints. Never raises: what can't be checked is a problem."""
         ...
 
     async def evaluate(
-        self, modules: PolicyModules, document: Mapping[str, Any], *, timeout: float, memory_mib: int
+        self,
+        modules: PolicyModules,
+        document: Mapping[str, Any],
+        *,
+        timeout: float,  # noqa: ASYNC109 a limit on another process, which is killed at it
+        memory_mib: int,
     ) -> PolicyResult:
-        """Asks all packages for deny, violation and warn. Never raises: crash, time-out, memory, undefined are errors."""
+        """Asks all packages for deny, violation and warn, within `timeout` seconds.
+
+        Never raises: crash, time-out, memory, undefined and what does not pass `check` are errors.
+        """
+        ...
+
+
+# --- Targets ----------------------------------------------------------------------------------------------------
+
+
+class HealthProber(Protocol):
+    """Looks at a target from outside."""
+
+    async def probe(self, url: str, status: int, seconds: float) -> str:
+        """GETs until the status comes back or the time is over; what is wrong, empty where nothing is."""
+        ...
+
+
+class TargetSession(Protocol):
+    """The one thing that differs between kinds of target: the I/O steps of one pass (design, section 8)."""
+
+    @property
+    def run(self) -> str:
+        """The id that joins the intent of this pass with its outcome."""
+        ...
+
+    async def observe(self) -> Observation:
+        """Reads the actual state with read-only credentials and compares it with the goal."""
+        ...
+
+    async def observe_again(self) -> str | None:
+        """The content digest of a second look at the same inputs; it should be the first one's."""
+        ...
+
+    async def plan(self, observation: Observation) -> Change | None:
+        """The exact change; None at the setpoint."""
+        ...
+
+    async def capture(self, observation: Observation, applied: AppliedStatus | None = None) -> Snapshot:
+        """Everything that a reset to the head state under the configuration last applied (or this one) needs."""
+        ...
+
+    async def plan_reset(self, change: Change, snapshot: Snapshot) -> ResetPlan:
+        """The way back, drilled."""
+        ...
+
+    async def apply(self, decision: GateDecision) -> Outcome:
+        """Executes what was decided, and nothing else. Raises ConflictError where the base moved."""
+        ...
+
+    async def verify(self, change: Change) -> Verification:
+        """A second look."""
+        ...
+
+    async def drill_destroy(self) -> str:
+        """Whether what was just made could be destroyed: what stands in the way, empty where nothing does."""
+        ...
+
+    async def probe_health(self) -> Verification:
+        """The target's health as seen from outside."""
+        ...
+
+    async def configuration(self, *, change: str | None, at: str) -> AppliedStatus:
+        """What this pass holds the target to, sealed, for the record."""
+        ...
+
+    async def publish(self) -> bool:
+        """Hands out what the target produces; True where something was written."""
+        ...
+
+
+class TargetDriver(Protocol):
+    """Opens sessions. A new kind of target is a new driver, never a second pipeline."""
+
+    def session(
+        self, target: Environment, goal: Goal, progress: Callable[[ResourceProgress], None]
+    ) -> AbstractAsyncContextManager[TargetSession]:
+        """Waits for the target and holds it for one pass."""
         ...

@@ -23,12 +23,11 @@ class ConditionType(StrEnum):
     APPLIED = "Applied"
     SUPERSEDED = "Superseded"
     COMPLETE = "Complete"
-    SEALED = "Sealed"
 
 
 CONDITION_MEANING: dict[ConditionType, str] = {
     ConditionType.READY: "The target is at its setpoint and healthy (PolicySet, EnforcementGates: usable).",
-    ConditionType.RECONCILING: "Work goes on or will be tried again without anyone doing anything. Present only when true.",
+    ConditionType.RECONCILING: "Work goes on, or is tried again by itself. Present only when true.",
     ConditionType.STALLED: "Nothing will happen until a person changes something. Present only when true.",
     ConditionType.DRIFTED: "The actual state differs from the applied configuration, and a Change would restore it.",
     ConditionType.RESET_READY: "There is a way back: the last applied configuration was shown to plan.",
@@ -40,7 +39,6 @@ CONDITION_MEANING: dict[ConditionType, str] = {
     ConditionType.APPLIED: "The Change was carried out.",
     ConditionType.SUPERSEDED: "Another Change, or the world, made this one void.",
     ConditionType.COMPLETE: "The Reset was carried out and verified.",
-    ConditionType.SEALED: "The snapshot's bytes are in the store, sealed.",
 }
 
 
@@ -134,7 +132,7 @@ REASON_MEANING: dict[Reason, str] = {
     Reason.RESUMED: "A person resumed the target.",
     Reason.DRIFT_DETECTED: "Resources differ from the applied configuration.",
     Reason.NO_DRIFT: "No resource differs.",
-    Reason.PLAN_UNSTABLE: "Two plans of the same inputs differ; the message names the paths, drift.ignore is the remedy.",
+    Reason.PLAN_UNSTABLE: "Two plans of the same inputs differ; the message names the paths. Use drift.ignore.",
     Reason.INVALID_SPEC: "The spec can never work; the message names the field.",
     Reason.INVALID_MANIFEST: "The manifest on disk can't be used; the object runs as it was.",
     Reason.SOURCE_NOT_FOUND: "The source's folder, repository or ref does not exist.",
@@ -183,3 +181,118 @@ REASON_MEANING: dict[Reason, str] = {
     Reason.DESTROYED: "Everything that the environment had was destroyed.",
     Reason.CHANGE_CREATED: "A Change was computed and recorded.",
 }
+
+_DECLARATION_REASONS = (
+    Reason.INVALID_SPEC,
+    Reason.INVALID_MANIFEST,
+    Reason.SOURCE_NOT_FOUND,
+    Reason.SOURCE_REFUSED,
+    Reason.SOURCE_UNAVAILABLE,
+    Reason.SECRET_NOT_FOUND,
+    Reason.VARIABLE_UNDECLARED,
+    Reason.CONFIGURATION_INVALID,
+    Reason.LOCK_FILE_MISSING,
+    Reason.LOCK_FILE_MISMATCH,
+    Reason.ENGINE_NOT_FOUND,
+    Reason.ENGINE_VERSION_MISMATCH,
+    Reason.STATE_NOT_ADOPTED,
+    Reason.STATE_TOO_NEW,
+    Reason.PROVIDER_UNAVAILABLE,
+)
+_FAILURE_REASONS = (
+    Reason.INIT_FAILED,
+    Reason.PLAN_FAILED,
+    Reason.APPLY_FAILED,
+    Reason.TIMED_OUT,
+    Reason.INTERRUPTED,
+    Reason.ORPHANS_SUSPECTED,
+    Reason.STATE_LOCKED,
+    Reason.STORE_FAILED,
+    Reason.INTERNAL_ERROR,
+)
+_GATE_REASONS = (
+    Reason.GATES_PASSED,
+    Reason.GATES_PENDING,
+    Reason.GATE_BLOCKED,
+    Reason.GATE_ERROR,
+    Reason.POLICY_INVALID,
+    Reason.DIGEST_MISMATCH,
+)
+_VERIFY_REASONS = (Reason.VERIFIED, Reason.NOT_CONVERGING, Reason.UNHEALTHY, Reason.PLAN_FAILED, Reason.DRIFT_DETECTED)
+_DRILL_REASONS = (Reason.DRILL_PASSED, Reason.DRILL_FAILED, Reason.NOT_DRILLABLE)
+_PROGRESS_REASONS = (Reason.PROGRESSING, Reason.PROGRESSING_WITH_RETRY)
+_POLICY_REASONS = (Reason.POLICY_LOADED, Reason.POLICY_INVALID, Reason.DIGEST_MISMATCH, Reason.INTERNAL_ERROR)
+
+KIND_CONDITIONS: dict[str, dict[ConditionType, tuple[Reason, ...]]] = {
+    "Environment": {
+        ConditionType.READY: (
+            Reason.AT_SETPOINT,
+            *_PROGRESS_REASONS,
+            Reason.SUSPENDED,
+            Reason.HELD,
+            Reason.DRIFT_DETECTED,
+            Reason.PLAN_UNSTABLE,
+            Reason.APPROVAL_REQUIRED,
+            Reason.REJECTED,
+            Reason.GATE_BLOCKED,
+            Reason.GATE_ERROR,
+            Reason.DRILL_FAILED,
+            Reason.NOT_CONVERGING,
+            Reason.UNHEALTHY,
+            *_DECLARATION_REASONS,
+            *_FAILURE_REASONS,
+        ),
+        ConditionType.RECONCILING: _PROGRESS_REASONS,
+        ConditionType.STALLED: (*_DECLARATION_REASONS, Reason.SNAPSHOT_NOT_FOUND),
+        ConditionType.DRIFTED: (Reason.DRIFT_DETECTED, Reason.NO_DRIFT),
+        ConditionType.RESET_READY: _DRILL_REASONS,
+        ConditionType.GATED: _GATE_REASONS,
+        ConditionType.VERIFIED: _VERIFY_REASONS,
+        ConditionType.HELD: (Reason.RESET_HOLD, Reason.VERIFY_HOLD, Reason.HELD, Reason.RESUMED),
+    },
+    "Change": {
+        ConditionType.GATED: _GATE_REASONS,
+        ConditionType.APPROVED: (Reason.APPROVED, Reason.APPROVAL_REQUIRED, Reason.APPROVAL_EXPIRED),
+        ConditionType.REJECTED: (Reason.REJECTED,),
+        ConditionType.APPLIED: (Reason.APPLIED, Reason.APPLY_FAILED, Reason.TIMED_OUT, Reason.INTERRUPTED),
+        ConditionType.VERIFIED: _VERIFY_REASONS,
+        ConditionType.SUPERSEDED: (Reason.SUPERSEDED, Reason.PROGRESSING),
+    },
+    "Snapshot": {},
+    "Approval": {},
+    "Reset": {
+        ConditionType.COMPLETE: (
+            Reason.RESET_COMPLETE,
+            Reason.RESET_REQUESTED,
+            *_PROGRESS_REASONS,
+            Reason.APPROVAL_REQUIRED,
+            Reason.REJECTED,
+            Reason.SUPERSEDED,
+            Reason.APPLY_FAILED,
+            Reason.INTERRUPTED,
+        ),
+        ConditionType.STALLED: (
+            Reason.INVALID_SPEC,
+            Reason.SNAPSHOT_NOT_FOUND,
+            Reason.SNAPSHOT_OF_ANOTHER_TARGET,
+            Reason.DRILL_FAILED,
+        ),
+    },
+    "PolicySet": {
+        ConditionType.READY: _POLICY_REASONS,
+        ConditionType.STALLED: (Reason.POLICY_INVALID, Reason.DIGEST_MISMATCH, Reason.INVALID_MANIFEST),
+    },
+    "EnforcementGates": {
+        ConditionType.READY: _POLICY_REASONS,
+        ConditionType.STALLED: (Reason.POLICY_INVALID, Reason.DIGEST_MISMATCH, Reason.INVALID_MANIFEST),
+    },
+}
+"""The conditions of each kind, with the reasons that each can have."""
+
+EVENT_REASONS: tuple[Reason, ...] = (
+    Reason.CHANGE_CREATED,
+    Reason.CAPTURED,
+    Reason.DESTROYED,
+    Reason.RELEASED,
+)
+"""What only events say; every other reason is a condition's, and its event's too."""

@@ -1,7 +1,7 @@
 """Owns what all kinds share: identity, metadata, conditions, references. Must not do I/O."""
 
 import dataclasses
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -79,38 +79,36 @@ class ObjectMeta(ApiModel):
 class LocalReference(ApiModel):
     """An object of a known kind in the same namespace."""
 
-    name: Name
+    name: Name = Field(description="The object's name.")
 
 
 class TargetReference(ApiModel):
     """The target that an object is about, in the same namespace."""
 
-    kind: Literal["Environment"] = "Environment"
-    name: Name
+    kind: Literal["Environment"] = Field(default="Environment", description="The target's kind.")
+    name: Name = Field(description="The target's name.")
 
 
 class Condition(ApiModel):
     """One statement about an object (Kubernetes API conventions, "Typical status properties")."""
 
     type: Annotated[str, Field(max_length=63, description="What the statement is about; unique in the list.")]
-    status: Literal["True", "False", "Unknown"]
+    status: Literal["True", "False", "Unknown"] = Field(description="Whether the statement holds.")
     reason: Annotated[str, Field(max_length=63, description="A constant for programs; see the reasons of the kind.")]
     message: Text = Field(default="", description="One plain sentence for people; deterministic.")
     observed_generation: int = Field(default=0, description="The metadata.generation that the statement is about.")
     last_transition_time: Time = Field(default="", description="When the status last changed.")
 
 
-class KubeObject(ApiModel):
-    """The frame of every kind. Subclasses add `spec` and `status` and the class attributes below."""
-
-    api_version: Literal["setpoint.dev/v1alpha1"] = "setpoint.dev/v1alpha1"
-    kind: str
-    metadata: ObjectMeta
-
-    @property
-    def ref(self) -> ObjectRef:
-        """The reference of this object."""
-        return ObjectRef(self.kind, self.metadata.namespace, self.metadata.name)
+Conditions = Annotated[
+    list[Condition],
+    Field(
+        max_length=16,
+        description="Statements about the object, one of each type.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+    ),
+]
+ObservedGeneration = Annotated[int, Field(description="The metadata.generation that was last worked on.")]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -125,15 +123,26 @@ class PrinterColumn:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class KindMeta:
-    """How a kind presents itself: plural, short names, scope, columns, CEL rules on its root.
-
-    `validations` are (rule, message) pairs for x-kubernetes-validations on the object's root.
-    """
+    """How a kind presents itself: plural, short names, scope, columns, and whether its spec may change."""
 
     plural: str
     short_names: tuple[str, ...]
     namespaced: bool = True
     columns: tuple[PrinterColumn, ...] = ()
-    validations: tuple[tuple[str, str], ...] = ()
     summary: str = ""
     spec_immutable: bool = False
+
+
+class KubeObject(ApiModel):
+    """The frame of every kind. Subclasses set `META` and add `spec` and, where they have one, `status`."""
+
+    META: ClassVar[KindMeta]
+
+    api_version: Literal["setpoint.dev/v1alpha1"] = "setpoint.dev/v1alpha1"
+    kind: str
+    metadata: ObjectMeta
+
+    @property
+    def ref(self) -> ObjectRef:
+        """The reference of this object."""
+        return ObjectRef(self.kind, self.metadata.namespace, self.metadata.name)

@@ -4,12 +4,13 @@ import datetime as dt
 import re
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, Strict, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|h|m|s))+")
 _TERM = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
+MAX_DURATION = dt.timedelta(days=365)
 
 
 class ApiModel(BaseModel):
@@ -28,13 +29,20 @@ def cel(*rules: tuple[str, str]) -> dict[str, Any]:
 
 
 def parse_duration(value: Any) -> Any:
-    """Reads a Go duration such as `1h30m` (https://pkg.go.dev/time#ParseDuration); others pass unchanged."""
-    if not isinstance(value, str):
+    """Reads a Go duration such as `1h30m` (https://pkg.go.dev/time#ParseDuration); a timedelta passes unchanged."""
+    if isinstance(value, dt.timedelta):
         return value
+    if not isinstance(value, str):
+        msg = "not a duration; write it as text: 30s, 10m or 1h30m"
+        raise ValueError(msg)  # noqa: TRY004 pydantic turns a ValueError, not a TypeError, into a validation error
     if not _DURATION.fullmatch(value) or len(value) > 32:
         msg = f"not a duration: {value[:40]!r}; write it as 30s, 10m or 1h30m"
         raise ValueError(msg)
-    return dt.timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in _TERM.findall(value)))
+    seconds = sum(float(number) * _UNITS[unit] for number, unit in _TERM.findall(value))
+    if not 0 < seconds <= MAX_DURATION.total_seconds():
+        msg = f"{value!r} is out of bounds; a duration is longer than 0s and at most {format_duration(MAX_DURATION)}"
+        raise ValueError(msg)
+    return dt.timedelta(seconds=seconds)
 
 
 def format_duration(value: dt.timedelta) -> str:
@@ -66,8 +74,20 @@ Duration = Annotated[
     dt.timedelta,
     BeforeValidator(parse_duration),
     PlainSerializer(format_duration),
-    WithJsonSchema({"type": "string", "maxLength": 32, "pattern": r"^([0-9]+(\.[0-9]+)?(ms|h|m|s))+$"}),
+    WithJsonSchema(
+        {"type": "string", "maxLength": 32, "pattern": r"^([0-9]+(\.[0-9]+)?(ms|h|m|s))+$"}
+        | cel(
+            (
+                "duration(self) > duration('0s') && duration(self) <= duration('8760h')",
+                "must be longer than 0s and at most 8760h",
+            )
+        )
+    ),
 ]
+Integer = Annotated[int, Strict()]
+"""A whole number and nothing that could be taken for one, as the CRD's schema asks: no text, no boolean."""
+Boolean = Annotated[bool, Strict()]
+"""True or false, and no text that says so."""
 Time = Annotated[
     str,
     Field(max_length=40, description="RFC 3339, UTC"),

@@ -2,7 +2,7 @@
 
 SetpointError
 ├── WaitingError      nothing is wrong; look again later
-├── StalledError      a person must change something; no retry until they do
+├── StalledError      a person must change something; no back-off, at most another look at the interval
 ├── TransientError    failed for now; retried with back-off
 ├── ConflictError     someone else wrote first; retried in silence
 ├── NotFoundError     there is no such object
@@ -42,7 +42,11 @@ class WaitingError(ReasonedError):
 
 
 class StalledError(ReasonedError):
-    """Nothing will help until a person changes something."""
+    """Nothing will help until a person changes something; looked at again after `requeue_after`, if set."""
+
+    def __init__(self, reason: Reason, message: str, *, requeue_after: dt.timedelta | None = None) -> None:
+        super().__init__(reason, message)
+        self.requeue_after = requeue_after
 
 
 class TransientError(ReasonedError):

@@ -2,10 +2,12 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from setpoint.api.meta import KindMeta, KubeObject, LocalReference, PrinterColumn
-from setpoint.api.model import ApiModel, Digest, Name, ShortText, cel
+from setpoint.api.model import ApiModel, Boolean, Digest, Name, ShortText, cel
+
+_REJECTION_NEEDS_REASON = "a rejection needs a reason"
 
 
 class ApprovalSpec(ApiModel):
@@ -15,22 +17,28 @@ class ApprovalSpec(ApiModel):
         json_schema_extra=cel(
             (
                 "self.verdict == 'Approved' || (has(self.reason) && self.reason != '')",
-                "a rejection needs a reason",
+                _REJECTION_NEEDS_REASON,
             )
         )
     )
 
-    change_ref: LocalReference
+    change_ref: LocalReference = Field(description="The Change that was shown.")
     subject: Digest = Field(description="Copied from the Change that was shown; any other subject is not approved.")
-    verdict: Literal["Approved", "Rejected"]
+    verdict: Literal["Approved", "Rejected"] = Field(description="What the person says.")
     approver: Annotated[str, Field(min_length=1, max_length=253)] = Field(
         description="Who. On a cluster the API server proves it; in a local home it is the system's user, unproven."
     )
-    proven: bool = Field(default=False, description="True where an API server proved who it was.")
-    reason: ShortText = ""
+    proven: Boolean = Field(default=False, description="True where an API server proved who it was.")
+    reason: ShortText = Field(default="", description="Why; a rejection must say it.")
     overrides: Annotated[list[Name], Field(max_length=16)] = Field(
         default_factory=list, description="Soft-mandatory gates that this approval passes knowingly."
     )
+
+    @model_validator(mode="after")
+    def _rejection_has_reason(self) -> "ApprovalSpec":
+        if self.verdict == "Rejected" and not self.reason:
+            raise ValueError(_REJECTION_NEEDS_REASON)
+        return self
 
 
 class Approval(KubeObject):

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from setpoint.api.meta import Condition, KindMeta, KubeObject, PrinterColumn, TargetReference
+from setpoint.api.meta import Conditions, KindMeta, KubeObject, ObservedGeneration, PrinterColumn, TargetReference
 from setpoint.api.model import ApiModel, Digest, Name, ShortText, Text, Time
 
 Cause = Literal["SpecChanged", "Drift", "Promotion", "Reset", "Destroy"]
@@ -14,58 +14,66 @@ Reversibility = Literal["Reversible", "ReversibleNewId", "DataLoss", "NotRestora
 class ActionSummary(ApiModel):
     """What happens to one resource. No value appears here."""
 
-    address: Annotated[str, Field(max_length=1024)]
-    action: Literal["create", "update", "delete", "replace", "forget", "import", "move"]
+    address: Annotated[str, Field(max_length=1024)] = Field(description="The resource's address.")
+    action: Literal["create", "update", "delete", "replace", "forget", "import", "move"] = Field(
+        description="What is done to it."
+    )
     paths: Annotated[list[Annotated[str, Field(max_length=512)]], Field(max_length=20)] = Field(
         default_factory=list, description="The first attribute paths that differ."
     )
-    cause: Literal["actionable", "pending", "cascade", "informational"] = "pending"
+    cause: Literal["actionable", "pending", "cascade", "informational"] = Field(
+        default="pending", description="The drift class of the difference that it removes."
+    )
 
 
 class ChangeSummary(ApiModel):
     """Counts and the first actions of a Change."""
 
-    create: int = 0
-    update: int = 0
-    delete: int = 0
-    replace: int = 0
+    create: int = Field(default=0, description="Resources that are created.")
+    update: int = Field(default=0, description="Resources that are updated in place.")
+    delete: int = Field(default=0, description="Resources that are deleted.")
+    replace: int = Field(default=0, description="Resources that are deleted and created again.")
     other: int = Field(default=0, description="Moves, forgets, imports and changed outputs.")
-    actions: Annotated[list[ActionSummary], Field(max_length=50)] = Field(default_factory=list)
+    actions: Annotated[list[ActionSummary], Field(max_length=50)] = Field(
+        default_factory=list, description="The first actions; the counts cover all."
+    )
     text: Annotated[str, Field(max_length=64)] = Field(default="", description="As in `+1 ~1 -0`.")
 
 
 class ResetAction(ApiModel):
     """One step of the way back."""
 
-    address: Annotated[str, Field(max_length=1024)]
-    action: Literal["create", "update", "delete", "replace", "none"]
-    reversibility: Reversibility
-    note: ShortText = ""
+    address: Annotated[str, Field(max_length=1024)] = Field(description="The resource's address.")
+    action: Literal["create", "update", "delete", "replace", "none"] = Field(description="What going back does to it.")
+    reversibility: Reversibility = Field(description="What is lost by going there and back.")
+    note: ShortText = Field(default="", description="What to know about it.")
 
 
 class ResetPlanSummary(ApiModel):
     """The way back that the Change carries."""
 
-    digest: Digest
+    digest: Digest = Field(description="Of all actions back.")
     drill: Literal["Passed", "Failed", "NotDrillable"] = Field(description="Whether the way back was shown to plan.")
-    drilled_at: Time | None = None
+    drilled_at: Time | None = Field(default=None, description="When it was shown.")
     worst: Reversibility = Field(default="Reversible", description="The worst class of all its actions.")
-    actions: Annotated[list[ResetAction], Field(max_length=50)] = Field(default_factory=list)
-    message: ShortText = ""
+    actions: Annotated[list[ResetAction], Field(max_length=50)] = Field(
+        default_factory=list, description="The first actions back."
+    )
+    message: ShortText = Field(default="", description="What the drill found.")
 
 
 class ChangeSpec(ApiModel):
     """What will happen, named by digest. Immutable."""
 
-    target_ref: TargetReference
-    cause: Cause
+    target_ref: TargetReference = Field(description="The target that is changed.")
+    cause: Cause = Field(description="Why the Change was made.")
     digest: Digest = Field(description="Of the content: the same for the same change on every machine.")
     subject: Digest = Field(description="Of all that an approval covers; the object's name ends in its first digits.")
-    summary: ChangeSummary
+    summary: ChangeSummary = Field(description="What it does.")
     snapshot_ref: Name = Field(description="The state before.")
-    reset_plan: ResetPlanSummary
-    bundle: Digest | None = None
-    state_version: int = 0
+    reset_plan: ResetPlanSummary = Field(description="The way back.")
+    bundle: Digest | None = Field(default=None, description="The configuration that is applied.")
+    state_version: int = Field(default=0, description="The state that it starts from; 0 where there was none.")
     generation: int = Field(default=0, description="The target's generation that was planned.")
     approvals_required: int = Field(default=0, description="How many the target's spec and the gates ask for.")
     orphans: Annotated[list[Annotated[str, Field(max_length=1024)]], Field(max_length=50)] = Field(
@@ -76,25 +84,33 @@ class ChangeSpec(ApiModel):
 class GateResult(ApiModel):
     """What one gate said."""
 
-    gate: Annotated[str, Field(max_length=253)]
-    stage: Literal["plan", "apply", "reset"]
-    verdict: Literal["Pass", "Warn", "Fail", "Error", "Indeterminate", "Overridden", "Pending"]
-    blocks: bool = False
-    messages: Annotated[list[ShortText], Field(max_length=20)] = Field(default_factory=list)
+    gate: Annotated[str, Field(max_length=253)] = Field(description="The gate's name.")
+    stage: Literal["plan", "apply", "reset"] = Field(description="The stage that it guards.")
+    verdict: Literal["Pass", "Warn", "Fail", "Error", "Indeterminate", "Overridden", "Pending"] = Field(
+        description="What it says."
+    )
+    blocks: bool = Field(default=False, description="True: the Change can't be applied as things stand.")
+    messages: Annotated[list[ShortText], Field(max_length=20)] = Field(
+        default_factory=list, description="The first violations, each with its remedy."
+    )
 
 
 class ChangeStatus(ApiModel):
     """How far the Change has come."""
 
-    observed_generation: int = 0
-    conditions: Annotated[list[Condition], Field(max_length=16)] = Field(default_factory=list)
-    gates: Annotated[list[GateResult], Field(max_length=32)] = Field(default_factory=list)
-    approved_by: Annotated[list[str], Field(max_length=10)] = Field(default_factory=list)
+    observed_generation: ObservedGeneration = 0
+    conditions: Conditions = Field(default_factory=list)
+    gates: Annotated[list[GateResult], Field(max_length=32)] = Field(
+        default_factory=list, description="What each gate said last."
+    )
+    approved_by: Annotated[list[Annotated[str, Field(max_length=253)]], Field(max_length=10)] = Field(
+        default_factory=list, description="Whose approvals count."
+    )
     run: ShortText | None = Field(default=None, description="The run that applied it.")
     orphans: Annotated[list[Annotated[str, Field(max_length=1024)]], Field(max_length=50)] = Field(
         default_factory=list, description="Creations that started and are in no state."
     )
-    message: Text = ""
+    message: Text = Field(default="", description="How it ended, in a sentence.")
 
 
 class Change(KubeObject):

@@ -3,38 +3,42 @@
 import datetime as dt
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
-from setpoint.api.meta import Condition, KindMeta, KubeObject, PrinterColumn
-from setpoint.api.model import ApiModel, Digest, Duration, Name, cel
+from setpoint.api.meta import Conditions, KindMeta, KubeObject, ObservedGeneration, PrinterColumn
+from setpoint.api.model import ApiModel, Digest, Duration, Integer, Name, cel
 
 Level = Literal["advisory", "soft-mandatory", "hard-mandatory", "invariant"]
 GateStage = Literal["plan", "apply", "reset"]
+Limit = Annotated[Integer, Field(ge=0)]
+
+_GATE_IS_EMPTY = "a gate needs policySets, blastRadius or approvals"
+_NAMES_REPEAT = "the names of the gates must differ"
 
 
 class PolicySetReference(ApiModel):
     """A PolicySet, and the content it must have."""
 
-    name: Name
+    name: Name = Field(description="The PolicySet's name.")
     digest: Digest | None = Field(default=None, description="Where set, another content of the set is an Error.")
 
 
 class SeverityLevels(ApiModel):
     """The level of a violation by its severity; the gate's level where unset."""
 
-    critical: Level | None = None
-    high: Level | None = None
-    medium: Level | None = None
-    low: Level | None = None
+    critical: Level | None = Field(default=None, description="For violations of severity critical.")
+    high: Level | None = Field(default=None, description="For violations of severity high.")
+    medium: Level | None = Field(default=None, description="For violations of severity medium.")
+    low: Level | None = Field(default=None, description="For violations of severity low.")
 
 
 class BlastRadius(ApiModel):
     """How much one Change may do. Unset is without a limit."""
 
-    max_create: Annotated[int, Field(ge=0)] | None = None
-    max_update: Annotated[int, Field(ge=0)] | None = None
-    max_delete: Annotated[int, Field(ge=0)] | None = None
-    max_replace: Annotated[int, Field(ge=0)] | None = None
+    max_create: Limit | None = Field(default=None, description="The most resources that it may create.")
+    max_update: Limit | None = Field(default=None, description="The most resources that it may update in place.")
+    max_delete: Limit | None = Field(default=None, description="The most resources that it may delete.")
+    max_replace: Limit | None = Field(default=None, description="The most resources that it may replace.")
 
 
 class TargetSelector(ApiModel):
@@ -43,7 +47,7 @@ class TargetSelector(ApiModel):
     stages: Annotated[list[Annotated[str, Field(max_length=63)]], Field(max_length=32)] = Field(
         default_factory=list, description="Values of spec.stage."
     )
-    labels: Annotated[dict[str, str], Field(max_length=32)] = Field(
+    labels: Annotated[dict[str, Annotated[str, Field(max_length=63)]], Field(max_length=32)] = Field(
         default_factory=dict, description="Labels that the target must have."
     )
 
@@ -55,40 +59,61 @@ class EnforcementGate(ApiModel):
         json_schema_extra=cel(
             (
                 "has(self.policySets) && self.policySets.size() > 0 || has(self.blastRadius) || has(self.approvals)",
-                "a gate needs policySets, blastRadius or approvals",
+                _GATE_IS_EMPTY,
             )
         )
     )
 
-    name: Name
+    name: Name = Field(description="Names the gate in decisions, metrics and overrides; unique in the object.")
     stages: Annotated[list[GateStage], Field(min_length=1, max_length=3)] = Field(
-        description="plan: when a Change is made. apply: again just before it is executed. reset: Changes of cause Reset."
+        description="plan: when a Change is made. apply: again before it is executed. reset: Changes of cause Reset."
     )
-    selector: TargetSelector = Field(default_factory=TargetSelector)
-    policy_sets: Annotated[list[PolicySetReference], Field(max_length=16)] = Field(default_factory=list)
+    selector: TargetSelector = Field(default_factory=TargetSelector, description="Which targets it guards.")
+    policy_sets: Annotated[list[PolicySetReference], Field(max_length=16)] = Field(
+        default_factory=list, description="Policies that must not be violated."
+    )
     level: Level = Field(default="hard-mandatory", description="What a violation means where levels says nothing.")
-    levels: SeverityLevels = Field(default_factory=SeverityLevels)
-    blast_radius: BlastRadius | None = None
-    approvals: Annotated[int, Field(ge=0, le=10)] | None = Field(
+    levels: SeverityLevels = Field(default_factory=SeverityLevels, description="The level by severity.")
+    blast_radius: BlastRadius | None = Field(default=None, description="How much one Change may do.")
+    approvals: Annotated[Integer, Field(ge=0, le=10)] | None = Field(
         default=None, description="People who must approve; the most that any gate asks for counts."
     )
     timeout: Duration = Field(default=dt.timedelta(seconds=10), description="A policy that takes longer is an Error.")
-    memory_mib: Annotated[int, Field(ge=64, le=4096)] = Field(
-        default=512, description="A policy that needs more is an Error."
+    memory_mib: Annotated[Integer, Field(ge=64, le=4096)] = Field(
+        default=512, description="Memory in MiB; a policy that needs more is an Error."
     )
+
+    @model_validator(mode="after")
+    def _looks_at_something(self) -> "EnforcementGate":
+        if not self.policy_sets and self.blast_radius is None and self.approvals is None:
+            raise ValueError(_GATE_IS_EMPTY)
+        return self
 
 
 class EnforcementGatesSpec(ApiModel):
     """All gates; several objects add up."""
 
-    gates: Annotated[list[EnforcementGate], Field(min_length=1, max_length=64)]
+    gates: Annotated[
+        list[EnforcementGate],
+        Field(
+            min_length=1,
+            max_length=64,
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+        ),
+    ] = Field(description="The gates, one of each name.")
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> "EnforcementGatesSpec":
+        if len({gate.name for gate in self.gates}) != len(self.gates):
+            raise ValueError(_NAMES_REPEAT)
+        return self
 
 
 class EnforcementGatesStatus(ApiModel):
     """Whether every gate can be evaluated."""
 
-    observed_generation: int = 0
-    conditions: Annotated[list[Condition], Field(max_length=16)] = Field(default_factory=list)
+    observed_generation: ObservedGeneration = 0
+    conditions: Conditions = Field(default_factory=list)
 
 
 class EnforcementGates(KubeObject):

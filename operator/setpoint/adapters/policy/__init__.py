@@ -1,0 +1,1 @@
+"""Rego policies: reading them, and evaluating them in worker processes."""

@@ -1,0 +1,142 @@
+"""Owns the port PolicyEngine on regorus: a small pool of worker processes that stay warm between decisions.
+
+No Rego and no regorus runs in this process. A worker that crashes, hangs or eats memory is killed and its answer is
+an error; the next call starts another one.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from pydantic_core import to_json
+
+from setpoint.adapters.policy.answers import PackageDefaults, read_answers
+from setpoint.adapters.policy.process import WorkerError, WorkerProcess
+from setpoint.domain.policies import PolicyCheck, PolicyModules, PolicyResult, PolicyTest
+
+_LOAD_SECONDS = 15.0
+_TEST_SECONDS = 60.0
+_MEMORY_MIB = 512
+_MAX_SETS = 16
+_MAX_WORKERS = 2
+
+
+class _LoadedSet:
+    """What the operator knows of a set in a worker."""
+
+    def __init__(self, answer: Mapping[str, Any]) -> None:
+        self.problems = tuple(str(problem) for problem in answer.get("problems", ()))
+        self.packages = {entry["package"]: PackageDefaults(entry) for entry in answer.get("packages", ())}
+
+
+class RegorusEngine:
+    """Evaluates Rego v1 with regorus, apart from this process. Close it with `aclose`."""
+
+    def __init__(self, *, load_seconds: float = _LOAD_SECONDS) -> None:
+        self._load_seconds = load_seconds
+        self._slots = asyncio.Semaphore(_MAX_WORKERS)
+        self._idle: list[WorkerProcess] = []
+        self._busy = 0
+        self._closed = False
+
+    async def check(self, modules: PolicyModules) -> PolicyCheck:
+        """Loads and lints. Never raises: what can't be checked is a problem."""
+        try:
+            async with self._worker(_MEMORY_MIB, modules.digest) as worker:
+                loaded = await self._load(worker, modules)
+        except (WorkerError, TypeError, ValueError) as error:
+            return PolicyCheck((f"policies: {error}",))
+        return PolicyCheck(loaded.problems, tuple(defaults.index for defaults in loaded.packages.values()))
+
+    async def evaluate(
+        self,
+        modules: PolicyModules,
+        document: Mapping[str, Any],
+        *,
+        timeout: float,  # noqa: ASYNC109 a limit on another process, which is killed at it
+        memory_mib: int,
+    ) -> PolicyResult:
+        """Asks all packages for deny, violation and warn, within `timeout` seconds. Never raises."""
+        try:
+            text = to_json(document)
+            async with self._worker(memory_mib, modules.digest) as worker:
+                loaded = await self._load(worker, modules)
+                if loaded.problems:
+                    return PolicyResult(error=f"the policies do not load: {loaded.problems[0]}")
+                answer, body = await worker.request("evaluate", timeout, text, digest=modules.digest)
+        except (WorkerError, TypeError, ValueError) as error:
+            return PolicyResult(error=str(error))
+        if "error" in answer:
+            return PolicyResult(error=f"the policies failed: {answer['error']}")
+        return read_answers(body, loaded.packages)
+
+    async def run_tests(self, modules: PolicyModules) -> tuple[PolicyTest, ...]:
+        """Runs every `test_` rule of the files `*_test.rego`. Raises ValueError where the set can't be tested."""
+        try:
+            async with self._worker(_MEMORY_MIB, modules.digest) as worker:
+                answer, _ = await worker.request("test", _TEST_SECONDS, _content(modules))
+        except WorkerError as error:
+            raise ValueError(str(error)) from error
+        if "error" in answer:
+            raise ValueError(answer["error"])
+        return tuple(PolicyTest(**test) for test in answer["tests"])
+
+    async def aclose(self) -> None:
+        """Ends all workers, and refuses further work."""
+        self._closed = True
+        for _ in range(_MAX_WORKERS):
+            await self._slots.acquire()
+        while self._idle:
+            await self._idle.pop().close()
+        for _ in range(_MAX_WORKERS):
+            self._slots.release()
+
+    async def _load(self, worker: WorkerProcess, modules: PolicyModules) -> _LoadedSet:
+        known: _LoadedSet | None = worker.loaded.pop(modules.digest, None)
+        if known is None:
+            known = await self._load_anew(worker, modules)
+        worker.loaded[modules.digest] = known
+        return known
+
+    async def _load_anew(self, worker: WorkerProcess, modules: PolicyModules) -> _LoadedSet:
+        forget = list(worker.loaded)[: max(0, len(worker.loaded) - _MAX_SETS + 1)]
+        for digest in forget:
+            del worker.loaded[digest]
+        content = _content(modules)
+        answer, _ = await worker.request("load", self._load_seconds, content, digest=modules.digest, forget=forget)
+        if "error" in answer:
+            raise WorkerError(answer["error"])
+        return _LoadedSet(answer)
+
+    @asynccontextmanager
+    async def _worker(self, memory_mib: int, digest: str) -> AsyncIterator[WorkerProcess]:
+        """A worker with that much memory, of which there are at most two; one that has the set, if possible."""
+        async with self._slots:
+            if self._closed:
+                msg = "the policy engine is closed"
+                raise WorkerError(msg)
+            self._busy += 1
+            try:
+                worker = await self._take(memory_mib, digest)
+                yield worker
+                if worker.alive:
+                    self._idle.append(worker)
+            finally:
+                self._busy -= 1
+
+    async def _take(self, memory_mib: int, digest: str) -> WorkerProcess:
+        self._idle = [worker for worker in self._idle if worker.alive]
+        fitting = [worker for worker in self._idle if worker.memory_mib == memory_mib]
+        if fitting:
+            chosen = max(fitting, key=lambda worker: digest in worker.loaded)
+            self._idle.remove(chosen)
+            return chosen
+        if len(self._idle) + self._busy > _MAX_WORKERS:
+            await self._idle.pop(0).close()
+        return await WorkerProcess.start(memory_mib)
+
+
+def _content(modules: PolicyModules) -> bytes:
+    return json.dumps({"modules": dict(modules.modules), "params": dict(modules.params)}).encode()

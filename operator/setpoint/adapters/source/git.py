@@ -1,0 +1,203 @@
+"""Owns git sources: resolves a ref to a commit, fetches what is new into a bare repository per URL, and reads it.
+
+Layout of the cache: <digest of the URL>/repository, a bare repository whose refs/setpoint/* keep the commits; beside
+it `lock`, which whoever fetches holds, its git processes included, so that nobody else writes there.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import hashlib
+import os
+import re
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from setpoint.adapters.source.git_access import check_ref, check_url, git_environment, scrub
+from setpoint.adapters.source.git_objects import check_path, commit_tree, has_commit
+from setpoint.adapters.source.git_process import GitResult, failure, run_git
+from setpoint.adapters.source.limits import Limits, refused, shown
+from setpoint.api.conditions import Reason
+from setpoint.api.v1alpha1.environment import GitSource
+from setpoint.domain.digests import canonical
+from setpoint.domain.errors import StalledError, TransientError
+from setpoint.ports import SourceTree
+
+_ASK_SECONDS = 60.0
+_FETCH_SECONDS = 600.0
+_MAX_KEPT = 1024
+_COMMIT = re.compile(r"^(?:[0-9a-f]{40}|[0-9a-f]{64})$")
+_EVERYTHING = ("+refs/heads/*:refs/all/heads/*", "+refs/tags/*:refs/all/tags/*")
+_REFUSALS = ("not our ref", "unadvertised object", "couldn't find remote ref", "does not support shallow")
+_T = TypeVar("_T")
+
+
+class Call(Protocol):
+    """Runs blocking work on the adapter's threads."""
+
+    def __call__(self, work: Callable[[], _T], /) -> Awaitable[_T]:
+        """The work's result."""
+        ...
+
+
+class GitReader:
+    """Reads folders of repositories. `local` admits repositories on this machine."""
+
+    def __init__(self, cache: Path, limits: Limits, call: Call, *, local: bool) -> None:
+        self._cache = cache
+        self._limits = limits
+        self._call = call
+        self._local = local
+        self._proven: set[bytes] = set()
+        self._fetching: dict[str, asyncio.Lock] = {}
+        self._kept: OrderedDict[tuple[str, str, str], SourceTree] = OrderedDict()
+
+    async def tree(self, source: GitSource, credentials: Mapping[str, str]) -> SourceTree:
+        """The tree at the commit that the ref names now. Raises StalledError, TransientError."""
+        check_url(source.url, local=self._local)
+        check_ref(source.ref)
+        check_path(source.path)
+        place = self._cache / hashlib.sha256(source.url.encode()).hexdigest()
+        await self._call(partial(_prepare, place))
+        async with self._environment(source.url, place, credentials) as environ:
+            remote = _Remote(source.url, place, environ)
+            name, commit = await remote.resolve(source.ref)
+            await self._prove(remote, credentials)
+            kept = self._kept.get((source.url, commit, source.path))
+            if kept is None:
+                await self._fetch(remote, name, commit)
+        return kept or await self._read(source, place, commit)
+
+    async def _prove(self, remote: "_Remote", credentials: Mapping[str, str]) -> None:
+        """Shows once that these credentials reach the repository: what another tenant fetched is not theirs to read."""
+        claim = hashlib.sha256(canonical([remote.url, *sorted(credentials.items())])).digest()
+        if not self._local and claim not in self._proven:
+            await remote.ask("HEAD")
+            self._proven.add(claim)
+
+    async def _read(self, source: GitSource, place: Path, commit: str) -> SourceTree:
+        tree = await self._call(partial(commit_tree, place / "repository", commit, source.path, self._limits))
+        self._kept[source.url, commit, source.path] = tree
+        while len(self._kept) > _MAX_KEPT:
+            self._kept.popitem(last=False)
+        return tree
+
+    async def _fetch(self, remote: "_Remote", name: str, commit: str) -> None:
+        """Makes sure that the commit is in the cache, with one fetch at a time per URL."""
+        async with self._fetching.setdefault(remote.url, asyncio.Lock()):
+            if await self._call(partial(has_commit, remote.repository, commit)):
+                return
+            with _cache_lock(remote.place) as handle:
+                await self._call(partial(_remove_stale_locks, remote.repository))
+                await remote.fetch(name, commit, handle)
+            if not await self._call(partial(has_commit, remote.repository, commit)):
+                raise _gone(remote.url, name, commit)
+
+    @contextlib.asynccontextmanager
+    async def _environment(
+        self, url: str, place: Path, credentials: Mapping[str, str]
+    ) -> AsyncIterator[dict[str, str]]:
+        """git_environment, off the event loop."""
+        context = git_environment(url, place / "home", credentials, local=self._local)
+        environ = await self._call(context.__enter__)
+        try:
+            yield environ
+        finally:
+            await self._call(partial(context.__exit__, None, None, None))
+
+
+class _Remote:
+    """One repository elsewhere, and its bare copy here."""
+
+    def __init__(self, url: str, place: Path, environ: Mapping[str, str]) -> None:
+        self.url = url
+        self.place = place
+        self.repository = place / "repository"
+        self._environ = environ
+
+    async def resolve(self, ref: str) -> tuple[str, str]:
+        """The full name of the ref and its commit; a commit is its own name, and asks nobody."""
+        if _COMMIT.match(ref):
+            return ref, ref
+        names = [ref] if ref == "HEAD" or ref.startswith("refs/") else [f"refs/heads/{ref}", f"refs/tags/{ref}"]
+        patterns = [*names, *(f"{name}^{{}}" for name in names)]
+        found = await self.ask(*patterns)
+        known = [name for name in names if name in found]
+        if len(known) > 1:
+            raise refused(f"spec.source.git.ref: {shown(ref)} is a branch and a tag; write one of {', '.join(known)}")
+        if not known:
+            where = f"{scrub(self.url)} has no branch, tag or commit {shown(ref)}"
+            raise StalledError(Reason.SOURCE_NOT_FOUND, f"spec.source.git.ref: {where}")
+        return known[0], found.get(f"{known[0]}^{{}}", found[known[0]])
+
+    async def ask(self, *patterns: str) -> dict[str, str]:
+        """What the other side advertises under these names, with the objects that they name."""
+        result = await self._git("ls-remote", "--quiet", "--", self.url, *patterns, seconds=_ASK_SECONDS)
+        if result.code:
+            raise failure(result, self.url)
+        return dict(_advertised(result.output))
+
+    async def fetch(self, name: str, commit: str, handle: int) -> None:
+        """Fetches the commit alone where the server permits it, else the ref, else all branches and tags."""
+        init = ("init", "--quiet", "--bare", "--template=", "--", str(self.repository))
+        result = await self._git(*init, seconds=_ASK_SECONDS)
+        if not result.code:
+            result = await self._take(f"+{commit}:refs/setpoint/{commit}", handle=handle, depth=1)
+        if result.code and _is_refusal(result):
+            wanted = _EVERYTHING if name == commit else (f"+{name}:refs/setpoint/latest",)
+            result = await self._take(*wanted, handle=handle)
+        if result.code:
+            raise failure(result, self.url)
+
+    async def _take(self, *refspecs: str, handle: int, depth: int | None = None) -> GitResult:
+        fixed = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules")
+        options = fixed if depth is None else (*fixed, f"--depth={depth}")
+        arguments = ("--git-dir", str(self.repository), *options, "--", self.url, *refspecs)
+        return await self._git(*arguments, seconds=_FETCH_SECONDS, held=(handle,))
+
+    async def _git(self, *arguments: str, seconds: float, held: tuple[int, ...] = ()) -> GitResult:
+        return await run_git(arguments, cwd=self.place, environ=self._environ, seconds=seconds, held=held)
+
+
+def _advertised(output: str) -> Iterator[tuple[str, str]]:
+    for line in output.splitlines():
+        commit, _, name = line.partition("\t")
+        if _COMMIT.match(commit):
+            yield name, commit
+
+
+def _is_refusal(result: GitResult) -> bool:
+    """True where the server is there, but gives no single commits or no shallow history."""
+    return any(text in result.complaint for text in _REFUSALS)
+
+
+def _gone(url: str, name: str, commit: str) -> StalledError | TransientError:
+    if name == commit:
+        return StalledError(Reason.SOURCE_NOT_FOUND, f"spec.source.git.ref: {scrub(url)} has no commit {commit}")
+    return TransientError(Reason.SOURCE_UNAVAILABLE, f"{scrub(url)}: {shown(name)} moved while it was fetched")
+
+
+def _prepare(place: Path) -> None:
+    (place / "home").mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
+@contextlib.contextmanager
+def _cache_lock(place: Path) -> Iterator[int]:
+    """Holds the cache of one URL. Raises TransientError where another process fetches into it."""
+    handle = os.open(place / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield handle
+    except BlockingIOError:
+        raise TransientError(Reason.SOURCE_UNAVAILABLE, "another process is fetching this repository") from None
+    finally:
+        os.close(handle)
+
+
+def _remove_stale_locks(repository: Path) -> None:
+    """A killed git leaves its lock files behind; whoever holds the cache's lock knows that nobody uses them."""
+    for lock in (*repository.glob("*.lock"), *(repository / "refs").rglob("*.lock")):
+        lock.unlink(missing_ok=True)

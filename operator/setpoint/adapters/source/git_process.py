@@ -1,0 +1,97 @@
+"""Owns running git: one process, without a shell, with a deadline and bounded output."""
+
+import asyncio
+import contextlib
+import dataclasses
+import os
+import signal
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from setpoint.adapters.source.git_access import scrub
+from setpoint.api.conditions import Reason
+from setpoint.domain.errors import StalledError, TransientError
+
+_MAX_OUTPUT = 1024 * 1024
+_MAX_SHOWN = 300
+_CHUNK = 65_536
+_ABSENT = (
+    "does not appear to be a git repository",
+    "not found",
+    "does not exist",
+    "Authentication failed",
+    "could not read Username",
+    "could not read Password",
+    "Permission denied",
+    "Host key verification failed",
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class GitResult:
+    """How a git process ended; `output` is its stdout, `complaint` its stderr, both bounded."""
+
+    code: int
+    output: str
+    complaint: str
+
+
+async def run_git(
+    arguments: Sequence[str], *, cwd: Path, environ: Mapping[str, str], seconds: float, held: Sequence[int] = ()
+) -> GitResult:
+    """Runs git to its end; `held` are handles that it keeps open. Raises TransientError at the deadline."""
+    process = await asyncio.create_subprocess_exec(
+        "git",
+        *arguments,
+        cwd=cwd,
+        env=environ,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,
+        pass_fds=tuple(held),
+    )
+    assert process.stdout is not None  # noqa: S101 both are pipes
+    assert process.stderr is not None  # noqa: S101
+    try:
+        async with asyncio.timeout(seconds):
+            output, complaint = await asyncio.gather(_bounded(process.stdout), _bounded(process.stderr))
+            code = await process.wait()
+    except TimeoutError:
+        why = f"git took longer than {seconds:.0f} s"
+        raise TransientError(Reason.SOURCE_UNAVAILABLE, why) from None
+    finally:
+        await _end(process)
+    return GitResult(code, output, complaint)
+
+
+async def _bounded(stream: asyncio.StreamReader) -> str:
+    """What the stream holds. The other side writes part of it, so that there is a limit."""
+    parts, size = [], 0
+    while chunk := await stream.read(_CHUNK):
+        size += len(chunk)
+        if size > _MAX_OUTPUT:
+            raise TransientError(Reason.SOURCE_UNAVAILABLE, "git wrote more than could be of use")
+        parts.append(chunk)
+    return b"".join(parts).decode(errors="replace")
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Kills what is left of the process and of its transports."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+
+
+def failure(result: GitResult, url: str) -> StalledError | TransientError:
+    """What a failed git process means for the source."""
+    lines = [line.strip() for line in scrub(result.complaint).splitlines() if line.strip()]
+    fatal = [line for line in lines if line.startswith(("fatal:", "error:", "remote:", "ERROR:"))] or lines
+    why = " ".join("".join(c for c in line if c.isprintable()) for line in fatal)[:_MAX_SHOWN]
+    message = f"{scrub(url)}: {why or f'git ended with code {result.code}'}"
+    if "not allowed" in why:
+        return StalledError(Reason.SOURCE_REFUSED, message)
+    if any(text in result.complaint for text in _ABSENT):
+        return StalledError(Reason.SOURCE_NOT_FOUND, message)
+    return TransientError(Reason.SOURCE_UNAVAILABLE, message)

@@ -1,0 +1,176 @@
+"""Owns the rows of Terraform states and of the locks on them. What may follow what is decided in domain.state."""
+
+import asyncio
+import datetime as dt
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, insert, select
+
+from setpoint.adapters.store.audit import AuditTrail, record
+from setpoint.adapters.store.database import Database
+from setpoint.adapters.store.tables import STATE_LOCK, STATE_VERSION
+from setpoint.domain import state
+from setpoint.domain.audit import AuditEntry, Draft
+from setpoint.domain.errors import ConflictError, NotFoundError
+from setpoint.domain.state import StateFacts, StateIdentity
+from setpoint.ports import BlobStore, Clock, StateLock, StateVersion
+
+
+class SqlStateStore:
+    """The StateStore over the home's database and blobs."""
+
+    def __init__(self, database: Database, blobs: BlobStore, trail: AuditTrail, clock: Clock) -> None:
+        self._database = database
+        self._blobs = blobs
+        self._trail = trail
+        self._clock = clock
+        self._parser = ThreadPoolExecutor(1, thread_name_prefix="setpoint-states")
+
+    async def head(self, target: str) -> StateVersion | None:
+        """The newest version."""
+        row = await self._database.read(lambda connection: _find(connection, target, None))
+        return _version(row) if row else None
+
+    async def read(self, target: str, version: int | None = None) -> bytes:
+        """The bytes of a version, the newest where None. Raises NotFoundError, StoreError."""
+        row = await self._database.read(lambda connection: _find(connection, target, version))
+        if row is None:
+            raise NotFoundError(f"{target} has no state" + (f" of version {version}" if version is not None else ""))
+        return await self._blobs.get(row.blob)
+
+    async def append(
+        self, target: str, data: bytes, *, run: str, lock: str | None = None, audit: Sequence[AuditEntry] = ()
+    ) -> StateVersion:
+        """Adds a version; see the port."""
+        facts, identity = await asyncio.get_running_loop().run_in_executor(self._parser, _examine, data)
+        values = {
+            "serial": facts.serial,
+            "lineage": facts.lineage,
+            "terraform_version": facts.terraform_version,
+            "sha256": identity.sha256,
+            "size": len(data),
+            "resources": len(facts.instances),
+            "blob": await self._blobs.put(data),
+            "run": run,
+            "at": _instant(self._clock),
+        }
+        drafts = self._trail.drafts(audit)
+
+        def add(connection: Connection) -> StateVersion:
+            if lock is not None:
+                _check_lock(connection, target, lock, run)
+            return _append(connection, target, identity, values, drafts)
+
+        return await self._database.write(add)
+
+    async def blobs(self) -> frozenset[str]:
+        """The blobs that hold states."""
+        query = select(STATE_VERSION.c.blob)
+        return await self._database.read(lambda connection: frozenset(connection.execute(query).scalars()))
+
+    def close(self) -> None:
+        """Ends the thread."""
+        self._parser.shutdown(wait=False)
+
+
+class SqlStateLocks:
+    """The StateLocks over the home's database."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def acquire(self, lock: StateLock) -> StateLock:
+        """Takes a free lock. Returns the one that now stands."""
+        since = _instant(self._clock)
+
+        def take(connection: Connection) -> StateLock:
+            standing = _lock(connection, lock.target)
+            if standing is None:
+                values = {"id": lock.id, "run": lock.run, "holder": lock.holder, "since": since}
+                connection.execute(insert(STATE_LOCK).values(target=lock.target, **values))
+            return standing or lock
+
+        return await self._database.write(take)
+
+    async def release(self, target: str, *, id: str, run: str) -> StateLock | None:  # noqa: A002 Terraform's word
+        """Frees this lock of this run. Returns another's that stands instead and stays, else None."""
+
+        def free(connection: Connection) -> StateLock | None:
+            standing = _lock(connection, target)
+            if standing is not None and (standing.id, standing.run) != (id, run):
+                return standing
+            connection.execute(delete(STATE_LOCK).where(STATE_LOCK.c.target == target))
+            return None
+
+        return await self._database.write(free)
+
+    async def release_run(self, run: str) -> int:
+        """Frees what a run that is over still holds; returns how many."""
+        theirs = delete(STATE_LOCK).where(STATE_LOCK.c.run == run)
+        return await self._database.write(lambda connection: connection.execute(theirs).rowcount)
+
+    async def held(self) -> tuple[StateLock, ...]:
+        """All locks, by target."""
+        query = select(STATE_LOCK).order_by(STATE_LOCK.c.target)
+        return await self._database.read(lambda connection: tuple(map(_as_lock, connection.execute(query))))
+
+
+def _examine(data: bytes) -> tuple[StateFacts, StateIdentity]:
+    facts = state.parse(data)
+    return facts, state.identity(facts, data)
+
+
+def _instant(clock: Clock) -> str:
+    return clock.now().astimezone(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _find(connection: Connection, target: str, version: int | None) -> Row[Any] | None:
+    query = select(STATE_VERSION).where(STATE_VERSION.c.target == target)
+    if version is not None:
+        query = query.where(STATE_VERSION.c.version == version)
+    return connection.execute(query.order_by(STATE_VERSION.c.version.desc()).limit(1)).first()
+
+
+def _append(
+    connection: Connection, target: str, identity: StateIdentity, values: dict[str, Any], drafts: Sequence[Draft]
+) -> StateVersion:
+    row = _find(connection, target, None)
+    head = StateIdentity(row.lineage, row.serial, row.sha256) if row else None
+    if row is not None and not state.is_new_version(head, identity):
+        return _version(row)
+    connection.execute(insert(STATE_VERSION).values(target=target, version=row.version + 1 if row else 1, **values))
+    record(connection, drafts)
+    added = _find(connection, target, None)
+    assert added is not None  # noqa: S101 it was just written
+    return _version(added)
+
+
+def _version(row: Row[Any]) -> StateVersion:
+    return StateVersion(
+        version=row.version,
+        serial=row.serial,
+        lineage=row.lineage,
+        terraform_version=row.terraform_version,
+        sha256=row.sha256,
+        size=row.size,
+        resources=row.resources,
+    )
+
+
+def _lock(connection: Connection, target: str) -> StateLock | None:
+    row = connection.execute(select(STATE_LOCK).where(STATE_LOCK.c.target == target)).first()
+    return _as_lock(row) if row else None
+
+
+def _as_lock(row: Row[Any]) -> StateLock:
+    return StateLock(target=row.target, id=row.id, run=row.run, holder=row.holder)
+
+
+def _check_lock(connection: Connection, target: str, lock: str, run: str) -> None:
+    standing = _lock(connection, target)
+    if standing is None or (standing.id, standing.run) != (lock, run):
+        msg = f"the state of {target} is not locked by run {run}, so it may not be written by it"
+        raise ConflictError(msg)

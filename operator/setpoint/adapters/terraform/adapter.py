@@ -1,0 +1,86 @@
+"""Owns the port Terraform: puts binaries, bundles, sessions and survivors together."""
+
+import asyncio
+import contextlib
+import dataclasses
+from collections.abc import AsyncIterator, Callable, Collection
+from pathlib import Path
+
+from setpoint.adapters.terraform import survivors
+from setpoint.adapters.terraform.binaries import Binaries
+from setpoint.adapters.terraform.bundles import BundleMaker
+from setpoint.adapters.terraform.environment import RunEnvironment
+from setpoint.adapters.terraform.session import Session
+from setpoint.adapters.terraform.workfolder import WorkFolder
+from setpoint.ports import BlobStore, Bundle, EngineVersion, RunInputs, SourceTree, StateBackend, Survivor
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TerraformOptions:
+    """What the settings say of Terraform. `root` is the home's private folder."""
+
+    root: Path
+    binary: Path | None = None
+    mirror: Path | None = None
+    passthrough: tuple[str, ...] = ()
+
+
+class TerraformAdapter:
+    """Implements ports.Terraform. `register_secrets` hears of every secret value before a run can print it."""
+
+    def __init__(
+        self,
+        options: TerraformOptions,
+        *,
+        blobs: BlobStore,
+        backend: StateBackend,
+        register_secrets: Callable[[Collection[str]], None],
+    ) -> None:
+        self._root = options.root
+        self._blobs = blobs
+        self._backend = backend
+        self._register_secrets = register_secrets
+        self._environment = RunEnvironment(options.root, options.mirror, options.passthrough)
+        self._environment.prepare()
+        self._binaries = Binaries(options.binary, self._environment.base())
+        self._init_lock = asyncio.Lock()
+        self._bundles = BundleMaker(options.root, blobs, self._environment, self._init_lock)
+
+    async def engine(self, inputs: RunInputs) -> EngineVersion:
+        """The binary for these inputs."""
+        return self._binaries.find(inputs)[1]
+
+    async def bundle(self, target: str, tree: SourceTree, inputs: RunInputs) -> Bundle:
+        """The immutable bundle of a source; made once."""
+        del target
+        words, engine = self._binaries.find(inputs)
+        return await self._bundles.make(tree, inputs, words, engine)
+
+    @contextlib.asynccontextmanager
+    async def session(self, target: str) -> AsyncIterator[Session]:
+        """Waits for the target's work folder and holds it."""
+        async with WorkFolder(self._root, target).held() as folder:
+            session = Session(
+                root=self._root,
+                target=target,
+                folder=folder,
+                blobs=self._blobs,
+                backend=self._backend,
+                binaries=self._binaries,
+                environment=self._environment,
+                init_lock=self._init_lock,
+                register_secrets=self._register_secrets,
+            )
+            try:
+                yield session
+            finally:
+                session.close()
+
+    async def settle(self) -> tuple[Survivor, ...]:
+        """Ends the runs of a killed manager and tells what they did."""
+        return await survivors.settle(self._root)
+
+    def forget(self, run: str, target: str) -> None:
+        """Drops what was kept of a settled run: its outcome and its state are on record."""
+        WorkFolder(self._root, target).drop_errored_state()
+        survivors.forget(self._root, run)

@@ -1,0 +1,158 @@
+"""Owns making bundles: source, installed modules and lock file in one immutable archive, made once (rule 8)."""
+
+import asyncio
+import contextlib
+import io
+import json
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
+
+from setpoint.adapters.terraform.binaries import builder
+from setpoint.adapters.terraform.environment import RunEnvironment
+from setpoint.adapters.terraform.failures import failure
+from setpoint.adapters.terraform.process import Command, run
+from setpoint.adapters.terraform.workfolder import LOCK_FILE, OVERRIDE
+from setpoint.api.conditions import Reason
+from setpoint.domain import hcl_scan
+from setpoint.domain.digests import digest, digest_bytes
+from setpoint.domain.errors import StalledError
+from setpoint.ports import BlobStore, Bundle, EngineVersion, RunInputs, SourceTree
+
+_LEFT_OUT = (".git", ".setpoint")
+_MAX_BYTES = 256 << 20
+
+
+class BundleMaker:
+    """Makes bundles, and remembers for which source each was made."""
+
+    def __init__(self, root: Path, blobs: BlobStore, environment: RunEnvironment, init_lock: asyncio.Lock) -> None:
+        self._index = root / "bundles"
+        self._scratch = root / "build"
+        self._blobs = blobs
+        self._environment = environment
+        self._init_lock = init_lock
+        self._known: dict[str, tuple[str, str]] = {}
+
+    async def make(self, tree: SourceTree, inputs: RunInputs, words: Sequence[str], engine: EngineVersion) -> Bundle:
+        """The bundle of a source. Raises StalledError (StateNotAdopted, LockFileMissing, ...)."""
+        roots = {name: tree.read(name) for name in tree.files if "/" not in name and _is_code(name)}
+        if not inputs.has_state:
+            _refuse_foreign_state(tree, roots)
+        key = digest([tree.digest, str(engine), inputs.lock_file])
+        known = self._known.get(key) or self._read_index(key)
+        if known is None:
+            known = await self._make(tree, inputs, words, roots)
+            self._write_index(key, known)
+        self._known[key] = known
+        return Bundle(digest=known[0], revision=tree.revision, blob=known[1])
+
+    def _read_index(self, key: str) -> tuple[str, str] | None:
+        try:
+            found = json.loads((self._index / f"{key[7:]}.json").read_bytes())
+            return str(found["digest"]), str(found["blob"])
+        except (OSError, ValueError, KeyError):
+            return None
+
+    def _write_index(self, key: str, known: tuple[str, str]) -> None:
+        self._index.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (self._index / f"{key[7:]}.json").write_text(json.dumps({"digest": known[0], "blob": known[1]}))
+
+    async def _make(
+        self, tree: SourceTree, inputs: RunInputs, words: Sequence[str], roots: hcl_scan.Files
+    ) -> tuple[str, str]:
+        needs_lock = hcl_scan.needs_providers(roots)
+        if needs_lock and inputs.lock_file == "Required" and LOCK_FILE not in tree.files:
+            message = (
+                f"the source has no {LOCK_FILE}: run terraform providers lock and commit it, "
+                "or set spec.engine.lockFile: Generate"
+            )
+            raise StalledError(Reason.LOCK_FILE_MISSING, message)
+        generate = needs_lock and LOCK_FILE not in tree.files
+        self._scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(dir=self._scratch))
+        try:
+            return await self._build(
+                tree, folder, inputs, words, modules=bool(hcl_scan.installed_modules(roots)), lock=generate
+            )
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    async def _build(
+        self, tree: SourceTree, folder: Path, inputs: RunInputs, words: Sequence[str], *, modules: bool, lock: bool
+    ) -> tuple[str, str]:
+        source = folder / "source"
+        _lay_out(tree, source)
+        commands = builder(tuple(words))
+        if lock:
+            line = commands.init_line(backend=False, modules=True, readonly_lock=False)
+            await self._locked(lambda: self._run("init", line, folder, source, inputs))
+        elif modules:
+            await self._run("get", commands.get_line(), folder, source, inputs)
+        archive = _archive(source)
+        return digest_bytes(archive), await self._blobs.put(archive)
+
+    async def _locked(self, work: Callable[[], Awaitable[None]]) -> None:
+        async with self._init_lock if self._environment.shares_cache else contextlib.nullcontext():
+            await work()
+
+    async def _run(self, name: str, line: Sequence[str], folder: Path, source: Path, inputs: RunInputs) -> None:
+        environment = self._environment.of_run(inputs.plan_environment, None)
+        command = Command(line, source, environment, folder, name, inputs.init_timeout, {"operation": "bundle"})
+        ended = await run(command)
+        if ended.exit_code != 0 or ended.stopped:
+            secrets = frozenset({*inputs.plan_environment.values(), *inputs.secret_variables.values()})
+            raise failure(f"terraform {name}", ended, secrets, Reason.INIT_FAILED)
+
+
+def _is_code(name: str) -> bool:
+    return name.endswith((".tf", ".tofu", ".tf.json", ".tofu.json"))
+
+
+def _refuse_foreign_state(tree: SourceTree, roots: hcl_scan.Files) -> None:
+    """Rule 10: else everything that exists already would be planned anew."""
+    where = hcl_scan.foreign_backend(roots)
+    if where or tree.has_state_file:
+        what = f"the code names a backend of its own at {where}" if where else "the source holds a terraform.tfstate"
+        remedy = "adopt its state first: terraform state pull > FILE, then setpoint import-state ENVIRONMENT FILE"
+        raise StalledError(Reason.STATE_NOT_ADOPTED, f"{what}; {remedy}")
+
+
+def _lay_out(tree: SourceTree, folder: Path) -> None:
+    for name, (_, executable) in tree.files.items():
+        path = folder / name
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.write_bytes(tree.read(name))
+        path.chmod(0o700 if executable else 0o600)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def _archive(folder: Path) -> bytes:
+    """A tar with nothing in it that differs from machine to machine: order, owners, times and modes are fixed."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for path in sorted(_members(folder), key=lambda one: one.relative_to(folder).as_posix()):
+            content = path.read_bytes()
+            member = tarfile.TarInfo(path.relative_to(folder).as_posix())
+            member.size = len(content)
+            member.mode = 0o755 if path.stat().st_mode & 0o100 else 0o644
+            tar.addfile(member, io.BytesIO(content))
+            if buffer.tell() > _MAX_BYTES:
+                message = f"source and modules come to more than {_MAX_BYTES >> 20} MiB"
+                raise StalledError(Reason.SOURCE_REFUSED, message)
+    return buffer.getvalue()
+
+
+def _members(folder: Path) -> Iterator[Path]:
+    """Regular files; links that a module brings are followed only where they stay within it."""
+    resolved = folder.resolve()
+    for path in folder.rglob("*"):
+        parts = path.relative_to(folder).parts
+        left_out = any(part in _LEFT_OUT for part in parts) or parts[0] == OVERRIDE or ".tfstate" in path.name
+        inside_terraform = parts[0] == ".terraform" and (len(parts) < 2 or parts[1] != "modules")
+        if left_out or inside_terraform or not path.is_file():
+            continue
+        if path.resolve().is_relative_to(resolved):
+            yield path

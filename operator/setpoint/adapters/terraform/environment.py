@@ -1,0 +1,91 @@
+"""Owns the environment of a run: made from nothing, so that nothing of the manager's leaks into it (rule 4)."""
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from setpoint.api.conditions import Reason
+from setpoint.domain.errors import StalledError
+from setpoint.ports import BackendAccess
+
+_DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_OURS = ("TF_", "LD_", "DYLD_", "SETPOINT_", "PYTHON", "GIT_CONFIG")
+_OURS_EXACTLY = frozenset({"PATH", "HOME", "TMPDIR", "SHELL", "IFS", "BASH_ENV", "ENV"})
+
+
+class RunEnvironment:
+    """Makes environments. `passthrough` are names that are handed on from the manager's own environment."""
+
+    def __init__(self, root: Path, mirror: Path | None, passthrough: Iterable[str]) -> None:
+        self._home = root / "home"
+        self._cli_config = root / "terraform.tfrc"
+        self._mirror = mirror
+        self._cache = root / "providers"
+        self._passed = {name: os.environ[name] for name in passthrough if name in os.environ}
+
+    def prepare(self) -> None:
+        """Makes the private HOME and the CLI configuration."""
+        self._home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self._mirror is None:
+            self._cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+        text = self.configuration()
+        if not self._cli_config.exists() or self._cli_config.read_text() != text:
+            self._cli_config.write_text(text)
+
+    def configuration(self) -> str:
+        """The CLI configuration file: where providers come from."""
+        if self._mirror is None:
+            return f"disable_checkpoint = true\nplugin_cache_dir = {_quote(self._cache)}\n"
+        return (
+            "disable_checkpoint = true\n"
+            f"provider_installation {{\n  filesystem_mirror {{\n    path = {_quote(self._mirror)}\n  }}\n}}\n"
+        )
+
+    @property
+    def shares_cache(self) -> bool:
+        """True where inits write one cache and so must run one at a time (rule 12)."""
+        return self._mirror is None
+
+    def base(self) -> dict[str, str]:
+        """What every command gets."""
+        return {
+            "PATH": os.environ.get("PATH", _DEFAULT_PATH),
+            "HOME": str(self._home),
+            "LANG": "C.UTF-8",
+            "TF_IN_AUTOMATION": "1",
+            "TF_INPUT": "0",
+            "CHECKPOINT_DISABLE": "1",
+            "TF_CLI_CONFIG_FILE": str(self._cli_config),
+            **self._passed,
+        }
+
+    def of_run(self, credentials: Mapping[str, str], access: BackendAccess | None) -> dict[str, str]:
+        """What a run gets: the base, its credentials, and the way to its state."""
+        for name in credentials:
+            _refuse_ours(name)
+        return {**credentials, **self.base(), **(_backend(access) if access else {})}
+
+
+def _refuse_ours(name: str) -> None:
+    upper = name.upper()
+    ours = upper in _OURS_EXACTLY or upper.startswith(_OURS)
+    if ours or "=" in name or "\0" in name or not name:
+        message = f"spec.credentials: a Secret sets {name!r}, which is Setpoint's to set"
+        raise StalledError(Reason.INVALID_SPEC, message)
+
+
+def _backend(access: BackendAccess) -> dict[str, str]:
+    return {
+        "TF_HTTP_ADDRESS": access.address,
+        "TF_HTTP_LOCK_ADDRESS": access.address,
+        "TF_HTTP_UNLOCK_ADDRESS": access.address,
+        "TF_HTTP_USERNAME": access.username,
+        "TF_HTTP_PASSWORD": access.password,
+        "TF_HTTP_RETRY_MAX": "2",
+        "TF_HTTP_RETRY_WAIT_MIN": "1",
+    }
+
+
+def _quote(path: Path) -> str:
+    text = str(path.resolve()).replace("\\", "\\\\").replace('"', '\\"').replace("${", "$${").replace("%{", "%%{")
+    return f'"{text}"'

@@ -1,0 +1,153 @@
+"""Owns running one command: its own session, output to files, a deadline, a graceful stop. Knows no Terraform.
+
+Output goes to files and never to pipes: with a pipe, killing the manager kills Terraform, too, and what it had made
+is lost (rule 1). The pid, its start time and the command are on disk as it starts, so that a later manager finds it.
+"""
+
+import asyncio
+import contextlib
+import dataclasses
+import json
+import os
+import signal
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import psutil
+
+from setpoint.domain.errors import StoreError
+
+RUN_VARIABLE = "SETPOINT_RUN"
+"""Environment variable of every process of a run, its providers included: how survivors are found."""
+_GRACE = 600.0
+_SECOND_GRACE = 30.0
+_MAX_OUTPUT = 512 << 20
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Command:
+    """One command of a run. `folder` is the run's, `name` names its output files; `timeout` is in seconds."""
+
+    argv: Sequence[str]
+    cwd: Path
+    environment: Mapping[str, str] = dataclasses.field(repr=False)
+    folder: Path
+    name: str
+    timeout: float
+    facts: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def stdout(self) -> Path:
+        """Where its standard output goes."""
+        return self.folder / f"{self.name}.out"
+
+    @property
+    def stderr(self) -> Path:
+        """Where its standard error goes."""
+        return self.folder / f"{self.name}.err"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Ended:
+    """How a command ended. `stopped` is why it was told to, empty where it ended by itself."""
+
+    exit_code: int
+    stdout: bytes = dataclasses.field(repr=False)
+    stderr: bytes = dataclasses.field(repr=False)
+    stopped: str = ""
+
+
+async def run(command: Command) -> Ended:
+    """Runs a command to its end. Past its deadline it is stopped gracefully, and so it is when we are cancelled.
+
+    A cancellation is raised again once the command has ended.
+    """
+    ended = await run_through(command)
+    if ended.stopped == "cancelled":
+        raise asyncio.CancelledError
+    return ended
+
+
+async def run_through(command: Command) -> Ended:
+    """Like `run`, but a cancellation only stops the command: its end is returned, for what must be recorded."""
+    process = await _start(command)
+    stopped = ""
+    try:
+        async with asyncio.timeout(command.timeout):
+            await process.wait()
+    except TimeoutError:
+        stopped = "timeout"
+    except asyncio.CancelledError:
+        stopped = "cancelled"
+    if stopped:
+        await _stop(process)
+    code = process.returncode if process.returncode is not None else -1
+    return Ended(code, _read(command.stdout), _read(command.stderr), stopped)
+
+
+async def _start(command: Command) -> asyncio.subprocess.Process:
+    _note(command, pid=0)
+    with command.stdout.open("wb") as out, command.stderr.open("wb") as err:
+        process = await asyncio.create_subprocess_exec(
+            *command.argv,
+            cwd=command.cwd,
+            env={**command.environment, RUN_VARIABLE: command.folder.name},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+            start_new_session=True,
+        )
+    _note(command, pid=process.pid)
+    return process
+
+
+def _note(command: Command, *, pid: int) -> None:
+    """Written by rename: a killed manager leaves the old note or the new one. A power cut kills the process, too."""
+    note = {**command.facts, "command": list(command.argv), "name": command.name, "pid": pid, "start": _start_time(pid)}
+    temporary = command.folder / "process.json.new"
+    try:
+        temporary.write_text(json.dumps(note))
+        temporary.replace(command.folder / "process.json")
+    except OSError as error:
+        msg = f"can't write the run folder: {error.strerror}"
+        raise StoreError(msg) from error
+
+
+def _start_time(pid: int) -> float:
+    try:
+        return psutil.Process(pid).create_time() if pid else 0.0
+    except psutil.Error:
+        return 0.0
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    """SIGINT to Terraform alone (a group signal would kill providers in mid-call), once more, then the whole group.
+
+    Further cancellations do not hasten it: what Terraform has begun must be in the state.
+    """
+    for sent, grace in ((signal.SIGINT, _GRACE), (signal.SIGINT, _SECOND_GRACE)):
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(sent)
+        if await _ends_within(process, grace):
+            return
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    await _ends_within(process, _SECOND_GRACE)
+
+
+async def _ends_within(process: asyncio.subprocess.Process, seconds: float) -> bool:
+    waiter = asyncio.ensure_future(process.wait())
+    deadline = asyncio.get_running_loop().time() + seconds
+    while not waiter.done():
+        left = deadline - asyncio.get_running_loop().time()
+        if left <= 0:
+            waiter.cancel()
+            return False
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait({waiter}, timeout=left)
+    return True
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_MAX_OUTPUT)

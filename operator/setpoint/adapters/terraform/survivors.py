@@ -1,0 +1,131 @@
+"""Owns what a killed manager left running: finds it, stops it gracefully, keeps what it made (rule 2)."""
+
+import asyncio
+import json
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from setpoint.adapters.terraform.process import RUN_VARIABLE
+from setpoint.adapters.terraform.workfolder import WorkFolder
+from setpoint.domain.terraform_stream import Hook, hook_of, read_stream
+from setpoint.ports import Survivor
+
+_GRACE = 600.0
+_POLL = 0.2
+_MAX_OUTPUT = 512 << 20
+
+
+async def settle(root: Path) -> tuple[Survivor, ...]:
+    """Ends every run of an earlier manager and tells what each did. Run folders of applies stay until `forget`."""
+    runs = root / "runs"
+    folders = sorted(runs.iterdir()) if runs.is_dir() else []
+    await _end_processes({folder.name for folder in folders})
+    survivors = []
+    for folder in folders:
+        note = _read_note(folder)
+        if note.get("operation") == "apply" and note.get("name") == "apply":
+            survivors.append(_survivor(root, folder, note))
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+    return tuple(survivors)
+
+
+def forget(root: Path, run: str) -> None:
+    """Removes the folder of a run whose outcome is on record."""
+    if "/" not in run and run not in {"", ".", ".."}:
+        shutil.rmtree(root / "runs" / run, ignore_errors=True)
+
+
+def _read_note(folder: Path) -> Mapping[str, Any]:
+    try:
+        note = json.loads((folder / "process.json").read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return note if isinstance(note, dict) else {}
+
+
+def _survivor(root: Path, folder: Path, note: Mapping[str, Any]) -> Survivor:
+    target = str(note.get("target", ""))
+    hooks = list(_hooks(folder / "apply.out"))
+    return Survivor(
+        target=target,
+        run=folder.name,
+        operation="apply",
+        started=tuple(h.address for h in hooks if h.state == "started" and h.action == "create"),
+        completed=tuple(h.address for h in hooks if h.state == "completed"),
+        errored_state=WorkFolder(root, target).errored_state(),
+    )
+
+
+def _hooks(path: Path) -> Iterable[Hook]:
+    try:
+        with path.open("rb") as file:
+            output = file.read(_MAX_OUTPUT)
+    except OSError:
+        return ()
+    return (hook for message in read_stream(output) if (hook := hook_of(message)) is not None)
+
+
+# --- Processes ----------------------------------------------------------------------------------------------------
+
+
+async def _end_processes(runs: set[str]) -> None:
+    """SIGINT to each Terraform, so that it saves its state; what is left after the grace is killed."""
+    found = _find(runs)
+    leaders = [process for process in found if _is_leader(process)]
+    for process in leaders:
+        _signal(process, graceful=True)
+    await _gone(leaders, _GRACE)
+    for process in _find(runs):
+        _signal(process, graceful=False)
+    await _gone(_find(runs), _POLL * 50)
+
+
+def _find(runs: set[str]) -> list[psutil.Process]:
+    """The processes that carry the name of one of these runs in their environment."""
+    found = []
+    for process in psutil.process_iter() if runs else ():
+        try:
+            if process.environ().get(RUN_VARIABLE) in runs and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except (psutil.Error, OSError):
+            continue
+    return found
+
+
+def _is_leader(process: psutil.Process) -> bool:
+    """Terraform, and not its providers: those it stops itself, once their calls are through."""
+    try:
+        parent = process.parent()
+        return parent is None or RUN_VARIABLE not in parent.environ()
+    except (psutil.Error, OSError):
+        return True
+
+
+def _signal(process: psutil.Process, *, graceful: bool) -> None:
+    try:
+        if graceful:
+            process.send_signal(2)
+        else:
+            process.kill()
+    except psutil.Error:
+        return
+
+
+async def _gone(processes: list[psutil.Process], seconds: float) -> None:
+    deadline = asyncio.get_running_loop().time() + seconds
+    while any(_is_alive(process) for process in processes):
+        if asyncio.get_running_loop().time() > deadline:
+            return
+        await asyncio.sleep(_POLL)
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False

@@ -1,0 +1,186 @@
+"""Owns `setpoint approve` and `reject`: a person's word on the subject of the Change that is shown.
+
+The subject is copied from the Change as it was read and shown: should it move in between, the approval is void.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import secrets
+from collections.abc import Sequence
+
+import click
+
+from setpoint.api.conditions import ConditionType
+from setpoint.api.meta import API_VERSION, JsonObject, ObjectRef
+from setpoint.api.v1alpha1.approval import ApprovalSpec
+from setpoint.api.v1alpha1.change import Change
+from setpoint.cli.context import DONE, Home, Invocation, fetch
+from setpoint.cli.describe import approval_lines
+from setpoint.cli.kinds import find_object
+from setpoint.cli.main import SetpointCommand
+from setpoint.cli.options import namespace_option, output_option, reason_option
+from setpoint.cli.output import print_value
+from setpoint.cli.story import action_lines, field, gate_lines, section, way_back_lines
+from setpoint.cli.table import plain
+from setpoint.domain.audit import AuditEntry, Phase
+from setpoint.domain.errors import SetpointError
+
+_MAX_NAME = 253
+
+
+@click.command(
+    cls=SetpointCommand,
+    examples=(
+        "setpoint approve shop-prod-a1b2c3d4e5",
+        "setpoint approve shop-prod-a1b2c3d4e5 --override blast-radius --reason 'planned move'",
+    ),
+)
+@click.argument("change")
+@reason_option(required=False)
+@click.option("--override", "overrides", metavar="GATE", multiple=True, help="Pass a soft-mandatory gate knowingly.")
+@namespace_option
+@output_option
+@click.pass_obj
+def approve(
+    invocation: Invocation, change: str, reason: str, overrides: tuple[str, ...], namespace: str, output: str | None
+) -> int:
+    """Approve a Change as it is shown.
+
+    The approval names the Change's subject: what happens, the way back, policies, gates and state together. If any of
+    them moves, it is another Change. No question is asked.
+    """
+    return _decide(invocation, change, namespace, output, verdict="Approved", reason=reason, overrides=overrides)
+
+
+@click.command(
+    cls=SetpointCommand, examples=("setpoint reject shop-prod-a1b2c3d4e5 --reason 'the database must stay'",)
+)
+@click.argument("change")
+@reason_option(required=True)
+@namespace_option
+@output_option
+@click.pass_obj
+def reject(invocation: Invocation, change: str, reason: str, namespace: str, output: str | None) -> int:
+    """Reject a Change as it is shown.
+
+    The same change is not proposed again; another one follows when spec, source or world move.
+    """
+    return _decide(invocation, change, namespace, output, verdict="Rejected", reason=reason)
+
+
+def _decide(
+    invocation: Invocation,
+    name: str,
+    namespace: str,
+    output: str | None,
+    *,
+    verdict: str,
+    reason: str,
+    overrides: Sequence[str] = (),
+) -> int:
+    ref = find_object(name, namespace, default="Change")
+
+    async def run(home: Home) -> int:
+        change = Change.model_validate(await fetch(home, ref))
+        refuse_closed(change)
+        refuse_unknown_gates(change, overrides)
+        if not output:
+            click.echo("\n".join(await _shown(home, change)))
+        approval = new_approval(change, home.user(), verdict=verdict, reason=reason, overrides=overrides)
+        created = await home.cluster.create(approval, audit=(_entry(home, change, approval),))
+        if output:
+            print_value(created, output)
+        else:
+            _tell(invocation, created, change)
+        return DONE
+
+    return invocation.run(run)
+
+
+def refuse_closed(change: Change) -> None:
+    """Raises SetpointError for a Change on which no word counts any more."""
+    said = {
+        ConditionType.SUPERSEDED: "is superseded",
+        ConditionType.REJECTED: "was rejected",
+        ConditionType.APPLIED: "was applied",
+    }
+    for condition in change.status.conditions:
+        if condition.type not in said or (condition.status != "True" and condition.type != ConditionType.APPLIED):
+            continue
+        # An apply that failed or was interrupted has spent its approvals, and the next run makes another Change.
+        how = said[ConditionType(condition.type)] if condition.status == "True" else "was tried and failed"
+        why = f" ({plain(condition.message)})" if condition.message else ""
+        msg = f"{change.ref} {how}{why}; 'setpoint get changes' lists what waits now"
+        raise SetpointError(msg)
+
+
+def refuse_unknown_gates(change: Change, overrides: Sequence[str]) -> None:
+    """Raises SetpointError for an override of a gate that does not block this Change."""
+    blocking = sorted({gate.gate for gate in change.status.gates if gate.blocks})
+    for gate in overrides:
+        if gate not in blocking:
+            msg = f"gate {gate!r} does not block {change.ref}; gates that do: {', '.join(blocking) or 'none'}"
+            raise SetpointError(msg)
+
+
+def new_approval(change: Change, user: str, *, verdict: str, reason: str, overrides: Sequence[str]) -> JsonObject:
+    """The Approval object of a person's word; its subject is the Change's."""
+    spec = ApprovalSpec.model_validate(
+        {
+            "changeRef": {"name": change.metadata.name},
+            "subject": change.spec.subject,
+            "verdict": verdict,
+            "approver": user,
+            "reason": reason,
+            "overrides": list(overrides),
+        }
+    )
+    metadata = {"name": approval_name(change.metadata.name, user), "namespace": change.metadata.namespace}
+    return {"apiVersion": API_VERSION, "kind": "Approval", "metadata": metadata, "spec": spec.as_json()}
+
+
+def approval_name(change: str, user: str) -> str:
+    """`<change>-<user>-<six random hex digits>`, a valid object name."""
+    person = re.sub(r"[^a-z0-9]+", "-", user.lower()).strip("-")[:32].strip("-") or "user"
+    suffix = f"-{person}-{secrets.token_hex(3)}"
+    return change[: _MAX_NAME - len(suffix)] + suffix
+
+
+def _entry(home: Home, change: Change, approval: JsonObject) -> AuditEntry:
+    """Who said what about which subject; under the target, so that its trail tells it."""
+    approved = approval["spec"]["verdict"] == "Approved"
+    target = ObjectRef(change.spec.target_ref.kind, change.metadata.namespace, change.spec.target_ref.name)
+    said = {key: approval["spec"][key] for key in ("reason", "overrides") if approval["spec"].get(key)}
+    return AuditEntry(
+        "approve" if approved else "reject",
+        Phase.FACT,
+        home.user(),
+        target,
+        result=change.metadata.name,
+        digests={"content": change.spec.digest, "subject": change.spec.subject},
+        payload={"approval": approval["metadata"]["name"], **said},
+    )
+
+
+async def _shown(home: Home, change: Change) -> list[str]:
+    summary = change.spec.summary
+    total = summary.create + summary.update + summary.delete + summary.replace
+    return [
+        field("Change", f"{change.metadata.name}: {summary.text} ({change.spec.cause})"),
+        field("Target", f"{change.spec.target_ref.kind.lower()}/{change.spec.target_ref.name}"),
+        field("Subject", change.spec.subject),
+        *section("Actions", action_lines(summary.actions, total=total)),
+        *section("Way back", way_back_lines(change.spec.reset_plan)),
+        *section("Gates", gate_lines(change.status.gates)),
+        *section("Approvals", await approval_lines(home, change, dt.datetime.now(dt.UTC))),
+    ]
+
+
+def _tell(invocation: Invocation, created: JsonObject, change: Change) -> None:
+    verdict, name = created["spec"]["verdict"], created["metadata"]["name"]
+    click.echo(f"\nchange/{change.metadata.name} {verdict.lower()} by {plain(created['spec']['approver'])} ({name})")
+    if verdict == "Approved":
+        once = invocation.command("up", str(invocation.root()), "--once", root=invocation.root())
+        click.echo(f"A running manager carries it out now; without one: {once}")

@@ -1,0 +1,219 @@
+"""Owns what a command works with: the home, the wiring behind it, and how a command reaches them.
+
+The protocols here are all that the commands know of the composition root; `setpoint.wiring` fulfils them, and is
+imported only when a command needs it, so that the others start at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shlex
+import stat
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import click
+
+from setpoint.domain.errors import NotFoundError, SetpointError
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from setpoint.api.meta import JsonObject, ObjectRef
+    from setpoint.cli.reports import Check, PlanReport, RunReport, VerifyReport
+    from setpoint.ports import AuditLog, ClusterClient, ResourceProgress, StateVersion
+    from setpoint.runtime.recorder import EventRecord
+
+DONE, FAILED, USAGE, ATTENTION, INTERRUPTED = 0, 1, 2, 3, 130
+"""Exit codes (design, section 9); 130 is the shell's for Ctrl-C."""
+
+HOME_FOLDER = ".setpoint"
+
+
+# --- What the composition root gives ------------------------------------------------------------------------------
+
+
+class Progress(Protocol):
+    """Hears what happens while it happens, on the event loop. `resource` is given while a change is applied."""
+
+    def __call__(self, ref: ObjectRef, step: str, /, resource: ResourceProgress | None = None) -> None:
+        """Called with the target, the step of the pipeline, and the resource that moved."""
+        ...
+
+
+class Home(Protocol):
+    """One open home. It works with and without a manager running on it."""
+
+    @property
+    def root(self) -> Path:
+        """The folder of the manifests."""
+        ...
+
+    @property
+    def cluster(self) -> ClusterClient:
+        """The objects."""
+        ...
+
+    @property
+    def audit(self) -> AuditLog:
+        """The trail."""
+        ...
+
+    def user(self) -> str:
+        """Who works here: the operating system's user."""
+        ...
+
+    async def sync(self) -> Sequence[object]:
+        """Reads the manifests now; returns what is wrong with them, each shown with `str`."""
+        ...
+
+    async def events(self, ref: ObjectRef) -> Sequence[EventRecord]:
+        """What happened to an object, oldest first."""
+        ...
+
+    async def plan(self, ref: ObjectRef, progress: Progress) -> PlanReport:
+        """Computes what would be done, and changes nothing."""
+        ...
+
+    async def import_state(self, ref: ObjectRef, data: bytes) -> StateVersion:
+        """Adopts a Terraform state. Raises ConflictError, InvalidError."""
+        ...
+
+    async def verify_audit(self) -> VerifyReport:
+        """Checks every row of the trail."""
+        ...
+
+
+class Wiring(Protocol):
+    """What `setpoint.wiring` offers."""
+
+    def open_home(self, root: Path, *, create: bool = False) -> AbstractAsyncContextManager[Home]:
+        """Opens the home of a folder; makes its `.setpoint/` first where asked."""
+        ...
+
+    async def run_manager(
+        self,
+        root: Path,
+        *,
+        once: bool,
+        metrics_address: str | None,
+        log_format: str | None,
+        progress: Progress,
+        stop: asyncio.Event,
+    ) -> RunReport:
+        """Runs the manager until `stop` is set and all work is drained, or, `once`, until every target rests.
+
+        The settings decide where address and format are None. Cancelling the task stops it at once.
+        """
+        ...
+
+    async def doctor(self, root: Path | None) -> Sequence[Check]:
+        """What this machine has and lacks; checks a home, too, where there is one."""
+        ...
+
+
+# --- How a command reaches it -------------------------------------------------------------------------------------
+
+
+def load_wiring() -> Wiring:
+    """The composition root. Importing it costs what Setpoint costs: late is early enough."""
+    from setpoint import wiring  # noqa: PLC0415
+
+    return wiring
+
+
+class ObjectMissingError(NotFoundError):
+    """There is no such object, in kubectl's words."""
+
+    def __init__(self, ref: ObjectRef) -> None:
+        from setpoint.cli.kinds import resource_name  # noqa: PLC0415
+
+        super().__init__(f'Error from server (NotFound): {resource_name(ref.kind)} "{ref.name}" not found')
+
+
+@dataclasses.dataclass(slots=True)
+class Invocation:
+    """One call of the command: its global options, and the way to a home."""
+
+    home: Path | None = None
+    verbose: bool = False
+    wiring: Callable[[], Wiring] = load_wiring
+
+    def root(self) -> Path:
+        """The home's folder: `--home`, SETPOINT_HOME, or what `find_home` finds. Raises SetpointError."""
+        if self.home is not None:
+            return self.home
+        found = find_home(Path.cwd())
+        if found is None:
+            raise SetpointError(_no_home(Path.cwd()))
+        return found
+
+    def run(self, action: Callable[[Home], Awaitable[int]], *, create: bool = False) -> int:
+        """Opens the home, reads its manifests, and runs a command on it; returns the exit code.
+
+        `create` makes a home of a folder that was named and is none yet.
+        """
+        root = self.root()
+        is_home = (root / HOME_FOLDER).is_dir()
+        if not is_home and not create:
+            msg = f"{root} is no Setpoint home yet; make it one with 'setpoint up {shlex.quote(str(root))}'"
+            raise SetpointError(msg)
+        import asyncio  # noqa: PLC0415 a third of the start-up time of `setpoint version`
+
+        return asyncio.run(self._run(root, action, create=not is_home))
+
+    async def _run(self, root: Path, action: Callable[[Home], Awaitable[int]], *, create: bool) -> int:
+        async with self.wiring().open_home(root, create=create) as home:
+            for problem in await home.sync():
+                click.echo(f"warning: {problem}", err=True)
+            return await action(home)
+
+    def command(self, *words: str, root: Path | None = None) -> str:
+        """A command to type next, with `--home` where the home would not be found without."""
+        root = root or self.root()
+        named = not os.environ.get("SETPOINT_HOME") and find_home(Path.cwd()) != root.resolve()
+        return shlex.join(["setpoint", *(["--home", str(root)] if named else []), *words])
+
+
+def find_home(start: Path) -> Path | None:
+    """The nearest folder at or above `start` that is a home, else the only one right below it."""
+    start = start.resolve()
+    for folder in (start, *start.parents):
+        if _is_own_home(folder):
+            return folder
+    below = _homes_below(start)
+    return below[0] if len(below) == 1 else None
+
+
+def _homes_below(start: Path) -> list[Path]:
+    return sorted(folder for folder in start.iterdir() if _is_own_home(folder))
+
+
+def _no_home(start: Path) -> str:
+    if below := _homes_below(start):
+        names = ", ".join(folder.name for folder in below)
+        return f"several Setpoint homes right below {start}: {names}; name one with --home DIR or SETPOINT_HOME"
+    return (
+        f"no Setpoint home at or above {start}; make one with 'setpoint up DIR', "
+        "or name one with --home DIR or SETPOINT_HOME"
+    )
+
+
+def _is_own_home(folder: Path) -> bool:
+    """True for a home of this user. Another's is never taken by chance: its manifests say what is run here."""
+    try:
+        found = (folder / HOME_FOLDER).stat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
+
+
+async def fetch(home: Home, ref: ObjectRef) -> JsonObject:
+    """One object. Raises ObjectMissingError."""
+    try:
+        return await home.cluster.get(ref)
+    except NotFoundError:
+        raise ObjectMissingError(ref) from None

@@ -1,0 +1,197 @@
+"""Owns `setpoint describe`: the story of one object, with what belongs to it, for people."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import click
+
+from setpoint.api.meta import Condition, JsonObject, ObjectRef
+from setpoint.api.v1alpha1.approval import Approval
+from setpoint.api.v1alpha1.change import Change
+from setpoint.api.v1alpha1.environment import Environment
+from setpoint.cli.context import DONE, Home, Invocation, fetch
+from setpoint.cli.kinds import complete_kinds, find_selection, reference
+from setpoint.cli.main import SetpointCommand
+from setpoint.cli.options import namespace_option
+from setpoint.cli.story import (
+    action_lines,
+    condition_lines,
+    event_lines,
+    field,
+    gate_lines,
+    section,
+    tree,
+    way_back_lines,
+)
+from setpoint.cli.table import age, plain, render
+from setpoint.domain.errors import NotFoundError
+
+_NEWEST = 5
+
+
+@click.command(
+    cls=SetpointCommand,
+    examples=("setpoint describe environment/shop-prod", "setpoint describe change shop-prod-a1b2c3d4e5"),
+)
+@click.argument(
+    "words", metavar="KIND/NAME... | KIND [NAME]...", nargs=-1, required=True, shell_complete=complete_kinds
+)
+@namespace_option
+@click.pass_obj
+def describe(invocation: Invocation, words: tuple[str, ...], namespace: str) -> int:
+    """Tell an object's story.
+
+    What it should be, what it is, what is about to happen to it and who must agree, the way back, and what happened.
+    """
+    selection = find_selection(words)
+
+    async def run(home: Home) -> int:
+        stories = []
+        for kind, name in selection:
+            if name is None:
+                scope = namespace if kind.META.namespaced else None
+                objects = list((await home.cluster.list(kind.__name__, namespace=scope)).items)
+            else:
+                objects = [await fetch(home, reference(kind, namespace, name))]
+            stories += [await tell(home, obj, dt.datetime.now(dt.UTC)) for obj in objects]
+        if stories:
+            click.echo("\n\n\n".join(stories))
+        else:
+            click.echo(f"No resources found in {namespace} namespace.", err=True)
+        return DONE
+
+    return invocation.run(run)
+
+
+async def tell(home: Home, obj: JsonObject, now: dt.datetime) -> str:
+    """The story of one object."""
+    ref = ObjectRef.of(obj)
+    lines = _metadata(obj, now)
+    match ref.kind:
+        case "Environment":
+            lines += await _environment(home, Environment.model_validate(obj), now)
+        case "Change":
+            lines += await _change(home, Change.model_validate(obj), now)
+        case _:
+            lines += _other(obj, now)
+    lines += section("Events", event_lines(await home.events(ref), now)) or [field("Events", "<none>")]
+    return "\n".join(lines)
+
+
+def _metadata(obj: JsonObject, now: dt.datetime) -> list[str]:
+    meta = obj["metadata"]
+    created = meta.get("creationTimestamp")
+    lines = [field("Name", meta["name"])]
+    if meta.get("namespace"):
+        lines.append(field("Namespace", meta["namespace"]))
+    lines += [field("Kind", obj["kind"]), field("Created", f"{created or ''} ({age(created, now)} ago)")]
+    if meta.get("deletionTimestamp"):
+        lines.append(field("Deleted", f"{meta['deletionTimestamp']}, waits for its finalizers"))
+    for title in ("labels", "annotations"):
+        pairs = [f"{plain(key)}={plain(value)}" for key, value in sorted(meta.get(title, {}).items())]
+        lines += section(title.capitalize(), pairs)
+    return lines
+
+
+def _other(obj: JsonObject, now: dt.datetime) -> list[str]:
+    status = dict(obj.get("status", {}))
+    conditions = [Condition.model_validate(each) for each in status.pop("conditions", [])]
+    return [
+        *section("Spec", tree(obj["spec"])),
+        *section("Status", tree(status)),
+        *section("Conditions", condition_lines(conditions, now)),
+    ]
+
+
+async def _environment(home: Home, environment: Environment, now: dt.datetime) -> list[str]:
+    status = environment.status
+    lines = section("Spec", tree(environment.spec.model_dump(mode="json", by_alias=True, exclude_unset=True)))
+    lines += section("Drift", _drift(environment, now))
+    if status.state:
+        state = status.state
+        lines.append(field("State", f"version {state.version}, serial {state.serial}, {state.resources} resources"))
+    if status.applied:
+        lines.append(field("Applied", f"{status.applied.bundle} at {status.applied.at}"))
+    if status.hold:
+        lines.append(field("Held", f"since {status.hold.since} ({status.hold.reason}); 'setpoint resume' releases it"))
+    lines += section("Conditions", condition_lines(status.conditions, now))
+    if status.change:
+        lines += await _open_change(home, environment, status.change)
+    lines += section("Snapshots", await _snapshots(home, environment.ref, now))
+    return lines
+
+
+def _drift(environment: Environment, now: dt.datetime) -> list[str]:
+    drift = environment.status.drift
+    counts = f"actionable {drift.actionable}, informational {drift.informational}, pending {drift.pending}"
+    since = [f"since {drift.since} ({age(drift.since, now)})"] if drift.since else []
+    return [f"{counts}, cascade {drift.cascade}", *since, *map(plain, drift.addresses)]
+
+
+async def _open_change(home: Home, environment: Environment, name: str) -> list[str]:
+    try:
+        obj = await home.cluster.get(ObjectRef("Change", environment.metadata.namespace, name))
+    except NotFoundError:
+        return [field("Change", f"{name}, which is gone")]
+    change = Change.model_validate(obj)
+    return section("Change", [f"{name}: {change.spec.summary.text} ({change.spec.cause})", *_what(change)])
+
+
+async def _change(home: Home, change: Change, now: dt.datetime) -> list[str]:
+    return [
+        field("Target", f"{change.spec.target_ref.kind.lower()}/{change.spec.target_ref.name}"),
+        field("Cause", change.spec.cause),
+        field("Summary", change.spec.summary.text),
+        field("Subject", change.spec.subject),
+        field("Snapshot", change.spec.snapshot_ref),
+        *([field("Run", change.status.run)] if change.status.run else []),
+        *([field("Outcome", change.status.message)] if change.status.message else []),
+        *_what(change),
+        *section("Approvals", await approval_lines(home, change, now)),
+        *section("Conditions", condition_lines(change.status.conditions, now)),
+    ]
+
+
+def _what(change: Change) -> list[str]:
+    """What a Change does, what it costs to go back, and what stands in its way."""
+    summary = change.spec.summary
+    total = summary.create + summary.update + summary.delete + summary.replace
+    orphans = [*change.spec.orphans, *change.status.orphans]
+    return [
+        *section("Actions", action_lines(summary.actions, total=total)),
+        *section("Way back", way_back_lines(change.spec.reset_plan)),
+        *section("Gates", gate_lines(change.status.gates)),
+        *section("Orphans", map(plain, orphans)),
+    ]
+
+
+async def approval_lines(home: Home, change: Change, now: dt.datetime) -> list[str]:
+    """Who said what about the Change's subject, and how many must."""
+    found = await home.cluster.list("Approval", namespace=change.metadata.namespace)
+    approvals = [Approval.model_validate(obj) for obj in found.items]
+    lines = [f"{change.spec.approvals_required} required"]
+    for approval in approvals:
+        if approval.spec.subject == change.spec.subject:
+            proven = "" if approval.spec.proven else ", unproven"
+            reason = f": {plain(approval.spec.reason)}" if approval.spec.reason else ""
+            when = age(approval.metadata.creation_timestamp, now)
+            lines.append(f"{approval.spec.verdict} by {plain(approval.spec.approver)}{proven}, {when} ago{reason}")
+    return lines
+
+
+async def _snapshots(home: Home, target: ObjectRef, now: dt.datetime) -> list[str]:
+    found = await home.cluster.list("Snapshot", namespace=target.namespace)
+    mine = [obj for obj in found.items if obj["spec"]["targetRef"]["name"] == target.name]
+    mine.sort(key=lambda obj: obj["metadata"].get("creationTimestamp") or "", reverse=True)
+    rows = [
+        (
+            obj["metadata"]["name"],
+            str(obj["spec"]["stateVersion"]),
+            str(obj["spec"].get("resources", 0)),
+            age(obj["metadata"].get("creationTimestamp"), now),
+        )
+        for obj in mine[:_NEWEST]
+    ]
+    lines = render(("NAME", "STATE", "RESOURCES", "AGE"), rows).splitlines() if rows else []
+    return [*lines, f"... and {len(mine) - _NEWEST} older"] if len(mine) > _NEWEST else lines

@@ -1,0 +1,83 @@
+"""Owns `setpoint reset`: a wish to bring a target back to a snapshot, as a Reset object."""
+
+from __future__ import annotations
+
+import secrets
+
+import click
+
+from setpoint.api.meta import API_VERSION, JsonObject, ObjectRef
+from setpoint.api.v1alpha1.reset import ResetSpec
+from setpoint.cli.context import DONE, Home, Invocation, fetch
+from setpoint.cli.kinds import find_object, find_target
+from setpoint.cli.main import SetpointCommand
+from setpoint.cli.options import namespace_option, output_option, reason_option
+from setpoint.cli.output import print_value
+from setpoint.domain.audit import AuditEntry, Phase
+from setpoint.domain.errors import SetpointError
+
+_MAX_NAME = 253
+
+
+@click.command(
+    cls=SetpointCommand,
+    examples=("setpoint reset environment/shop-prod --to shop-prod-7 --reason 'the new version loses orders'",),
+)
+@click.argument("target", metavar="KIND/NAME")
+@click.option("--to", "snapshot", required=True, metavar="SNAPSHOT", help="The snapshot to go back to.")
+@reason_option(required=True)
+@namespace_option
+@output_option
+@click.pass_obj
+def reset(invocation: Invocation, target: str, snapshot: str, reason: str, namespace: str, output: str | None) -> int:
+    """Ask to bring a target back to a snapshot.
+
+    The reset applies the snapshot's configuration to today's state through the same pipeline: a Change is computed,
+    gated and approved like any other. Afterwards the target is held, so that what was undone is not applied again.
+    """
+    target_ref = find_target(target, namespace)
+    snapshot_ref = find_object(snapshot, namespace, default="Snapshot")
+
+    async def run(home: Home) -> int:
+        await fetch(home, target_ref)
+        found = await fetch(home, snapshot_ref)
+        _refuse_foreign(found, target_ref)
+        wish = new_reset(target_ref, snapshot_ref, home.user(), reason)
+        digests = {"snapshot": found["spec"]["digest"]}
+        entry = AuditEntry(
+            "reset", Phase.FACT, home.user(), target_ref, result=snapshot_ref.name, digests=digests,
+            payload={"reset": wish["metadata"]["name"], "reason": reason},
+        )  # fmt: skip
+        created = await home.cluster.create(wish, audit=(entry,))
+        if output:
+            print_value(created, output)
+            return DONE
+        click.echo(f"reset/{created['metadata']['name']} created: {target_ref} to {snapshot_ref}")
+        once = invocation.command("up", str(invocation.root()), "--once", root=invocation.root())
+        click.echo(f"A running manager computes its Change now; without one: {once}")
+        return DONE
+
+    return invocation.run(run)
+
+
+def _refuse_foreign(snapshot: JsonObject, target: ObjectRef) -> None:
+    of = snapshot["spec"]["targetRef"]
+    if (of.get("kind", target.kind), of["name"]) != (target.kind, target.name):
+        name = snapshot["metadata"]["name"]
+        msg = f"snapshot/{name} was taken of {of['name']!r}, not of {target.name!r}; 'setpoint get snapshots' lists all"
+        raise SetpointError(msg)
+
+
+def new_reset(target: ObjectRef, snapshot: ObjectRef, user: str, reason: str) -> JsonObject:
+    """The Reset object of a person's wish."""
+    spec = ResetSpec.model_validate(
+        {
+            "targetRef": {"kind": target.kind, "name": target.name},
+            "snapshotRef": {"name": snapshot.name},
+            "reason": reason,
+            "requestedBy": user,
+        }
+    )
+    suffix = f"-reset-{secrets.token_hex(3)}"
+    metadata = {"name": target.name[: _MAX_NAME - len(suffix)] + suffix, "namespace": target.namespace}
+    return {"apiVersion": API_VERSION, "kind": "Reset", "metadata": metadata, "spec": spec.as_json()}

@@ -1,0 +1,117 @@
+"""Owns the parts of an object's story for people: actions, way back, gates, conditions, events. Returns lines."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from setpoint.cli.table import age, human_duration, plain, render
+
+if TYPE_CHECKING:
+    from setpoint.api.meta import Condition
+    from setpoint.api.v1alpha1.change import ActionSummary, GateResult, ResetPlanSummary
+    from setpoint.runtime.recorder import EventRecord
+
+_LABEL = 14
+_SYMBOLS = {"create": "+", "update": "~", "delete": "-", "replace": "-/+", "forget": "forget", "import": "import"}
+_REVERSIBILITY = {
+    "Reversible": "can be undone",
+    "ReversibleNewId": "can be undone, with a new id",
+    "DataLoss": "can NOT be undone: data is lost",
+    "NotRestorable": "can NOT be undone by configuration",
+}
+_DRILL = {
+    "Passed": "drilled: it plans today",
+    "Failed": "the drill FAILED: nothing is applied",
+    "NotDrillable": "nothing was applied yet, so there was nothing to drill",
+}
+
+
+def field(label: str, value: Any) -> str:
+    """One labelled line, as in kubectl describe."""
+    return f"{label + ':':<{_LABEL}} {plain(value)}".rstrip()
+
+
+def section(title: str, lines: Iterable[str]) -> list[str]:
+    """A titled block, indented; nothing where there are no lines."""
+    indented = [f"  {line}" for line in lines]
+    return [f"{title}:", *indented] if indented else []
+
+
+def tree(value: Any) -> list[str]:
+    """A JSON value as an indented outline, without what is empty."""
+    if isinstance(value, Mapping):
+        return [line for key, item in value.items() if item not in (None, "", [], {}) for line in _branch(key, item)]
+    if isinstance(value, list):
+        return [line for item in value for line in _item(item)]
+    return [plain(value)]
+
+
+def _branch(key: str, value: Any) -> list[str]:
+    if isinstance(value, Mapping | list):
+        return [f"{plain(key)}:", *(f"  {line}" for line in tree(value))]
+    return [f"{plain(key)}: {_shorten(plain(value))}"]
+
+
+def _item(value: Any) -> list[str]:
+    first, *rest = tree(value) or ["{}"]
+    return [f"- {first}", *(f"  {line}" for line in rest)]
+
+
+def _shorten(text: str, limit: int = 200) -> str:
+    return text if len(text) <= limit else f"{text[:limit]}... ({len(text)} characters)"
+
+
+def action_lines(actions: Sequence[ActionSummary], *, total: int | None = None) -> list[str]:
+    """What happens to each resource; says how many more there are than shown."""
+    lines = [_action(action) for action in actions]
+    more = (total or 0) - len(actions)
+    return [*lines, f"... and {more} more"] if more > 0 else lines
+
+
+def _action(action: ActionSummary) -> str:
+    paths = f" ({', '.join(map(plain, action.paths))})" if action.paths else ""
+    return f"{_SYMBOLS.get(action.action, action.action):<3} {plain(action.address)}{paths}"
+
+
+def way_back_lines(reset_plan: ResetPlanSummary) -> list[str]:
+    """Whether there is a way back, and what it costs."""
+    lines = [_REVERSIBILITY[reset_plan.worst], _DRILL[reset_plan.drill]]
+    if reset_plan.message:
+        lines.append(plain(reset_plan.message))
+    return lines + [_step_back(action) for action in reset_plan.actions if action.reversibility != "Reversible"]
+
+
+def _step_back(action: Any) -> str:
+    note = f": {plain(action.note)}" if action.note else ""
+    return f"{plain(action.address)} {_REVERSIBILITY[action.reversibility]}{note}"
+
+
+def gate_lines(gates: Sequence[GateResult]) -> list[str]:
+    """What each gate says, and why."""
+    lines = []
+    for gate in gates:
+        blocks = ", blocks" if gate.blocks else ""
+        lines.append(f"{plain(gate.gate)} ({gate.stage}): {gate.verdict}{blocks}")
+        lines += [f"  {plain(message)}" for message in gate.messages]
+    return lines
+
+
+def condition_lines(conditions: Sequence[Condition], now: dt.datetime) -> list[str]:
+    """The conditions as a table."""
+    rows = [
+        (each.type, each.status, each.reason, age(each.last_transition_time, now), each.message) for each in conditions
+    ]
+    return render(("TYPE", "STATUS", "REASON", "AGE", "MESSAGE"), rows).splitlines() if rows else []
+
+
+def event_lines(events: Sequence[EventRecord], now: dt.datetime) -> list[str]:
+    """The events as a table, oldest first."""
+    rows = [(each.type, each.reason, _event_age(each, now), each.message) for each in events]
+    return render(("TYPE", "REASON", "AGE", "MESSAGE"), rows).splitlines() if rows else []
+
+
+def _event_age(event: EventRecord, now: dt.datetime) -> str:
+    last = human_duration(now - event.last_seen)
+    return f"{last} (x{event.count} over {human_duration(now - event.first_seen)})" if event.count > 1 else last

@@ -1,0 +1,88 @@
+"""Owns how many people must approve, and whose word counts. Pure."""
+
+import dataclasses
+import datetime as dt
+from collections.abc import Iterable
+from typing import Literal
+
+from setpoint.api.model import parse_time
+from setpoint.api.v1alpha1.approval import Approval
+from setpoint.api.v1alpha1.change import Cause
+
+_CLOCK_SKEW = dt.timedelta(minutes=5)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ApprovalTally:
+    """Who said what about one subject. `expired` are those whose approval no longer counts and no newer one does."""
+
+    approved_by: tuple[str, ...] = ()
+    rejected_by: tuple[str, ...] = ()
+    expired: tuple[str, ...] = ()
+    overrides: frozenset[str] = frozenset()
+    rejection: str = ""
+
+
+def count_approvals(
+    approvals: Iterable[Approval], *, subject: str, ttl: dt.timedelta, now: dt.datetime, requested_by: str = ""
+) -> ApprovalTally:
+    """The tally of one subject: people are counted once, and approvals for another subject not at all.
+
+    An approval counts for `ttl` from its creation; a rejection for ever. `requested_by`, where given, may reject
+    but not approve what they asked for. Only approvals that count can override a gate.
+    """
+    ours = [a for a in approvals if a.spec.subject == subject and a.metadata.deletion_timestamp is None]
+    rejections = [a for a in ours if a.spec.verdict == "Rejected"]
+    given = [a for a in ours if a.spec.verdict == "Approved" and a.spec.approver != requested_by]
+    valid = [a for a in given if _is_fresh(a, ttl, now)]
+    approved_by = {a.spec.approver for a in valid}
+    return ApprovalTally(
+        approved_by=tuple(sorted(approved_by)),
+        rejected_by=tuple(sorted({a.spec.approver for a in rejections})),
+        expired=tuple(sorted({a.spec.approver for a in given} - approved_by)),
+        overrides=frozenset(gate for a in valid for gate in a.spec.overrides),
+        rejection=min((a.spec.reason for a in rejections), default=""),
+    )
+
+
+def _is_fresh(approval: Approval, ttl: dt.timedelta, now: dt.datetime) -> bool:
+    """An approval without a readable time, or from the future, is not fresh."""
+    try:
+        age = now - parse_time(approval.metadata.creation_timestamp or "")
+    except ValueError:
+        return False
+    return -_CLOCK_SKEW <= age <= ttl
+
+
+def required_approvals(
+    *,
+    cause: Cause,
+    apply_mode: Literal["Manual", "Auto"],
+    drift_mode: Literal["Detect", "Propose", "Heal"],
+    written: int | None,
+    asked: Iterable[int] = (),
+    automatic_reset: bool = False,
+    orphans: bool = False,
+    mixed: bool = False,
+) -> int:
+    """How many people must approve a Change (rule 29).
+
+    `written` is spec.approvals.required, `asked` what the gates ask for, of which the most counts. `mixed`: the
+    Change restores drift and brings a new configuration, so both modes must allow it. Suspected orphans and a
+    Destroy always wait for a person.
+    """
+    by_hand = max(1, written or 0)
+    if cause == "Reset":
+        needed = 0 if automatic_reset else by_hand
+    elif cause == "Destroy" or _waits(cause, apply_mode, drift_mode, mixed=mixed):
+        needed = by_hand
+    else:
+        needed = written or 0
+    return max(needed, int(orphans), *asked, 0)
+
+
+def _waits(cause: Cause, apply_mode: str, drift_mode: str, *, mixed: bool) -> bool:
+    manual, proposed = apply_mode != "Auto", drift_mode != "Heal"
+    if mixed:
+        return manual or proposed
+    return proposed if cause == "Drift" else manual

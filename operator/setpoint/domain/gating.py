@@ -1,0 +1,355 @@
+"""Owns the gate step: the only maker of a GateDecision, without which nothing is applied. Pure.
+
+A gate says Pass, Warn, Fail, Error, Indeterminate, Overridden or Pending, and whether it blocks. The decision is a
+Pass where no gate blocks, else the worst verdict of those that do. What could not be evaluated blocks every gate
+that has a mandatory level, and no approval passes over it.
+"""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
+
+from setpoint.api.conditions import Reason
+from setpoint.api.v1alpha1.change import Cause, GateResult
+from setpoint.api.v1alpha1.enforcementgates import (
+    EnforcementGate,
+    EnforcementGates,
+    GateStage,
+    Level,
+    PolicySetReference,
+)
+from setpoint.domain.approvals import ApprovalTally
+from setpoint.domain.digests import digest
+from setpoint.domain.errors import StalledError
+from setpoint.domain.model import Change
+from setpoint.domain.policies import PolicyResult, Severity, Violation
+from setpoint.domain.protection import check_blast_radius
+
+GATES = "gates"
+PROTECTION = "protection"
+WAY_BACK = "way-back"
+APPROVALS = "approvals"
+BUILT_IN = frozenset({GATES, PROTECTION, WAY_BACK, APPROVALS})
+"""The gates that guard every Change, whatever EnforcementGates say."""
+
+_MAX_RESULTS = 32
+_MAX_MESSAGES = 20
+_MAX_MESSAGE = 1024
+_MAKER = object()
+_SEVERITIES: tuple[Severity, ...] = ("critical", "high", "medium", "low")
+_UNWAIVABLE: frozenset[Level] = frozenset({"hard-mandatory", "invariant"})
+
+
+class Verdict(StrEnum):
+    """What a gate, and all of them together, say."""
+
+    PASS = "Pass"  # noqa: S105 a verdict, not a password
+    WARN = "Warn"
+    FAIL = "Fail"
+    ERROR = "Error"
+    INDETERMINATE = "Indeterminate"
+    OVERRIDDEN = "Overridden"
+    PENDING = "Pending"
+
+
+_BY_GRAVITY = (
+    Verdict.ERROR,
+    Verdict.FAIL,
+    Verdict.INDETERMINATE,
+    Verdict.PENDING,
+    Verdict.OVERRIDDEN,
+    Verdict.WARN,
+    Verdict.PASS,
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SelectedGate:
+    """A gate that guards a target at a stage, under the name that decisions and overrides use."""
+
+    name: str
+    gate: EnforcementGate
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class GateDecision:
+    """A verdict over named digests. Only `decide` makes one; only a Pass at the last stage can be executed.
+
+    `results` are at most 32, those that block first.
+    """
+
+    verdict: Verdict
+    stage: GateStage
+    subject: str
+    change: Change
+    results: tuple[GateResult, ...]
+    required: int
+    approved_by: tuple[str, ...]
+    rejected_by: tuple[str, ...]
+    maker: dataclasses.InitVar[object]
+
+    def __post_init__(self, maker: object) -> None:
+        if maker is not _MAKER:
+            msg = "a GateDecision is made by setpoint.domain.gating.decide alone"
+            raise TypeError(msg)
+
+    @property
+    def missing(self) -> int:
+        """How many approvals are still to come."""
+        return max(0, self.required - len(self.approved_by))
+
+    @property
+    def permits_apply(self) -> bool:
+        """True where the Change may be executed: every gate of the stage right before the apply passed."""
+        return self.verdict is Verdict.PASS and self.stage in {"apply", "reset"}
+
+    def require_pass(self) -> None:
+        """For executors. Raises StalledError (GateBlocked) unless the Change may be executed."""
+        if not self.permits_apply:
+            message = f"the gates of stage {self.stage} say {self.verdict}: nothing is applied"
+            raise StalledError(Reason.GATE_BLOCKED, message)
+
+
+# --- What is approved, and which gates guard it ------------------------------------------------------------------
+
+
+def subject_digest(
+    *,
+    target: str,
+    cause: Cause,
+    content: str,
+    snapshot: str,
+    reset_plan: str,
+    policies: Mapping[str, str],
+    gates: str,
+    bundle: str | None,
+    state_version: int,
+    attempt: int = 0,
+) -> str:
+    """What an approval names (rule 20): if any of it moves, it is another Change and the approval is void.
+
+    `policies` maps the name of a PolicySet to its digest, `gates` is `gates_digest`. The target's key keeps apart
+    two targets of equal content; `attempt` counts applies begun, since an approval is spent by one.
+    """
+    return digest(
+        {
+            "target": target,
+            "cause": cause,
+            "content": content,
+            "snapshot": snapshot,
+            "resetPlan": reset_plan,
+            "policies": dict(policies),
+            "gates": gates,
+            "bundle": bundle,
+            "stateVersion": state_version,
+            "attempt": attempt,
+        }
+    )
+
+
+def gates_digest(gates: Iterable[SelectedGate]) -> str:
+    """Of the gates as they are written; their order does not matter."""
+    return digest(sorted((selected.name, digest(selected.gate.as_json())) for selected in gates))
+
+
+def stages_of(cause: Cause) -> tuple[GateStage, ...]:
+    """The stages that a Change passes, in order; the last one permits the apply."""
+    return ("reset",) if cause == "Reset" else ("plan", "apply")
+
+
+def select_gates(
+    objects: Iterable[EnforcementGates], *, stage: GateStage, target_stage: str, labels: Mapping[str, str]
+) -> tuple[SelectedGate, ...]:
+    """The gates that guard a target at a stage, by name.
+
+    A name that two objects use, or that a built-in gate has, is written `object.gate`, so that an override names one.
+    """
+    named = [(obj.metadata.name, gate) for obj in objects for gate in obj.spec.gates]
+    uses = Counter(gate.name for _, gate in named)
+    selected = (
+        SelectedGate(f"{owner}.{gate.name}" if uses[gate.name] > 1 or gate.name in BUILT_IN else gate.name, gate)
+        for owner, gate in named
+        if stage in gate.stages and _guards(gate, target_stage, labels)
+    )
+    return tuple(sorted(selected, key=lambda one: one.name))
+
+
+def _guards(gate: EnforcementGate, target_stage: str, labels: Mapping[str, str]) -> bool:
+    selector = gate.selector
+    in_stage = not selector.stages or target_stage in selector.stages
+    return in_stage and all(labels.get(key) == value for key, value in selector.labels.items())
+
+
+def approvals_asked(gates: Iterable[SelectedGate]) -> tuple[int, ...]:
+    """How many approvals each gate asks for, as far as it does."""
+    return tuple(selected.gate.approvals for selected in gates if selected.gate.approvals is not None)
+
+
+def pin_problem(reference: PolicySetReference, found: str | None) -> str:
+    """Why a PolicySet can't be asked: it is missing (None), or its content is not the pinned one. Else empty."""
+    if found is None:
+        return f"PolicySet {reference.name} does not exist or is not ready"
+    if reference.digest is not None and reference.digest != found:
+        return f"PolicySet {reference.name} has the content {found[:19]}…, and the gate pins {reference.digest[:19]}…"
+    return ""
+
+
+# --- The decision ------------------------------------------------------------------------------------------------
+
+
+def decide(
+    *,
+    stage: GateStage,
+    change: Change,
+    subject: str,
+    gates: Sequence[SelectedGate],
+    answers: Mapping[str, Sequence[PolicyResult]],
+    protection: Sequence[str],
+    tally: ApprovalTally,
+    required: int,
+    reset_ready: bool,
+    reset_message: str = "",
+    faults: Sequence[str] = (),
+) -> GateDecision:
+    """The decision over a Change at a stage.
+
+    `answers` maps the name of a gate to what its policy sets said, one result each: a missing one is an Error.
+    `protection` are the messages of `check_protection`; `faults` say which gates could not even be read.
+    """
+    results = [
+        *_built_in(stage, protection, reset_message, faults, reset_ready=reset_ready),
+        *(_evaluate(stage, one, answers.get(one.name, ()), change, tally) for one in gates),
+        _approvals(stage, tally, required),
+    ]
+    results.sort(key=lambda result: (not result.blocks, _BY_GRAVITY.index(Verdict(result.verdict))))
+    return GateDecision(
+        verdict=Verdict(results[0].verdict) if results[0].blocks else Verdict.PASS,
+        stage=stage,
+        subject=subject,
+        change=change,
+        results=tuple(results[:_MAX_RESULTS]),
+        required=required,
+        approved_by=tally.approved_by,
+        rejected_by=tally.rejected_by,
+        maker=_MAKER,
+    )
+
+
+def _result(gate: str, stage: GateStage, verdict: Verdict, messages: Iterable[str] = (), *, blocks: bool) -> GateResult:
+    shown = [message if len(message) <= _MAX_MESSAGE else f"{message[: _MAX_MESSAGE - 1]}…" for message in messages]
+    if len(shown) > _MAX_MESSAGES:
+        shown = [*shown[: _MAX_MESSAGES - 1], f"and {len(shown) - _MAX_MESSAGES + 1} more"]
+    return GateResult(gate=gate, stage=stage, verdict=verdict.value, blocks=blocks, messages=shown)
+
+
+def _built_in(
+    stage: GateStage, protection: Sequence[str], reset_message: str, faults: Sequence[str], *, reset_ready: bool
+) -> tuple[GateResult, ...]:
+    """What no EnforcementGates can loosen."""
+    no_way_back = () if reset_ready else (reset_message or "there is no way back that was shown to plan",)
+    fixed = (
+        (GATES, Verdict.ERROR, faults),
+        (PROTECTION, Verdict.FAIL, protection),
+        (WAY_BACK, Verdict.FAIL, no_way_back),
+    )
+    return tuple(
+        _result(gate, stage, verdict if messages else Verdict.PASS, messages, blocks=bool(messages))
+        for gate, verdict, messages in fixed
+        if messages or gate != GATES
+    )
+
+
+def _approvals(stage: GateStage, tally: ApprovalTally, required: int) -> GateResult:
+    if tally.rejected_by:
+        message = f"rejected by {', '.join(tally.rejected_by)}: {tally.rejection}"
+        return _result(APPROVALS, stage, Verdict.FAIL, [message], blocks=True)
+    if len(tally.approved_by) >= required:
+        return _result(APPROVALS, stage, Verdict.PASS, blocks=False)
+    expired = f"; expired: {', '.join(tally.expired)}" if tally.expired else ""
+    message = f"{len(tally.approved_by)} of {required} approvals{expired}"
+    return _result(APPROVALS, stage, Verdict.PENDING, [message], blocks=True)
+
+
+def _evaluate(
+    stage: GateStage, selected: SelectedGate, answers: Sequence[PolicyResult], change: Change, tally: ApprovalTally
+) -> GateResult:
+    """One gate of EnforcementGates. What went wrong comes before what was found."""
+    gate, name = selected.gate, selected.name
+    errors = [answer.error for answer in answers if answer.error]
+    if len(answers) != len(gate.policy_sets):
+        errors.append(f"{len(answers)} of {len(gate.policy_sets)} policy sets were evaluated")
+    if errors:
+        return _result(name, stage, Verdict.ERROR, errors, blocks=bool(_levels(gate) - {"advisory"}))
+    found = [(_level(gate, v), _message(v)) for answer in answers for v in answer.violations]
+    if gate.blast_radius is not None:
+        found += [(gate.level, message) for message in check_blast_radius(change.summary, gate.blast_radius)]
+    verdict = _verdict({level for level, _ in found}, overridden=name in tally.overrides)
+    messages = [message for _, message in sorted(found, key=lambda one: one[0] == "advisory")]
+    if verdict is Verdict.FAIL and not _UNWAIVABLE & {level for level, _ in found}:
+        messages[0] += f"; an approval that overrides gate {name} passes it"
+    if verdict is not Verdict.FAIL and len(tally.approved_by) < (gate.approvals or 0):
+        messages.append(f"{len(tally.approved_by)} of the {gate.approvals} approvals that this gate asks for")
+        return _result(name, stage, Verdict.PENDING, messages, blocks=True)
+    return _result(name, stage, verdict, messages, blocks=verdict is Verdict.FAIL)
+
+
+def _verdict(levels: set[Level], *, overridden: bool) -> Verdict:
+    """What violations at these levels come to."""
+    if levels & _UNWAIVABLE:
+        return Verdict.FAIL
+    if "soft-mandatory" in levels:
+        return Verdict.OVERRIDDEN if overridden else Verdict.FAIL
+    return Verdict.WARN if levels else Verdict.PASS
+
+
+def _level(gate: EnforcementGate, violation: Violation) -> Level:
+    """A `warn` rule only ever warns."""
+    return "advisory" if violation.kind == "warn" else _level_of(gate, violation.severity)
+
+
+def _level_of(gate: EnforcementGate, severity: Severity) -> Level:
+    by_severity: dict[str, Level | None] = {
+        "critical": gate.levels.critical,
+        "high": gate.levels.high,
+        "medium": gate.levels.medium,
+        "low": gate.levels.low,
+    }
+    return by_severity[severity] or gate.level
+
+
+def _levels(gate: EnforcementGate) -> set[Level]:
+    """Every level that a violation could have had: an error may hide the gravest."""
+    return {_level_of(gate, severity) for severity in _SEVERITIES}
+
+
+def _message(violation: Violation) -> str:
+    where = f"{violation.resource}: " if violation.resource else ""
+    remedy = f" ({violation.remediation})" if violation.remediation else ""
+    return f"[{violation.severity}] {violation.rule}: {where}{violation.message}{remedy}"
+
+
+# --- In words ----------------------------------------------------------------------------------------------------
+
+
+def explain(decision: GateDecision, change_name: str) -> tuple[Reason, str]:
+    """Reason and message of the condition Gated: which gate blocks, and what a person can do about it."""
+    if decision.verdict is Verdict.PASS:
+        return Reason.GATES_PASSED, ""
+    if decision.verdict is Verdict.PENDING:
+        return Reason.GATES_PENDING, f"waits for {_people(decision)}: setpoint approve {change_name}"
+    blocking = [result for result in decision.results if result.blocks and result.verdict != "Pending"]
+    said = "; ".join(f"gate {result.gate}: {_first(result)}" for result in blocking[:3])
+    more = f"; and {len(blocking) - 3} more gates" if len(blocking) > 3 else ""
+    reason = Reason.GATE_ERROR if decision.verdict is Verdict.ERROR else Reason.GATE_BLOCKED
+    return reason, f"{said}{more}"
+
+
+def _people(decision: GateDecision) -> str:
+    asked = max(decision.missing, 1)
+    return "1 approval" if asked == 1 else f"{asked} approvals"
+
+
+def _first(result: GateResult) -> str:
+    more = f" (and {len(result.messages) - 1} more)" if len(result.messages) > 1 else ""
+    return (result.messages[0] if result.messages else result.verdict) + more

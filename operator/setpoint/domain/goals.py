@@ -1,0 +1,98 @@
+"""Owns the choice of what a pass over an Environment drives it to, before anything is observed. Pure."""
+
+import dataclasses
+from collections.abc import Iterable
+from enum import StrEnum
+
+from setpoint.api.meta import RESUME_ANNOTATION, SUSPEND_ANNOTATION
+from setpoint.api.model import parse_time
+from setpoint.api.v1alpha1.change import Cause
+from setpoint.api.v1alpha1.environment import Environment
+from setpoint.api.v1alpha1.reset import Reset
+from setpoint.api.v1alpha1.snapshot import Snapshot
+from setpoint.domain.model import DriftClass, Finding
+
+
+class GoalKind(StrEnum):
+    """Where a pass is headed."""
+
+    SPEC = "Spec"
+    SNAPSHOT = "Snapshot"
+    HOLD = "Hold"
+    DESTROY = "Destroy"
+    RELEASE = "Release"
+    REST = "Rest"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Goal:
+    """What a pass drives to. `snapshot` and `reset` are set for SNAPSHOT alone; its bundle may be absent: nothing."""
+
+    kind: GoalKind
+    reset: Reset | None = None
+    snapshot: Snapshot | None = None
+
+    @property
+    def destroys(self) -> bool:
+        """True where the goal is that nothing is left: a Destroy, or the snapshot from before the first apply."""
+        return self.kind is GoalKind.DESTROY or (self.snapshot is not None and self.snapshot.spec.bundle is None)
+
+    @property
+    def proposes(self) -> bool:
+        """False where differences are only reported."""
+        return self.kind in {GoalKind.SPEC, GoalKind.SNAPSHOT, GoalKind.DESTROY}
+
+
+def choose_goal(environment: Environment, reset: Reset | None, snapshot: Snapshot | None) -> Goal:
+    """The goal of this pass. `reset` is the oldest that is not complete, `snapshot` the one that it names."""
+    if environment.metadata.deletion_timestamp:
+        destroy = environment.spec.protection.deletion_policy == "Destroy" and environment.status.applied is not None
+        return Goal(GoalKind.DESTROY if destroy else GoalKind.RELEASE)
+    if is_suspended(environment):
+        return Goal(GoalKind.REST)
+    if reset is not None and snapshot is not None:
+        return Goal(GoalKind.SNAPSHOT, reset, snapshot)
+    if environment.status.hold is not None and not hold_released(environment):
+        return Goal(GoalKind.HOLD)
+    return Goal(GoalKind.SPEC)
+
+
+def is_suspended(environment: Environment) -> bool:
+    """True where the spec or a person stopped all work on it."""
+    return environment.spec.suspend or SUSPEND_ANNOTATION in environment.metadata.annotations
+
+
+def hold_released(environment: Environment) -> bool:
+    """True where the spec changed, or a person resumed, after the hold began."""
+    hold = environment.status.hold
+    if hold is None or hold.generation != environment.metadata.generation:
+        return True
+    resumed = environment.metadata.annotations.get(RESUME_ANNOTATION, "")
+    try:
+        return bool(resumed) and parse_time(resumed) >= parse_time(hold.since)
+    except ValueError:
+        return False
+
+
+def is_open(reset: Reset) -> bool:
+    """True until the reset is complete, or is known never to become so."""
+    return not any(
+        condition.type == "Complete" and condition.status != "Unknown" for condition in reset.status.conditions
+    )
+
+
+def oldest_open_reset(resets: Iterable[Reset], environment: Environment) -> Reset | None:
+    """The reset of this environment to carry out first."""
+    mine = (reset for reset in resets if reset.spec.target_ref.name == environment.metadata.name and is_open(reset))
+    return min(mine, key=lambda reset: (reset.metadata.creation_timestamp or "", reset.metadata.name), default=None)
+
+
+def cause_of(goal: Goal, findings: Iterable[Finding], *, first: bool) -> Cause:
+    """Why a Change is made. A spec change that meets drift is a SpecChanged; cascades follow their cause."""
+    if goal.kind is GoalKind.DESTROY:
+        return "Destroy"
+    if goal.kind is GoalKind.SNAPSHOT:
+        return "Reset"
+    classes = {finding.drift_class for finding in findings if not finding.ignored}
+    drifted = DriftClass.ACTIONABLE in classes and DriftClass.PENDING not in classes
+    return "Drift" if drifted and not first else "SpecChanged"

@@ -1,0 +1,238 @@
+"""Owns finding the few facts in Terraform code that must be known before Terraform runs. Pure.
+
+A small scanner, not a parser: it skips comments, strings and heredocs and follows braces, which is all it takes to
+see blocks, and to never see one where there is none. Terraform itself judges everything else.
+"""
+
+import dataclasses
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+Files = Mapping[str, bytes]
+
+_TOKEN = re.compile(
+    r"""
+      (?P<skip>[ \t\r]+|\#[^\n]*|//[^\n]*|/\*.*?(?:\*/|\Z))
+    | (?P<newline>\n)
+    | (?P<heredoc><<-?(?P<tag>[A-Za-z_][\w-]*)[ \t]*\r?\n)
+    | (?P<string>"(?:[^"\\\n$%]|\\.|\$(?!\{)|%(?!\{)|\$\$\{|%%\{)*"|")
+    | (?P<word>[A-Za-z_][\w-]*)
+    | (?P<open>[{\[(])
+    | (?P<close>[}\])])
+    | (?P<other>.)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_MAX_DEPTH = 100
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Block:
+    """One block: its type, its labels, where it is, and the blocks and attribute names within."""
+
+    type: str
+    labels: tuple[str, ...]
+    at: str
+    blocks: tuple["Block", ...] = ()
+    attributes: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+def declared_variables(files: Files) -> frozenset[str]:
+    """The input variables that the root module declares."""
+    return frozenset(block.labels[0] for block in _blocks(files) if block.type == "variable" and block.labels)
+
+
+def foreign_backend(files: Files) -> str:
+    """Where (`file:line`) the code asks for a backend or for HCP Terraform; empty where it does not."""
+    for block in _blocks(files):
+        if block.type == "terraform":
+            for inner in block.blocks:
+                if inner.type in {"backend", "cloud"}:
+                    return inner.at
+    return ""
+
+
+def installed_modules(files: Files) -> tuple[str, ...]:
+    """The names of modules that Terraform must install: all calls, local ones too, go through modules.json."""
+    return tuple(block.labels[0] for block in _blocks(files) if block.type == "module" and block.labels)
+
+
+def needs_providers(files: Files) -> bool:
+    """True where a provider other than the built-in `terraform` is needed, so that a lock file is, too."""
+    for block in _blocks(files):
+        if block.type == "module":
+            return True
+        if block.type in {"resource", "data", "ephemeral"} and block.labels:
+            if not block.labels[0].startswith("terraform_"):
+                return True
+        elif block.type == "provider" and block.labels and block.labels[0] != "terraform":
+            return True
+        elif block.type == "terraform" and any(i.type == "required_providers" and i.attributes for i in block.blocks):
+            return True
+    return False
+
+
+def prevent_destroy(files: Files) -> tuple[str, ...]:
+    """The resources with `prevent_destroy = true` (rule 22: the plan's JSON does not say so)."""
+    return tuple(
+        ".".join(block.labels)
+        for block in _blocks(files)
+        if block.type == "resource"
+        for inner in block.blocks
+        if inner.type == "lifecycle" and inner.attributes.get("prevent_destroy") == "true"
+    )
+
+
+def _blocks(files: Files) -> Iterator[Block]:
+    for name in sorted(files):
+        if "/" in name:
+            continue
+        text = files[name].decode("utf-8", "replace")
+        if name.endswith((".tf", ".tofu")):
+            yield from _Scanner(name, text).blocks()
+        elif name.endswith((".tf.json", ".tofu.json")):
+            yield from _json_blocks(name, text)
+
+
+class _Scanner:
+    """Reads blocks from HCL text. Whatever is not understood is stepped over."""
+
+    def __init__(self, name: str, text: str) -> None:
+        self._name = name
+        self._text = text
+        self._at = 0
+        self._line = 1
+
+    def blocks(self) -> tuple[Block, ...]:
+        """The blocks of the file."""
+        return self._body(0)[0]
+
+    def _next(self) -> tuple[str, str] | None:
+        while self._at < len(self._text):
+            match = _TOKEN.match(self._text, self._at)
+            if match is None:
+                return None
+            kind, token = match.lastgroup or "other", match[0]
+            if match["heredoc"]:
+                kind, token = "string", self._heredoc(match)
+            elif token == '"':
+                kind, token = "string", self._template()
+            self._at = max(self._at, match.end())
+            self._line += self._text.count("\n", match.start(), self._at)
+            if kind != "skip":
+                return kind, token
+        return None
+
+    def _heredoc(self, match: re.Match[str]) -> str:
+        end = re.compile(rf"^[ \t]*{re.escape(match['tag'])}[ \t]*\r?$", re.MULTILINE).search(self._text, match.end())
+        self._at = end.end() if end else len(self._text)
+        return ""
+
+    def _template(self) -> str:
+        """A string with `${` in it: to the quote that ends it, past the expressions and strings within."""
+        at, nesting = self._at + 1, ['"']
+        while at < len(self._text) and nesting:
+            two = self._text[at : at + 2]
+            in_string = nesting[-1] == '"'
+            at += 1
+            if in_string and (two[:1] == "\\" or two in {"$$", "%%"}):
+                at += 1
+            elif in_string and two in {"${", "%{"}:
+                nesting.append("{")
+                at += 1
+            elif two[:1] == '"':
+                nesting.pop() if in_string else nesting.append('"')
+            elif not in_string and two[:1] in "{}":
+                nesting.append("{") if two[0] == "{" else nesting.pop()
+        self._at = at
+        return ""
+
+    def _body(self, depth: int) -> tuple[tuple[Block, ...], dict[str, str]]:
+        """Blocks and attributes up to the closing brace."""
+        blocks: list[Block] = []
+        attributes: dict[str, str] = {}
+        header: list[tuple[str, str]] = []
+        line = self._line
+        while (token := self._next()) is not None:
+            kind, text = token
+            if kind == "close":
+                break
+            if kind == "newline":
+                header = []
+            elif text == "=" and len(header) == 1:
+                attributes[header[0][1]] = self._value(depth)
+                header = []
+            elif text == "{" and header and header[0][0] == "word" and depth < _MAX_DEPTH:
+                blocks.append(self._block(header, line, depth))
+                header = []
+            elif kind == "open":
+                self._skip()
+            else:
+                line = line if header else self._line
+                header.append((kind, text))
+        return tuple(blocks), attributes
+
+    def _block(self, header: list[tuple[str, str]], line: int, depth: int) -> Block:
+        blocks, attributes = self._body(depth + 1)
+        labels = tuple(text.strip('"') for _, text in header[1:])
+        return Block(header[0][1], labels, f"{self._name}:{line}", blocks, attributes)
+
+    def _value(self, depth: int) -> str:
+        """The text of a one-word value, empty for anything longer; reads to the end of the expression."""
+        words: list[str] = []
+        while (token := self._peek()) is not None and token[0] not in {"newline", "close"}:
+            self._next()
+            if token[0] == "open":
+                self._skip()
+            words.append(token[1])
+        return words[0].strip('"') if len(words) == 1 else " ".join(words)[:200]
+
+    def _peek(self) -> tuple[str, str] | None:
+        at, line = self._at, self._line
+        token = self._next()
+        if token is not None and token[0] in {"newline", "close"}:
+            self._at, self._line = at, line
+            return token
+        self._at, self._line = at, line
+        return token
+
+    def _skip(self) -> None:
+        """Past the bracket that closes the one just read."""
+        depth = 1
+        while depth and (token := self._next()) is not None:
+            depth += {"open": 1, "close": -1}.get(token[0], 0)
+
+
+def _json_blocks(name: str, text: str) -> Iterator[Block]:
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        return
+    for type_, labelled in document.items() if isinstance(document, dict) else ():
+        labels = {"variable": 1, "module": 1, "provider": 1, "resource": 2, "data": 2}.get(type_, 0)
+        yield from _labelled(name, type_, labelled, (), labels)
+
+
+def _labelled(name: str, type_: str, value: Any, labels: tuple[str, ...], left: int) -> Iterator[Block]:
+    """JSON syntax: an object for each label, and a list wherever one object could stand."""
+    if isinstance(value, list):
+        for item in value:
+            yield from _labelled(name, type_, item, labels, left)
+    elif isinstance(value, dict) and left:
+        for label, inner in value.items():
+            yield from _labelled(name, type_, inner, (*labels, label), left - 1)
+    elif isinstance(value, dict):
+        inner_blocks = tuple(
+            Block(key, (), f"{name}:1", attributes=_attributes(item))
+            for key, found in value.items()
+            for item in (found if isinstance(found, list) else [found])
+        )
+        yield Block(type_, labels, f"{name}:1", inner_blocks, _attributes(value))
+
+
+def _attributes(value: Any) -> dict[str, str]:
+    if not isinstance(value, dict):
+        return {}
+    return {key: json.dumps(item) if isinstance(item, bool) else str(item)[:200] for key, item in value.items()}

@@ -1,0 +1,73 @@
+"""Owns what goes into a policy evaluation and what comes out of it. Values only; pure."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from setpoint.domain.digests import digest
+
+Severity = Literal["critical", "high", "medium", "low"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Violation:
+    """One message of a policy. `kind` is warn for what never blocks, whatever the severity."""
+
+    rule: str
+    message: str
+    resource: str = ""
+    severity: Severity = "medium"
+    remediation: str = ""
+    kind: Literal["deny", "warn"] = "deny"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PolicyModules:
+    """The Rego modules of one set, by file name, with their parameters; `digest` covers both."""
+
+    digest: str
+    modules: Mapping[str, str]
+    params: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, modules: Mapping[str, str], params: Mapping[str, Any] | None = None) -> "PolicyModules":
+        """Modules under the digest of their content. Raises TypeError where params are no JSON value."""
+        given = dict(params or {})
+        return cls(digest({"modules": dict(modules), "params": given}), dict(modules), given)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PolicyResult:
+    """What a set said. `error` is set, and `violations` worthless, when it could not be asked."""
+
+    violations: tuple[Violation, ...] = ()
+    error: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PackageIndex:
+    """One package that demands something, by its METADATA comment."""
+
+    package: str
+    title: str = ""
+    description: str = ""
+    severity: Severity = "medium"
+    remediation: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PolicyCheck:
+    """What loading and linting a set found: problems as `file:line: text`, and its packages where there are none."""
+
+    problems: tuple[str, ...] = ()
+    packages: tuple[PackageIndex, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PolicyTest:
+    """One `test_` rule that was run. `message` says why it did not pass."""
+
+    package: str
+    name: str
+    passed: bool
+    message: str = ""

@@ -1,0 +1,80 @@
+"""Owns two bounds on what a Change may do: what it must not destroy, and how much it may do at once. Pure."""
+
+import re
+from collections.abc import Iterator
+
+from setpoint.api.v1alpha1.change import ActionSummary, ChangeSummary
+from setpoint.api.v1alpha1.enforcementgates import BlastRadius
+from setpoint.api.v1alpha1.environment import Protection
+from setpoint.domain.model import Change
+
+_DESTROYING = frozenset({"delete", "replace"})
+_INDEX = re.compile(r'\["(?:[^"\\]|\\.)*"\]|\[[^\]"]*\]')
+
+
+def resource_type(address: str) -> str:
+    """The type in a resource address: `aws_db_instance` of `module.db["a.b"].aws_db_instance.main[0]`."""
+    parts = _INDEX.sub("", address).split(".")
+    while len(parts) > 2 and parts[0] == "module":
+        parts = parts[2:]
+    if parts[0] == "data":
+        parts = parts[1:]
+    return parts[0] if parts else ""
+
+
+def check_protection(change: Change, protection: Protection) -> tuple[str, ...]:
+    """Why the Change must not be applied: one message for each protected resource that it deletes or replaces."""
+    if not (protection.addresses or protection.types):
+        return ()
+    destroyed = [action for action in change.actions if action.action in _DESTROYING]
+    messages = [message for action in destroyed for message in _violations(action, protection)]
+    if len(destroyed) < change.summary.delete + change.summary.replace:
+        messages.append("the Change destroys more than it lists, so protected resources can't be ruled out")
+    return tuple(messages)
+
+
+def _violations(action: ActionSummary, protection: Protection) -> Iterator[str]:
+    remedy = "take it out of spec.protection first if that is what you want"
+    pattern = next((p for p in protection.addresses if _matches(p, action.address)), None)
+    if pattern is not None:
+        yield f"{action.action} of {action.address}, which spec.protection.addresses protects ({pattern}); {remedy}"
+    elif resource_type(action.address) in protection.types:
+        yield f"{action.action} of {action.address}, whose type spec.protection.types protects; {remedy}"
+
+
+def _matches(pattern: str, address: str) -> bool:
+    """A protected resource or module covers its instances and all that is in it."""
+    ends = (i for i, character in enumerate(address) if character in ".[")
+    return _globs(pattern, address) or any(_globs(pattern, address[:end]) for end in ends)
+
+
+def _globs(pattern: str, text: str) -> bool:
+    """`*` matches any run of characters, nothing else is special. Never backtracks, whatever the pattern."""
+    first, *rest = pattern.split("*")
+    if not rest:
+        return text == pattern
+    *middle, last = rest
+    if not text.startswith(first) or not text.endswith(last) or len(text) < len(first) + len(last):
+        return False
+    at, end = len(first), len(text) - len(last)
+    for part in middle:
+        found = text.find(part, at, end)
+        if found < 0:
+            return False
+        at = found + len(part)
+    return True
+
+
+def check_blast_radius(summary: ChangeSummary, radius: BlastRadius) -> tuple[str, ...]:
+    """One message for each bound that the Change breaks."""
+    bounds = (
+        ("create", summary.create, radius.max_create),
+        ("update", summary.update, radius.max_update),
+        ("delete", summary.delete, radius.max_delete),
+        ("replace", summary.replace, radius.max_replace),
+    )
+    return tuple(
+        f"it would {verb} {count} resources, and at most {most} are allowed; split the change"
+        for verb, count, most in bounds
+        if most is not None and count > most
+    )

@@ -1,0 +1,170 @@
+"""Owns what a policy set must be before it is asked anything. Pure.
+
+Rego turns several mistakes into silence: a missing import within `not` is true, a call to an unknown function is
+undefined until it is reached, a rule of a misspelt name is never asked. The lint refuses them, with everything that
+would make a decision depend on more than its input.
+"""
+
+import graphlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from setpoint.domain.rego_ast import Module, Path, Reference, Rule, RuleForm
+
+ENTRY_RULES = ("deny", "violation", "warn")
+"""The rules of a package that are asked; each is a set (`contains`)."""
+QUERY_PACKAGE = "setpoint_query"
+"""The root under which the worker asks."""
+PARAMS = "params"
+"""The root of data that a set's parameters are under."""
+_FORBIDDEN = frozenset({"http.send", "net.lookup_ip_addr", "opa.runtime", "rand.intn", "rego.parse_module",
+                        "time.now_ns", "uuid.rfc4122"})  # fmt: skip
+_FORBIDDEN_FAMILIES = ("io.jwt.", "providers.", "rego.")
+_EXTRA = frozenset({"print"})
+
+
+class Lint:
+    """Checks the modules of one set together. `builtins` are the functions that the evaluator has."""
+
+    def __init__(self, modules: Sequence[Module], builtins: frozenset[str]) -> None:
+        self._modules = modules
+        self._builtins = builtins | _EXTRA
+        self._rules = _forms_of(modules)
+        self._shipped = _forms_of(module for module in modules if not module.is_test)
+        self._heads = {(m.package, rule.path[0]) for m in modules for rule in m.rules}
+
+    def problems(self) -> tuple[str, ...]:
+        """What is wrong, `file:line: text` each, in the order of files and lines."""
+        found = [
+            *(problem for module in self._modules for problem in self._check_module(module)),
+            *self._check_packages(),
+            *self._check_cycles(),
+        ]
+        return tuple(f"{file}:{line}: {text}" for file, line, text in sorted(set(found)))
+
+    # --- One module ------------------------------------------------------------------------------------------
+
+    def _check_module(self, module: Module) -> Iterator[tuple[str, int, str]]:
+        if module.package[0] in {PARAMS, QUERY_PACKAGE}:
+            yield module.file, module.line, f"package {module.package[0]} is reserved"
+        for alias, target in module.imports.items():
+            if target.path[0] == "data" and (why := self._unresolved(target, target.path[1:], module)):
+                yield module.file, target.line, f"import as {alias}: {why}"
+        for rule in module.rules:
+            if rule.path[0] in ENTRY_RULES and not module.is_test and (rule.form != "set" or len(rule.path) > 1):
+                yield module.file, rule.line, f"{rule.path[0]} must be a set: {rule.path[0]} contains … if {{ … }}"
+            for reference in rule.references:
+                if why := self._check_reference(module, rule, reference):
+                    yield module.file, reference.line, why
+
+    def _check_reference(self, module: Module, rule: Rule, reference: Reference) -> str:
+        path = self._absolute(module, rule, reference)
+        if path is None:
+            return self._check_builtin(".".join(reference.path)) if reference.call else ""
+        return self._unresolved(reference, path, module)
+
+    def _absolute(self, module: Module, rule: Rule, reference: Reference) -> Path | None:
+        """The path below `data` that a name stands for; None for input, variables and built-in functions."""
+        if not reference.path:
+            return None
+        root, *rest = reference.path
+        if root == "data":
+            return tuple(rest)
+        if root in module.imports:
+            target = module.imports[root].path
+            return (*target[1:], *rest) if target[0] == "data" else None
+        shadowed = root in rule.local and not reference.call
+        return (*module.package, *reference.path) if (module.package, root) in self._heads and not shadowed else None
+
+    def _check_builtin(self, name: str) -> str:
+        if name in _FORBIDDEN or name.startswith(_FORBIDDEN_FAMILIES):
+            return f"{name} is forbidden: a decision depends on its input alone"
+        return "" if name in self._builtins else f"there is no function {name}"
+
+    def _unresolved(self, reference: Reference, path: Path, module: Module) -> str:
+        """Why a path below `data` names nothing; empty where it names something."""
+        name = ".".join(("data", *path))
+        if path[:1] == (PARAMS,):
+            return ""
+        known = self._visible(module)
+        if reference.call:
+            return "" if "function" in known.get(path, ()) else f"there is no function {name}"
+        if any(known.get(path[:end], set()) - {"function"} for end in range(1, len(path) + 1)):
+            return ""
+        if "function" in known.get(path, ()):
+            return "" if module.is_test else f"{name} is a function; call it"
+        return self._unresolved_package(reference, path, known)
+
+    def _unresolved_package(self, reference: Reference, path: Path, known: Iterable[Path]) -> str:
+        name = ".".join(("data", *path))
+        if reference.cut or not path:
+            return f"{name} is followed by a computed part; name the rule that is meant"
+        is_package = any(rule[: len(path)] == path for rule in known)
+        return "" if is_package else f"there is no {name} in this set"
+
+    def _visible(self, module: Module) -> Mapping[Path, set[RuleForm]]:
+        """What a module may refer to: what a test defines is for tests."""
+        return self._rules if module.is_test else self._shipped
+
+    # --- All modules -----------------------------------------------------------------------------------------
+
+    def _check_packages(self) -> Iterator[tuple[str, int, str]]:
+        """A package that is neither asked nor used is a mistake; so is a set in which none is asked."""
+        asking = {module.package for module in self._modules if _asks(module)}
+        used = {target for module in self._modules for target in self._uses(module)}
+        for module in self._modules:
+            name = ".".join(module.package)
+            if not module.is_test and module.package not in asking | used:
+                yield module.file, module.line, f"package {name} has no deny, violation or warn, and no other uses it"
+        if not asking:
+            yield "policies", 0, "no package has a rule deny, violation or warn"
+
+    def _uses(self, module: Module) -> Iterator[Path]:
+        """The packages of other modules that a module, tests apart, refers to."""
+        if module.is_test:
+            return
+        paths = [target.path[1:] for target in module.imports.values()]
+        paths += [path for rule in module.rules for r in rule.references if (path := self._absolute(module, rule, r))]
+        for other in self._modules:
+            if other.package != module.package and any(_touches(path, other.package) for path in paths):
+                yield other.package
+
+    def _check_cycles(self) -> Iterator[tuple[str, int, str]]:
+        """Rules that need themselves: an endless recursion of functions would crash the evaluator."""
+        graph: dict[Path, set[Path]] = {path: set() for path in self._rules}
+        lines: dict[Path, tuple[str, int]] = {}
+        for module in self._modules:
+            for rule in module.rules:
+                here = module.package + rule.path
+                lines.setdefault(here, (module.file, rule.line))
+                for reference in rule.references:
+                    graph[here] |= self._targets(self._absolute(module, rule, reference))
+        try:
+            graphlib.TopologicalSorter(graph).prepare()
+        except graphlib.CycleError as error:
+            cycle: list[Path] = error.args[1]
+            yield *lines[cycle[0]], f"recursion: {' needs '.join('.'.join(path) for path in reversed(cycle))}"
+
+    def _targets(self, path: Path | None) -> set[Path]:
+        """The rules that a path below `data` may evaluate."""
+        if path is None:
+            return set()
+        enclosing = {path[:end] for end in range(1, len(path) + 1) if path[:end] in self._rules}
+        return enclosing or {rule for rule in self._rules if rule[: len(path)] == path}
+
+
+def _forms_of(modules: Iterable[Module]) -> dict[Path, set[RuleForm]]:
+    """The forms in which each rule is defined, by its whole path."""
+    forms: dict[Path, set[RuleForm]] = {}
+    for module in modules:
+        for rule in module.rules:
+            forms.setdefault(module.package + rule.path, set()).add(rule.form)
+    return forms
+
+
+def _asks(module: Module) -> bool:
+    return not module.is_test and any(rule.path[0] in ENTRY_RULES for rule in module.rules)
+
+
+def _touches(path: Path, package: Path) -> bool:
+    shorter = min(len(path), len(package))
+    return bool(path) and path[:shorter] == package[:shorter]

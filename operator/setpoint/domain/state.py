@@ -1,0 +1,180 @@
+"""Owns what Setpoint reads in a Terraform state file, and which state may follow which. Pure.
+
+States are large and hold secrets: nothing here keeps or quotes values of attributes, and resources are decoded one
+at a time, so that a thread that parses 64 MB lets others run in between.
+"""
+
+import dataclasses
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from setpoint.domain.errors import ConflictError, InvalidError
+
+FORMAT = 4
+"""The state format of Terraform 0.12 and newer, and of OpenTofu."""
+_SPACE = re.compile(r"[ \t\r\n]*")
+_DECODER = json.JSONDecoder()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ResourceInstance:
+    """One managed resource instance. `deposed` is the key of an object that awaits its destruction, else empty."""
+
+    address: str
+    deposed: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StateIdentity:
+    """Which state of which history: what decides whether another may follow."""
+
+    lineage: str
+    serial: int
+    sha256: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StateFacts:
+    """What a state file says about itself; `instances` are the managed ones, in the file's order."""
+
+    lineage: str
+    serial: int
+    terraform_version: str
+    instances: tuple[ResourceInstance, ...]
+
+
+def parse(data: bytes) -> StateFacts:
+    """Reads a state file. Raises InvalidError for anything that Terraform's format 4 is not."""
+    try:
+        fields, instances = _scan(data.decode("utf-8"))
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError, IndexError):
+        # `from None`: the decoder's error holds the whole document.
+        msg = "this is not a Terraform state: it is not the JSON that Terraform writes"
+        raise InvalidError(msg) from None
+    if fields.get("version") != FORMAT:
+        msg = f"this is not a Terraform state of format {FORMAT}"
+        raise InvalidError(msg, field="version")
+    return StateFacts(
+        lineage=_text(fields, "lineage"),
+        serial=_serial(fields),
+        terraform_version=_text(fields, "terraform_version"),
+        instances=instances,
+    )
+
+
+def _text(fields: Mapping[str, Any], name: str) -> str:
+    value = fields.get(name)
+    if not isinstance(value, str) or not 0 < len(value) <= 255:
+        msg = "a Terraform state has a text of at most 255 characters here"
+        raise InvalidError(msg, field=name)
+    return value
+
+
+def _serial(fields: Mapping[str, Any]) -> int:
+    value = fields.get("serial")
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
+        msg = "a Terraform state has a number from 0 here"
+        raise InvalidError(msg, field="serial")
+    return value
+
+
+def _scan(text: str) -> tuple[dict[str, Any], tuple[ResourceInstance, ...]]:
+    """The fields of the document but `resources`, and what the resources come to."""
+    fields: dict[str, Any] = {}
+    instances: list[ResourceInstance] = []
+    at = _expect(text, 0, "{")
+    while text[at] != "}":
+        name, at = _DECODER.raw_decode(text, at)
+        at = _expect(text, at, ":")
+        if name in fields or not isinstance(name, str):
+            raise ValueError(name)
+        if name == "resources" and text[at] == "[":
+            fields[name] = None
+            at = _resources(text, at, instances)
+        else:
+            fields[name], at = _DECODER.raw_decode(text, at)
+        at = _next(text, at, "}")
+    if _skip(text, at + 1) != len(text):
+        raise ValueError
+    return fields, tuple(instances)
+
+
+def _resources(text: str, at: int, instances: list[ResourceInstance]) -> int:
+    at = _expect(text, at, "[")
+    while text[at] != "]":
+        resource, at = _DECODER.raw_decode(text, at)
+        instances.extend(_instances(resource))
+        at = _next(text, at, "]")
+    return at + 1
+
+
+def _skip(text: str, at: int) -> int:
+    match = _SPACE.match(text, at)
+    return match.end() if match else at
+
+
+def _expect(text: str, at: int, mark: str) -> int:
+    at = _skip(text, at)
+    if text[at] != mark:
+        raise ValueError(mark)
+    return _skip(text, at + 1)
+
+
+def _next(text: str, at: int, end: str) -> int:
+    """Past a comma to the next item, or at the mark that ends them."""
+    at = _skip(text, at)
+    if text[at] == end:
+        return at
+    at = _expect(text, at, ",")
+    if text[at] == end:
+        raise ValueError(end)
+    return at
+
+
+def _instances(resource: Mapping[str, Any]) -> Iterator[ResourceInstance]:
+    if resource["mode"] != "managed":
+        return
+    module = resource.get("module", "")
+    base = f"{module}." * bool(module) + f"{resource['type']}.{resource['name']}"
+    for instance in resource.get("instances") or ():
+        yield ResourceInstance(base + _index(instance.get("index_key")), instance.get("deposed") or "")
+
+
+def _index(key: Any) -> str:
+    """`[0]` or `["key"]`, quoted the way Terraform quotes it."""
+    if key is None:
+        return ""
+    if isinstance(key, str):
+        quoted = json.dumps(key, ensure_ascii=False)
+        return f"[{quoted.replace('${', '$${').replace('%{', '%%{')}]"
+    return f"[{key}]"
+
+
+def identity(facts: StateFacts, data: bytes) -> StateIdentity:
+    """The identity of a state: `sha256` is that of the plain bytes, in hex."""
+    return StateIdentity(facts.lineage, facts.serial, hashlib.sha256(data).hexdigest())
+
+
+def is_new_version(head: StateIdentity | None, new: StateIdentity) -> bool:
+    """Whether `new` may follow `head` and adds something to it.
+
+    The head once more is False: Terraform posts the same bytes twice on a graceful stop and after a lost reply.
+    Raises ConflictError for another lineage, a lower serial, and an equal serial with other bytes.
+    """
+    if head is None:
+        return True
+    if head == new:
+        return False
+    if head.lineage != new.lineage:
+        msg = f"the state is of lineage {new.lineage}, and {head.lineage} is managed here: it belongs to something else"
+        raise ConflictError(msg)
+    if new.serial < head.serial:
+        msg = f"the state has serial {new.serial}, and {head.serial} is the newest here: it is older"
+        raise ConflictError(msg)
+    if new.serial == head.serial:
+        msg = f"the state has serial {new.serial} as the newest here, and other content: someone else wrote first"
+        raise ConflictError(msg)
+    return True

@@ -1,0 +1,136 @@
+"""Owns reading Terraform's machine-readable UI stream (`-json`): is a plan quiet, what has an apply done. Pure.
+
+https://developer.hashicorp.com/terraform/internals/machine-readable-ui. Lines may be cut off or unknown: what is
+not understood is never taken for good news.
+"""
+
+import dataclasses
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Literal
+
+Message = Mapping[str, Any]
+
+_QUIET_TYPES = frozenset({"version", "refresh_start", "refresh_complete", "change_summary", "outputs"})
+_HOOKS: Mapping[str, Literal["started", "completed", "failed"]] = {
+    "apply_start": "started",
+    "apply_complete": "completed",
+    "apply_errored": "failed",
+}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One error or warning. `address` and `at` (file:line) are empty where Terraform gives none."""
+
+    severity: str
+    summary: str
+    detail: str = ""
+    address: str = ""
+    at: str = ""
+
+    def __str__(self) -> str:
+        where = " ".join(part for part in (self.at, self.address) if part)
+        text = f"{self.summary}: {self.detail}" if self.detail else self.summary
+        return f"{where}: {text}" if where else text
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Hook:
+    """One step of an apply."""
+
+    address: str
+    action: str
+    state: Literal["started", "completed", "failed"]
+    seconds: float = 0.0
+
+
+def read_line(line: bytes | str) -> Message | None:
+    """One message; None for what is none: half a line, or a provider's stray print."""
+    try:
+        message = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return message if isinstance(message, Mapping) and isinstance(message.get("type"), str) else None
+
+
+def read_stream(text: bytes) -> Iterator[Message | None]:
+    """All messages, None where a line is none."""
+    return (read_line(line) for line in text.splitlines() if line.strip())
+
+
+def is_quiet(messages: Iterable[Message | None], exit_code: int) -> bool:
+    """Whether a plan's stream proves that nothing differs (rule 14), so that `show` need not be asked.
+
+    One change summary of a plan, every output a no-op, nothing else but refreshing. The summary alone proves
+    nothing: moves, forgets and output changes count 0/0/0.
+    """
+    summaries = 0
+    for message in messages:
+        if message is None or message["type"] not in _QUIET_TYPES:
+            return False
+        if message["type"] == "change_summary":
+            changes = message.get("changes")
+            if not isinstance(changes, Mapping) or not _is_empty(changes):
+                return False
+            summaries += 1
+        if message["type"] == "outputs" and not _are_idle(message.get("outputs")):
+            return False
+    return exit_code == 0 and summaries == 1
+
+
+def _is_empty(changes: Mapping[str, Any]) -> bool:
+    counts = [value for key, value in changes.items() if key != "operation"]
+    return changes.get("operation") == "plan" and bool(counts) and all(value == 0 for value in counts)
+
+
+def _are_idle(outputs: Any) -> bool:
+    return isinstance(outputs, Mapping) and all(
+        isinstance(output, Mapping) and output.get("action") == "noop" for output in outputs.values()
+    )
+
+
+def hook_of(message: Message | None) -> Hook | None:
+    """The step of an apply that a message tells of, if it does."""
+    if message is None or message["type"] not in _HOOKS:
+        return None
+    hook = message.get("hook")
+    resource = hook.get("resource") if isinstance(hook, Mapping) else None
+    if not isinstance(hook, Mapping) or not isinstance(resource, Mapping):
+        return None
+    seconds = hook.get("elapsed_seconds")
+    return Hook(
+        address=str(resource.get("addr", "")),
+        action=str(hook.get("action", "")),
+        state=_HOOKS[message["type"]],
+        seconds=float(seconds) if isinstance(seconds, (int, float)) else 0.0,
+    )
+
+
+def diagnostics(messages: Iterable[Message | None]) -> tuple[Diagnostic, ...]:
+    """Errors and warnings, in the order in which they came."""
+    found = (message.get("diagnostic") for message in messages if message and message["type"] == "diagnostic")
+    return tuple(_diagnostic(one) for one in found if isinstance(one, Mapping))
+
+
+def read_validation(document: Any) -> tuple[Diagnostic, ...]:
+    """The diagnostics of `terraform validate -json` and the like."""
+    listed = document.get("diagnostics") if isinstance(document, Mapping) else None
+    return tuple(_diagnostic(one) for one in listed or () if isinstance(one, Mapping))
+
+
+def _diagnostic(one: Mapping[str, Any]) -> Diagnostic:
+    range_ = one.get("range")
+    start = range_.get("start") if isinstance(range_, Mapping) else None
+    line = start.get("line") if isinstance(start, Mapping) else None
+    return Diagnostic(
+        severity=str(one.get("severity", "error")),
+        summary=_one_line(one.get("summary")),
+        detail=_one_line(one.get("detail")),
+        address=str(one.get("address") or ""),
+        at=f"{range_['filename']}:{line}" if isinstance(range_, Mapping) and "filename" in range_ else "",
+    )
+
+
+def _one_line(text: Any) -> str:
+    return " ".join(str(text or "").split())[:2000]

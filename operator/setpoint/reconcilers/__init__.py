@@ -1,0 +1,1 @@
+"""The pipeline, one driver per kind of target, and short reconcilers for the other kinds. I/O only through ports."""

@@ -1,0 +1,158 @@
+"""Owns the Change objects of a target: making them, moving their conditions, superseding the old ones."""
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+
+from setpoint.api.conditions import ConditionType, Reason
+from setpoint.api.meta import API_VERSION, JsonObject, ObjectRef
+from setpoint.api.v1alpha1.change import Change, ChangeSpec, GateResult, ResetPlanSummary
+from setpoint.api.v1alpha1.environment import Environment
+from setpoint.domain import model
+from setpoint.domain.audit import AuditEntry, Phase
+from setpoint.domain.conditions import is_true, set_condition
+from setpoint.domain.errors import AlreadyExistsError, NotFoundError
+from setpoint.ports import Clock, ClusterClient
+from setpoint.reconcilers.draft import Status
+from setpoint.reconcilers.names import TARGET_LABEL, child_name, target_label
+from setpoint.reconcilers.status import write_status
+
+_CLOSING = (ConditionType.APPLIED, ConditionType.REJECTED, ConditionType.SUPERSEDED)
+_MAX_ACTIONS = 50
+
+ChangeCondition = tuple[ConditionType, Status, Reason, str]
+"""Type, status, reason, message."""
+
+
+def is_closed(change: Change) -> bool:
+    """True once nothing more happens to it: applied (or tried), rejected or superseded."""
+    return any(
+        condition.type in _CLOSING and (condition.status == "True" or condition.type == ConditionType.APPLIED)
+        for condition in change.status.conditions
+    )
+
+
+def describe_change(
+    change: model.Change, subject: str, snapshot: model.Snapshot, reset_plan: model.ResetPlan, required: int
+) -> ChangeSpec:
+    """The immutable spec of a Change object."""
+    return ChangeSpec.model_validate(
+        {
+            "targetRef": {"kind": "Environment", "name": change.target.name},
+            "cause": change.cause,
+            "digest": change.digest,
+            "subject": subject,
+            "summary": change.summary,
+            "snapshotRef": snapshot.name,
+            "resetPlan": _summarise(reset_plan),
+            "bundle": change.bundle,
+            "stateVersion": change.state_version,
+            "generation": change.generation,
+            "approvalsRequired": required,
+            "orphans": list(change.orphans),
+        }
+    )
+
+
+def _summarise(reset_plan: model.ResetPlan) -> ResetPlanSummary:
+    return ResetPlanSummary.model_validate(
+        {
+            "digest": reset_plan.digest,
+            "drill": reset_plan.drill,
+            "worst": reset_plan.worst,
+            "actions": list(reset_plan.actions[:_MAX_ACTIONS]),
+            "message": reset_plan.message[:1024],
+        }
+    )
+
+
+class ChangeRegister:
+    """The Changes of targets, in the cluster."""
+
+    def __init__(self, cluster: ClusterClient, clock: Clock) -> None:
+        self._cluster = cluster
+        self._clock = clock
+
+    async def get(self, namespace: str, name: str) -> Change | None:
+        """One Change by name."""
+        try:
+            return Change.model_validate(await self._cluster.get(ObjectRef("Change", namespace, name)))
+        except NotFoundError:
+            return None
+
+    async def ensure(self, environment: Environment, spec: ChangeSpec) -> tuple[Change, bool]:
+        """The Change of this subject, made where it is not there; (change, whether it is new).
+
+        Whatever else is open for the target is superseded by it.
+        """
+        namespace = environment.metadata.namespace
+        name = child_name(environment.metadata.name, "", spec.subject)
+        known = await self.get(namespace, name)
+        if known is not None:
+            return known, False
+        await self.supersede(environment, f"replaced by {name}", keep=name)
+        try:
+            created = await self._cluster.create(
+                _manifest(environment, name, spec), audit=(_created(environment, name, spec),)
+            )
+        except AlreadyExistsError:
+            created = await self._cluster.get(ObjectRef("Change", namespace, name))
+        return Change.model_validate(created), True
+
+    async def open_changes(self, environment: Environment) -> list[Change]:
+        """The Changes of a target that are not closed."""
+        labels = {TARGET_LABEL: target_label(environment.metadata.name)}
+        found = await self._cluster.list("Change", namespace=environment.metadata.namespace, labels=labels)
+        return [change for change in map(Change.model_validate, found.items) if not is_closed(change)]
+
+    async def supersede(self, environment: Environment, message: str, *, keep: str = "") -> None:
+        """Closes every open Change of the target but `keep`."""
+        for change in await self.open_changes(environment):
+            if change.metadata.name != keep:
+                await self.mark(change, (ConditionType.SUPERSEDED, "True", Reason.SUPERSEDED, message))
+
+    async def mark(
+        self,
+        change: Change,
+        *conditions: ChangeCondition,
+        gates: Sequence[GateResult] | None = None,
+        approved_by: Iterable[str] | None = None,
+        run: str | None = None,
+        orphans: Sequence[str] | None = None,
+        audit: Sequence[AuditEntry] = (),
+    ) -> Change:
+        """Moves conditions (type, status, reason, message) and what else is given; returns the Change as it is now."""
+        given: dict[str, object] = {
+            "gates": None if gates is None else list(gates),
+            "run": run,
+            "orphans": orphans and list(orphans),
+        }
+        given["approved_by"] = None if approved_by is None else sorted(approved_by)
+        status = change.status.model_copy(
+            update={name: value for name, value in given.items() if value is not None}
+            | {"conditions": self._with(change, conditions), "observed_generation": change.metadata.generation}
+        )
+        await write_status(self._cluster, change.ref, status.as_json(), audit=audit)
+        return change.model_copy(update={"status": status})
+
+    def _with(self, change: Change, conditions: Iterable[ChangeCondition]) -> list[object]:
+        current = tuple(change.status.conditions)
+        now: dt.datetime = self._clock.now()
+        for type_, status, reason, message in conditions:
+            current = set_condition(current, type_, status, reason, message, change.metadata.generation, now)
+        return list(current)
+
+
+def _manifest(environment: Environment, name: str, spec: ChangeSpec) -> JsonObject:
+    labels = {TARGET_LABEL: target_label(environment.metadata.name)}
+    metadata = {"name": name, "namespace": environment.metadata.namespace, "labels": labels}
+    return {"apiVersion": API_VERSION, "kind": "Change", "metadata": metadata, "spec": spec.as_json()}
+
+
+def _created(environment: Environment, name: str, spec: ChangeSpec) -> AuditEntry:
+    digests = {"content": spec.digest, "subject": spec.subject, "resetPlan": spec.reset_plan.digest}
+    return AuditEntry("change.create", Phase.FACT, "setpoint", environment.ref, result=name, digests=digests)
+
+
+def is_marked(change: Change, type_: ConditionType) -> bool:
+    """True where a condition of the Change is True."""
+    return is_true(change.status.conditions, type_)

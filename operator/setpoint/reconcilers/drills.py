@@ -1,0 +1,41 @@
+"""Owns what a drill means: whether the last applied configuration can still be gone back to. Pure."""
+
+from collections.abc import Sequence
+
+from setpoint.api.conditions import ConditionType, Reason
+from setpoint.api.v1alpha1.environment import Environment
+from setpoint.domain.model import DriftClass
+from setpoint.domain.plans import PlanAnalysis
+
+
+def undrillable(prevent_destroy: Sequence[str]) -> str:
+    """Why there is nothing to drill, and what would stand in the way of a destroy."""
+    message = "nothing was applied before, so the way back is to destroy what the Change makes"
+    if not prevent_destroy:
+        return message
+    return f"{message}; prevent_destroy stands in its way at {', '.join(prevent_destroy[:5])}"
+
+
+def judge_drill(environment: Environment, drill: PlanAnalysis | None) -> tuple[str, str]:
+    """Whether the drill's plan shows nothing beyond the known drift; (`Passed` or `Failed`, message).
+
+    Where the last apply failed or did not converge, the last configuration can't plan empty: that it plans is enough.
+    """
+    if drill is None or _expects_differences(environment):
+        return "Passed", ""
+    pending = [
+        finding.address
+        for finding in drill.findings
+        if finding.drift_class is DriftClass.PENDING and not finding.ignored
+    ]
+    if not pending:
+        return "Passed", ""
+    listed = ", ".join(sorted(pending)[:5])
+    return "Failed", f"the last applied configuration no longer plans empty: {listed}"
+
+
+def _expects_differences(environment: Environment) -> bool:
+    status = environment.status
+    verified = next((c for c in status.conditions if c.type == ConditionType.VERIFIED), None)
+    unsettled = verified is not None and verified.status == "False" and verified.reason != Reason.DRIFT_DETECTED
+    return status.failures > 0 or bool(status.not_converging) or unsettled

@@ -1,0 +1,211 @@
+"""Owns the Environment's reconciler: choose the goal, run the pipeline, record how it ended. One exit."""
+
+import contextlib
+import dataclasses
+import datetime as dt
+from collections.abc import Callable
+
+from setpoint.api.conditions import ConditionType, Reason
+from setpoint.api.meta import FINALIZER, MANIFEST_ERROR_ANNOTATION, RECONCILE_ANNOTATION, ObjectRef
+from setpoint.api.v1alpha1.environment import Environment
+from setpoint.domain.errors import (
+    ConflictError,
+    InvalidError,
+    NotFoundError,
+    ReasonedError,
+    StalledError,
+    WaitingError,
+)
+from setpoint.domain.goals import Goal, GoalKind, choose_goal
+from setpoint.ports import Clock, ClusterClient, EventRecorder, ResourceProgress, StateStore, TargetDriver
+from setpoint.reconcilers.draft import StatusDraft
+from setpoint.reconcilers.environment_driver import read_addresses
+from setpoint.reconcilers.objects import parse
+from setpoint.reconcilers.pipeline import Pass, Pipeline
+from setpoint.reconcilers.resets import ResetRegister
+from setpoint.reconcilers.settlement import Settlement
+from setpoint.reconcilers.snapshots import SnapshotPruner
+from setpoint.reconcilers.status import write_status
+from setpoint.reconcilers.target_metrics import TargetMetrics
+from setpoint.runtime.requests import Request, Result
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PassReport:
+    """How a pass over a target ended: `done` where it carried something out and verified it."""
+
+    ref: ObjectRef
+    ready: str
+    reason: str
+    message: str
+    stalled: bool
+    failed: bool
+    change: str | None
+    done: bool
+
+
+class EnvironmentReconciler:
+    """Reconciles Environments. `on_progress` hears of every resource, `on_report` of every pass."""
+
+    def __init__(
+        self,
+        *,
+        cluster: ClusterClient,
+        driver: TargetDriver,
+        pipeline: Pipeline,
+        settlement: Settlement,
+        resets: ResetRegister,
+        pruner: SnapshotPruner,
+        states: StateStore,
+        recorder: EventRecorder,
+        metrics: TargetMetrics,
+        clock: Clock,
+        on_progress: Callable[[ObjectRef, ResourceProgress], None],
+        on_report: Callable[[PassReport], None],
+    ) -> None:
+        self._cluster = cluster
+        self._driver = driver
+        self._pipeline = pipeline
+        self._settlement = settlement
+        self._resets = resets
+        self._pruner = pruner
+        self._states = states
+        self._recorder = recorder
+        self._metrics = metrics
+        self._clock = clock
+        self._on_progress = on_progress
+        self._on_report = on_report
+
+    async def reconcile(self, request: Request) -> Result:
+        """One pass. Raises what the queue must know of (runtime.controller's outcome table)."""
+        environment = await self._read(request.ref)
+        if environment is None:
+            self._metrics.drop(request.ref)
+            return Result()
+        draft = StatusDraft(environment, self._clock.now())
+        work: Pass | None = None
+        error: Exception | None = None
+        try:
+            goal = await self._choose_goal(environment)
+            async with self._open(environment, goal, draft) as work:
+                await self._work(work)
+        except ConflictError:
+            raise
+        except Exception as caught:  # noqa: BLE001 the one exit: shown as a condition, then raised again
+            error = caught
+            _show_error(draft, caught, observed=work is not None and hasattr(work, "observation"))
+        return await self._record(environment, draft, work, error)
+
+    # --- before ---------------------------------------------------------------------------------------------
+
+    async def _read(self, ref: ObjectRef) -> Environment | None:
+        try:
+            found = await self._cluster.get(ref)
+        except NotFoundError:
+            return None
+        environment = parse(Environment, found)
+        if environment.metadata.deletion_timestamp or FINALIZER in environment.metadata.finalizers:
+            return environment
+        metadata = found["metadata"]
+        metadata["finalizers"] = [*(metadata.get("finalizers") or []), FINALIZER]
+        return parse(Environment, await self._cluster.update(found))
+
+    async def _choose_goal(self, environment: Environment) -> Goal:
+        _refuse_bad_manifest(environment)
+        due = await self._resets.due(environment) if not environment.metadata.deletion_timestamp else None
+        reset, snapshot = due or (None, None)
+        return choose_goal(environment, reset, snapshot)
+
+    @contextlib.asynccontextmanager
+    async def _open(self, environment: Environment, goal: Goal, draft: StatusDraft):  # type: ignore[no-untyped-def]
+        def progress(step: ResourceProgress) -> None:
+            self._on_progress(environment.ref, step)
+
+        if goal.kind in {GoalKind.REST, GoalKind.RELEASE} or _has_nothing_to_hold(environment, goal):
+            yield Pass(environment, goal, None, draft)  # type: ignore[arg-type]
+            return
+        async with self._driver.session(environment, goal, progress) as session:
+            yield Pass(environment, goal, session, draft)
+
+    async def _work(self, work: Pass) -> None:
+        if work.goal.kind is GoalKind.RELEASE:
+            addresses = await read_addresses(self._states, work.environment.ref.key)
+            await self._settlement.release(work, addresses)
+        elif work.goal.kind is GoalKind.REST:
+            work.draft.ready("Unknown", Reason.SUSPENDED, "suspended; run setpoint resume to go on")
+        elif work.session is None:
+            work.draft.ready("False", Reason.HELD, "held with nothing applied; run setpoint resume to go on")
+        else:
+            self._release_hold(work)
+            await self._pipeline.run(work)
+            newest = work.draft.status.snapshot
+            if newest != work.environment.status.snapshot:
+                await self._pruner.prune(work.environment, newest=newest)
+
+    def _release_hold(self, work: Pass) -> None:
+        if work.goal.kind is GoalKind.SPEC and work.environment.status.hold is not None:
+            work.draft.set(hold=None)
+            work.draft.condition(ConditionType.HELD, "False", Reason.RESUMED)
+
+    # --- after ----------------------------------------------------------------------------------------------
+
+    async def _record(
+        self, environment: Environment, draft: StatusDraft, work: Pass | None, error: Exception | None
+    ) -> Result:
+        draft.set(handled_reconcile=environment.metadata.annotations.get(RECONCILE_ANNOTATION))
+        if work is not None and work.gone:
+            self._metrics.drop(environment.ref)
+        else:
+            with contextlib.suppress(NotFoundError):
+                await write_status(self._cluster, environment.ref, draft.status.as_json())
+            self._metrics.observe(environment, draft.status, now=self._clock.now())
+        for notice in (*(work.notices if work else ()), *draft.notices()):
+            self._recorder.event(environment.ref, notice.type, notice.reason, notice.message)
+        self._on_report(_report(environment, draft, work, error))
+        if error is not None:
+            raise _with_interval(error, environment.spec.interval)
+        return Result() if work is not None and work.gone else Result(requeue_after=environment.spec.interval)
+
+
+def _has_nothing_to_hold(environment: Environment, goal: Goal) -> bool:
+    return goal.kind is GoalKind.HOLD and environment.status.applied is None
+
+
+def _refuse_bad_manifest(environment: Environment) -> None:
+    problem = environment.metadata.annotations.get(MANIFEST_ERROR_ANNOTATION)
+    if problem:
+        raise StalledError(Reason.INVALID_MANIFEST, problem)
+
+
+def _show_error(draft: StatusDraft, error: Exception, *, observed: bool) -> None:
+    """Turns an error into conditions; what is not ours to name shows no text of its own."""
+    status = "False" if observed or isinstance(error, StalledError) else "Unknown"
+    reason = error.reason if isinstance(error, ReasonedError) else Reason.INTERNAL_ERROR
+    message = error.message if isinstance(error, (ReasonedError, InvalidError)) else "a fault in Setpoint; see its log"
+    draft.ready(status, reason, message)  # type: ignore[arg-type]
+    if isinstance(error, StalledError):
+        draft.condition(ConditionType.STALLED, "True", reason, message)
+    elif not isinstance(error, WaitingError):
+        draft.condition(ConditionType.RECONCILING, "True", Reason.PROGRESSING_WITH_RETRY, message)
+
+
+def _with_interval(error: Exception, interval: dt.timedelta) -> Exception:
+    """A stalled target is looked at again at its interval: what was wrong may be mended outside the spec."""
+    if isinstance(error, StalledError):
+        error.requeue_after = interval
+    return error
+
+
+def _report(environment: Environment, draft: StatusDraft, work: Pass | None, error: Exception | None) -> PassReport:
+    ready = draft.get(ConditionType.READY)
+    status = draft.status
+    return PassReport(
+        ref=environment.ref,
+        ready=ready.status if ready else "Unknown",
+        reason=ready.reason if ready else "",
+        message=ready.message if ready else "",
+        stalled=isinstance(error, StalledError),
+        failed=error is not None and not isinstance(error, (StalledError, WaitingError)),
+        change=status.change,
+        done=work is not None and work.done,
+    )

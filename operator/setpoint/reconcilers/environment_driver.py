@@ -1,0 +1,373 @@
+"""Owns the Environment's way through the pipeline's steps: what differs from other kinds of target. Decides nothing.
+
+One session is one pass: it holds the target's work folder from the first plan to the last look.
+"""
+
+import contextlib
+import json
+import logging
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from setpoint.api.conditions import Reason
+from setpoint.api.meta import ObjectRef
+from setpoint.api.v1alpha1.environment import AppliedStatus, Environment
+from setpoint.domain import plans, redaction, state
+from setpoint.domain.digests import canonical, digest
+from setpoint.domain.errors import ConflictError, InvalidError, NotFoundError, StalledError, TransientError
+from setpoint.domain.gating import GateDecision
+from setpoint.domain.goals import Goal, GoalKind, cause_of
+from setpoint.domain.model import Change, Observation, Outcome, ResetPlan, Result, Snapshot, Verification
+from setpoint.domain.verification import find_orphans, verify_plan
+from setpoint.domain.versions import is_newer
+from setpoint.domain.way_back import plan_way_back
+from setpoint.ports import (
+    ApplyRun,
+    BlobStore,
+    Bundle,
+    ClusterClient,
+    EngineVersion,
+    HealthProber,
+    PlanRun,
+    ResourceProgress,
+    RunInputs,
+    SourceResolver,
+    StateStore,
+    StateVersion,
+    Terraform,
+    TerraformSession,
+)
+from setpoint.reconcilers import drills
+from setpoint.reconcilers.run_inputs import gather_inputs
+from setpoint.reconcilers.secrets import SecretReader, publish_outputs
+from setpoint.reconcilers.snapshots import SnapshotTaker
+
+_LOGGER = logging.getLogger(__name__)
+
+Progress = Callable[[ResourceProgress], None]
+
+
+class EnvironmentDriver:
+    """Opens sessions. `origin_of` gives the folder of the manifest that declares an Environment, None on a cluster."""
+
+    def __init__(
+        self,
+        *,
+        cluster: ClusterClient,
+        terraform: Terraform,
+        resolver: SourceResolver,
+        states: StateStore,
+        blobs: BlobStore,
+        prober: HealthProber,
+        origin_of: Callable[[Environment], Path | None],
+    ) -> None:
+        self.cluster = cluster
+        self.terraform = terraform
+        self.resolver = resolver
+        self.states = states
+        self.blobs = blobs
+        self.prober = prober
+        self.origin_of = origin_of
+
+    @contextlib.asynccontextmanager
+    async def session(
+        self, environment: Environment, goal: Goal, progress: Progress
+    ) -> AsyncIterator["EnvironmentSession"]:
+        """Waits for the work folder and holds it for one pass."""
+        async with self.terraform.session(environment.ref.key) as workspace:
+            yield EnvironmentSession(self, environment, goal, workspace, progress)
+
+
+class EnvironmentSession:
+    """The six steps of ports.TargetDriver, for one Environment and one goal."""
+
+    def __init__(
+        self,
+        driver: EnvironmentDriver,
+        environment: Environment,
+        goal: Goal,
+        workspace: TerraformSession,
+        progress: Progress,
+    ) -> None:
+        self._driver = driver
+        self._environment = environment
+        self._goal = goal
+        self._workspace = workspace
+        self._progress = progress
+        self._key = environment.ref.key
+        self._snapshots = SnapshotTaker(driver.cluster, driver.states, driver.blobs)
+        self._inputs: RunInputs
+        self._bundle: Bundle
+        self._engine: EngineVersion
+        self._plan: PlanRun
+        self._analysis: plans.PlanAnalysis | None
+
+    # --- observe and plan -----------------------------------------------------------------------------------
+
+    async def observe(self) -> Observation:
+        """One plan of the goal's configuration against state and world."""
+        driver = self._driver
+        head = await driver.states.head(self._key)
+        self._inputs = await self._gather_inputs(has_state=head is not None)
+        self._engine = await driver.terraform.engine(self._inputs)
+        _refuse_newer_state(self._engine, head)
+        self._bundle = await self._resolve_bundle()
+        await self._observe_once()
+        return self._observation(head)
+
+    @property
+    def run(self) -> str:
+        """The run of the plan that would be applied."""
+        return self._plan.run
+
+    async def observe_again(self) -> str | None:
+        """The content digest of a second plan of the same inputs: rule 19 compares it with the first."""
+        await self._observe_once()
+        return self._analysis.content_digest if self._analysis else None
+
+    async def _observe_once(self) -> None:
+        self._plan = await self._workspace.plan(self._bundle, self._inputs, destroy=self._goal.destroys)
+        self._analysis = self._analyse(self._plan)
+
+    def _analyse(self, plan: PlanRun) -> plans.PlanAnalysis | None:
+        if plan.document is None:
+            return None
+        return plans.analyse_plan(plan.document, self._environment.spec.drift.ignore)
+
+    async def _gather_inputs(self, *, has_state: bool) -> RunInputs:
+        variables = await self._variables()
+        reader = SecretReader(self._driver.cluster, self._environment.metadata.namespace)
+        kept = None if self._goal.snapshot is None else frozenset(self._goal.snapshot.spec.secret_variables)
+        return await gather_inputs(self._environment.spec, variables, reader, secret_names=kept, has_state=has_state)
+
+    async def _variables(self) -> Mapping[str, Any]:
+        sealed = self._recorded_variables()
+        if sealed is None:
+            return self._environment.spec.variables
+        variables: Mapping[str, Any] = json.loads(await self._blob(sealed))
+        return variables
+
+    def _recorded_variables(self) -> str | None:
+        if self._goal.snapshot is not None and self._goal.snapshot.spec.variables is not None:
+            return self._goal.snapshot.spec.variables
+        applied = self._environment.status.applied
+        follows_applied = self._goal.kind in {GoalKind.HOLD, GoalKind.DESTROY} or self._goal.destroys
+        return applied.variables if applied and follows_applied else None
+
+    async def _blob(self, blob: str) -> bytes:
+        try:
+            return await self._driver.blobs.get(blob)
+        except NotFoundError:
+            message = f"the store no longer holds {blob[:19]}…, which the snapshot needs"
+            raise StalledError(Reason.SNAPSHOT_NOT_FOUND, message) from None
+
+    async def _resolve_bundle(self) -> Bundle:
+        spec = self._goal.snapshot.spec if self._goal.snapshot else None
+        if spec and spec.bundle and spec.archive:
+            return Bundle(digest=spec.bundle, revision=spec.revision, blob=spec.archive)
+        applied = self._environment.status.applied
+        if applied and (self._goal.destroys or self._goal.kind is GoalKind.HOLD):
+            return Bundle(digest=applied.bundle, revision=applied.revision, blob=applied.archive)
+        return await self._resolve_source()
+
+    async def _resolve_source(self) -> Bundle:
+        environment, driver = self._environment, self._driver
+        git = environment.spec.source.git
+        credentials: Mapping[str, str] = {}
+        if git and git.secret_ref:
+            reader = SecretReader(driver.cluster, environment.metadata.namespace)
+            credentials = await reader.read(git.secret_ref.name, field="spec.source.git.secretRef")
+        tree = await driver.resolver.resolve(
+            environment.spec.source, origin=driver.origin_of(environment), credentials=credentials
+        )
+        return await driver.terraform.bundle(self._key, tree, self._inputs)
+
+    def _observation(self, head: StateVersion | None) -> Observation:
+        analysis = self._analysis
+        return Observation(
+            state_version=head.version if head else 0,
+            serial=head.serial if head else 0,
+            lineage=head.lineage if head else "",
+            resources=head.resources if head else 0,
+            bundle=self._bundle.digest,
+            revision=self._bundle.revision,
+            engine=str(self._engine),
+            findings=analysis.findings if analysis else (),
+            content=analysis.content if analysis else None,
+            content_digest=analysis.content_digest if analysis else None,
+            redacted=self._redacted(),
+            variables_digest=self._driver.blobs.digest(canonical(dict(self._inputs.variables))),
+        )
+
+    def _redacted(self) -> Mapping[str, Any] | None:
+        if self._plan.document is None:
+            return None
+        return redaction.redact_plan(self._plan.document, tuple(self._inputs.secret_variables.values()))
+
+    async def plan(self, observation: Observation) -> Change | None:
+        """The exact change; None at the setpoint."""
+        analysis = self._analysis
+        if analysis is None or analysis.content is None or analysis.content_digest is None:
+            return None
+        first = self._environment.status.applied is None
+        return Change(
+            target=self._environment.ref,
+            cause=cause_of(self._goal, observation.findings, first=first),
+            digest=analysis.content_digest,
+            bundle=observation.bundle,
+            state_version=observation.state_version,
+            generation=self._environment.metadata.generation,
+            actions=analysis.actions,
+            summary=analysis.summary,
+            orphans=tuple(self._environment.status.orphans),
+        )
+
+    # --- guard ----------------------------------------------------------------------------------------------
+
+    async def capture(self, observation: Observation, applied: AppliedStatus | None = None) -> Snapshot:
+        """The head version of the state under the last applied configuration."""
+        applied = applied or self._environment.status.applied
+        return await self._snapshots.take(
+            self._environment, applied, observation, secret_variables=self._inputs.secret_variables
+        )
+
+    async def plan_reset(self, change: Change, snapshot: Snapshot) -> ResetPlan:
+        """The inverse of the change, and the drill: does the last applied bundle plan today? (rules 21, 22)."""
+        actions = plan_way_back(change.actions, change.cause)
+        drill, message = await self._drill(change, snapshot)
+        identity = {"snapshot": snapshot.digest, "actions": [action.as_json() for action in actions], "drill": drill}
+        return ResetPlan(digest=digest(identity), actions=actions, drill=drill, message=message)
+
+    async def _drill(self, change: Change, snapshot: Snapshot) -> tuple[str, str]:
+        applied = self._environment.status.applied
+        if snapshot.bundle is None or applied is None:
+            return "NotDrillable", drills.undrillable(self._plan.prevent_destroy)
+        if change.cause == "Drift" and change.bundle == applied.bundle:
+            return "Passed", ""
+        bundle = Bundle(digest=applied.bundle, revision=applied.revision, blob=applied.archive)
+        variables = json.loads(await self._blob(applied.variables))
+        reader = SecretReader(self._driver.cluster, self._environment.metadata.namespace)
+        inputs = await gather_inputs(self._environment.spec, variables, reader, secret_names=None, has_state=True)
+        try:
+            plan = await self._workspace.plan(bundle, inputs)
+        except StalledError as error:
+            return "Failed", error.message
+        return drills.judge_drill(self._environment, self._analyse(plan))
+
+    # --- apply and verify -----------------------------------------------------------------------------------
+
+    async def apply(self, decision: GateDecision) -> Outcome:
+        """Executes the plan whose content was decided on, and harvests what it left, whatever happens."""
+        decision.require_pass()
+        head = await self._driver.states.head(self._key)
+        if (head.version if head else 0) != decision.change.state_version:
+            message = "the state moved since it was planned"
+            raise ConflictError(message)
+        run = await self._workspace.apply(self._plan, self._bundle, self._inputs, self._progress)
+        if run.errored_state is not None:
+            await save_errored_state(self._driver.states, self._key, run.errored_state, run=self._plan.run)
+            self._workspace.errored_state_saved()
+        return await self._outcome(run)
+
+    async def _outcome(self, run: ApplyRun) -> Outcome:
+        head = await self._driver.states.head(self._key)
+        result = Result.INTERRUPTED if run.interrupted else Result.SUCCEEDED if run.ok else Result.FAILED
+        lost = find_orphans(_creations(run.progress), await self.addresses()) if result is not Result.SUCCEEDED else ()
+        return Outcome(
+            result=result,
+            run=self._plan.run,
+            message="; ".join(run.diagnostics)[:1000],
+            completed=tuple(step.address for step in run.progress if step.state == "completed"),
+            orphans=lost,
+            state_version=head.version if head else 0,
+        )
+
+    async def addresses(self) -> tuple[str, ...]:
+        """The resource instances in the state."""
+        return await read_addresses(self._driver.states, self._key)
+
+    async def verify(self, change: Change) -> Verification:
+        """A second look: a plan, and the health checks where something is left to be healthy."""
+        try:
+            plan = await self._workspace.plan(self._bundle, self._inputs, destroy=self._goal.destroys)
+        except (StalledError, TransientError) as error:
+            return Verification(ok=False, reason=Reason.PLAN_FAILED, message=error.message)
+        verification = verify_plan(self._analyse(plan), change.actions)
+        if not verification.ok or self._goal.destroys:
+            return verification
+        return await self.probe_health()
+
+    async def probe_health(self) -> Verification:
+        """All health checks, one after another; the first that fails decides."""
+        for index, check in enumerate(self._environment.spec.health):
+            seconds = check.timeout.total_seconds()
+            problem = await self._driver.prober.probe(check.http.url, check.http.status, seconds)
+            if problem:
+                return Verification(ok=False, reason=Reason.UNHEALTHY, message=f"spec.health[{index}]: {problem}")
+        return Verification(ok=True, reason=Reason.VERIFIED, message="")
+
+    async def drill_destroy(self) -> str:
+        """Rule 22: plans the destroy of what the first apply made; what stands in the way, else empty."""
+        try:
+            await self._workspace.plan(self._bundle, self._inputs, destroy=True)
+        except (StalledError, TransientError) as error:
+            return error.message
+        return ""
+
+    # --- record ---------------------------------------------------------------------------------------------
+
+    async def configuration(self, *, change: str | None, at: str) -> AppliedStatus:
+        """What this pass holds the environment to; the variables are sealed."""
+        variables = await self._driver.blobs.put(canonical(dict(self._inputs.variables)))
+        return AppliedStatus(
+            bundle=self._bundle.digest,
+            archive=self._bundle.blob,
+            revision=self._bundle.revision,
+            variables=variables,
+            generation=self._environment.metadata.generation,
+            change=change,
+            at=at,
+        )
+
+    async def publish(self) -> bool:
+        """Writes the outputs to spec.outputsTo."""
+        target = self._environment.spec.outputs_to
+        if target is None:
+            return False
+        try:
+            outputs = json.loads(await self._driver.states.read(self._key)).get("outputs") or {}
+        except NotFoundError:
+            return False
+        ref = ObjectRef("Secret", self._environment.metadata.namespace, target.secret_ref.name)
+        values = {name: output["value"] for name, output in outputs.items()}
+        return await publish_outputs(self._driver.cluster, ref, values)
+
+
+async def save_errored_state(states: StateStore, key: str, data: bytes, *, run: str) -> None:
+    """Keeps the state that Terraform could not save. One that does not follow ours is refused, and said so."""
+    try:
+        await states.append(key, data, run=run)
+    except (ConflictError, InvalidError) as error:
+        _LOGGER.warning("Refusing the state that run %s left behind: %s", run, error.message)
+
+
+async def read_addresses(states: StateStore, key: str) -> tuple[str, ...]:
+    """The resource instances in a target's newest state; none where there is no state."""
+    try:
+        return tuple(instance.address for instance in state.parse(await states.read(key)).instances)
+    except NotFoundError:
+        return ()
+
+
+def _creations(progress: Iterable[ResourceProgress]) -> set[str]:
+    return {step.address for step in progress if step.action == "create"}
+
+
+def _refuse_newer_state(engine: EngineVersion, head: StateVersion | None) -> None:
+    """Rule 17: Terraform would rewrite the state of a newer one without a word."""
+    if head is not None and is_newer(head.terraform_version, engine.version):
+        message = (
+            f"the state was written by {head.terraform_version}, newer than {engine}; use that version or a later one"
+        )
+        raise StalledError(Reason.STATE_TOO_NEW, message)

@@ -1,0 +1,226 @@
+"""Owns asking the gates: which guard a Change, what their policies say, who approved. domain.gating decides."""
+
+import asyncio
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from setpoint.api.conditions import ConditionType, Reason
+from setpoint.api.v1alpha1.approval import Approval
+from setpoint.api.v1alpha1.enforcementgates import EnforcementGates, GateStage, PolicySetReference
+from setpoint.api.v1alpha1.environment import Environment
+from setpoint.api.v1alpha1.policyset import PolicySet
+from setpoint.domain import gating
+from setpoint.domain.approvals import ApprovalTally, count_approvals, required_approvals
+from setpoint.domain.errors import SetpointError
+from setpoint.domain.gating import GateDecision, SelectedGate, Verdict
+from setpoint.domain.goals import Goal
+from setpoint.domain.model import Change, DriftClass, Finding, ResetPlan, Snapshot
+from setpoint.domain.policies import PolicyModules, PolicyResult
+from setpoint.domain.protection import check_protection
+from setpoint.domain.redaction import policy_input
+from setpoint.ports import Clock, ClusterClient, PolicyEngine, PolicyResolver
+from setpoint.reconcilers.changes import ChangeCondition
+from setpoint.reconcilers.draft import Status
+from setpoint.reconcilers.objects import list_typed
+from setpoint.runtime.metrics import Metrics
+
+if TYPE_CHECKING:
+    from setpoint.reconcilers.pipeline import Pass
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class GateContext:
+    """The gates of a Change and the policies that they ask, read once a pass.
+
+    `modules` maps the name of a PolicySet to its content, `faults` says which EnforcementGates could not be read.
+    """
+
+    environment: Environment
+    gates: Mapping[GateStage, tuple[SelectedGate, ...]]
+    modules: Mapping[str, PolicyModules]
+    faults: tuple[str, ...]
+
+    def subject(self, change: Change, snapshot: Snapshot, reset_plan: ResetPlan) -> str:
+        """What an approval of this Change names."""
+        return gating.subject_digest(
+            target=change.target.key,
+            cause=change.cause,
+            content=change.digest,
+            snapshot=snapshot.digest,
+            reset_plan=reset_plan.digest,
+            policies={name: modules.digest for name, modules in self.modules.items()},
+            gates=gating.gates_digest(self._all()),
+            bundle=change.bundle,
+            state_version=change.state_version,
+            attempt=self.environment.status.attempts,
+        )
+
+    def required_approvals(self, change: Change, goal: Goal, findings: Sequence[Finding]) -> int:
+        """How many people must approve it."""
+        spec = self.environment.spec
+        drifted = any(f.drift_class is DriftClass.ACTIONABLE and not f.ignored for f in findings)
+        return required_approvals(
+            cause=change.cause,
+            apply_mode=spec.apply.mode,
+            drift_mode=spec.drift.mode,
+            written=spec.approvals.required,
+            asked=gating.approvals_asked(self._all()),
+            automatic_reset=goal.reset is not None and goal.reset.spec.automatic,
+            orphans=bool(change.orphans),
+            mixed=drifted and change.cause == "SpecChanged",
+        )
+
+    def _all(self) -> tuple[SelectedGate, ...]:
+        return tuple({one.name: one for gates in self.gates.values() for one in gates}.values())
+
+
+class Gatekeeper:
+    """Asks gates. Whatever can't be asked blocks."""
+
+    def __init__(
+        self,
+        *,
+        cluster: ClusterClient,
+        engine: PolicyEngine,
+        policies: PolicyResolver,
+        origin_of: Callable[[PolicySet], Path | None],
+        clock: Clock,
+        metrics: Metrics,
+    ) -> None:
+        self._cluster = cluster
+        self._engine = engine
+        self._policies = policies
+        self._origin_of = origin_of
+        self._clock = clock
+        self._metrics = metrics
+
+    async def gather(self, environment: Environment, change: Change) -> GateContext:
+        """The gates that guard this Change at the stages that it will pass."""
+        objects, faults = await list_typed(self._cluster, EnforcementGates)
+        stage, labels = environment.spec.stage, environment.metadata.labels
+        gates = {
+            name: gating.select_gates(objects, stage=name, target_stage=stage, labels=labels)
+            for name in gating.stages_of(change.cause)
+        }
+        names = {ref.name for selected in gates.values() for one in selected for ref in one.gate.policy_sets}
+        return GateContext(environment, gates, await self._load(names), faults)
+
+    async def _load(self, names: set[str]) -> dict[str, PolicyModules]:
+        """The sets that exist and load; the others are missing, and pin_problem says so."""
+        loaded = {}
+        objects, _ = await list_typed(self._cluster, PolicySet) if names else ([], ())
+        for policy_set in objects:
+            if policy_set.metadata.name in names:
+                try:
+                    origin = self._origin_of(policy_set)
+                    modules = await self._policies.resolve(policy_set.spec, origin=origin)
+                except SetpointError:
+                    continue
+                loaded[policy_set.metadata.name] = modules
+        return loaded
+
+    async def decide(self, work: "Pass", stage: GateStage) -> GateDecision:
+        """The decision over the Change of this pass at a stage."""
+        context, change = work.gates, work.change
+        gates = context.gates.get(stage, ())
+        answers = await asyncio.gather(*(self._ask(work, stage, selected) for selected in gates))
+        decision = gating.decide(
+            stage=stage,
+            change=change,
+            subject=work.record.spec.subject,
+            gates=gates,
+            answers={selected.name: answer for selected, answer in zip(gates, answers, strict=True)},
+            protection=check_protection(change, work.environment.spec.protection),
+            tally=await self._tally(work),
+            required=work.required,
+            reset_ready=work.reset_plan.ready,
+            reset_message=work.reset_plan.message,
+            faults=context.faults,
+        )
+        for result in decision.results:
+            self._metrics.count_gate_decision(result.gate, result.stage, result.verdict)
+        return decision
+
+    async def _ask(self, work: "Pass", stage: GateStage, selected: SelectedGate) -> list[PolicyResult]:
+        return [await self._ask_set(work, stage, selected, reference) for reference in selected.gate.policy_sets]
+
+    async def _ask_set(
+        self, work: "Pass", stage: GateStage, selected: SelectedGate, reference: PolicySetReference
+    ) -> PolicyResult:
+        modules = work.gates.modules.get(reference.name)
+        problem = gating.pin_problem(reference, modules.digest if modules else None)
+        if problem or modules is None:
+            return PolicyResult(error=problem)
+        seconds = selected.gate.timeout.total_seconds()
+        document = self._document(work, stage, selected.name)
+        return await self._engine.evaluate(modules, document, timeout=seconds, memory_mib=selected.gate.memory_mib)
+
+    def _document(self, work: "Pass", stage: GateStage, gate: str) -> dict[str, Any]:
+        environment = work.environment
+        target = {
+            "kind": environment.kind,
+            "namespace": environment.metadata.namespace,
+            "name": environment.metadata.name,
+            "stage": environment.spec.stage,
+            "labels": environment.metadata.labels,
+        }
+        return policy_input(
+            work.observation.redacted or {},
+            target=target,
+            change=work.change,
+            gate=gate,
+            stage=stage,
+            reset_actions=work.reset_plan.actions,
+            worst=work.reset_plan.worst,
+            now=work.draft.now_text,
+        )
+
+    async def _tally(self, work: "Pass") -> ApprovalTally:
+        approvals, _ = await list_typed(self._cluster, Approval, namespace=work.environment.metadata.namespace)
+        return count_approvals(
+            (one for one in approvals if one.spec.change_ref.name == work.record.metadata.name),
+            subject=work.record.spec.subject,
+            ttl=work.environment.spec.approvals.ttl,
+            now=self._clock.now(),
+        )
+
+
+def change_conditions(decision: GateDecision, name: str) -> tuple[ChangeCondition, ...]:
+    """What the decision means for the Change's own conditions."""
+    reason, message = gating.explain(decision, name)
+    conditions: list[ChangeCondition] = [(ConditionType.GATED, _gated(decision), reason, message)]
+    if decision.rejected_by:
+        conditions.append((ConditionType.REJECTED, "True", Reason.REJECTED, message))
+    elif decision.missing == 0:
+        by = ", ".join(decision.approved_by)
+        conditions.append((ConditionType.APPROVED, "True", Reason.APPROVED, f"by {by}" if by else "none is asked for"))
+    else:
+        conditions.append((ConditionType.APPROVED, "False", Reason.APPROVAL_REQUIRED, _missing(decision)))
+    return tuple(conditions)
+
+
+def _gated(decision: GateDecision) -> Status:
+    """Pending is neither: the gates that can decide passed, and people are still to speak."""
+    return "True" if decision.verdict is Verdict.PASS else "Unknown" if decision.verdict is Verdict.PENDING else "False"
+
+
+def _missing(decision: GateDecision) -> str:
+    return f"{len(decision.approved_by)} of {decision.required} approvals"
+
+
+def show_decision(work: "Pass", decision: GateDecision) -> bool:
+    """Drafts what the decision means for the target; True where the pass ends here."""
+    name = work.record.metadata.name
+    reason, message = gating.explain(decision, name)
+    work.draft.condition(ConditionType.GATED, _gated(decision), reason, message)
+    if decision.verdict is Verdict.PASS:
+        return False
+    if decision.rejected_by:
+        work.draft.ready("False", Reason.REJECTED, f"Change {name}: {message}")
+    elif decision.verdict is Verdict.PENDING:
+        work.draft.ready("False", Reason.APPROVAL_REQUIRED, f"Change {name} {message}")
+    else:
+        work.draft.ready("False", reason, f"Change {name} is blocked: {message}")
+    return True

@@ -1,0 +1,281 @@
+"""Owns the one path of every change: observe, analyse, plan, guard, gate, apply, verify (design, section 1).
+
+The steps are a tuple of methods, each of which may end the pass; the reconciler records what they drafted. Only
+this module calls `apply`, and only with a GateDecision that passed. It must not know how a target is observed.
+"""
+
+import dataclasses
+from collections.abc import Awaitable, Callable, Sequence
+
+from setpoint.api.conditions import ConditionType, Reason
+from setpoint.api.v1alpha1.change import Change as ChangeObject
+from setpoint.api.v1alpha1.enforcementgates import GateStage
+from setpoint.api.v1alpha1.environment import BundleStatus, DriftStatus, Environment, StateStatus
+from setpoint.domain import model
+from setpoint.domain.audit import AuditEntry, Phase
+from setpoint.domain.errors import TransientError
+from setpoint.domain.gating import GateDecision, stages_of
+from setpoint.domain.goals import Goal, GoalKind
+from setpoint.domain.model import DriftClass, Finding
+from setpoint.ports import ClusterClient, TargetSession
+from setpoint.reconcilers.changes import ChangeRegister, describe_change, is_marked
+from setpoint.reconcilers.draft import Notice, StatusDraft
+from setpoint.reconcilers.gatekeeper import GateContext, Gatekeeper, change_conditions, show_decision
+from setpoint.reconcilers.settlement import Settlement
+from setpoint.reconcilers.status import write_status
+from setpoint.runtime.metrics import Metrics
+from setpoint.runtime.metrics import Step as StepName
+
+_MAX_ADDRESSES = 20
+
+
+@dataclasses.dataclass(slots=True)
+class Pass:
+    """What one pass has learnt so far; each step fills in its part."""
+
+    environment: Environment
+    goal: Goal
+    session: TargetSession
+    draft: StatusDraft
+    observation: model.Observation = dataclasses.field(init=False)
+    change: model.Change = dataclasses.field(init=False)
+    snapshot: model.Snapshot = dataclasses.field(init=False)
+    reset_plan: model.ResetPlan = dataclasses.field(init=False)
+    gates: GateContext = dataclasses.field(init=False)
+    required: int = 0
+    record: ChangeObject = dataclasses.field(init=False)
+    decision: GateDecision = dataclasses.field(init=False)
+    outcome: model.Outcome = dataclasses.field(init=False)
+    notices: list[Notice] = dataclasses.field(default_factory=list)
+    done: bool = False
+    gone: bool = False
+
+    def tell(self, reason: Reason, message: str, type_: str = "Normal") -> None:
+        """Adds something that people should hear of, whatever the conditions say."""
+        self.notices.append(Notice("Warning" if type_ == "Warning" else "Normal", reason, message))
+
+
+Step = Callable[[Pass], Awaitable[bool]]
+"""A step; True where it ends the pass."""
+
+
+class Pipeline:
+    """Runs the steps in order. The same for every kind of target."""
+
+    def __init__(
+        self,
+        *,
+        cluster: ClusterClient,
+        gatekeeper: Gatekeeper,
+        changes: ChangeRegister,
+        settlement: Settlement,
+        metrics: Metrics,
+    ) -> None:
+        self._cluster = cluster
+        self._gatekeeper = gatekeeper
+        self._changes = changes
+        self._settlement = settlement
+        self._metrics = metrics
+        self._steps: tuple[tuple[StepName, Step], ...] = (
+            ("observe", self.observe),
+            ("analyse", self.analyse),
+            ("plan", self.plan),
+            ("guard", self.guard),
+            ("gate", self.gate),
+            ("apply", self.apply),
+            ("verify", self.verify),
+        )
+
+    async def run(self, work: Pass) -> None:
+        """All steps, until one ends the pass. Errors go to the caller, with the draft as far as it got."""
+        await self._run(work, self._steps)
+
+    async def preview(self, work: Pass) -> None:
+        """The steps that change nothing outside: up to what the gates say."""
+        await self._run(work, self._steps[:-2])
+
+    async def _run(self, work: Pass, steps: Sequence[tuple[StepName, Step]]) -> None:
+        for name, step in steps:
+            with self._metrics.time_step(name):
+                ended = await step(work)
+            if ended:
+                return
+
+    # --- observe, analyse, plan -----------------------------------------------------------------------------
+
+    async def observe(self, work: Pass) -> bool:
+        """What is, by one plan."""
+        work.observation = seen = await work.session.observe()
+        work.draft.set(
+            bundle=BundleStatus(digest=seen.bundle, revision=seen.revision),
+            state=StateStatus(
+                version=seen.state_version, serial=seen.serial, lineage=seen.lineage, resources=seen.resources
+            ),
+        )
+        return False
+
+    async def analyse(self, work: Pass) -> bool:
+        """What differs, by class; Drifted is about actionable drift alone."""
+        counted = [finding for finding in work.observation.findings if not finding.ignored]
+        actionable = sorted(f.address for f in counted if f.drift_class is DriftClass.ACTIONABLE)
+        before = work.environment.status.drift.since
+        since = (before or work.draft.now_text) if actionable else None
+        counts = {kind.value: sum(f.drift_class is kind for f in counted) for kind in DriftClass}
+        work.draft.set(drift=DriftStatus(**counts, addresses=actionable[:_MAX_ADDRESSES], since=since))
+        if actionable:
+            work.draft.condition(ConditionType.DRIFTED, "True", Reason.DRIFT_DETECTED, _drift_message(counted))
+        else:
+            work.draft.condition(ConditionType.DRIFTED, "False", Reason.NO_DRIFT)
+        return False
+
+    async def plan(self, work: Pass) -> bool:
+        """The change, if there is one to propose."""
+        change = await work.session.plan(work.observation)
+        if change is None:
+            await self._settlement.at_setpoint(work)
+            return True
+        work.change = change
+        return self._rests(work) or await self._unstable(work)
+
+    def _rests(self, work: Pass) -> bool:
+        if not work.goal.proposes:
+            work.draft.ready("False", Reason.HELD, _held_message(work.environment))
+        elif _known_not_to_converge(work):
+            addresses = ", ".join(work.environment.status.not_converging[:5])
+            work.draft.ready("False", Reason.NOT_CONVERGING, f"still different after they were applied: {addresses}")
+        elif work.change.cause == "Drift" and work.environment.spec.drift.mode == "Detect":
+            work.draft.ready("False", Reason.DRIFT_DETECTED, "drift.mode is Detect: nothing is proposed")
+        else:
+            return False
+        return True
+
+    async def _unstable(self, work: Pass) -> bool:
+        """Rule 19: another content on the same base is looked at twice, so that noise is told from a moved world."""
+        name = work.environment.status.change
+        known = await self._changes.get(work.environment.metadata.namespace, name) if name else None
+        if known is None or not _same_base(known, work.change) or known.spec.digest == work.change.digest:
+            return False
+        again = await work.session.observe_again()
+        if again == work.change.digest:
+            return False
+        message = f"two plans of the same inputs differ ({_paths(work.change)}); list the paths in spec.drift.ignore"
+        work.draft.ready("False", Reason.PLAN_UNSTABLE, message)
+        return True
+
+    # --- guard and gate -------------------------------------------------------------------------------------
+
+    async def guard(self, work: Pass) -> bool:
+        """Snapshot and drilled way back; without it nothing is applied."""
+        work.snapshot = await work.session.capture(work.observation)
+        work.reset_plan = plan = await work.session.plan_reset(work.change, work.snapshot)
+        work.draft.set(snapshot=work.snapshot.name)
+        reasons = {"Passed": Reason.DRILL_PASSED, "Failed": Reason.DRILL_FAILED}
+        status = "True" if plan.ready else "False"
+        reason = reasons.get(plan.drill, Reason.NOT_DRILLABLE)
+        work.draft.condition(ConditionType.RESET_READY, status, reason, plan.message)  # type: ignore[arg-type]
+        return False
+
+    async def gate(self, work: Pass) -> bool:
+        """Policies, protection, blast radius and approvals over the subject; the Change that people see."""
+        work.gates = await self._gatekeeper.gather(work.environment, work.change)
+        subject = work.gates.subject(work.change, work.snapshot, work.reset_plan)
+        work.required = work.gates.required_approvals(work.change, work.goal, work.observation.findings)
+        spec = describe_change(work.change, subject, work.snapshot, work.reset_plan, work.required)
+        work.record, new = await self._changes.ensure(work.environment, spec)
+        work.draft.set(change=work.record.metadata.name)
+        if new:
+            work.tell(Reason.CHANGE_CREATED, f"Change {work.record.metadata.name}: {spec.summary.text} ({spec.cause})")
+        await self._settlement.link_reset(work)
+        return await self._decide(work, stages_of(work.change.cause)[0])
+
+    async def _decide(self, work: Pass, stage: GateStage) -> bool:
+        """Asks the gates of a stage and shows what they say; True where the Change may not go on."""
+        work.decision = decision = await self._gatekeeper.decide(work, stage)
+        conditions = change_conditions(decision, work.record.metadata.name)
+        if is_marked(work.record, ConditionType.SUPERSEDED):
+            conditions += ((ConditionType.SUPERSEDED, "False", Reason.PROGRESSING, "the same change is due again"),)
+        work.record = await self._changes.mark(
+            work.record, *conditions, gates=decision.results, approved_by=decision.approved_by
+        )
+        if decision.rejected_by:
+            await self._settlement.rejected(work)
+        return show_decision(work, decision)
+
+    # --- apply and verify -----------------------------------------------------------------------------------
+
+    async def apply(self, work: Pass) -> bool:
+        """Gates once more, intent durable first, then the effect, then its outcome, whatever happens."""
+        if await self._decide(work, stages_of(work.change.cause)[-1]):
+            return True
+        await self._announce(work)
+        work.outcome = await work.session.apply(work.decision)
+        self._metrics.count_apply(work.outcome.result)
+        await self._settlement.applied(work)
+        if work.outcome.result is model.Result.SUCCEEDED:
+            return False
+        reason = Reason.INTERRUPTED if work.outcome.result is model.Result.INTERRUPTED else Reason.APPLY_FAILED
+        raise TransientError(reason, work.outcome.message or "terraform apply did not finish")
+
+    async def _announce(self, work: Pass) -> None:
+        """Spends the approval and writes the intent, in one durable write where the home can."""
+        work.draft.set(attempts=work.environment.status.attempts + 1)
+        message = f"applying {work.record.metadata.name}"
+        work.draft.condition(ConditionType.RECONCILING, "True", Reason.PROGRESSING, message)
+        spec = work.record.spec
+        digests = {"content": spec.digest, "subject": spec.subject, "resetPlan": spec.reset_plan.digest}
+        intent = AuditEntry(
+            "apply",
+            Phase.INTENT,
+            "setpoint",
+            work.environment.ref,
+            run=work.session.run,
+            digests=digests,
+            payload={"change": work.record.metadata.name, "approvedBy": sorted(work.decision.approved_by)},
+        )
+        status = work.draft.status.as_json()
+        await write_status(self._cluster, work.environment.ref, status, audit=(intent,))
+
+    async def verify(self, work: Pass) -> bool:
+        """A second look; what fails goes by spec.reset.onVerifyFailure."""
+        verification = await work.session.verify(work.change)
+        await self._settlement.verified(work, verification)
+        return True
+
+
+def _drift_message(findings: list[Finding]) -> str:
+    drifted = sorted(f.address for f in findings if f.drift_class is DriftClass.ACTIONABLE)
+    more = f" and {len(drifted) - 5} more" if len(drifted) > 5 else ""
+    return f"{len(drifted)} drifted: {', '.join(drifted[:5])}{more}"
+
+
+def _held_message(environment: Environment) -> str:
+    hold = environment.status.hold
+    what = f"reset to {hold.snapshot}" if hold and hold.snapshot else "an apply did not verify"
+    return f"held ({what}); change the spec or run setpoint resume environment/{environment.metadata.name}"
+
+
+def _known_not_to_converge(work: Pass) -> bool:
+    """True where nothing differs but what differed right after it was applied (rule 26)."""
+    status = work.environment.status
+    applied = status.applied
+    if work.goal.kind is not GoalKind.SPEC or not status.not_converging or applied is None:
+        return False
+    same = applied.bundle == work.observation.bundle and applied.variables == work.observation.variables_digest
+    differing = {
+        f.address for f in work.observation.findings if not f.ignored and f.drift_class is not DriftClass.INFORMATIONAL
+    }
+    return same and differing <= set(status.not_converging)
+
+
+def _same_base(known: ChangeObject, change: model.Change) -> bool:
+    spec = known.spec
+    return (spec.bundle, spec.state_version, spec.generation, spec.cause) == (
+        change.bundle,
+        change.state_version,
+        change.generation,
+        change.cause,
+    )
+
+
+def _paths(change: model.Change) -> str:
+    return ", ".join(f"{action.address}: {', '.join(action.paths[:3])}" for action in change.actions[:3])

@@ -1,0 +1,85 @@
+"""Owns which targets a moved object wakes. Holds one small fingerprint an object; never a body."""
+
+from collections.abc import Iterable
+
+from setpoint.api.meta import JsonObject, ObjectRef
+from setpoint.domain.errors import NotFoundError
+from setpoint.ports import ClusterClient, WatchEvent
+from setpoint.runtime.requests import Request
+
+WATCHED = ("Environment", "Approval", "Reset", "PolicySet", "EnforcementGates")
+"""The kinds whose moves wake something. Changes and Snapshots are our own writing."""
+EVERY_KIND = (*WATCHED, "Change", "Snapshot", "Secret", "ConfigMap", "Event")
+"""All kinds that a home stores: who has seen them up to a version has seen every write."""
+
+Fingerprint = tuple[object, ...]
+
+
+class Router:
+    """Maps watch events to requests. Our own status writes wake nothing (controller-runtime's predicates)."""
+
+    def __init__(self, cluster: ClusterClient) -> None:
+        self._cluster = cluster
+        self._seen: dict[ObjectRef, Fingerprint] = {}
+
+    async def route(self, event: WatchEvent) -> list[Request]:
+        """The requests that an event asks for; none where nothing that matters moved."""
+        ref = ObjectRef.of(event.object)
+        if event.type == "DELETED":
+            self._seen.pop(ref, None)
+            return [Request(ref)] if ref.kind == "Environment" else await self._wake(event.object, ref)
+        fingerprint = _fingerprint(event.object)
+        if self._seen.get(ref) == fingerprint:
+            return []
+        self._seen[ref] = fingerprint
+        return await self._wake(event.object, ref)
+
+    async def _wake(self, obj: JsonObject, ref: ObjectRef) -> list[Request]:
+        if ref.kind == "Approval":
+            return await self._target_of_change(ref.namespace, obj["spec"]["changeRef"]["name"])
+        if ref.kind == "Reset":
+            return [Request(ObjectRef("Environment", ref.namespace, obj["spec"]["targetRef"]["name"]))]
+        if ref.kind in {"PolicySet", "EnforcementGates"}:
+            return [Request(ref), *await self.waiting_targets()]
+        return [Request(ref)]
+
+    async def _target_of_change(self, namespace: str, name: str) -> list[Request]:
+        try:
+            change = await self._cluster.get(ObjectRef("Change", namespace, name))
+        except NotFoundError:
+            return []
+        return [Request(ObjectRef("Environment", namespace, change["spec"]["targetRef"]["name"]))]
+
+    async def waiting_targets(self) -> list[Request]:
+        """The targets whose open Change another policy may decide otherwise."""
+        found = await self._cluster.list("Environment")
+        return [Request(ObjectRef.of(item)) for item in found.items if (item.get("status") or {}).get("change")]
+
+
+def referrers(environments: Iterable[JsonObject], secrets: Iterable[ObjectRef]) -> list[Request]:
+    """The Environments that read one of these Secrets."""
+    named = {(ref.namespace, ref.name) for ref in secrets}
+    return [
+        Request(ObjectRef.of(item))
+        for item in environments
+        if any((item["metadata"].get("namespace", ""), name) in named for name in _secret_names(item["spec"]))
+    ]
+
+
+def _secret_names(spec: JsonObject) -> list[str]:
+    credentials = spec.get("credentials") or {}
+    listed = [
+        *(spec.get("variablesFrom") or ()),
+        *(credentials.get("plan") or ()),
+        *(credentials.get("apply") or ()),
+        ((spec.get("source") or {}).get("git") or {}),
+    ]
+    return [item["secretRef"]["name"] for item in listed if item.get("secretRef")]
+
+
+def _fingerprint(obj: JsonObject) -> Fingerprint:
+    """What moves when somebody other than us wants something: spec, deletion, annotations; a policy set's digest."""
+    metadata = obj["metadata"]
+    annotations = tuple(sorted((metadata.get("annotations") or {}).items()))
+    digest = (obj.get("status") or {}).get("digest") if obj["kind"] == "PolicySet" else None
+    return metadata.get("uid"), metadata.get("generation"), metadata.get("deletionTimestamp"), hash(annotations), digest

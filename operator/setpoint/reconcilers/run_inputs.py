@@ -1,0 +1,40 @@
+"""Owns gathering what a Terraform run needs besides code and state: engine, variables, credentials, deadlines."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from setpoint.api.v1alpha1.environment import EnvironmentSpec
+from setpoint.ports import RunInputs
+from setpoint.reconcilers.secrets import SecretReader
+
+
+async def gather_inputs(
+    spec: EnvironmentSpec,
+    variables: Mapping[str, Any],
+    reader: SecretReader,
+    *,
+    secret_names: frozenset[str] | None,
+    has_state: bool,
+) -> RunInputs:
+    """The inputs of a run with these variables.
+
+    `secret_names` limits variablesFrom to the keys that a recorded configuration knew; None takes all.
+    """
+    secrets = await reader.read_all(spec.variables_from, field="spec.variablesFrom")
+    plan = await reader.read_all(spec.credentials.plan, field="spec.credentials.plan")
+    apply = plan
+    if spec.credentials.apply is not None:
+        apply = await reader.read_all(spec.credentials.apply, field="spec.credentials.apply")
+    return RunInputs(
+        engine_type=spec.engine.type,
+        engine_version=spec.engine.version,
+        lock_file=spec.engine.lock_file,
+        variables=variables,
+        secret_variables={key: value for key, value in secrets.items() if secret_names is None or key in secret_names},
+        plan_environment=plan,
+        apply_environment=apply,
+        has_state=has_state,
+        init_timeout=spec.timeouts.init.total_seconds(),
+        plan_timeout=spec.timeouts.plan.total_seconds(),
+        apply_timeout=spec.timeouts.apply.total_seconds(),
+    )

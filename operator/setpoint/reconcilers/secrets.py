@@ -1,0 +1,77 @@
+"""Owns reading the Secrets that a spec refers to, and writing the one that receives outputs. Keeps nothing."""
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from setpoint.api.conditions import Reason
+from setpoint.api.meta import JsonObject, ObjectRef
+from setpoint.api.v1alpha1.environment import SecretReference
+from setpoint.domain.errors import NotFoundError, StalledError
+from setpoint.ports import ClusterClient
+
+_MANAGED = {"app.kubernetes.io/managed-by": "setpoint"}
+
+
+class SecretReader:
+    """Reads Secrets of one namespace. Errors name the spec's field and never a value."""
+
+    def __init__(self, cluster: ClusterClient, namespace: str) -> None:
+        self._cluster = cluster
+        self._namespace = namespace
+
+    async def read(self, name: str, *, field: str) -> dict[str, str]:
+        """The keys of a Secret as text. Raises StalledError (SecretNotFound)."""
+        try:
+            secret = await self._cluster.get(ObjectRef("Secret", self._namespace, name))
+        except NotFoundError:
+            message = f"{field}: there is no Secret {self._namespace}/{name}"
+            raise StalledError(Reason.SECRET_NOT_FOUND, message) from None
+        decoded = {key: _decode(value, field, name, key) for key, value in (secret.get("data") or {}).items()}
+        return decoded | dict(secret.get("stringData") or {})
+
+    async def read_all(self, references: Sequence[SecretReference], *, field: str) -> dict[str, str]:
+        """The keys of several Secrets together; later ones win."""
+        merged: dict[str, str] = {}
+        for index, reference in enumerate(references):
+            merged |= await self.read(reference.secret_ref.name, field=f"{field}[{index}].secretRef")
+        return merged
+
+
+def _decode(value: Any, field: str, name: str, key: str) -> str:
+    try:
+        return base64.b64decode(str(value), validate=True).decode()
+    except (binascii.Error, ValueError):
+        message = f"{field}: key {key} of Secret {name} is not base64 of UTF-8 text"
+        raise StalledError(Reason.SECRET_NOT_FOUND, message) from None
+
+
+async def publish_outputs(cluster: ClusterClient, ref: ObjectRef, outputs: Mapping[str, Any]) -> bool:
+    """Makes the Secret hold exactly these outputs: strings as they are, others as JSON. True where it was written.
+
+    Raises StalledError where a Secret of that name is somebody else's.
+    """
+    data = {key: base64.b64encode(_text(value).encode()).decode() for key, value in sorted(outputs.items())}
+    try:
+        current = await cluster.get(ref)
+    except NotFoundError:
+        await cluster.create(_output_secret(ref, data))
+        return True
+    if not _MANAGED.items() <= (current["metadata"].get("labels") or {}).items():
+        message = f"spec.outputsTo.secretRef: Secret {ref.namespace}/{ref.name} exists and was not made by Setpoint"
+        raise StalledError(Reason.INVALID_SPEC, message)
+    if current.get("data") == data:
+        return False
+    await cluster.update({**current, "data": data})
+    return True
+
+
+def _output_secret(ref: ObjectRef, data: Mapping[str, str]) -> JsonObject:
+    metadata = {"name": ref.name, "namespace": ref.namespace, "labels": dict(_MANAGED)}
+    return {"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": metadata, "data": dict(data)}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)

@@ -1,0 +1,268 @@
+"""Owns what follows once a pass knows how it went: records, holds, resets, and the end of a target's life.
+
+Called by the pipeline's steps; it never plans and never applies.
+"""
+
+from typing import TYPE_CHECKING
+
+from setpoint.api.conditions import ConditionType, Reason
+from setpoint.api.meta import API_VERSION, FINALIZER, JsonObject
+from setpoint.api.v1alpha1.environment import AppliedStatus, HoldStatus
+from setpoint.domain import model
+from setpoint.domain.audit import AuditEntry, Phase
+from setpoint.domain.errors import AlreadyExistsError
+from setpoint.domain.goals import GoalKind
+from setpoint.ports import ClusterClient
+from setpoint.reconcilers.changes import ChangeRegister
+from setpoint.reconcilers.draft import Status
+from setpoint.reconcilers.names import TARGET_LABEL, child_name, target_label
+from setpoint.reconcilers.resets import ResetRegister
+
+if TYPE_CHECKING:
+    from setpoint.reconcilers.pipeline import Pass
+
+_REASONS = {
+    model.Result.SUCCEEDED: Reason.APPLIED,
+    model.Result.FAILED: Reason.APPLY_FAILED,
+    model.Result.INTERRUPTED: Reason.INTERRUPTED,
+}
+_MAX_LISTED = 50
+
+
+class Settlement:
+    """Settles a pass."""
+
+    def __init__(
+        self,
+        *,
+        cluster: ClusterClient,
+        changes: ChangeRegister,
+        resets: ResetRegister,
+    ) -> None:
+        self._cluster = cluster
+        self._changes = changes
+        self._resets = resets
+
+    # --- nothing left to do ---------------------------------------------------------------------------------
+
+    async def at_setpoint(self, work: "Pass") -> None:
+        """There is no change: close what waited, record what is in force, say so."""
+        if work.environment.status.change:
+            await self._changes.supersede(work.environment, "nothing is left to change")
+            work.draft.set(change=None)
+        if work.goal.kind is GoalKind.HOLD:
+            work.draft.ready("False", Reason.HELD, "held at what was applied last; run setpoint resume to go on")
+            return
+        await self._record_configuration(work, change=None)
+        work.draft.set(not_converging=[], failures=0)
+        await self._reach(work, await self._confirm(work))
+
+    async def _confirm(self, work: "Pass") -> model.Verification:
+        """A target that was unhealthy is asked again; else the empty plan is the proof."""
+        verified = work.draft.get(ConditionType.VERIFIED)
+        if verified is not None and verified.reason == Reason.UNHEALTHY and not work.goal.destroys:
+            return await work.session.probe_health()
+        return model.Verification(ok=True, reason=Reason.VERIFIED, message="")
+
+    async def _reach(self, work: "Pass", verification: model.Verification) -> None:
+        """The goal is reached: conditions, outputs, and what the goal itself asks for."""
+        if not verification.ok:
+            self._unverified(work, verification)
+            return
+        work.draft.condition(ConditionType.VERIFIED, "True", Reason.VERIFIED)
+        work.draft.condition(ConditionType.GATED, "True", Reason.GATES_PASSED)
+        if work.goal.kind is GoalKind.SNAPSHOT:
+            await self._complete_reset(work)
+        elif work.goal.kind is GoalKind.DESTROY:
+            await self._finish_destroy(work)
+        else:
+            work.draft.drop(ConditionType.HELD)
+            work.draft.set(hold=None)
+            work.draft.ready("True", Reason.AT_SETPOINT)
+        if not work.goal.destroys:
+            await work.session.publish()
+
+    async def _record_configuration(self, work: "Pass", *, change: str | None) -> None:
+        """What is in force now, so that drills, resets and destroys can build on it; and a snapshot of it."""
+        if work.goal.destroys:
+            work.draft.set(applied=None, snapshot=None)
+            return
+        known = work.draft.status.applied
+        seen = work.observation
+        if known is None or change or (known.bundle, known.variables) != (seen.bundle, seen.variables_digest):
+            applied = await work.session.configuration(change=change, at=work.draft.now_text)
+            work.draft.set(applied=applied)
+            await self._snapshot(work, applied)
+        elif work.environment.status.snapshot is None or _state_moved(work):
+            await self._snapshot(work, known)
+
+    async def _snapshot(self, work: "Pass", applied: AppliedStatus) -> None:
+        snapshot = await work.session.capture(work.observation, applied)
+        work.draft.set(snapshot=snapshot.name)
+
+    # --- a change -------------------------------------------------------------------------------------------
+
+    async def link_reset(self, work: "Pass") -> None:
+        """Shows on a Reset which Change carries it out."""
+        if work.goal.reset is not None:
+            await self._resets.link(work.goal.reset, work.record.metadata.name)
+
+    async def rejected(self, work: "Pass") -> None:
+        """A rejected reset is over; a rejected change waits for the world or the spec to move."""
+        if work.goal.reset is not None:
+            await self._resets.close(work.goal.reset, Reason.REJECTED, "its Change was rejected")
+
+    async def applied(self, work: "Pass") -> None:
+        """Writes the outcome of an apply: trail first, then the Change, then the draft."""
+        outcome, change = work.outcome, work.record
+        entry = AuditEntry(
+            "apply",
+            Phase.OUTCOME,
+            "setpoint",
+            work.environment.ref,
+            run=outcome.run,
+            result=outcome.result.value,
+            digests={"subject": change.spec.subject},
+            payload={"completed": list(outcome.completed), "orphans": list(outcome.orphans)},
+        )
+        succeeded = outcome.result is model.Result.SUCCEEDED
+        message = outcome.message if not succeeded else f"{len(outcome.completed)} resources"
+        work.record = await self._changes.mark(
+            change,
+            (ConditionType.APPLIED, "True" if succeeded else "False", _REASONS[outcome.result], message),
+            run=outcome.run,
+            orphans=outcome.orphans[:_MAX_LISTED],
+            audit=(entry,),
+        )
+        work.tell(_REASONS[outcome.result], f"{change.metadata.name}: {message}", "Normal" if succeeded else "Warning")
+        self._draft_outcome(work)
+        if succeeded:
+            await self._record_configuration(work, change=change.metadata.name)
+
+    def _draft_outcome(self, work: "Pass") -> None:
+        outcome = work.outcome
+        work.draft.set(change=None, not_converging=[])
+        if outcome.result is model.Result.SUCCEEDED:
+            work.draft.set(failures=0, orphans=[])
+            return
+        work.draft.set(failures=work.environment.status.failures + 1, orphans=list(outcome.orphans[:_MAX_LISTED]))
+        if outcome.orphans:
+            listed = ", ".join(outcome.orphans[:5])
+            work.tell(Reason.ORPHANS_SUSPECTED, f"made and in no state: {listed}", "Warning")
+
+    async def verified(self, work: "Pass", verification: model.Verification) -> None:
+        """Writes what the second look found, and acts on it."""
+        status: Status = "True" if verification.ok else "False"
+        reason = Reason(verification.reason)
+        work.record = await self._changes.mark(
+            work.record, (ConditionType.VERIFIED, status, reason, verification.message)
+        )
+        work.done = verification.ok
+        if verification.ok:
+            work.draft.condition(ConditionType.DRIFTED, "False", Reason.NO_DRIFT)
+            await self._drill_first(work)
+            await self._reach(work, verification)
+            return
+        self._unverified(work, verification)
+        if reason is Reason.NOT_CONVERGING:
+            work.draft.set(not_converging=list(verification.paths[:_MAX_LISTED]))
+        elif reason is not Reason.DRIFT_DETECTED:
+            await self._hold(work)
+
+    async def _drill_first(self, work: "Pass") -> None:
+        """Rule 22: the first apply had nothing to drill before it, so its destroy is planned right after."""
+        if work.reset_plan.drill != "NotDrillable" or work.goal.destroys:
+            work.draft.condition(ConditionType.RESET_READY, "True", Reason.DRILL_PASSED)
+            return
+        problem = await work.session.drill_destroy()
+        if problem:
+            work.draft.condition(ConditionType.RESET_READY, "False", Reason.DRILL_FAILED, problem)
+        else:
+            work.draft.condition(ConditionType.RESET_READY, "True", Reason.DRILL_PASSED)
+
+    def _unverified(self, work: "Pass", verification: model.Verification) -> None:
+        reason = Reason(verification.reason)
+        work.draft.condition(ConditionType.VERIFIED, "False", reason, verification.message)
+        work.draft.ready("False", reason, verification.message)
+
+    # --- holds, resets and the end --------------------------------------------------------------------------
+
+    async def _hold(self, work: "Pass") -> None:
+        """What did not verify is not applied again; a way back is asked for as the spec says."""
+        self._draft_hold(work, Reason.VERIFY_HOLD, snapshot=None)
+        policy = work.environment.spec.reset.on_verify_failure
+        if policy == "Never" or work.goal.kind is not GoalKind.SPEC:
+            return
+        name = await self._request_reset(work, automatic=policy == "Auto")
+        work.tell(Reason.RESET_REQUESTED, f"Reset {name} to {work.snapshot.name} was asked for by policy", "Warning")
+
+    async def _request_reset(self, work: "Pass", *, automatic: bool) -> str:
+        name = child_name(work.environment.metadata.name, "reset", work.record.spec.subject)
+        try:
+            await self._cluster.create(_reset_manifest(work, name, automatic=automatic))
+        except AlreadyExistsError:
+            return name
+        return name
+
+    def _draft_hold(self, work: "Pass", reason: Reason, *, snapshot: str | None) -> None:
+        generation = work.environment.metadata.generation
+        hold = HoldStatus(reason=reason, since=work.draft.now_text, generation=generation, snapshot=snapshot)
+        work.draft.set(hold=hold)
+        message = "nothing is applied until the spec changes or a person resumes"
+        work.draft.condition(ConditionType.HELD, "True", reason, message)
+
+    async def _complete_reset(self, work: "Pass") -> None:
+        reset, snapshot = work.goal.reset, work.goal.snapshot
+        if reset is None or snapshot is None:
+            return
+        self._draft_hold(work, Reason.RESET_HOLD, snapshot=snapshot.metadata.name)
+        name = work.environment.metadata.name
+        message = (
+            f"held at {snapshot.metadata.name} after a reset; change the spec or run setpoint resume environment/{name}"
+        )
+        work.draft.ready("False", Reason.HELD, message)
+        work.tell(Reason.RESET_COMPLETE, f"reset to {snapshot.metadata.name}")
+        await self._resets.close(reset, Reason.RESET_COMPLETE, "the target is at the snapshot", complete=True)
+        work.done = True
+
+    async def _finish_destroy(self, work: "Pass") -> None:
+        work.draft.ready("True", Reason.DESTROYED, "nothing is left")
+        work.tell(Reason.DESTROYED, "everything that it had was destroyed")
+        await self.remove_finalizer(work, AuditEntry("destroy", Phase.FACT, "setpoint", work.environment.ref))
+
+    async def release(self, work: "Pass", addresses: tuple[str, ...]) -> None:
+        """Lets go of a deleted target: everything that it governs stays, and the trail says what."""
+        await self._changes.supersede(work.environment, "the Environment was deleted")
+        stays = ", ".join(addresses[:10]) or "nothing"
+        work.tell(Reason.RELEASED, f"released; what stays: {stays}")
+        payload = {"stays": list(addresses[:1000]), "count": len(addresses)}
+        await self.remove_finalizer(
+            work, AuditEntry("release", Phase.FACT, "setpoint", work.environment.ref, payload=payload)
+        )
+
+    async def remove_finalizer(self, work: "Pass", entry: AuditEntry) -> None:
+        """Takes our finalizer away, and with it the object."""
+        current = await self._cluster.get(work.environment.ref)
+        kept = [name for name in current["metadata"].get("finalizers") or [] if name != FINALIZER]
+        current["metadata"]["finalizers"] = kept
+        await self._cluster.update(current, audit=(entry,))
+        work.gone = True
+
+
+def _state_moved(work: "Pass") -> bool:
+    before = work.environment.status.state
+    return before is None or before.version != work.observation.state_version
+
+
+def _reset_manifest(work: "Pass", name: str, *, automatic: bool) -> JsonObject:
+    environment = work.environment
+    spec = {
+        "targetRef": {"kind": "Environment", "name": environment.metadata.name},
+        "snapshotRef": {"name": work.snapshot.name},
+        "reason": f"{work.record.metadata.name} did not verify",
+        "requestedBy": "policy",
+        "automatic": automatic,
+    }
+    labels = {TARGET_LABEL: target_label(environment.metadata.name)}
+    metadata = {"name": name, "namespace": environment.metadata.namespace, "labels": labels}
+    return {"apiVersion": API_VERSION, "kind": "Reset", "metadata": metadata, "spec": spec}

@@ -1,0 +1,54 @@
+"""Owns what the metrics show of an Environment. Reads the drafted status, decides nothing."""
+
+import datetime as dt
+
+from setpoint.api.conditions import ConditionType
+from setpoint.api.meta import ObjectRef
+from setpoint.api.model import parse_time
+from setpoint.api.v1alpha1.environment import Environment, EnvironmentStatus
+from setpoint.domain.conditions import get_condition, is_true
+from setpoint.runtime.metrics import Metrics, TargetSample
+
+
+class TargetMetrics:
+    """Keeps each target's sample, and how many Changes wait for people."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._last_success: dict[ObjectRef, float] = {}
+        self._waiting: set[ObjectRef] = set()
+
+    def observe(self, environment: Environment, status: EnvironmentStatus, *, now: dt.datetime) -> None:
+        """Shows a target as a pass left it."""
+        ref = environment.ref
+        conditions = tuple(status.conditions)
+        if is_true(conditions, ConditionType.READY):
+            self._last_success[ref] = now.timestamp()
+        self._count_waiting(ref, waits=status.change is not None)
+        way_back = get_condition(conditions, ConditionType.RESET_READY)
+        sample = TargetSample(
+            stage=environment.spec.stage,
+            conditions=tuple((condition.type, condition.status) for condition in conditions),
+            actionable=status.drift.actionable,
+            informational=status.drift.informational,
+            pending=status.drift.pending,
+            cascade=status.drift.cascade,
+            drift_since=parse_time(status.drift.since).timestamp() if status.drift.since else None,
+            last_success=self._last_success.get(ref),
+            snapshot=parse_time(status.applied.at).timestamp() if status.applied else None,
+            reset_ready=None if way_back is None else way_back.status == "True",
+        )
+        self._metrics.set_target(ref, sample)
+
+    def drop(self, ref: ObjectRef) -> None:
+        """Ends the series of a target that is gone."""
+        self._last_success.pop(ref, None)
+        self._count_waiting(ref, waits=False)
+        self._metrics.drop_target(ref)
+
+    def _count_waiting(self, ref: ObjectRef, *, waits: bool) -> None:
+        if waits:
+            self._waiting.add(ref)
+        else:
+            self._waiting.discard(ref)
+        self._metrics.set_approvals_pending(len(self._waiting))

@@ -1,0 +1,1 @@
+"""The controller runtime: queue, controllers, manager, events, metrics, logs. Knows requests, not kinds."""

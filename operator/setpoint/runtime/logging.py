@@ -1,0 +1,150 @@
+"""Owns how log lines look, what they carry of the running reconcile, and that no known secret is in them.
+
+Modules log through `logging.getLogger(__name__)`, with values in `extra` (keys lowerCamelCase, kinds as they are
+written). Nobody but `configure_logging` touches handlers.
+"""
+
+import contextvars
+import dataclasses
+import datetime as dt
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any, Literal, TextIO
+
+from pythonjsonlogger.core import RESERVED_ATTRS
+from pythonjsonlogger.json import JsonFormatter
+
+from setpoint.api.meta import ObjectRef
+
+MASK = "(redacted)"
+_SHORTEST_SECRET = 6
+"""Shorter values would turn ordinary words into masks."""
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))} | {9: "\\t", 10: "\\n", 13: "\\r"}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ReconcileContext:
+    """The reconcile that runs in this task: goes into each of its log lines."""
+
+    reconcile_id: str
+    ref: ObjectRef
+
+
+reconcile_context: contextvars.ContextVar[ReconcileContext | None] = contextvars.ContextVar(
+    "reconcile_context", default=None
+)
+"""Set by the controller around each reconcile; tasks that the reconcile starts inherit it."""
+
+
+class SecretFilter:
+    """The secret values that are known, and their removal from text. `add` and `redact` may be called by any thread."""
+
+    def __init__(self) -> None:
+        self._values: tuple[str, ...] = ()
+
+    def add(self, values: Iterable[str]) -> None:
+        """Registers secrets, for ever: rotated ones stay secret. Values under six characters are not secrets."""
+        found = {value for value in map(str.strip, values) if len(value) >= _SHORTEST_SECRET}
+        if found <= set(self._values):
+            return
+        forms = {form for value in found for form in _forms(value)}
+        # The longest first, so that a secret within a secret leaves nothing of the longer one.
+        self._values = tuple(sorted(forms.union(self._values), key=lambda form: (-len(form), form)))
+
+    def redact(self, text: str) -> str:
+        """The text with a mask in place of every known secret."""
+        for value in self._values:
+            if value in text:
+                text = text.replace(value, MASK)
+        return text
+
+
+def _forms(value: str) -> set[str]:
+    """How a value looks in a line: as it is or in Python's notation, each within JSON and on the console."""
+    return {
+        form
+        for text in (value, repr(value)[1:-1])
+        for form in (
+            text,
+            json.dumps(text)[1:-1],
+            json.dumps(text, ensure_ascii=False)[1:-1],
+            text.translate(_CONTROLS),
+        )
+    }
+
+
+class _ConsoleFormatter(logging.Formatter):
+    """`12:03:04 WARNING environment/shop-prod Message key=value [1c2d3e4f]`, one line and then the traceback."""
+
+    def __init__(self, redact: Callable[[str], str]) -> None:
+        super().__init__()
+        self._redact = redact
+
+    def format(self, record: logging.LogRecord) -> str:
+        context = reconcile_context.get()
+        words = [
+            dt.datetime.fromtimestamp(record.created, tz=dt.UTC).astimezone().strftime("%H:%M:%S"),
+            f"{record.levelname:<7}",
+            str(context.ref) if context else "",
+            record.getMessage(),
+            *(f"{key}={value}" for key, value in _extra(record).items()),
+            f"[{context.reconcile_id}]" if context else "",
+        ]
+        # Names and messages come from outside: a line break in one must not look like another line.
+        line = " ".join(filter(None, words)).translate(_CONTROLS)
+        if record.exc_info:
+            line = f"{line}\n{self.formatException(record.exc_info)}"
+        return self._redact(line)
+
+
+class _JsonFormatter(JsonFormatter):
+    """One JSON object a line."""
+
+    def __init__(self, redact: Callable[[str], str]) -> None:
+        super().__init__(
+            ["levelname", "name", "message"],
+            timestamp="time",
+            rename_fields={"levelname": "level", "name": "logger"},
+            json_default=str,
+        )
+        self._redact = redact
+
+    def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
+        context = reconcile_context.get()
+        if context is None:
+            return log_data
+        ref = context.ref
+        return log_data | {
+            "reconcileID": context.reconcile_id,
+            "kind": ref.kind,
+            "namespace": ref.namespace,
+            "name": ref.name,
+        }
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self._redact(super().format(record))
+
+
+def configure_logging(
+    *,
+    format: Literal["console", "json"] = "console",  # noqa: A002 the word that users know from --log-format
+    level: int | str = logging.INFO,
+    stream: TextIO | None = None,
+    secrets: SecretFilter | None = None,
+) -> SecretFilter:
+    """Sends all log lines to one stream (standard error where None); a later call replaces an earlier one.
+
+    Returns the filter whose secrets are removed from every line: `secrets`, or a new one.
+    """
+    secrets = secrets or SecretFilter()
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter((_JsonFormatter if format == "json" else _ConsoleFormatter)(secrets.redact))
+    logging.basicConfig(handlers=[handler], level=level, force=True)
+    logging.captureWarnings(capture=True)
+    return secrets
+
+
+def _extra(record: logging.LogRecord) -> dict[str, object]:
+    return {key: value for key, value in vars(record).items() if key not in RESERVED_ATTRS and not key.startswith("_")}

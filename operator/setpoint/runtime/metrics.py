@@ -1,0 +1,342 @@
+"""Owns every metric: its name, labels and meaning, and the registry. The only importer of prometheus_client.
+
+Counters and histograms never carry an object's name. Per-target gauges do: they are not kept as series but as one
+slim record per target, and rendered at each scrape.
+"""
+
+import dataclasses
+import itertools
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Literal, TypeVar, get_args
+
+from prometheus_client import (
+    CONTENT_TYPE_PLAIN_0_0_4,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.core import Metric
+from prometheus_client.samples import Sample
+
+from setpoint.api.meta import ObjectRef
+from setpoint.domain import model
+from setpoint.domain.model import DriftClass
+from setpoint.runtime.requests import OutcomeKind
+
+Step = Literal["observe", "analyse", "plan", "guard", "gate", "apply", "verify", "record"]
+LockState = Literal["held", "orphaned"]
+DropCause = Literal["rate", "queue", "sink"]
+
+_DURATIONS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0)
+_TARGET = ("kind", "namespace", "name")
+_RESULTS = {"result": tuple(model.Result)}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class MetricSpec:
+    """One metric. `values` are the values of labels that are known beforehand: with all known, series start at 0."""
+
+    name: str
+    type: Literal["counter", "gauge", "histogram"]
+    help: str
+    labels: tuple[str, ...] = ()
+    values: Mapping[str, Iterable[str]] = dataclasses.field(default_factory=dict)
+    per_target: bool = False
+
+
+METRICS: tuple[MetricSpec, ...] = (
+    MetricSpec(
+        "setpoint_reconcile_total",
+        "counter",
+        "Reconciles that ended, by result.",
+        ("controller", "result"),
+        {"result": tuple(OutcomeKind)},
+    ),
+    MetricSpec("setpoint_reconcile_errors_total", "counter", "Reconciles that failed or timed out.", ("controller",)),
+    MetricSpec("setpoint_reconcile_duration_seconds", "histogram", "How long a reconcile took.", ("controller",)),
+    MetricSpec("setpoint_active_workers", "gauge", "Workers that are reconciling.", ("controller",)),
+    MetricSpec("setpoint_queue_depth", "gauge", "Requests that are ready and wait for a worker.", ("controller",)),
+    MetricSpec(
+        "setpoint_queue_latency_seconds", "histogram", "How long a ready request waited for a worker.", ("controller",)
+    ),
+    MetricSpec(
+        "setpoint_target_info", "gauge", "Always 1: a target and its stage.", (*_TARGET, "stage"), per_target=True
+    ),
+    MetricSpec(
+        "setpoint_condition",
+        "gauge",
+        "Always 1: the status that a condition of the target has now; no series for those that it has not.",
+        (*_TARGET, "type", "status"),
+        per_target=True,
+    ),
+    MetricSpec(
+        "setpoint_drift_resources",
+        "gauge",
+        "Resources that differ, by drift class.",
+        (*_TARGET, "class"),
+        per_target=True,
+    ),
+    MetricSpec(
+        "setpoint_drift_since_timestamp_seconds",
+        "gauge",
+        "When the actionable drift that lasts was first seen; no series without drift.",
+        _TARGET,
+        per_target=True,
+    ),
+    MetricSpec(
+        "setpoint_last_success_timestamp_seconds",
+        "gauge",
+        "When the target was last seen at its setpoint.",
+        _TARGET,
+        per_target=True,
+    ),
+    MetricSpec(
+        "setpoint_snapshot_timestamp_seconds", "gauge", "When the newest snapshot was taken.", _TARGET, per_target=True
+    ),
+    MetricSpec("setpoint_reset_ready", "gauge", "1 where there is a way back, 0 where not.", _TARGET, per_target=True),
+    MetricSpec("setpoint_gate_decisions_total", "counter", "Verdicts of gates.", ("gate", "stage", "verdict")),
+    MetricSpec("setpoint_approvals_pending", "gauge", "Changes that wait for people."),
+    MetricSpec("setpoint_applies_total", "counter", "Changes that were executed, by result.", ("result",), _RESULTS),
+    MetricSpec("setpoint_resets_total", "counter", "Resets that were executed, by result.", ("result",), _RESULTS),
+    MetricSpec(
+        "setpoint_step_duration_seconds",
+        "histogram",
+        "How long a step of the pipeline took.",
+        ("step",),
+        {"step": get_args(Step)},
+    ),
+    MetricSpec(
+        "setpoint_state_locks",
+        "gauge",
+        "Locks on Terraform states: held by a run, or orphaned by one whose manager was killed.",
+        ("state",),
+        {"state": get_args(LockState)},
+    ),
+    MetricSpec("setpoint_audit_rows_total", "counter", "Audit rows that this process made durable."),
+    MetricSpec(
+        "setpoint_audit_chain_ok", "gauge", "1 where the audit chain verified, 0 where not, NaN before the first look."
+    ),
+    MetricSpec(
+        "setpoint_events_dropped_total",
+        "counter",
+        "Events that nobody will see: over the object's rate, pushed out of a full queue, refused by the sink.",
+        ("cause",),
+        {"cause": get_args(DropCause)},
+    ),
+)
+"""All metrics, in the order in which they are documented."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TargetSample:
+    """What is shown of one target. `conditions` are (type, status); times are Unix seconds, None where unknown."""
+
+    stage: str = ""
+    conditions: tuple[tuple[str, str], ...] = ()
+    actionable: int = 0
+    informational: int = 0
+    pending: int = 0
+    cascade: int = 0
+    drift_since: float | None = None
+    last_success: float | None = None
+    snapshot: float | None = None
+    reset_ready: bool | None = None
+
+
+_Instrument = TypeVar("_Instrument", Counter, Gauge, Histogram)
+
+
+class Metrics:
+    """All metrics of one process, in a registry of their own. Methods may be called by any thread."""
+
+    content_type = CONTENT_TYPE_PLAIN_0_0_4
+
+    def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self._registry = CollectorRegistry()
+        self._targets = _TargetCollector()
+        self._registry.register(self._targets)
+        ProcessCollector(registry=self._registry)
+        self._reconciles = self._counter("setpoint_reconcile_total")
+        self._errors = self._counter("setpoint_reconcile_errors_total")
+        self._durations = self._histogram("setpoint_reconcile_duration_seconds")
+        self._workers = self._gauge("setpoint_active_workers")
+        self._depth = self._gauge("setpoint_queue_depth")
+        self._latency = self._histogram("setpoint_queue_latency_seconds")
+        self._decisions = self._counter("setpoint_gate_decisions_total")
+        self._approvals = self._gauge("setpoint_approvals_pending")
+        self._applies = self._counter("setpoint_applies_total")
+        self._resets = self._counter("setpoint_resets_total")
+        self._steps = self._histogram("setpoint_step_duration_seconds")
+        self._locks = self._gauge("setpoint_state_locks")
+        self._audit_rows = self._counter("setpoint_audit_rows_total")
+        self._chain = self._gauge("setpoint_audit_chain_ok")
+        self._chain.set(float("nan"))
+        self._dropped = self._counter("setpoint_events_dropped_total")
+
+    def render(self) -> bytes:
+        """The Prometheus text format. Takes up to a second with ten thousand targets: not for the event loop."""
+        return generate_latest(self._registry)
+
+    # --- The runtime ---------------------------------------------------------------------------------------------
+
+    def observe_controller(self, controller: str, *, depth: Callable[[], int], active: Callable[[], int]) -> None:
+        """A controller exists: its series start at 0; the functions are asked at each scrape, in another thread."""
+        for result in OutcomeKind:
+            self._reconciles.labels(controller, result)
+        self._errors.labels(controller)
+        self._durations.labels(controller)
+        self._latency.labels(controller)
+        self._depth.labels(controller).set_function(depth)
+        self._workers.labels(controller).set_function(active)
+
+    def count_reconcile(self, controller: str, result: OutcomeKind, seconds: float) -> None:
+        """A reconcile ended."""
+        self._reconciles.labels(controller, result).inc()
+        self._durations.labels(controller).observe(seconds)
+        if result in {OutcomeKind.ERROR, OutcomeKind.TIMEOUT}:
+            self._errors.labels(controller).inc()
+
+    def queue_latency(self, controller: str) -> Callable[[float], None]:
+        """What a WorkQueue tells the seconds that a request was ready (`on_latency`)."""
+        return self._latency.labels(controller).observe
+
+    def count_dropped_event(self, cause: DropCause) -> None:
+        """An event got lost."""
+        self._dropped.labels(cause).inc()
+
+    # --- Targets -------------------------------------------------------------------------------------------------
+
+    def set_target(self, ref: ObjectRef, sample: TargetSample) -> None:
+        """Shows a target as it is now."""
+        self._targets.put(ref, sample)
+
+    def drop_target(self, ref: ObjectRef) -> None:
+        """Ends all series of a target that is gone."""
+        self._targets.drop(ref)
+
+    # --- The pipeline --------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def time_step(self, step: Step) -> Iterator[None]:
+        """Measures a step of the pipeline, however it ends."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._steps.labels(step).observe(time.perf_counter() - start)
+
+    def count_gate_decision(self, gate: str, stage: str, verdict: str) -> None:
+        """A gate said something."""
+        self._decisions.labels(gate, stage, verdict).inc()
+
+    def set_approvals_pending(self, changes: int) -> None:
+        """So many Changes wait for people."""
+        self._approvals.set(changes)
+
+    def count_apply(self, result: model.Result) -> None:
+        """A Change was executed."""
+        self._applies.labels(result).inc()
+
+    def count_reset(self, result: model.Result) -> None:
+        """A Reset was executed."""
+        self._resets.labels(result).inc()
+
+    # --- The store -----------------------------------------------------------------------------------------------
+
+    def set_state_locks(self, state: LockState, locks: int) -> None:
+        """So many locks on Terraform states are in that state."""
+        self._locks.labels(state).set(locks)
+
+    def count_audit_rows(self, rows: int) -> None:
+        """So many more audit rows are durable."""
+        self._audit_rows.inc(rows)
+
+    def set_audit_chain_ok(self, ok: bool) -> None:
+        """The audit chain was verified."""
+        self._chain.set(float(ok))
+
+    def _counter(self, name: str) -> Counter:
+        spec = _SPECS[name]
+        return _from_zero(spec, Counter(name, spec.help, spec.labels, registry=self._registry))
+
+    def _gauge(self, name: str) -> Gauge:
+        spec = _SPECS[name]
+        return _from_zero(spec, Gauge(name, spec.help, spec.labels, registry=self._registry))
+
+    def _histogram(self, name: str) -> Histogram:
+        spec = _SPECS[name]
+        return _from_zero(spec, Histogram(name, spec.help, spec.labels, registry=self._registry, buckets=_DURATIONS))
+
+
+def _from_zero(spec: MetricSpec, instrument: _Instrument) -> _Instrument:
+    """Makes the series that are known beforehand, so that a rate sees the first count."""
+    if spec.labels and set(spec.labels) == set(spec.values):
+        for values in itertools.product(*(spec.values[label] for label in spec.labels)):
+            instrument.labels(*values)
+    return instrument
+
+
+_SPECS = {spec.name: spec for spec in METRICS}
+
+
+class _TargetCollector:
+    """Per-target gauges, made from the records at each scrape."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._samples: dict[ObjectRef, TargetSample] = {}
+
+    def put(self, ref: ObjectRef, sample: TargetSample) -> None:
+        with self._lock:
+            self._samples[ref] = sample
+
+    def drop(self, ref: ObjectRef) -> None:
+        with self._lock:
+            self._samples.pop(ref, None)
+
+    def describe(self) -> Iterable[Metric]:
+        return [Metric(spec.name, spec.help, spec.type) for spec in METRICS if spec.per_target]
+
+    def collect(self) -> Iterator[Metric]:
+        with self._lock:
+            samples = sorted(self._samples.items())
+        for family in self.describe():
+            # One sample at a time: a list of them all would take 50 MB with ten thousand targets.
+            family.samples = _series(family.name, samples)  # type: ignore[assignment]
+            yield family
+
+
+def _series(name: str, samples: Iterable[tuple[ObjectRef, TargetSample]]) -> Iterator[Sample]:
+    read = _READERS[name]
+    for ref, sample in samples:
+        target = {"kind": ref.kind, "namespace": ref.namespace, "name": ref.name}
+        for labels, value in read(sample):
+            yield Sample(name, {**target, **labels}, value)
+
+
+_Readings = Iterable[tuple[Mapping[str, str], float]]
+
+
+def _optional(value: float | None) -> _Readings:
+    return () if value is None else (({}, float(value)),)
+
+
+_READERS: Mapping[str, Callable[[TargetSample], _Readings]] = {
+    "setpoint_target_info": lambda sample: [({"stage": sample.stage}, 1.0)],
+    "setpoint_condition": lambda sample: (({"type": type_, "status": now}, 1.0) for type_, now in sample.conditions),
+    "setpoint_drift_resources": lambda sample: (
+        ({"class": drift.value}, float(getattr(sample, drift.value))) for drift in DriftClass
+    ),
+    "setpoint_drift_since_timestamp_seconds": lambda sample: _optional(sample.drift_since),
+    "setpoint_last_success_timestamp_seconds": lambda sample: _optional(sample.last_success),
+    "setpoint_snapshot_timestamp_seconds": lambda sample: _optional(sample.snapshot),
+    "setpoint_reset_ready": lambda sample: _optional(sample.reset_ready),
+}

@@ -1,0 +1,65 @@
+"""Owns the settings: one frozen value, read once, from the environment, at the composition root."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from setpoint.domain.errors import InvalidError
+
+_PREFIX = "SETPOINT_"
+
+
+def _default_workers() -> int:
+    return max(2, min(16, 2 * (os.cpu_count() or 1)))
+
+
+class Settings(BaseModel):
+    """What can be set about the process. Each field is the environment variable SETPOINT_<NAME>."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    home: Path | None = Field(
+        default=None, description="The local home; else the one that holds the working directory."
+    )
+    terraform: Path | None = Field(default=None, description="The terraform or tofu binary; else the one on PATH.")
+    terraform_mirror: Path | None = Field(
+        default=None, description="A filesystem mirror of providers, for sites without a registry."
+    )
+    terraform_env: Annotated[str, Field(max_length=4096)] = Field(
+        default="", description="Comma-separated names of environment variables that Terraform inherits."
+    )
+    workers: Annotated[int, Field(ge=1, le=256)] = Field(
+        default_factory=_default_workers,
+        description="Targets that are worked on at once; default twice the cores, 2 to 16.",
+    )
+    listen: Annotated[str, Field(pattern=r"^$|^[^\s:]+:\d{1,5}$|^\[[0-9a-fA-F:]+\]:\d{1,5}$")] = Field(
+        default="", description="HOST:PORT of /healthz, /readyz and /metrics; nothing is served where empty."
+    )
+    log_format: Literal["console", "json"] = Field(default="console", description="How log lines look.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="The least level shown."
+    )
+    drain_seconds: Annotated[float, Field(ge=0, le=86_400)] = Field(
+        default=60.0, description="How long a graceful stop waits for running reconciles, in seconds."
+    )
+
+    @property
+    def passthrough(self) -> tuple[str, ...]:
+        """The names of `terraform_env`."""
+        return tuple(name.strip() for name in self.terraform_env.split(",") if name.strip())
+
+
+def read_settings(environ: Mapping[str, str] = os.environ, **overrides: object) -> Settings:
+    """Settings from the environment; overrides that are not None win. Raises InvalidError naming the variable."""
+    given: dict[str, object] = {
+        name: environ[_PREFIX + name.upper()] for name in Settings.model_fields if environ.get(_PREFIX + name.upper())
+    }
+    given |= {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return Settings.model_validate(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InvalidError(str(first["msg"]), field=_PREFIX + str(first["loc"][0]).upper()) from None

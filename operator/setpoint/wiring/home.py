@@ -1,0 +1,94 @@
+"""Owns a home as commands see it, with or without a manager running on it."""
+
+import contextlib
+import dataclasses
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from setpoint.adapters.local import LocalHome
+from setpoint.adapters.local.home import current_user
+from setpoint.api.meta import ObjectRef
+from setpoint.domain.audit import AuditEntry, Phase, Verdict
+from setpoint.domain.errors import ConflictError
+from setpoint.ports import AuditLog, ClusterClient, ResourceProgress, StateVersion
+from setpoint.reconcilers.preview import PlanReport
+from setpoint.runtime.logging import SecretFilter
+from setpoint.runtime.recorder import EventRecord
+from setpoint.settings import read_settings
+from setpoint.wiring.parts import Parts, assemble
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class VerifyReport:
+    """Whether the trail is what was written. `first_bad` is the number of the first row that is not."""
+
+    status: Literal["intact", "tampered", "unverifiable"]
+    rows: int
+    first_bad: int | None
+    message: str
+
+
+class Home:
+    """One open home."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    @property
+    def root(self) -> Path:
+        """The folder with the manifests."""
+        return self._parts.home.root
+
+    @property
+    def cluster(self) -> ClusterClient:
+        """Its objects."""
+        return self._parts.cluster
+
+    @property
+    def audit(self) -> AuditLog:
+        """Its trail."""
+        return self._parts.audit
+
+    def user(self) -> str:
+        """Who works here: the operating system's user."""
+        return current_user()
+
+    async def sync(self) -> Sequence[object]:
+        """Reads the manifests now; returns what is wrong with them."""
+        return (await self._parts.sync.sync()).errors
+
+    async def events(self, ref: ObjectRef) -> Sequence[EventRecord]:
+        """What happened to an object, oldest first."""
+        return await self._parts.events.of(ref)
+
+    async def plan(self, ref: ObjectRef, progress: Any) -> PlanReport:
+        """Computes what would be done, and changes nothing."""
+        progress(ref, "planning")
+
+        def hear(step: ResourceProgress) -> None:
+            progress(ref, "planning", step)
+
+        return await self._parts.previewer().preview(ref, hear)
+
+    async def import_state(self, ref: ObjectRef, data: bytes) -> StateVersion:
+        """Adopts a Terraform state as version 1. Raises ConflictError where a state is managed already."""
+        if await self._parts.states.head(ref.key) is not None:
+            msg = f"{ref} has a managed state already; a reset brings an earlier one back"
+            raise ConflictError(msg)
+        entry = AuditEntry("import-state", Phase.FACT, f"user:{self.user()}", ref)
+        return await self._parts.states.append(ref.key, data, run="import", audit=(entry,))
+
+    async def verify_audit(self) -> VerifyReport:
+        """Checks every row of the trail."""
+        found = await self._parts.audit.verify()
+        self._parts.metrics.set_audit_chain_ok(found.verdict is Verdict.INTACT)
+        return VerifyReport(found.verdict.value, found.rows, found.seq or None, found.reason)
+
+
+@contextlib.asynccontextmanager
+async def open_home(root: Path, *, create: bool = False) -> AsyncIterator[Home]:
+    """Opens the home of a folder; makes its `.setpoint/` first where asked. Raises HomeError, StoreError."""
+    home = LocalHome.create(root) if create else LocalHome.open(root)
+    async with assemble(home, read_settings(), SecretFilter()) as parts:
+        yield Home(parts)

@@ -1,0 +1,237 @@
+"""Owns running the manager on a local home: recovery, manifests, watches, controllers, and how a run ended."""
+
+import asyncio
+import contextlib
+import dataclasses
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from setpoint.adapters.local import LocalHome, ManagerLock, watch_home
+from setpoint.api.meta import ObjectRef
+from setpoint.domain.errors import GoneError
+from setpoint.ports import ResourceProgress
+from setpoint.reconcilers.environment import PassReport
+from setpoint.reconcilers.policies import EnforcementGatesReconciler, PolicySetReconciler
+from setpoint.reconcilers.routing import EVERY_KIND, WATCHED, Router, referrers
+from setpoint.runtime.controller import Controller
+from setpoint.runtime.logging import configure_logging
+from setpoint.runtime.manager import Manager, Runnable
+from setpoint.runtime.recorder import BufferedEventRecorder
+from setpoint.runtime.requests import Request
+from setpoint.runtime.workqueue import Priority, WorkQueue
+from setpoint.server.http import serve_http
+from setpoint.settings import read_settings
+from setpoint.wiring.parts import Parts, assemble
+
+TargetState = Literal["at the setpoint", "needs attention", "failed"]
+
+_RECONCILE_TIMEOUT = 24 * 3600.0
+"""Seconds; a bound for what hangs in ways that no step's own deadline catches."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TargetReport:
+    """How one target rests. `change` names the Change that waits, if any."""
+
+    ref: ObjectRef
+    state: TargetState
+    reason: str
+    message: str
+    change: str | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RunReport:
+    """How a run of the manager ended."""
+
+    targets: Sequence[TargetReport]
+    manifest_errors: Sequence[object]
+
+
+async def run_manager(
+    root: Path,
+    *,
+    once: bool,
+    metrics_address: str | None,
+    log_format: str | None,
+    progress: Any,
+    stop: asyncio.Event,
+) -> RunReport:
+    """Runs until `stop` is set and all work is drained, or, `once`, until every target rests."""
+    settings = read_settings(listen=metrics_address, log_format=log_format)
+    level = "warning" if once and settings.log_format == "console" else settings.log_level
+    secrets = configure_logging(format=settings.log_format, level=level.upper())
+    home = LocalHome.create(root)
+    with ManagerLock(home):
+        async with assemble(home, settings, secrets) as parts:
+            await parts.recovery().run()
+            return await _Run(parts, progress).go(once=once, stop=stop)
+
+
+class _Run:
+    """One run of the manager."""
+
+    def __init__(self, parts: Parts, progress: Any) -> None:
+        self._parts = parts
+        self._progress = progress
+        self._reports: dict[ObjectRef, TargetReport] = {}
+        self._errors: tuple[object, ...] = ()
+        self._router = Router(parts.cluster)
+        self._queues = {kind: self._queue(kind) for kind in ("Environment", "PolicySet", "EnforcementGates")}
+        self._recorder = BufferedEventRecorder(
+            parts.events, clock=parts.clock, metrics=parts.metrics, redact=parts.secrets.redact
+        )
+        self._controllers = self._make_controllers()
+        self._seen = 0
+        self._manager: Manager
+
+    def _queue(self, kind: str) -> WorkQueue:
+        return WorkQueue(on_latency=self._parts.metrics.queue_latency(kind))
+
+    def _make_controllers(self) -> tuple[Controller, ...]:
+        parts = self._parts
+        environments = parts.environment_reconciler(self._recorder, on_progress=self._hear, on_report=self._keep)
+        policy_sets = PolicySetReconciler(
+            cluster=parts.cluster,
+            engine=parts.policy_engine,
+            policies=parts.policies,
+            clock=parts.clock,
+            origin_of=parts.origin_of,
+        )
+        gates = EnforcementGatesReconciler(cluster=parts.cluster, clock=parts.clock)
+        workers = {"Environment": parts.settings.workers}
+        reconciles = {
+            "Environment": environments.reconcile,
+            "PolicySet": policy_sets.reconcile,
+            "EnforcementGates": gates.reconcile,
+        }
+        return tuple(
+            Controller(
+                kind,
+                reconcile,
+                self._queues[kind],
+                metrics=parts.metrics,
+                workers=workers.get(kind, 1),
+                timeout=_RECONCILE_TIMEOUT,
+            )
+            for kind, reconcile in reconciles.items()
+        )
+
+    # --- The run ------------------------------------------------------------------------------------------------
+
+    async def go(self, *, once: bool, stop: asyncio.Event) -> RunReport:
+        """Starts everything, waits for the end, and says how each target rests."""
+        version = await self._load()
+        manager = self._manager = Manager(self._runnables(version, once=once))
+        stopping = asyncio.create_task(_forward(stop, manager))
+        try:
+            async with self._observability():
+                await manager.run()
+        finally:
+            stopping.cancel()
+        return RunReport(tuple(self._reports[ref] for ref in sorted(self._reports)), self._errors)
+
+    async def _load(self) -> str:
+        """Reads the manifests and asks for a look at everything; returns where the watch goes on."""
+        self._errors = (await self._parts.sync.sync()).errors
+        version = str(await self._parts.objects.version())
+        for kind, queue in self._queues.items():
+            for item in (await self._parts.cluster.list(kind)).items:
+                queue.add(Request(ObjectRef.of(item)), Priority.LOW)
+        self._seen = int(version)
+        return version
+
+    def _runnables(self, version: str, *, once: bool) -> list[Runnable]:
+        grace = self._parts.settings.drain_seconds
+        runnables = [Runnable("events", self._recorder.run, grace=5.0)]
+        runnables += [Runnable(one.name, one.run, grace=grace) for one in self._controllers]
+        runnables.append(Runnable("watch", lambda ended: self._watch(version, EVERY_KIND if once else WATCHED, ended)))
+        if once:
+            runnables.append(Runnable("rest", lambda _: self._rest(), finite=True))
+        else:
+            runnables.append(Runnable("manifests", self._watch_manifests, restart=True))
+        return runnables
+
+    @contextlib.asynccontextmanager
+    async def _observability(self) -> AsyncIterator[None]:
+        address = self._parts.settings.listen
+        if not address:
+            yield
+            return
+        host, _, port = address.rpartition(":")
+        live = {one.name: one.check for one in self._controllers}
+        async with serve_http(metrics=self._parts.metrics, live=live, ready={}, host=host.strip("[]"), port=int(port)):
+            yield
+
+    async def _rest(self) -> None:
+        """Ends the run once no queue has work and no write is unseen."""
+        while True:
+            for queue in self._queues.values():
+                await queue.idle()
+            if await self._parts.objects.version() <= self._seen and all(_is_idle(q) for q in self._queues.values()):
+                self._manager.stop()
+                return
+            await asyncio.sleep(0.02)
+
+    # --- What wakes targets -------------------------------------------------------------------------------------
+
+    async def _watch(self, version: str, kinds: Sequence[str], ended: asyncio.Event) -> None:
+        """Follows the objects; lists everything anew where the watch can't go on."""
+        while not ended.is_set():
+            try:
+                async for event in self._parts.cluster.watch(kinds, resource_version=version):
+                    await self._route(event)
+            except GoneError:
+                version = await self._load()
+
+    async def _route(self, event: Any) -> None:
+        if event.object["kind"] in WATCHED:
+            for request in await self._router.route(event):
+                self._queues[request.ref.kind].add(request)
+        self._seen = max(self._seen, int(event.object["metadata"]["resourceVersion"]))
+
+    async def _watch_manifests(self, ended: asyncio.Event) -> None:
+        await watch_home(self._parts.home.root, self._files_changed, ended)
+
+    async def _files_changed(self, paths: frozenset[str]) -> None:
+        """Edits become objects, and files of a source or of a Secret wake those that use them."""
+        report = await self._parts.sync.sync()
+        self._errors = report.errors
+        for error in report.errors:
+            self._progress(ObjectRef("Manifest", "", str(getattr(error, "file", "?"))), str(error))
+        touched = self._parts.sync.affected(paths) if paths else frozenset()
+        secrets = [ref for ref in touched if ref.kind == "Secret"]
+        wake = [Request(ref) for ref in touched if ref.kind in self._queues]
+        if secrets:
+            wake += referrers((await self._parts.cluster.list("Environment")).items, secrets)
+        for request in wake:
+            self._queues[request.ref.kind].add(request)
+
+    # --- What comes of it ---------------------------------------------------------------------------------------
+
+    def _hear(self, ref: ObjectRef, step: ResourceProgress) -> None:
+        self._progress(ref, "applying", step)
+
+    def _keep(self, report: PassReport) -> None:
+        """Remembers how a target rests."""
+        state = _state_of(report)
+        self._reports[report.ref] = TargetReport(report.ref, state, report.reason, report.message, report.change)
+        self._progress(report.ref, f"{report.reason}: {report.message}" if report.message else report.reason)
+
+
+def _state_of(report: PassReport) -> TargetState:
+    if report.stalled or report.failed:
+        return "failed"
+    if report.ready == "True" or report.done:
+        return "at the setpoint"
+    return "needs attention"
+
+
+def _is_idle(queue: WorkQueue) -> bool:
+    return not len(queue) and not queue.processing
+
+
+async def _forward(stop: asyncio.Event, manager: Manager) -> None:
+    await stop.wait()
+    manager.stop()

@@ -1,0 +1,51 @@
+package setpoint.baseline.lib_test
+
+import data.setpoint.baseline.lib
+
+plan(changes) := {"plan": {"resource_changes": changes}}
+
+rc(actions) := {"address": "t.a", "mode": "managed", "change": {"actions": actions, "before": null, "after": null}}
+
+test_null_after_is_an_empty_object if lib.after(rc(["delete"])) == {}
+
+test_null_before_is_an_empty_object if lib.before(rc(["create"])) == {}
+
+test_no_op_and_read_are_no_changes if {
+	count(lib.changes) == 0 with input as plan([rc(["no-op"]), rc(["read"])])
+}
+
+test_data_sources_are_no_changes if {
+	count(lib.changes) == 0 with input as plan([object.union(rc(["update"]), {"mode": "data"})])
+}
+
+test_missing_plan_has_no_changes if count(lib.changes) == 0 with input as {}
+
+test_forget_is_a_change_and_no_destroy if {
+	count(lib.changes) == 1 with input as plan([rc(["forget"])])
+	not lib.is_destroyed(rc(["forget"]))
+}
+
+test_both_orders_of_a_replace if {
+	lib.verb(rc(["delete", "create"])) == "replaced"
+	lib.verb(rc(["create", "delete"])) == "replaced"
+	lib.verb(rc(["delete"])) == "deleted"
+}
+
+test_labels_come_from_all_names if {
+	lib.labels({"tags": null, "tags_all": {"a": "1"}, "labels": {"b": "2"}}) == {"a": "1", "b": "2"}
+}
+
+test_list_takes_what_is_null_single_or_many if {
+	lib.list({"a": null}, "a") == []
+	lib.list({}, "a") == []
+	lib.list({"a": "x"}, "a") == ["x"]
+	lib.list({"a": ["x"]}, "a") == ["x"]
+}
+
+test_number_reads_text_and_falls_back if {
+	lib.number({"p": "22"}, "p", 0) == 22
+	lib.number({"p": 22}, "p", 0) == 22
+	lib.number({"p": null}, "p", 7) == 7
+	lib.number({}, "p", 7) == 7
+	lib.number({"p": "ssh"}, "p", 7) == 7
+}

@@ -1,0 +1,10 @@
+terraform {
+  required_providers {
+    fakecloud = { source = "acme/fakecloud", version = "~> 0.1" }
+  }
+}
+
+resource "fakecloud_bucket" "logs" {
+  name   = "logs"
+  secret = "hunter2-hunter2"
+}

@@ -1,0 +1,13 @@
+terraform {
+  required_providers {
+    fakecloud = { source = "acme/fakecloud", version = "~> 0.1" }
+  }
+}
+
+resource "fakecloud_bucket" "logs" {
+  name = "logs"
+}
+
+output "etag" {
+  value = fakecloud_bucket.logs.etag
+}

@@ -1,0 +1,8 @@
+resource "terraform_data" "now" {
+  input            = timestamp()
+  triggers_replace = uuid()
+}
+
+output "now" {
+  value = { at = timestamp() }
+}

@@ -1,0 +1,55 @@
+"""Owns example objects with statuses, for tests."""
+
+import copy
+from typing import Any
+
+from setpoint.cli.examples import EXAMPLES
+
+
+def example(kind: str, **changes: Any) -> dict[str, Any]:
+    """The kind's example; `name`, `namespace`, `labels` and `status` are set where given, all else is of the spec."""
+    obj = copy.deepcopy(EXAMPLES[kind])
+    for key in ("name", "namespace", "labels"):
+        if key in changes:
+            obj["metadata"][key] = changes.pop(key)
+    if "status" in changes:
+        obj["status"] = changes.pop("status")
+    obj["spec"] |= changes
+    return obj
+
+
+def condition(type_: str, status: str, reason: str, message: str = "") -> dict[str, Any]:
+    return {
+        "type": type_,
+        "status": status,
+        "reason": reason,
+        "message": message,
+        "observedGeneration": 1,
+        "lastTransitionTime": "2020-01-01T00:00:00Z",
+    }
+
+
+ENVIRONMENT_STATUS = {
+    "observedGeneration": 1,
+    "conditions": [
+        condition("Ready", "False", "ApprovalRequired", "Change shop-prod-a1b2c3d4e5 waits for 1 approval"),
+        condition("ResetReady", "True", "DrillPassed"),
+    ],
+    "drift": {"actionable": 1, "informational": 2, "pending": 0, "cascade": 0, "addresses": ["aws_instance.web"]},
+    "change": "shop-prod-a1b2c3d4e5",
+    "state": {"version": 7, "serial": 9, "lineage": "l", "resources": 12},
+}
+CHANGE_STATUS = {
+    "observedGeneration": 1,
+    "conditions": [condition("Gated", "False", "GateBlocked", "four-eyes blocks")],
+    "gates": [
+        {"gate": "baseline", "stage": "plan", "verdict": "Pass"},
+        {
+            "gate": "four-eyes",
+            "stage": "plan",
+            "verdict": "Fail",
+            "blocks": True,
+            "messages": ["two people must agree"],
+        },
+    ],
+}

@@ -1,0 +1,125 @@
+"""Owns FakeHome and FakeWiring: what commands see of the composition root, without one."""
+
+import asyncio
+import dataclasses
+import datetime as dt
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from click.testing import Result
+from tests.fakes.cluster import InMemoryCluster
+
+from setpoint.api.meta import JsonObject, ObjectRef
+from setpoint.domain.audit import AuditEntry, AuditRow
+from setpoint.ports import StateVersion
+from setpoint.runtime.recorder import EventRecord
+
+Run = Callable[..., Result]
+"""Runs a command: words in, result out."""
+AGE = dt.timedelta(hours=3, minutes=5, seconds=30)
+"""How old objects are: shown as 3h5m, however long a test takes."""
+
+
+class ListAuditLog:
+    """The AuditLog port as a list; nothing is hashed."""
+
+    def __init__(self) -> None:
+        self.entries: list[AuditEntry] = []
+
+    async def append(self, *entries: AuditEntry) -> tuple[int, ...]:
+        self.entries += entries
+        return tuple(range(len(self.entries) - len(entries) + 1, len(self.entries) + 1))
+
+    async def rows(self, *, after: int = 0, limit: int = 1000, target: ObjectRef | None = None) -> tuple[AuditRow, ...]:
+        rows = [
+            AuditRow(seq, f"2026-01-01T00:00:{seq % 60:02}Z", entry, b"", b"", b"", bytes([seq % 256]))
+            for seq, entry in enumerate(self.entries, 1)
+            if seq > after and target in {None, entry.target}
+        ]
+        return tuple(rows[:limit])
+
+    async def open_intents(self) -> tuple[AuditRow, ...]:
+        return ()
+
+
+@dataclasses.dataclass
+class Report:
+    """Any of the reports that commands show, by its fields."""
+
+    fields: dict[str, Any]
+
+    def __getattr__(self, name: str) -> Any:
+        return self.fields[name]
+
+
+@dataclasses.dataclass
+class FakeHome:
+    """A home whose answers a test decides."""
+
+    root: Path
+    cluster: InMemoryCluster = dataclasses.field(
+        default_factory=lambda: InMemoryCluster(now=lambda: dt.datetime.now(dt.UTC) - AGE)
+    )
+    audit: ListAuditLog = dataclasses.field(default_factory=ListAuditLog)
+    problems: tuple[str, ...] = ()
+    told: list[EventRecord] = dataclasses.field(default_factory=list)
+    plan_report: Any = None
+    verify_report: Any = None
+    imported: list[tuple[ObjectRef, bytes]] = dataclasses.field(default_factory=list)
+
+    def user(self) -> str:
+        return "Ada.Lovelace"
+
+    async def sync(self) -> tuple[str, ...]:
+        return self.problems
+
+    async def events(self, ref: ObjectRef) -> list[EventRecord]:
+        return [event for event in self.told if event.ref == ref]
+
+    async def plan(self, ref: ObjectRef, progress: Callable[..., None]) -> Any:
+        progress(ref, "plan")
+        return self.plan_report
+
+    async def import_state(self, ref: ObjectRef, data: bytes) -> StateVersion:
+        self.imported.append((ref, data))
+        return StateVersion(1, 7, "lineage-1", "1.11.4", "sha", len(data), 3)
+
+    async def verify_audit(self) -> Any:
+        return self.verify_report
+
+    def add(self, obj: JsonObject) -> JsonObject:
+        """Creates an object, with its status; returns it as it is then."""
+        return asyncio.run(self._add(obj))
+
+    async def _add(self, obj: JsonObject) -> JsonObject:
+        created = await self.cluster.create(obj)
+        return await self.cluster.update_status({**created, "status": obj["status"]}) if "status" in obj else created
+
+    def objects(self, kind: str) -> list[JsonObject]:
+        """All objects of a kind."""
+        return list(asyncio.run(self.cluster.list(kind)).items)
+
+
+@dataclasses.dataclass
+class FakeWiring:
+    """What `setpoint.wiring` offers, over one home."""
+
+    home: FakeHome
+    opened: list[tuple[Path, bool]] = dataclasses.field(default_factory=list)
+    manager: Callable[..., Awaitable[Any]] | None = None
+    checks: tuple[Any, ...] = ()
+
+    @asynccontextmanager
+    async def open_home(self, root: Path, *, create: bool = False) -> AsyncIterator[FakeHome]:
+        self.opened.append((root, create))
+        yield self.home
+
+    async def run_manager(self, root: Path, **options: Any) -> Any:
+        assert self.manager is not None
+        return await self.manager(root, **options)
+
+    async def doctor(self, root: Path | None) -> tuple[Any, ...]:
+        self.opened.append((root, False))
+        return self.checks

@@ -1,0 +1,312 @@
+"""Owns opening a real store in a test, and the in-memory stores, which pass the same conformance suites."""
+
+import asyncio
+import contextlib
+import dataclasses
+import datetime as dt
+import functools
+import hashlib
+import json
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from setpoint.adapters.store import (
+    NAME,
+    AuditTrail,
+    Database,
+    SealedBlobs,
+    SqlObjectStore,
+    SqlStateLocks,
+    SqlStateStore,
+)
+from setpoint.api.meta import ObjectRef
+from setpoint.domain import audit, state
+from setpoint.domain.audit import GENESIS, AuditEntry, AuditRow, Phase, Record
+from setpoint.domain.errors import AlreadyExistsError, ConflictError, GoneError, NotFoundError
+from setpoint.domain.state import StateIdentity
+from setpoint.ports import (
+    AuditLog,
+    BlobStore,
+    ObjectStore,
+    StateLock,
+    StateLocks,
+    StateStore,
+    StateVersion,
+    StoredObject,
+    StoredObjects,
+)
+
+AT = "2026-01-01T00:00:00.000000Z"
+
+
+class FixedClock:
+    """Always the same instant."""
+
+    def now(self) -> dt.datetime:
+        return dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+
+
+@dataclasses.dataclass(frozen=True)
+class Stores:
+    """One of each port, over one home."""
+
+    trail: AuditLog
+    blobs: BlobStore
+    states: StateStore
+    locks: StateLocks
+    objects: ObjectStore
+
+
+@dataclasses.dataclass(frozen=True)
+class SqlStores(Stores):
+    """The real ones, with their database."""
+
+    database: Database
+
+
+@functools.cache
+def _fresh_files() -> tuple[tuple[str, bytes], ...]:
+    """An empty store: made once and copied, since making it takes 0.2 s."""
+    with tempfile.TemporaryDirectory() as folder:
+        with ThreadPoolExecutor(1) as thread:  # a loop of its own, away from the test's
+            thread.submit(asyncio.run, Database.open(Path(folder) / NAME).close()).result()
+        return tuple((file.name, file.read_bytes()) for file in Path(folder).iterdir())
+
+
+def make_fresh(folder: Path) -> Path:
+    """Puts an empty store into a folder; returns the database's path."""
+    for name, data in _fresh_files():
+        (folder / name).write_bytes(data)
+    return folder / NAME
+
+
+@contextlib.asynccontextmanager
+async def open_sql_stores(folder: Path) -> AsyncIterator[SqlStores]:
+    """The stores of a home, which is made where it is not there."""
+    if not (folder / NAME).exists():
+        make_fresh(folder)
+    database = Database.open(folder / NAME)
+    trail = AuditTrail(database, FixedClock())
+    blobs = SealedBlobs.open(folder / "blobs", folder / "keys" / "blobs.key")
+    states = SqlStateStore(database, blobs, trail, FixedClock())
+    locks, objects = SqlStateLocks(database, FixedClock()), SqlObjectStore(database, trail)
+    try:
+        yield SqlStores(trail, blobs, states, locks, objects, database)
+    finally:
+        states.close()
+        await blobs.close()
+        await database.close()
+
+
+def memory_stores() -> Stores:
+    """The in-memory stores, of one home."""
+    trail, blobs, locks = MemoryAuditLog(), MemoryBlobs(), MemoryLocks()
+    return Stores(trail, blobs, MemoryStates(blobs, locks, trail), locks, MemoryObjects(trail))
+
+
+class MemoryAuditLog:
+    """The AuditLog in a list; `records` may be tampered with."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+
+    async def append(self, *entries: AuditEntry) -> tuple[int, ...]:
+        drafts = [audit.draft(entry, at=AT, salt=bytes(16)) for entry in entries]
+        return tuple(self._chain(draft) for draft in drafts)
+
+    def _chain(self, draft: audit.Draft) -> int:
+        prev = self.records[-1].hash if self.records else GENESIS
+        seq, digest = len(self.records) + 1, audit.chain_hash(prev, draft.leaf)
+        columns = (draft.target, draft.run, draft.phase, draft.header, draft.leaf, prev, digest)
+        payload = (None, None) if draft.body is None else (draft.salt, draft.body)
+        self.records.append(Record(seq, *columns, *payload))
+        return seq
+
+    async def rows(self, *, after: int = 0, limit: int = 1000, target: ObjectRef | None = None) -> tuple[AuditRow, ...]:
+        found = [r for r in self.records if r.seq > after and (target is None or r.target == target.key)]
+        return tuple(audit.parse(record) for record in found[:limit])
+
+    async def open_intents(self) -> tuple[AuditRow, ...]:
+        done = {record.run for record in self.records if record.phase == Phase.OUTCOME}
+        left = [r for r in self.records if r.phase == Phase.INTENT and r.run not in done]
+        return tuple(audit.parse(record) for record in left)
+
+
+class MemoryBlobs:
+    """The BlobStore in a dict; every blob is young."""
+
+    def __init__(self) -> None:
+        self._blobs: dict[str, bytes] = {}
+
+    async def put(self, data: bytes) -> str:
+        self._blobs[self.digest(data)] = data
+        return self.digest(data)
+
+    async def get(self, digest: str) -> bytes:
+        if digest not in self._blobs:
+            raise NotFoundError(f"there is no blob {digest}")
+        return self._blobs[digest]
+
+    async def prune(self, keep: frozenset[str]) -> int:
+        return 0
+
+    def digest(self, data: bytes) -> str:
+        return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+class MemoryLocks:
+    """The StateLocks in a dict."""
+
+    def __init__(self) -> None:
+        self._locks: dict[str, StateLock] = {}
+
+    async def acquire(self, lock: StateLock) -> StateLock:
+        return self._locks.setdefault(lock.target, lock)
+
+    async def release(self, target: str, *, id: str, run: str) -> StateLock | None:  # noqa: A002 Terraform's word
+        if self.holds(target, id, run):
+            del self._locks[target]
+        return self._locks.get(target)
+
+    async def release_run(self, run: str) -> int:
+        theirs = [target for target, lock in self._locks.items() if lock.run == run]
+        for target in theirs:
+            del self._locks[target]
+        return len(theirs)
+
+    async def held(self) -> tuple[StateLock, ...]:
+        return tuple(self._locks[target] for target in sorted(self._locks))
+
+    def holds(self, target: str, lock_id: str, run: str) -> bool:
+        lock = self._locks.get(target)
+        return lock is not None and (lock.id, lock.run) == (lock_id, run)
+
+
+class MemoryStates:
+    """The StateStore in a dict of lists."""
+
+    def __init__(self, blobs: MemoryBlobs, locks: MemoryLocks, trail: MemoryAuditLog) -> None:
+        self._blobs = blobs
+        self._locks = locks
+        self._trail = trail
+        self._versions: dict[str, list[tuple[StateVersion, str]]] = {}
+
+    async def head(self, target: str) -> StateVersion | None:
+        versions = self._versions.get(target)
+        return versions[-1][0] if versions else None
+
+    async def read(self, target: str, version: int | None = None) -> bytes:
+        for found, blob in reversed(self._versions.get(target, [])):
+            if version in {None, found.version}:
+                return await self._blobs.get(blob)
+        raise NotFoundError(f"{target} has no such state")
+
+    async def append(
+        self, target: str, data: bytes, *, run: str, lock: str | None = None, audit: Sequence[AuditEntry] = ()
+    ) -> StateVersion:
+        facts = state.parse(data)
+        new = state.identity(facts, data)
+        if lock is not None and not self._locks.holds(target, lock, run):
+            raise ConflictError(f"the state of {target} is not locked by run {run}")
+        head = await self.head(target)
+        if head and not state.is_new_version(StateIdentity(head.lineage, head.serial, head.sha256), new):
+            return head
+        version = StateVersion(
+            (head.version if head else 0) + 1, facts.serial, facts.lineage, facts.terraform_version, new.sha256,
+            len(data), len(facts.instances),
+        )  # fmt: skip
+        await self._trail.append(*audit)
+        self._versions.setdefault(target, []).append((version, await self._blobs.put(data)))
+        return version
+
+    async def blobs(self) -> frozenset[str]:
+        return frozenset(blob for versions in self._versions.values() for _, blob in versions)
+
+
+class MemoryObjects:
+    """The ObjectStore in a dict, all tombstones kept."""
+
+    def __init__(self, trail: MemoryAuditLog) -> None:
+        self._trail = trail
+        self._rows: dict[ObjectRef, StoredObject] = {}
+        self._version = 0
+
+    async def get(self, ref: ObjectRef) -> StoredObject:
+        row = self._rows.get(ref)
+        if row is None or row.deleted:
+            raise NotFoundError(f"{ref} does not exist")
+        return row
+
+    async def list(self, kind: str, namespace: str | None = None) -> StoredObjects:
+        found = [
+            self._rows[ref]
+            for ref in sorted(self._rows)
+            if ref.kind == kind and namespace in {None, ref.namespace} and not self._rows[ref].deleted
+        ]
+        return StoredObjects(tuple(found), self._version)
+
+    async def put(self, obj: StoredObject, *, expected_version: int | None, audit: Sequence[AuditEntry] = ()) -> int:
+        row = self._rows.get(obj.ref)
+        if expected_version is None:
+            if row is not None and not row.deleted:
+                raise AlreadyExistsError(f"{obj.ref} exists already")
+        else:
+            row = await self._current(obj.ref, expected_version)
+            if dataclasses.replace(obj, version=row.version, deleted=False) == row:
+                await self._trail.append(*audit)
+                return row.version
+        return await self._write(dataclasses.replace(obj, deleted=False), audit)
+
+    async def remove(
+        self, ref: ObjectRef, *, expected_version: int | None = None, audit: Sequence[AuditEntry] = ()
+    ) -> int:
+        row = await self._current(ref, expected_version)
+        return await self._write(dataclasses.replace(row, deleted=True), audit)
+
+    async def changes(self, after: int, kinds: Sequence[str], *, limit: int = 1000) -> StoredObjects:
+        if after > self._version:
+            raise GoneError("that version lies ahead")
+        later = [row for row in self._rows.values() if row.version > after and row.ref.kind in kinds]
+        items = tuple(sorted(later, key=lambda row: row.version)[:limit])
+        return StoredObjects(items, items[-1].version if len(items) == limit else self._version)
+
+    async def version(self) -> int:
+        return self._version
+
+    async def data_version(self) -> int:
+        return self._version + len(self._trail.records)
+
+    async def _current(self, ref: ObjectRef, expected: int | None) -> StoredObject:
+        row = await self.get(ref)
+        if expected is not None and row.version != expected:
+            raise ConflictError(f"{ref} was changed by someone else")
+        return row
+
+    async def _write(self, row: StoredObject, entries: Sequence[AuditEntry]) -> int:
+        await self._trail.append(*entries)
+        self._version += 1
+        self._rows[row.ref] = dataclasses.replace(row, version=self._version)
+        return self._version
+
+
+def state_file(serial: int, *, lineage: str = "lineage-1", resources: int = 1, pad: int = 0) -> bytes:
+    """A Terraform state of so many `terraform_data` resources, `pad` bytes larger."""
+    document = {
+        "version": 4,
+        "terraform_version": "1.11.4",
+        "serial": serial,
+        "lineage": lineage,
+        "outputs": {},
+        "resources": [
+            {
+                "mode": "managed", "type": "terraform_data", "name": f"r{number}",
+                "provider": 'provider["terraform.io/builtin/terraform"]',
+                "instances": [{"schema_version": 0, "attributes": {"id": str(number), "input": "x" * pad}}],
+            }
+            for number in range(resources)
+        ],
+        "check_results": None,
+    }  # fmt: skip
+    return json.dumps(document, indent=2).encode()

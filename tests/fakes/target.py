@@ -1,0 +1,222 @@
+"""Owns a make-believe cloud and its TargetDriver: the pipeline's other side, without Terraform.
+
+A configuration is `spec.variables["resources"]`: address to value. The world, the state and the configurations that
+were recorded are plain dicts, so that a test can say what is and see what became of it.
+"""
+
+import contextlib
+import dataclasses
+import itertools
+import json
+from collections.abc import AsyncIterator
+
+from setpoint.api.v1alpha1.change import ActionSummary, ChangeSummary, ResetAction
+from setpoint.api.v1alpha1.environment import AppliedStatus, Environment
+from setpoint.domain.digests import digest
+from setpoint.domain.errors import ConflictError
+from setpoint.domain.goals import Goal, GoalKind, cause_of
+from setpoint.domain.model import (
+    Change,
+    DriftClass,
+    Finding,
+    Observation,
+    Outcome,
+    ResetPlan,
+    Result,
+    Snapshot,
+    Verification,
+)
+
+Resources = dict[str, str]
+
+
+@dataclasses.dataclass
+class World:
+    """What is, what the state says, and what tests want to go wrong."""
+
+    actual: Resources = dataclasses.field(default_factory=dict)
+    state: Resources = dataclasses.field(default_factory=dict)
+    version: int = 0
+    applies: int = 0
+    published: int = 0
+    configurations: dict[str, Resources] = dataclasses.field(default_factory=dict)
+    fail_observe: Exception | None = None
+    result: Result = Result.SUCCEEDED
+    orphans: tuple[str, ...] = ()
+    drill: str = "Passed"
+    drill_destroy: str = ""
+    verification: Verification | None = None
+    health: Verification = Verification(ok=True, reason="Verified", message="")
+    noise: itertools.count | None = None
+    move_before_apply: bool = False
+
+    def record(self, resources: Resources) -> str:
+        """Keeps a configuration under its digest."""
+        name = digest(resources)
+        self.configurations[name] = dict(resources)
+        return name
+
+
+class FakeDriver:
+    """Opens sessions on one world."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.open_sessions = 0
+
+    @contextlib.asynccontextmanager
+    async def session(self, target: Environment, goal: Goal, progress) -> AsyncIterator["FakeSession"]:
+        """Counts the sessions that are open."""
+        self.open_sessions += 1
+        try:
+            yield FakeSession(self.world, target, goal)
+        finally:
+            self.open_sessions -= 1
+
+
+class FakeSession:
+    """One pass over the world."""
+
+    run = "run-1"
+
+    def __init__(self, world: World, target: Environment, goal: Goal) -> None:
+        self._world = world
+        self._target = target
+        self._goal = goal
+        self._declared = self._configuration()
+
+    def _configuration(self) -> Resources:
+        applied = self._target.status.applied
+        if self._goal.destroys:
+            return {}
+        if self._goal.snapshot is not None:
+            return self._world.configurations[self._goal.snapshot.spec.bundle]
+        if self._goal.kind is GoalKind.HOLD and applied is not None:
+            return self._world.configurations[applied.bundle]
+        return dict(self._target.spec.variables.get("resources", {}))
+
+    async def observe(self) -> Observation:
+        world = self._world
+        if world.fail_observe:
+            raise world.fail_observe
+        content = self._content()
+        bundle = world.record(self._declared)
+        return Observation(
+            state_version=world.version,
+            serial=world.version,
+            lineage="lineage",
+            resources=len(world.state),
+            bundle=bundle,
+            revision="r1",
+            engine="fake 1",
+            findings=tuple(self._findings()),
+            content=content,
+            content_digest=digest(content) if content else None,
+            redacted={"resource_changes": []},
+            variables_digest=bundle,
+        )
+
+    def _content(self) -> dict[str, object] | None:
+        actual, declared = self._world.actual, self._declared
+        moves = {a: [actual.get(a), declared.get(a)] for a in {*actual, *declared} if actual.get(a) != declared.get(a)}
+        if not moves:
+            return None
+        noise = {} if self._world.noise is None else {"noise": next(self._world.noise)}
+        return {"moves": moves, **noise}
+
+    def _findings(self):
+        actual, state = self._world.actual, self._world.state
+        for address in sorted({*actual, *state, *self._declared}):
+            if actual.get(address) == self._declared.get(address):
+                continue
+            drifted = actual.get(address) != state.get(address)
+            kind = DriftClass.ACTIONABLE if drifted else DriftClass.PENDING
+            yield Finding(address, kind, self._verb(address), ("value",))
+
+    def _verb(self, address: str) -> str:
+        if address not in self._declared:
+            return "delete"
+        return "update" if address in self._world.actual else "create"
+
+    async def observe_again(self) -> str | None:
+        content = self._content()
+        return digest(content) if content else None
+
+    async def plan(self, observation: Observation) -> Change | None:
+        if observation.content_digest is None:
+            return None
+        actions = tuple(
+            ActionSummary(address=a, action=self._verb(a), paths=["value"])
+            for a in sorted(observation.content["moves"])
+        )
+        counts = {verb: sum(a.action == verb for a in actions) for verb in ("create", "update", "delete")}
+        text = f"+{counts['create']} ~{counts['update']} -{counts['delete']}"
+        return Change(
+            target=self._target.ref,
+            cause=cause_of(self._goal, observation.findings, first=self._target.status.applied is None),
+            digest=observation.content_digest,
+            bundle=observation.bundle,
+            state_version=observation.state_version,
+            generation=self._target.metadata.generation,
+            actions=actions,
+            summary=ChangeSummary(**counts, actions=list(actions), text=text),
+            orphans=tuple(self._target.status.orphans),
+        )
+
+    async def capture(self, observation: Observation, applied: AppliedStatus | None = None) -> Snapshot:
+        applied = applied or self._target.status.applied
+        bundle = applied.bundle if applied else None
+        identity = digest({"version": self._world.version, "bundle": bundle})
+        return Snapshot(f"snap-{identity[7:17]}", identity, self._world.version, bundle)
+
+    async def plan_reset(self, change: Change, snapshot: Snapshot) -> ResetPlan:
+        drill = self._world.drill if snapshot.bundle else "NotDrillable"
+        actions = tuple(
+            ResetAction(address=a.address, action="none", reversibility="Reversible") for a in change.actions
+        )
+        return ResetPlan(digest=digest([a.address for a in actions]), actions=actions, drill=drill, message="")
+
+    async def apply(self, decision) -> Outcome:
+        decision.require_pass()
+        world = self._world
+        if world.move_before_apply or decision.change.state_version != world.version:
+            raise ConflictError("the state moved")
+        world.applies += 1
+        if world.result is Result.SUCCEEDED:
+            world.actual = dict(self._declared)
+            world.state = dict(self._declared)
+            world.version += 1
+        message = "" if world.result is Result.SUCCEEDED else "quota exceeded"
+        return Outcome(world.result, self.run, message, orphans=world.orphans, state_version=world.version)
+
+    async def verify(self, change: Change) -> Verification:
+        return self._world.verification or self._world.health
+
+    async def probe_health(self) -> Verification:
+        return self._world.health
+
+    async def drill_destroy(self) -> str:
+        return self._world.drill_destroy
+
+    async def configuration(self, *, change: str | None, at: str) -> AppliedStatus:
+        bundle = self._world.record(self._declared)
+        return AppliedStatus(bundle=bundle, archive=bundle, variables=bundle, change=change, at=at)
+
+    async def publish(self) -> bool:
+        self._world.published += 1
+        return True
+
+
+def snapshot_manifest(environment: str, bundle: str | None, version: int, name: str) -> dict[str, object]:
+    """A Snapshot object for a reset."""
+    spec = {
+        "targetRef": {"kind": "Environment", "name": environment},
+        "digest": digest([name]),
+        "stateVersion": version,
+    }
+    if bundle:
+        spec |= {"bundle": bundle, "archive": bundle, "variables": bundle}
+    metadata = {"name": name, "namespace": "default"}
+    return json.loads(
+        json.dumps({"apiVersion": "setpoint.dev/v1alpha1", "kind": "Snapshot", "metadata": metadata, "spec": spec})
+    )

@@ -1,0 +1,258 @@
+"""The engine and its workers: hostile policies cost a worker and are errors; the next decision is right again."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import pytest
+
+from setpoint.adapters.policy.engine import RegorusEngine
+from setpoint.adapters.policy.process import WorkerProcess
+from setpoint.domain.policies import PackageIndex, PolicyModules, PolicyResult, Violation
+
+GOOD = 'package good\ndeny contains "no x" if input.x\n'
+LOOP = """package a
+deny contains "x" if {
+	range := numbers.range(1, 3000)
+	count([1 | some i in range; some j in range; some k in range; i + j + k == 0]) == 1
+}
+"""
+
+
+@pytest.fixture
+async def engine() -> AsyncIterator[RegorusEngine]:
+    engine = RegorusEngine(load_seconds=10)
+    yield engine
+    await engine.aclose()
+
+
+async def ask(
+    engine: RegorusEngine,
+    text: str,
+    document: Mapping[str, Any] | None = None,
+    *,
+    seconds: float = 10,
+    memory: int = 128,
+    params: Mapping[str, Any] | None = None,
+) -> PolicyResult:
+    modules = PolicyModules.of({"m.rego": text}, params)
+    return await engine.evaluate(
+        modules, {"x": True} if document is None else document, timeout=seconds, memory_mib=memory
+    )
+
+
+async def test_violations_and_silence(engine: RegorusEngine) -> None:
+    assert await ask(engine, GOOD) == PolicyResult((Violation("good", "no x"),))
+    assert await ask(engine, GOOD, {}) == PolicyResult()
+
+
+async def test_objects_and_kinds(engine: RegorusEngine) -> None:
+    text = """package a
+deny contains {"rule": "r1", "resource": "t.a", "msg": "m", "severity": "low", "remediation": "fix", "more": [1]}
+violation contains "v"
+warn contains "w"
+"""
+    result = await ask(engine, text)
+    assert set(result.violations) == {
+        Violation("r1", "m", "t.a", "low", "fix", "deny"),
+        Violation("a", "v", kind="deny"),
+        Violation("a", "w", kind="warn"),
+    }
+
+
+async def test_metadata_gives_what_a_message_does_not_say(engine: RegorusEngine) -> None:
+    text = """# METADATA
+# title: A title
+# custom: {severity: high, remediation: do this}
+package a
+
+# METADATA
+# custom: {severity: low}
+warn contains "w"
+
+deny contains "one"
+deny contains {"msg": "two", "severity": "critical"}
+"""
+    result = await ask(engine, text)
+    assert {(v.message, v.severity, v.remediation) for v in result.violations} == {
+        ("one", "high", "do this"),
+        ("two", "critical", "do this"),
+        ("w", "low", "do this"),
+    }
+    check = await engine.check(PolicyModules.of({"m.rego": text}))
+    assert check.packages == (PackageIndex("a", "A title", "", "high", "do this"),)
+    assert check.problems == ()
+
+
+async def test_parameters(engine: RegorusEngine) -> None:
+    text = 'package a\ndeny contains "big" if input.n > data.params.most\n'
+    assert len((await ask(engine, text, {"n": 3}, params={"most": 2})).violations) == 1
+    assert len((await ask(engine, text, {"n": 3}, params={"most": 3})).violations) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        pytest.param("package a\ndeny contains x if {", "m.rego:2: expecting expression", id="does-not-parse"),
+        pytest.param(LOOP, "took longer than 0.3 s", id="endless-comprehension"),
+        pytest.param('package a\nf(a) := f(a + 1)\ndeny contains "x" if f(1)\n', "recursion", id="recursion"),
+        pytest.param(
+            'package a\ndeny contains "x" if count(numbers.range(1, 100000000)) == 1\n', "128 MiB", id="memory"
+        ),
+        pytest.param('package a\ndeny := "x" if input.nope\n', "deny must be a set", id="undefined"),
+        pytest.param("package a\ndeny contains 3\n", "a message is a text or an object", id="number"),
+        pytest.param("package a\ndeny contains {1, 2}\n", "a message is a text or an object", id="set"),
+        pytest.param("package a\ndeny contains {}\n", "msg is no text", id="no-msg"),
+        pytest.param('package a\ndeny contains ""\n', "msg is no text", id="empty-msg"),
+        pytest.param('package a\ndeny contains {"msg": "m", "resource": 1}\n', "resource is no text", id="resource"),
+        pytest.param(
+            'package a\ndeny contains {"msg": "m", "severity": "dire"}\n', "severity is one of", id="severity"
+        ),
+        pytest.param(
+            'package a\ndeny contains {"msg": "m", "severity": null}\n', "severity is one of", id="no-severity"
+        ),
+        pytest.param('package a\ndeny contains "x" if http.send({}).x\n', "http.send is forbidden", id="forbidden"),
+        pytest.param(
+            'package a\nimport data.lib\ndeny contains "x" if not lib.b\n', "no data.lib", id="missing-import"
+        ),
+        pytest.param('package a\ndeny contains "x" if count(input.x) == 1\n', "m.rego:2: `count`", id="type-error"),
+        pytest.param('package a\nv := 1\nv := 2 if input.x\ndeny contains "x" if v\n', "conflicts", id="conflict"),
+        pytest.param("package a\ndeny contains x if { some x in input.x }\n", "m.rego:2", id="not-iterable"),
+        pytest.param(
+            'package a\ndeny contains concat("", [s | some i in numbers.range(1, 1000000); s := "0123456789"])\n'
+            'warn contains concat(",", [sprintf("%d", [i]) | some i in numbers.range(1, 900000)])\n',
+            "too large",
+            id="floods",
+        ),
+        pytest.param(
+            "package a\ndeny contains sprintf('%d', [i]) if some i in numbers.range(1, 30000)\n".replace("'", '"'),
+            "more than 20000",
+            id="many-violations",
+        ),
+    ],
+)
+async def test_hostile_policies_are_errors_and_the_engine_recovers(engine: RegorusEngine, text: str, why: str) -> None:
+    result = await ask(engine, text, seconds=0.3 if text == LOOP else 10)
+    assert why in result.error
+    assert result.violations == ()
+    assert await ask(engine, GOOD) == PolicyResult((Violation("good", "no x"),))
+
+
+async def test_a_crash_costs_the_worker_alone(engine: RegorusEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A segmentation fault, as a recursion that the lint does not see would cause it."""
+    await ask(engine, GOOD)
+    exchange = WorkerProcess._exchange
+
+    async def crash(self: WorkerProcess, parts: tuple[bytes, bytes]) -> Any:
+        self.process.send_signal(11)
+        return await exchange(self, parts)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(WorkerProcess, "_exchange", crash)
+        result = await ask(engine, GOOD)
+    assert "it crashed" in result.error
+    assert (await ask(engine, GOOD)).error == ""
+
+
+async def test_a_worker_that_died_idle_is_replaced(engine: RegorusEngine) -> None:
+    await ask(engine, GOOD)
+    (worker,) = engine._idle
+    worker.process.kill()
+    await worker.process.wait()
+    assert (await ask(engine, GOOD)).error == ""
+
+
+@pytest.mark.parametrize(
+    "document",
+    [{"x": object()}, {"x": "\ud800"}, {"x": float("nan")}],
+    ids=["no-json", "half-a-surrogate", "not-a-number"],
+)
+async def test_a_document_that_is_no_json_is_an_error(engine: RegorusEngine, document: dict[str, Any]) -> None:
+    assert (await ask(engine, GOOD, document)).error
+    assert (await ask(engine, GOOD)).error == ""
+
+
+async def test_a_warm_worker_is_reused_and_keeps_its_sets(engine: RegorusEngine) -> None:
+    await ask(engine, GOOD)
+    (first,) = engine._idle
+    await ask(engine, 'package other\ndeny contains "x"\n')
+    await ask(engine, GOOD)
+    assert engine._idle == [first]
+    assert len(first.loaded) == 2
+
+
+async def test_a_worker_forgets_the_sets_used_longest_ago(engine: RegorusEngine) -> None:
+    for number in range(20):
+        await ask(engine, f'package a\ndeny contains "{number}"\n')
+    assert len(engine._idle[0].loaded) == 16
+    assert (await ask(engine, 'package a\ndeny contains "0"\n')).violations[0].message == "0"
+
+
+async def test_there_are_at_most_two_workers(engine: RegorusEngine) -> None:
+    results = await asyncio.gather(*(ask(engine, GOOD, memory=128 + 64 * (i % 3)) for i in range(9)))
+    assert all(result.error == "" for result in results)
+    assert len(engine._idle) <= 2
+
+
+async def test_cancelling_kills_the_worker(engine: RegorusEngine) -> None:
+    await ask(engine, GOOD)
+    (worker,) = engine._idle
+    task = asyncio.create_task(ask(engine, LOOP, seconds=60))
+    while worker in engine._idle or worker.loaded.keys() != {*worker.loaded, PolicyModules.of({"m.rego": LOOP}).digest}:
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not worker.alive
+    assert (await ask(engine, GOOD)).error == ""
+
+
+async def test_a_closed_engine_refuses_and_leaves_no_process() -> None:
+    engine = RegorusEngine()
+    await ask(engine, GOOD)
+    (worker,) = engine._idle
+    await engine.aclose()
+    assert not worker.alive
+    assert "closed" in (await ask(engine, GOOD)).error
+
+
+async def test_the_worker_sees_nothing_of_the_operator(engine: RegorusEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SETPOINT_TEST_SECRET", "hunter2")
+    await ask(engine, GOOD, {"x": "hunter2"})
+    pid = engine._idle[0].process.pid
+    with open(f"/proc/{pid}/environ", "rb") as environ, open(f"/proc/{pid}/cmdline", "rb") as cmdline:  # noqa: ASYNC230, PTH123
+        seen = environ.read() + cmdline.read()
+    assert b"hunter2" not in seen
+    assert os.readlink(f"/proc/{pid}/cwd") == "/"
+
+
+async def test_workers_dump_no_core(engine: RegorusEngine) -> None:
+    await ask(engine, GOOD)
+    with open(f"/proc/{engine._idle[0].process.pid}/limits") as limits:  # noqa: ASYNC230, PTH123
+        (core,) = (line for line in limits if line.startswith("Max core file size"))
+    assert core.split()[4] == "0"
+
+
+async def test_tests_of_a_set(engine: RegorusEngine) -> None:
+    test = """package a_test
+import data.a
+test_denies if count(a.deny) == 1 with input as {"x": 1}
+test_wrong if count(a.deny) == 2 with input as {"x": 1}
+test_raises if count(input) == 1 with input as 1
+helper if true
+"""
+    modules = PolicyModules.of({"a.rego": GOOD.replace("good", "a"), "a_test.rego": test})
+    results = {one.name: one for one in await engine.run_tests(modules)}
+    assert {name: one.passed for name, one in results.items()} == {
+        "test_denies": True,
+        "test_wrong": False,
+        "test_raises": False,
+    }
+    assert "`count`" in results["test_raises"].message
+    assert (await engine.evaluate(modules, {"x": 1}, timeout=10, memory_mib=128)).violations
+
+
+async def test_a_set_that_does_not_load_can_not_be_tested(engine: RegorusEngine) -> None:
+    with pytest.raises(ValueError, match=r"m\.rego:1"):
+        await engine.run_tests(PolicyModules.of({"m.rego": "pack"}))

@@ -1,0 +1,119 @@
+"""Loading and linting: what Rego would turn into silence is refused, and what is fine is not."""
+
+import pytest
+
+from setpoint.adapters.policy.loading import builtin_functions, load
+
+DENY = 'deny contains "x" if input.x\n'
+
+
+def problems(*texts: str, **files: str) -> list[str]:
+    named = {f"m{i}.rego": text for i, text in enumerate(texts)} | {f"{k}.rego": v for k, v in files.items()}
+    return load(named, {}).problems
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(f"package a\n{DENY}", id="plain"),
+        pytest.param("package a\nimport rego.v1\nwarn contains msg if { some msg in input.x }\n", id="rego-v1-import"),
+        pytest.param("package a\nviolation contains {'msg': 'x'}\n".replace("'", '"'), id="violation"),
+        pytest.param(f"package a\n{DENY}x := data.params.limit\n", id="params"),
+        pytest.param(f"package a\n{DENY}x if not data.params.limit\n", id="missing-params-are-the-sets-own"),
+        pytest.param(f"package a\n{DENY}f(x) := y if {{ y := count(x) }}\n", id="function"),
+        pytest.param(f"package a\n{DENY}default f(_) := 1\nx := f(2)\n", id="default-function"),
+        pytest.param(f"package a\n{DENY}msg := 1\ny := z if {{ some msg in input.l; z := msg }}\n", id="shadowed-rule"),
+        pytest.param(f"package a\n{DENY}r[x] := y if {{ some x, y in input.m }}\ns := r.k\n", id="partial-object"),
+        pytest.param(f'package a["x-y"].b\n{DENY}z := data.a["x-y"].b.deny\n', id="odd-package-name"),
+        pytest.param(f"package a\n{DENY}x if time.parse_rfc3339_ns(input.now) > 0\n", id="time-of-the-input"),
+        pytest.param(f'package a\n{DENY}x if {{ print("hello") }}\n', id="print"),
+        pytest.param(f"package ä\n{DENY}".replace("ä", "a_1") + "# ünïcödé\nimport_ := 1\n", id="unicode-comment"),
+    ],
+)
+def test_good_policies(text: str) -> None:
+    assert problems(text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("package a\ndeny contains x if {", "m0.rego:2: expecting expression", id="does-not-parse"),
+        pytest.param("", "m0.rego:1: ", id="empty"),
+        pytest.param("package a\ndeny[x] { x := 1 }", "m0.rego:2: `if` keyword is required", id="rego-v0"),
+        pytest.param(f"package a\n{DENY}x if y > 1", "use of undefined variable `y` is unsafe", id="unsafe-variable"),
+        pytest.param(
+            f"package a\n{DENY}x if {{ false; foo.bar(1) }}", "m0.rego:3: there is no function foo.bar", id="fn"
+        ),
+        pytest.param(f"package a\n{DENY}x if http.send({{}}).x", "m0.rego:3: http.send is forbidden", id="http"),
+        pytest.param(f"package a\n{DENY}x if time.now_ns() > 0", "time.now_ns is forbidden", id="clock"),
+        pytest.param(f'package a\n{DENY}x if rand.intn("x", 2) == 1', "rand.intn is forbidden", id="random"),
+        pytest.param(f"package a\n{DENY}x := opa.runtime()", "opa.runtime is forbidden", id="environment"),
+        pytest.param(f'package a\n{DENY}x := io.jwt.decode("x")', "io.jwt.decode is forbidden", id="jwt"),
+        pytest.param(
+            f"package a\nimport data.lib\n{DENY}", "m0.rego:2: import as lib: there is no data.lib", id="import"
+        ),
+        pytest.param(
+            f"package a\nimport data.lib\n{DENY}x if not lib.blocked",
+            "there is no data.lib.blocked",
+            id="import-in-not",
+        ),
+        pytest.param(f"package a\n{DENY}x if not data.lib.y", "m0.rego:3: there is no data.lib.y", id="data-in-not"),
+        pytest.param(f"package a\n{DENY}x if not data.a.nope", "there is no data.a.nope", id="rule-that-is-not-there"),
+        pytest.param(f"package a\n{DENY}x if not data[input.y]", "data is followed by a computed part", id="computed"),
+        pytest.param(f"package a\n{DENY}x if data.a.nope(1)", "there is no function data.a.nope", id="no-function"),
+        pytest.param(
+            f"package a\n{DENY}f(_) := true\nx if not data.a.f", "data.a.f is a function; call it", id="uncalled"
+        ),
+        pytest.param(
+            f"package a\n{DENY}f(_) := true\nx if not f", "data.a.f is a function; call it", id="uncalled-here"
+        ),
+        pytest.param(f"package a\n{DENY}f(x) := f(x + 1)", "m0.rego:3: recursion: a.f needs a.f", id="recursion"),
+        pytest.param(f"package a\n{DENY}f(x) := g(x)\ng(x) := f(x)", "recursion: a.", id="mutual-recursion"),
+        pytest.param(f"package a\n{DENY}p := q\nq if deny\ndeny contains p", "recursion: a.", id="rule-recursion"),
+        pytest.param("package a\ndeny if input.x", "m0.rego:2: deny must be a set", id="deny-is-a-value"),
+        pytest.param('package a\ndeny := "x" if input.x', "deny must be a set", id="deny-may-be-undefined"),
+        pytest.param("package a\ndeny(x) := x", "deny must be a set", id="deny-is-a-function"),
+        pytest.param("package a\ndeny[x] := 1 if some x in input", "deny must be a set", id="deny-is-an-object"),
+        pytest.param('package a\ndenies contains "x"', "has no deny, violation or warn", id="misspelt"),
+        pytest.param(f"package params\n{DENY}", "package params is reserved", id="params-package"),
+        pytest.param(f"package setpoint_query\n{DENY}", "is reserved", id="query-package"),
+        pytest.param(f"# METADATA\n# title: [\npackage a\n{DENY}", "m0.rego:1: the METADATA is no YAML", id="metadata"),
+    ],
+)
+def test_bad_policies(text: str, expected: str) -> None:
+    found = problems(text)
+    assert any(expected in problem for problem in found), found
+    assert all(problem.startswith("m0.rego:") or problem.startswith("policies:") for problem in found)
+
+
+def test_a_library_is_used_or_refused() -> None:
+    library = "package lib\nblocked := true\n"
+    assert problems(library, f"package a\nimport data.lib\n{DENY}x if lib.blocked\n") == []
+    assert problems(library, f"package a\nimport data.lib as l\n{DENY}x if l.blocked\n") == []
+    assert problems(library, f"package a\n{DENY}") == [
+        "m0.rego:1: package lib has no deny, violation or warn, and no other uses it"
+    ]
+
+
+def test_policies_do_not_rest_on_tests() -> None:
+    test = "package lib\nblocked := true\ntest_x if blocked\n"
+    assert problems(f"package a\nimport data.lib\n{DENY}", lib_test=test) == [
+        "m0.rego:2: import as lib: there is no data.lib in this set"
+    ]
+
+
+def test_tests_may_refer_to_policies_and_mock() -> None:
+    policy = "package a\nf(x) := x\ndeny contains 'x' if f(input.x)\n".replace("'", '"')
+    test = "package a_test\nimport data.a\nmock(_) := true\ntest_x if count(a.deny) == 1 with data.a.f as mock\n"
+    assert problems(policy, a_test=test) == []
+
+
+def test_all_files_are_reported_in_order() -> None:
+    assert [p.split(":")[0] for p in problems("package a\nx if {", "package b\ny if {")] == ["m0.rego", "m1.rego"]
+
+
+def test_every_forbidden_function_that_regorus_has_is_known_to_the_lint() -> None:
+    impure = {"http.send", "opa.runtime", "rand.intn", "time.now_ns", "uuid.rfc4122"}
+    assert impure <= builtin_functions()
+    for name in impure:
+        assert any("is forbidden" in one for one in problems(f"package a\n{DENY}x := {name}(1)")), name

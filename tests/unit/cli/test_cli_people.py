@@ -1,0 +1,424 @@
+"""What people ask for: approve, reject, reset, reconcile, suspend, resume, import-state, audit."""
+
+import datetime as dt
+import json
+from typing import Any
+
+import pytest
+import yaml
+from tests.fakes.examples import CHANGE_STATUS, condition, example
+from tests.fakes.home import FakeHome, FakeWiring, Report, Run
+
+from setpoint.api.meta import RECONCILE_ANNOTATION, RESUME_ANNOTATION, SUSPEND_ANNOTATION, ObjectRef
+from setpoint.api.model import parse_time
+from setpoint.api.v1alpha1 import Approval, Reset
+from setpoint.cli import state
+from setpoint.cli.approvals import approval_name
+from setpoint.domain.audit import AuditEntry, Phase
+
+CHANGE = "shop-prod-a1b2c3d4e5"
+SUBJECT = example("Change")["spec"]["subject"]
+SHOP = ObjectRef("Environment", "default", "shop-prod")
+
+
+@pytest.fixture
+def change(home: FakeHome) -> dict[str, Any]:
+    return home.add(example("Change", status=CHANGE_STATUS))
+
+
+# --- approve and reject ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("word", [CHANGE, f"change/{CHANGE}", f"chg/{CHANGE}", f"changes.setpoint.dev/{CHANGE}"])
+def test_approve__copies_the_subject_that_it_shows(run: Run, home: FakeHome, change: dict[str, Any], word: str) -> None:
+    result = run("approve", word)
+    assert result.exit_code == 0, result.stderr
+    approval = Approval.model_validate(home.objects("Approval")[0])
+    assert approval.spec.subject == change["spec"]["subject"]
+    assert approval.spec.change_ref.name == CHANGE
+    assert (approval.spec.verdict, approval.spec.approver, approval.spec.proven) == ("Approved", "Ada.Lovelace", False)
+    assert approval.metadata.name.startswith(f"{CHANGE}-ada-lovelace-")
+
+
+def test_approve__shows_what_is_approved(run: Run, change: dict[str, Any]) -> None:
+    lines = run("approve", CHANGE).stdout.splitlines()
+    assert lines[:3] == [
+        f"Change:        {CHANGE}: +0 ~1 -0 (Drift)",
+        "Target:        environment/shop-prod",
+        f"Subject:       {SUBJECT}",
+    ]
+    text = "\n".join(lines)
+    assert "Actions:\n  ~   aws_instance.web (tags)" in text
+    assert "Way back:\n  can be undone\n  drilled: it plans today" in text
+    assert "Gates:\n  baseline (plan): Pass\n  four-eyes (plan): Fail, blocks\n    two people must agree" in text
+    assert "Approvals:\n  1 required" in text
+    assert f"change/{CHANGE} approved by Ada.Lovelace" in text
+
+
+def test_approve__is_in_the_trail_with_the_write(run: Run, home: FakeHome, change: dict[str, Any]) -> None:
+    run("approve", CHANGE, "--reason", "looked at it")
+    (entry,) = home.cluster.audit
+    assert (entry.action, entry.phase, entry.actor, entry.target) == ("approve", Phase.FACT, "Ada.Lovelace", SHOP)
+    assert entry.digests["subject"] == change["spec"]["subject"]
+    assert entry.result == CHANGE
+    assert entry.payload is not None
+    assert entry.payload["reason"] == "looked at it"
+
+
+def test_approve__json__is_the_approval_alone(run: Run, home: FakeHome, change: dict[str, Any]) -> None:
+    printed = json.loads(run("approve", CHANGE, "-o", "json").stdout)
+    assert printed == home.objects("Approval")[0]
+
+
+def test_approve__override__names_a_gate_that_blocks(run: Run, home: FakeHome, change: dict[str, Any]) -> None:
+    assert run("approve", CHANGE, "--override", "four-eyes", "--reason", "agreed").exit_code == 0
+    assert home.objects("Approval")[0]["spec"]["overrides"] == ["four-eyes"]
+
+
+@pytest.mark.parametrize("gate", ["baseline", "no-such"])
+def test_approve__override_of_another_gate__is_refused(
+    run: Run, home: FakeHome, change: dict[str, Any], gate: str
+) -> None:
+    result = run("approve", CHANGE, "--override", gate)
+    assert result.exit_code == 1
+    assert "gates that do: four-eyes" in result.stderr
+    assert home.objects("Approval") == []
+
+
+@pytest.mark.parametrize("verb", ["approve", "reject"])
+@pytest.mark.parametrize(
+    ("closing", "words"),
+    [
+        pytest.param(condition("Superseded", "True", "Superseded", "replaced by x"), "is superseded (replaced by x)"),
+        pytest.param(condition("Rejected", "True", "Rejected"), "was rejected"),
+        pytest.param(condition("Applied", "True", "Applied"), "was applied"),
+        pytest.param(condition("Applied", "False", "Interrupted"), "was tried and failed"),
+    ],
+    ids=["superseded", "rejected", "applied", "interrupted"],
+)
+def test_decision__on_a_closed_change__is_refused(
+    run: Run, home: FakeHome, verb: str, closing: dict[str, Any], words: str
+) -> None:
+    home.add(example("Change", status={"conditions": [closing]}))
+    result = run(verb, CHANGE, "--reason", "r")
+    assert result.exit_code == 1
+    assert f"change/{CHANGE} {words}" in result.stderr
+    assert home.objects("Approval") == []
+
+
+def test_approve__superseded_false__counts_as_open(run: Run, home: FakeHome) -> None:
+    home.add(example("Change", status={"conditions": [condition("Superseded", "False", "Progressing")]}))
+    assert run("approve", CHANGE).exit_code == 0
+
+
+def test_approve__missing__is_not_found(run: Run, home: FakeHome) -> None:
+    result = run("approve", "nope")
+    assert (result.exit_code, result.stderr) == (
+        1,
+        'Error from server (NotFound): changes.setpoint.dev "nope" not found\n',
+    )
+
+
+def test_approve__another_kind__is_wrong_usage(run: Run) -> None:
+    assert run("approve", "environment/shop-prod").exit_code == 2
+
+
+def test_approve__lists_who_said_what_before(run: Run, home: FakeHome, change: dict[str, Any]) -> None:
+    home.add(example("Approval", name="earlier", approver="bob", reason="fine"))
+    home.add(example("Approval", name="foreign", approver="eve", subject="sha256:" + "00" * 32))
+    text = run("approve", CHANGE).stdout
+    assert "Approved by bob, unproven, 3h5m ago: fine" in text
+    assert "eve" not in text
+
+
+def test_reject__records_the_reason(run: Run, home: FakeHome, change: dict[str, Any]) -> None:
+    assert run("reject", CHANGE, "--reason", "  too risky ").exit_code == 0
+    spec = home.objects("Approval")[0]["spec"]
+    assert (spec["verdict"], spec["reason"]) == ("Rejected", "too risky")
+    assert home.cluster.audit[0].action == "reject"
+
+
+@pytest.mark.parametrize("args", [(), ("--reason", " "), ("--reason", "x" * 1025)], ids=["none", "blank", "long"])
+def test_reject__without_a_fit_reason__is_wrong_usage(run: Run, change: dict[str, Any], args: tuple[str, ...]) -> None:
+    result = run("reject", CHANGE, *args)
+    assert result.exit_code == 2
+    assert "--reason" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("change_name", "user", "prefix"),
+    [
+        ("c", "ada", "c-ada-"),
+        ("c", "Ada Lovelace@EXAMPLE", "c-ada-lovelace-example-"),
+        ("c", "\u8349", "c-user-"),
+        ("c" * 253, "ada", "c" * 200),
+    ],
+)
+def test_approval_name__is_a_valid_name(change_name: str, user: str, prefix: str) -> None:
+    name = approval_name(change_name, user)
+    assert name.startswith(prefix)
+    assert len(name) <= 253
+    assert Approval.model_validate(example("Approval", name=name)).metadata.name == name
+    assert approval_name(change_name, user) != name
+
+
+# --- reset -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def snapshot(home: FakeHome) -> dict[str, Any]:
+    home.add(example("Environment"))
+    return home.add(example("Snapshot"))
+
+
+@pytest.mark.parametrize("word", ["shop-prod-7", "snapshot/shop-prod-7"])
+def test_reset__creates_a_wish(run: Run, home: FakeHome, snapshot: dict[str, Any], word: str) -> None:
+    result = run("reset", "environment/shop-prod", "--to", word, "--reason", "it broke")
+    assert result.exit_code == 0, result.stderr
+    reset = Reset.model_validate(home.objects("Reset")[0])
+    assert reset.spec.target_ref.name == "shop-prod"
+    assert reset.spec.snapshot_ref.name == "shop-prod-7"
+    assert (reset.spec.reason, reset.spec.requested_by, reset.spec.automatic) == ("it broke", "Ada.Lovelace", False)
+    assert f"reset/{reset.metadata.name} created" in result.stdout
+    (entry,) = home.cluster.audit
+    assert (entry.action, entry.target, entry.digests) == ("reset", SHOP, {"snapshot": snapshot["spec"]["digest"]})
+
+
+def test_reset__json__is_the_reset(run: Run, home: FakeHome, snapshot: dict[str, Any]) -> None:
+    shown = run("reset", "env/shop-prod", "--to", "shop-prod-7", "--reason", "r", "-o", "json").stdout
+    assert json.loads(shown) == home.objects("Reset")[0]
+
+
+def test_reset__to_a_snapshot_of_another_target__is_refused(run: Run, home: FakeHome) -> None:
+    home.add(example("Environment"))
+    home.add(example("Snapshot", targetRef={"kind": "Environment", "name": "other"}))
+    result = run("reset", "env/shop-prod", "--to", "shop-prod-7", "--reason", "r")
+    assert result.exit_code == 1
+    assert "was taken of 'other', not of 'shop-prod'" in result.stderr
+    assert home.objects("Reset") == []
+
+
+@pytest.mark.parametrize(
+    ("args", "code"),
+    [
+        (("env/nope", "--to", "shop-prod-7", "--reason", "r"), 1),
+        (("env/shop-prod", "--to", "nope", "--reason", "r"), 1),
+        (("chg/shop-prod", "--to", "shop-prod-7", "--reason", "r"), 2),
+        (("env/shop-prod", "--to", "env/shop-prod-7", "--reason", "r"), 2),
+        (("shop-prod", "--to", "shop-prod-7", "--reason", "r"), 2),
+        (("env/shop-prod", "--reason", "r"), 2),
+        (("env/shop-prod", "--to", "shop-prod-7"), 2),
+    ],
+    ids=["no-target", "no-snapshot", "no-target-kind", "to-no-snapshot", "bare-name", "to-missing", "no-reason"],
+)
+def test_reset__of_what_is_not_there__is_refused(
+    run: Run, home: FakeHome, snapshot: dict[str, Any], args: tuple[str, ...], code: int
+) -> None:
+    assert run("reset", *args).exit_code == code
+    assert home.objects("Reset") == []
+
+
+# --- reconcile, suspend, resume ----------------------------------------------------------------------------------
+
+
+def annotations(home: FakeHome) -> dict[str, str]:
+    found: dict[str, str] = home.objects("Environment")[0]["metadata"].get("annotations", {})
+    return found
+
+
+def test_reconcile__asks_anew_each_time(run: Run, home: FakeHome) -> None:
+    home.add(example("Environment"))
+    before = dt.datetime.now(dt.UTC)
+    assert run("reconcile", "environment/shop-prod").stdout == "environment/shop-prod run requested\n"
+    first = annotations(home)[RECONCILE_ANNOTATION]
+    assert parse_time(first) >= before.replace(microsecond=0)
+    run("reconcile", "environment/shop-prod")
+    assert annotations(home)[RECONCILE_ANNOTATION] != first
+
+
+def test_suspend_and_resume__set_and_release(run: Run, home: FakeHome) -> None:
+    home.add(example("Environment"))
+    assert run("suspend", "env/shop-prod").stdout == "environment/shop-prod suspended\n"
+    assert annotations(home)[SUSPEND_ANNOTATION] == "Ada.Lovelace"
+    assert run("resume", "env/shop-prod").stdout == "environment/shop-prod resumed\n"
+    assert SUSPEND_ANNOTATION not in annotations(home)
+    assert parse_time(annotations(home)[RESUME_ANNOTATION])
+    assert [(entry.action, entry.actor, entry.target) for entry in home.audit.entries] == [
+        ("suspend", "Ada.Lovelace", SHOP),
+        ("resume", "Ada.Lovelace", SHOP),
+    ]
+
+
+def test_resume__where_the_manifest_suspends__warns(run: Run, home: FakeHome) -> None:
+    home.add(example("Environment", suspend=True))
+    result = run("resume", "env/shop-prod")
+    assert result.exit_code == 0
+    assert "suspend: true" in result.stderr
+
+
+def test_suspend__several__json_is_a_list(run: Run, home: FakeHome) -> None:
+    home.add(example("Environment"))
+    home.add(example("Environment", name="other"))
+    items = json.loads(run("suspend", "env/shop-prod", "env/other", "-o", "json").stdout)["items"]
+    assert [item["metadata"]["name"] for item in items] == ["shop-prod", "other"]
+
+
+@pytest.mark.parametrize("verb", ["reconcile", "suspend", "resume"])
+def test_request__of_one_missing_target__asks_for_none(run: Run, home: FakeHome, verb: str) -> None:
+    home.add(example("Environment"))
+    assert run(verb, "env/shop-prod", "env/nope").exit_code == 1
+    assert annotations(home) == {}
+    assert home.audit.entries == []
+
+
+def test_reconcile__no_target_kind__is_wrong_usage(run: Run) -> None:
+    result = run("reconcile", "policyset/baseline")
+    assert result.exit_code == 2
+    assert "targets are of kind Environment" in result.stderr
+
+
+# --- import-state ------------------------------------------------------------------------------------------------
+
+STATE = json.dumps({"version": 4, "serial": 7, "lineage": "lineage-1", "resources": []}).encode()
+
+
+@pytest.mark.parametrize("word", ["shop-prod", "environment/shop-prod"])
+def test_import_state__gives_the_bytes_as_they_are(run: Run, home: FakeHome, word: str) -> None:
+    home.add(example("Environment"))
+    (home.root / "old.tfstate").write_bytes(STATE)
+    result = run("import-state", word, "old.tfstate")
+    assert result.exit_code == 0, result.stderr
+    assert home.imported == [(SHOP, STATE)]
+    assert result.stdout.startswith("environment/shop-prod has state version 1 now: serial 7, 3 resources")
+
+
+def test_import_state__from_standard_input__json(run: Run, home: FakeHome) -> None:
+    home.add(example("Environment"))
+    result = run("import-state", "shop-prod", "-", "-o", "json", input=STATE)
+    assert json.loads(result.stdout)["version"] == 1
+    assert home.imported == [(SHOP, STATE)]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"hunter2", b"[]", b"\xff\xfe", b'{"version": 3}', b'{"version": 4, "serial": 1}', b"[" * 100_000],
+    ids=["empty", "text", "list", "bytes", "version-3", "no-lineage", "deep"],
+)
+def test_import_state__no_state__is_refused_without_quoting_it(run: Run, home: FakeHome, data: bytes) -> None:
+    home.add(example("Environment"))
+    (home.root / "x").write_bytes(data)
+    result = run("import-state", "shop-prod", "x")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: x: no")
+    assert "hunter2" not in result.stderr
+    assert home.imported == []
+
+
+def test_import_state__too_large__is_refused(run: Run, home: FakeHome, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state, "MAX_STATE_BYTES", 16)
+    (home.root / "x").write_bytes(b"x" * 17)
+    result = run("import-state", "shop-prod", "x")
+    assert result.exit_code == 1
+    assert "more than" in result.stderr
+
+
+def test_import_state__no_file__is_refused(run: Run) -> None:
+    result = run("import-state", "shop-prod", "nope.tfstate")
+    assert result.exit_code == 1
+    assert "nope.tfstate" in result.stderr
+
+
+def test_import_state__into_a_named_folder__makes_it_a_home(run: Run, home: FakeHome, wiring: FakeWiring) -> None:
+    (home.root / ".setpoint").rmdir()
+    (home.root / "x").write_bytes(STATE)
+    home.add(example("Environment"))
+    assert run("--home", ".", "import-state", "shop-prod", "x").exit_code == 0
+    assert wiring.opened == [(home.root.resolve(), True)]
+
+
+# --- audit -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def rows(home: FakeHome) -> None:
+    run_id = "run-1"
+    digests = {"subject": SUBJECT}
+    home.audit.entries = [
+        AuditEntry("approve", Phase.FACT, "ada", SHOP, result="c", digests=digests, payload={"reason": "ok"}),
+        AuditEntry("apply", Phase.INTENT, "setpoint", SHOP, run_id),
+        AuditEntry("apply", Phase.OUTCOME, "setpoint", SHOP, run_id, "Succeeded"),
+        AuditEntry("suspend", Phase.FACT, "bob", ObjectRef("Environment", "default", "other")),
+    ]
+
+
+@pytest.mark.usefixtures("rows")
+def test_audit_log__is_a_table(run: Run) -> None:
+    assert run("audit", "log").stdout == (
+        "SEQ   AT                     ACTOR      ACTION    PHASE     TARGET                  RESULT\n"
+        "1     2026-01-01T00:00:01Z   ada        approve   fact      environment/shop-prod   c\n"
+        "2     2026-01-01T00:00:02Z   setpoint   apply     intent    environment/shop-prod\n"
+        "3     2026-01-01T00:00:03Z   setpoint   apply     outcome   environment/shop-prod   Succeeded\n"
+        "4     2026-01-01T00:00:04Z   bob        suspend   fact      environment/other\n"
+    )
+
+
+@pytest.mark.usefixtures("rows")
+@pytest.mark.parametrize(
+    ("args", "numbers"),
+    [
+        ((), [1, 2, 3, 4]),
+        (("--target", "env/shop-prod"), [1, 2, 3]),
+        (("--after", "2"), [3, 4]),
+        (("--limit", "2"), [1, 2]),
+        (("--after", "1", "--limit", "1"), [2]),
+        (("--target", "env/none"), []),
+    ],
+)
+def test_audit_log__json__has_the_rows_asked_for(run: Run, args: tuple[str, ...], numbers: list[int]) -> None:
+    assert [row["seq"] for row in json.loads(run("audit", "log", "-o", "json", *args).stdout)] == numbers
+
+
+@pytest.mark.usefixtures("rows")
+def test_audit_log__yaml_row__says_everything(run: Run) -> None:
+    (row,) = yaml.safe_load(run("audit", "log", "-o", "yaml", "--limit", "1").stdout)
+    assert row == {
+        "seq": 1,
+        "at": "2026-01-01T00:00:01Z",
+        "actor": "ada",
+        "action": "approve",
+        "phase": "fact",
+        "target": {"kind": "Environment", "namespace": "default", "name": "shop-prod"},
+        "run": "",
+        "result": "c",
+        "digests": {"subject": SUBJECT},
+        "payload": {"reason": "ok"},
+        "hash": "01",
+    }
+
+
+def test_audit_log__more_than_a_page__is_read_to_the_end(run: Run, home: FakeHome) -> None:
+    home.audit.entries = [AuditEntry("approve", Phase.FACT, "ada")] * 2001
+    assert len(run("audit", "log").stdout.splitlines()) == 2002
+
+
+def test_audit_log__nothing__says_so(run: Run) -> None:
+    result = run("audit", "log")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "No rows found.\n")
+
+
+@pytest.mark.parametrize(
+    ("status", "first_bad", "code", "line"),
+    [
+        ("intact", None, 0, "intact, 9 rows: why\n"),
+        ("tampered", 4, 1, "tampered, 9 rows, first bad row 4: why\n"),
+        ("unverifiable", None, 3, "unverifiable, 9 rows: why\n"),
+    ],
+)
+def test_audit_verify__exit_code_says_it(
+    run: Run, home: FakeHome, status: str, first_bad: int | None, code: int, line: str
+) -> None:
+    home.verify_report = Report({"status": status, "rows": 9, "first_bad": first_bad, "message": "why"})
+    result = run("audit", "verify")
+    assert (result.exit_code, result.stdout) == (code, line)
+    value = json.loads(run("audit", "verify", "-o", "json").stdout)
+    assert value == {"status": status, "rows": 9, "firstBad": first_bad, "message": "why"}

@@ -1,0 +1,393 @@
+"""The gate step: what each gate says, what all of them come to, and that nothing else can make a decision."""
+
+import copy
+import dataclasses
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from setpoint.api.conditions import Reason
+from setpoint.api.meta import ObjectRef
+from setpoint.api.v1alpha1.change import ActionSummary, ChangeSummary
+from setpoint.api.v1alpha1.enforcementgates import EnforcementGate, EnforcementGates, PolicySetReference
+from setpoint.domain.approvals import ApprovalTally
+from setpoint.domain.errors import StalledError
+from setpoint.domain.gating import (
+    GateDecision,
+    SelectedGate,
+    Verdict,
+    approvals_asked,
+    decide,
+    explain,
+    gates_digest,
+    pin_problem,
+    select_gates,
+    stages_of,
+    subject_digest,
+)
+from setpoint.domain.model import Change
+from setpoint.domain.policies import PolicyResult, Violation
+
+DIGEST = "sha256:" + "0" * 64
+OTHER = "sha256:" + "1" * 64
+LEVELS = ("advisory", "soft-mandatory", "hard-mandatory", "invariant")
+SEVERITIES = ("critical", "high", "medium", "low")
+
+
+def make_change(**summary: int) -> Change:
+    return Change(
+        target=ObjectRef("Environment", "default", "shop"),
+        cause="SpecChanged",
+        digest=DIGEST,
+        bundle=DIGEST,
+        state_version=1,
+        generation=1,
+        actions=(ActionSummary(address="a.b", action="create"),),
+        summary=ChangeSummary(**summary),
+    )
+
+
+def make_gate(name: str = "rules", **fields: Any) -> SelectedGate:
+    defaults: dict[str, Any] = {"stages": ["plan", "apply"], "policySets": [{"name": "baseline"}]}
+    return SelectedGate(name, EnforcementGate.model_validate({"name": name, **defaults, **fields}))
+
+
+def violated(*severities: str, kind: str = "deny") -> PolicyResult:
+    return PolicyResult(tuple(Violation("r", "m", severity=one, kind=kind) for one in severities))  # type: ignore[arg-type]
+
+
+def make_decision(*gates: SelectedGate, answers: dict[str, Any] | None = None, **fields: Any) -> GateDecision:
+    defaults: dict[str, Any] = {
+        "stage": "apply",
+        "change": make_change(),
+        "subject": DIGEST,
+        "protection": (),
+        "tally": ApprovalTally(),
+        "required": 0,
+        "reset_ready": True,
+    }
+    return decide(gates=gates, answers=answers or {}, **(defaults | fields))
+
+
+def verdict_of(decision: GateDecision, gate: str) -> tuple[str, bool]:
+    (result,) = (one for one in decision.results if one.gate == gate)
+    return result.verdict, result.blocks
+
+
+def test_without_gates_the_built_in_ones_decide() -> None:
+    decision = make_decision()
+    assert decision.permits_apply
+    assert {result.gate for result in decision.results} == {"protection", "way-back", "approvals"}
+
+
+@pytest.mark.parametrize(
+    ("level", "verdict", "blocks"),
+    [
+        pytest.param("advisory", "Warn", False, id="advisory-warns"),
+        pytest.param("soft-mandatory", "Fail", True, id="soft-blocks"),
+        pytest.param("hard-mandatory", "Fail", True, id="hard-blocks"),
+        pytest.param("invariant", "Fail", True, id="invariant-blocks"),
+    ],
+)
+def test_a_violation_at_each_level(level: str, verdict: str, blocks: bool) -> None:
+    decision = make_decision(make_gate(level=level), answers={"rules": [violated("high")]})
+    assert verdict_of(decision, "rules") == (verdict, blocks)
+    assert decision.permits_apply is not blocks
+
+
+@pytest.mark.parametrize(
+    ("level", "verdict", "blocks"),
+    [
+        pytest.param("soft-mandatory", "Overridden", False, id="soft-is-overridden"),
+        pytest.param("hard-mandatory", "Fail", True, id="hard-is-not"),
+        pytest.param("invariant", "Fail", True, id="invariant-is-not"),
+    ],
+)
+def test_an_override_passes_soft_gates_alone(level: str, verdict: str, blocks: bool) -> None:
+    tally = ApprovalTally(approved_by=("ann",), overrides=frozenset({"rules"}))
+    decision = make_decision(make_gate(level=level), answers={"rules": [violated("high")]}, tally=tally)
+    assert verdict_of(decision, "rules") == (verdict, blocks)
+
+
+def test_an_override_names_one_gate() -> None:
+    tally = ApprovalTally(approved_by=("ann",), overrides=frozenset({"another"}))
+    decision = make_decision(make_gate(level="soft-mandatory"), answers={"rules": [violated("high")]}, tally=tally)
+    assert verdict_of(decision, "rules") == ("Fail", True)
+
+
+def test_the_gravest_severity_decides() -> None:
+    gate = make_gate(level="advisory", levels={"critical": "invariant", "medium": "soft-mandatory"})
+    assert verdict_of(make_decision(gate, answers={"rules": [violated("low", "high")]}), "rules") == ("Warn", False)
+    assert verdict_of(make_decision(gate, answers={"rules": [violated("low", "critical")]}), "rules") == ("Fail", True)
+
+
+def test_an_override_does_not_reach_a_graver_violation() -> None:
+    gate = make_gate(level="soft-mandatory", levels={"critical": "hard-mandatory"})
+    tally = ApprovalTally(approved_by=("ann",), overrides=frozenset({"rules"}))
+    decision = make_decision(gate, answers={"rules": [violated("low", "critical")]}, tally=tally)
+    assert verdict_of(decision, "rules") == ("Fail", True)
+
+
+def test_warn_rules_only_warn() -> None:
+    decision = make_decision(make_gate(level="invariant"), answers={"rules": [violated("critical", kind="warn")]})
+    assert verdict_of(decision, "rules") == ("Warn", False)
+
+
+@pytest.mark.parametrize(
+    ("fields", "blocks"),
+    [
+        pytest.param({"level": "advisory"}, False, id="advisory"),
+        pytest.param({"level": "advisory", "levels": {"critical": "hard-mandatory"}}, True, id="may-hide-critical"),
+        pytest.param({"level": "soft-mandatory"}, True, id="soft"),
+        pytest.param({"level": "hard-mandatory"}, True, id="hard"),
+        pytest.param({"level": "invariant"}, True, id="invariant"),
+    ],
+)
+def test_an_error_blocks_where_anything_is_mandatory(fields: dict[str, Any], blocks: bool) -> None:
+    tally = ApprovalTally(approved_by=("ann",), overrides=frozenset({"rules"}))
+    decision = make_decision(make_gate(**fields), answers={"rules": [PolicyResult(error="boom")]}, tally=tally)
+    assert verdict_of(decision, "rules") == ("Error", blocks)
+    assert decision.verdict is (Verdict.ERROR if blocks else Verdict.PASS)
+
+
+@pytest.mark.parametrize(
+    "answers", [{}, {"rules": []}, {"rules": [violated(), violated()]}], ids=["none", "few", "many"]
+)
+def test_a_missing_answer_is_an_error(answers: dict[str, Any]) -> None:
+    assert verdict_of(make_decision(make_gate(), answers=answers), "rules") == ("Error", True)
+
+
+def test_blast_radius_has_the_level_of_the_gate() -> None:
+    gate = make_gate(policySets=[], blastRadius={"maxDelete": 1, "maxUpdate": 2})
+    assert verdict_of(make_decision(gate, change=make_change(delete=1, update=2)), "rules") == ("Pass", False)
+    decision = make_decision(gate, change=make_change(delete=2, update=2))
+    assert verdict_of(decision, "rules") == ("Fail", True)
+    assert "delete 2 resources" in decision.results[0].messages[0]
+
+
+@pytest.mark.parametrize(
+    ("fields", "gate", "verdict"),
+    [
+        pytest.param({"protection": ("no",)}, "protection", Verdict.FAIL, id="protection"),
+        pytest.param({"reset_ready": False}, "way-back", Verdict.FAIL, id="no-way-back"),
+        pytest.param({"faults": ("no yaml",)}, "gates", Verdict.ERROR, id="unreadable-gates"),
+        pytest.param({"required": 1}, "approvals", Verdict.PENDING, id="approval-missing"),
+    ],
+)
+def test_built_in_gates_block(fields: dict[str, Any], gate: str, verdict: Verdict) -> None:
+    overriding = ApprovalTally(overrides=frozenset({gate}))
+    decision = make_decision(tally=overriding, **fields)
+    assert decision.verdict is verdict
+    assert verdict_of(decision, gate) == (verdict, True)
+    assert not decision.permits_apply
+
+
+def test_a_rejection_blocks_even_where_no_approval_is_needed() -> None:
+    decision = make_decision(tally=ApprovalTally(rejected_by=("bob",), rejection="too risky"))
+    assert decision.verdict is Verdict.FAIL
+    assert explain(decision, "c") == (Reason.GATE_BLOCKED, "gate approvals: rejected by bob: too risky")
+
+
+def test_a_gate_waits_for_its_own_approvals() -> None:
+    gate = make_gate(policySets=[], approvals=2)
+    one = make_decision(gate, tally=ApprovalTally(approved_by=("ann",)), required=2)
+    assert verdict_of(one, "rules") == ("Pending", True)
+    assert one.missing == 1
+    both = make_decision(gate, tally=ApprovalTally(approved_by=("ann", "bob")), required=2)
+    assert both.permits_apply
+
+
+def test_only_the_last_stage_permits_the_apply() -> None:
+    assert not make_decision(stage="plan").permits_apply
+    assert make_decision(stage="reset").permits_apply
+    with pytest.raises(StalledError, match="stage plan"):
+        make_decision(stage="plan").require_pass()
+
+
+def test_nobody_else_makes_a_decision() -> None:
+    blocked = make_decision(required=1)
+    fields = {field.name: getattr(blocked, field.name) for field in dataclasses.fields(GateDecision)}
+    with pytest.raises(TypeError, match="decide alone"):
+        GateDecision(**(fields | {"verdict": Verdict.PASS}), maker=object())
+    with pytest.raises((TypeError, ValueError)):
+        dataclasses.replace(blocked, verdict=Verdict.PASS)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        blocked.verdict = Verdict.PASS  # type: ignore[misc]
+    assert not copy.copy(blocked).permits_apply
+
+
+def test_the_decision_shows_what_blocks_first_and_not_too_much() -> None:
+    gates = [make_gate(f"g{i:02}", level="advisory") for i in range(40)]
+    answers: dict[str, Any] = {one.name: [violated(*["low"] * 30)] for one in gates}
+    decision = make_decision(*gates, make_gate(), answers=answers)
+    assert len(decision.results) == 32
+    assert decision.results[0].gate == "rules"
+    assert len(decision.results[-1].messages) == 20
+    assert decision.results[-1].messages[-1] == "and 11 more"
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        pytest.param({}, (Reason.GATES_PASSED, ""), id="passed"),
+        pytest.param(
+            {"required": 2}, (Reason.GATES_PENDING, "waits for 2 approvals: setpoint approve shop-1"), id="waits"
+        ),
+        pytest.param(
+            {"reset_ready": False, "reset_message": "it no longer plans"},
+            (Reason.GATE_BLOCKED, "gate way-back: it no longer plans"),
+            id="blocked",
+        ),
+        pytest.param({"faults": ("bad",), "required": 1}, (Reason.GATE_ERROR, "gate gates: bad"), id="error"),
+    ],
+)
+def test_decisions_in_words(fields: dict[str, Any], expected: tuple[Reason, str]) -> None:
+    assert explain(make_decision(**fields), "shop-1") == expected
+
+
+def test_a_soft_gate_says_how_to_pass_it() -> None:
+    decision = make_decision(make_gate(level="soft-mandatory"), answers={"rules": [violated("low")]})
+    assert "an approval that overrides gate rules passes it" in explain(decision, "c")[1]
+
+
+# --- Properties --------------------------------------------------------------------------------------------------
+
+levels = st.sampled_from(LEVELS)
+answers = st.one_of(
+    st.just(PolicyResult(error="timeout")),
+    st.builds(
+        lambda s, k: violated(*s, kind=k), st.lists(st.sampled_from(SEVERITIES)), st.sampled_from(["deny", "warn"])
+    ),
+)
+by_severity = st.dictionaries(st.sampled_from(SEVERITIES), levels)
+people = st.lists(st.sampled_from(["ann", "bob", "cem"]), unique=True).map(tuple)
+tallies = st.builds(
+    ApprovalTally, approved_by=people, rejected_by=people, overrides=st.frozensets(st.sampled_from(["rules", "x"]))
+)
+
+
+@given(levels, by_severity, st.lists(answers, min_size=1, max_size=3), tallies, st.integers(0, 3))
+def test_no_error_passes_a_mandatory_gate(
+    level: str, severities: dict[str, str], results: list[PolicyResult], tally: ApprovalTally, required: int
+) -> None:
+    gate = make_gate(level=level, levels=severities, policySets=[{"name": f"s{i}"} for i in range(len(results))])
+    decision = make_decision(gate, answers={"rules": results}, tally=tally, required=required)
+    possible = {severities.get(severity, level) for severity in SEVERITIES}
+    if any(result.error for result in results) and possible != {"advisory"}:
+        assert decision.verdict is Verdict.ERROR
+        assert not decision.permits_apply
+    if tally.rejected_by or len(tally.approved_by) < required:
+        assert not decision.permits_apply
+    assert decision.permits_apply is not any(result.blocks for result in decision.results)
+
+
+@given(levels, by_severity, answers, tallies, st.integers(0, 3))
+def test_an_approval_never_passes_what_is_hard(
+    level: str, severities: dict[str, str], result: PolicyResult, tally: ApprovalTally, required: int
+) -> None:
+    gate = make_gate(level=level, levels=severities)
+    before = make_decision(gate, answers={"rules": [result]}, tally=tally, required=required)
+    approved = dataclasses.replace(tally, approved_by=("ann", "bob", "cem"), overrides=frozenset({"rules"}))
+    after = make_decision(gate, answers={"rules": [result]}, tally=approved, required=required)
+    found = {severities.get(one.severity, level) for one in result.violations if one.kind == "deny"}
+    if found & {"hard-mandatory", "invariant"}:
+        assert verdict_of(before, "rules") == verdict_of(after, "rules") == ("Fail", True)
+    if before.permits_apply:
+        assert after.permits_apply
+
+
+# --- Selection and digests ---------------------------------------------------------------------------------------
+
+
+def make_object(name: str, *gates: dict[str, Any]) -> EnforcementGates:
+    spec = {"gates": [{"stages": ["plan"], "approvals": 1, **gate} for gate in gates]}
+    return EnforcementGates.model_validate({"kind": "EnforcementGates", "metadata": {"name": name}, "spec": spec})
+
+
+@pytest.mark.parametrize(
+    ("gate", "selected"),
+    [
+        pytest.param({}, True, id="everything"),
+        pytest.param({"stages": ["apply"]}, False, id="another-stage"),
+        pytest.param({"selector": {"stages": ["prod"]}}, True, id="its-target-stage"),
+        pytest.param({"selector": {"stages": ["dev"]}}, False, id="another-target-stage"),
+        pytest.param({"selector": {"labels": {"team": "a"}}}, True, id="its-label"),
+        pytest.param({"selector": {"labels": {"team": "b"}}}, False, id="another-label"),
+        pytest.param({"selector": {"labels": {"tier": "a"}}}, False, id="a-missing-label"),
+        pytest.param({"selector": {"stages": ["prod"], "labels": {"team": "b"}}}, False, id="both-must-fit"),
+    ],
+)
+def test_gates_are_selected(gate: dict[str, Any], selected: bool) -> None:
+    objects = [make_object("org", {"name": "g", **gate})]
+    found = select_gates(objects, stage="plan", target_stage="prod", labels={"team": "a"})
+    assert [one.name for one in found] == (["g"] if selected else [])
+
+
+def test_names_that_repeat_or_are_taken_are_qualified() -> None:
+    objects = [make_object("a", {"name": "x"}, {"name": "approvals"}), make_object("b", {"name": "x"}, {"name": "y"})]
+    found = select_gates(objects, stage="plan", target_stage="prod", labels={})
+    assert [one.name for one in found] == ["a.approvals", "a.x", "b.x", "y"]
+    assert approvals_asked(found) == (1, 1, 1, 1)
+
+
+def test_stages_of_a_change() -> None:
+    assert stages_of("Reset") == ("reset",)
+    assert stages_of("Drift") == ("plan", "apply")
+
+
+SUBJECT: dict[str, Any] = {
+    "target": "environment/default/shop",
+    "cause": "Drift",
+    "content": DIGEST,
+    "snapshot": DIGEST,
+    "reset_plan": DIGEST,
+    "policies": {"baseline": DIGEST},
+    "gates": DIGEST,
+    "bundle": DIGEST,
+    "state_version": 1,
+    "attempt": 0,
+}
+
+
+@pytest.mark.parametrize(
+    "moved",
+    [
+        {"target": "environment/default/other"},
+        {"cause": "SpecChanged"},
+        {"content": OTHER},
+        {"snapshot": OTHER},
+        {"reset_plan": OTHER},
+        {"policies": {"baseline": OTHER}},
+        {"policies": {}},
+        {"gates": OTHER},
+        {"bundle": None},
+        {"state_version": 2},
+        {"attempt": 1},
+    ],
+    ids=str,
+)
+def test_whatever_moves_is_another_subject(moved: dict[str, Any]) -> None:
+    assert subject_digest(**(SUBJECT | moved)) != subject_digest(**SUBJECT)
+
+
+def test_the_order_of_gates_does_not_matter_and_their_content_does() -> None:
+    one, two = make_gate("one"), make_gate("two")
+    assert gates_digest([one, two]) == gates_digest([two, one])
+    assert gates_digest([one]) != gates_digest([make_gate("one", level="advisory")])
+
+
+@pytest.mark.parametrize(
+    ("pinned", "found", "problem"),
+    [
+        pytest.param(None, DIGEST, "", id="unpinned"),
+        pytest.param(DIGEST, DIGEST, "", id="as-pinned"),
+        pytest.param(DIGEST, OTHER, "pins", id="another-content"),
+        pytest.param(None, None, "does not exist", id="missing"),
+    ],
+)
+def test_pins(pinned: str | None, found: str | None, problem: str) -> None:
+    said = pin_problem(PolicySetReference(name="baseline", digest=pinned), found)
+    assert problem in said
+    assert bool(said) is bool(problem)

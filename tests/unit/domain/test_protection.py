@@ -1,0 +1,90 @@
+"""What a Change must not destroy."""
+
+import time
+
+import pytest
+
+from setpoint.api.meta import ObjectRef
+from setpoint.api.v1alpha1.change import ActionSummary, ChangeSummary
+from setpoint.api.v1alpha1.environment import Protection
+from setpoint.domain.model import Change
+from setpoint.domain.protection import check_protection, resource_type
+
+
+def make_change(address: str, action: str, **summary: int) -> Change:
+    counts = {action: 1} if action in {"delete", "replace"} and not summary else summary
+    return Change(
+        target=ObjectRef("Environment", "default", "shop"),
+        cause="SpecChanged",
+        digest="",
+        bundle=None,
+        state_version=1,
+        generation=1,
+        actions=(ActionSummary(address=address, action=action),),  # type: ignore[arg-type]
+        summary=ChangeSummary(**counts),
+    )
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("aws_db_instance.main", "aws_db_instance"),
+        ("aws_db_instance.main[0]", "aws_db_instance"),
+        ('module.db["a.b"].aws_db_instance.main["x.y"]', "aws_db_instance"),
+        (r'module.a["q\"].b"].module.c[1].local_file.f', "local_file"),
+        ("data.aws_ami.x", "aws_ami"),
+        ("module.m.data.aws_ami.x", "aws_ami"),
+        ("module.x", "module"),
+        ("module.module.aws_s3_bucket.b", "aws_s3_bucket"),
+        ("", ""),
+    ],
+)
+def test_type_of_an_address(address: str, expected: str) -> None:
+    assert resource_type(address) == expected
+
+
+@pytest.mark.parametrize(
+    ("pattern", "address", "protected"),
+    [
+        pytest.param("a.b", "a.b", True, id="exact"),
+        pytest.param("a.b", "a.bc", False, id="no-prefix"),
+        pytest.param("a.b", "a.b[0]", True, id="covers-instances"),
+        pytest.param("module.db", "module.db.a.b", True, id="covers-a-module"),
+        pytest.param("module.db", "module.dbx.a.b", False, id="not-another-module"),
+        pytest.param("*.b", "module.x.a.b", True, id="star-at-the-start"),
+        pytest.param("a.*", "a.x", True, id="star-at-the-end"),
+        pytest.param("module.*.aws_db_instance.*", "module.x.module.y.aws_db_instance.m", True, id="stars-within"),
+        pytest.param("a*a", "a", False, id="parts-do-not-overlap"),
+        pytest.param("a.[b]", "a.b", False, id="nothing-else-is-special"),
+        pytest.param("*", "a.b", True, id="all"),
+    ],
+)
+def test_addresses(pattern: str, address: str, protected: bool) -> None:
+    found = check_protection(make_change(address, "delete"), Protection(addresses=[pattern]))
+    assert bool(found) is protected
+
+
+@pytest.mark.parametrize(
+    ("action", "protected"),
+    [("delete", True), ("replace", True), ("update", False), ("create", False), ("forget", False), ("move", False)],
+)
+def test_actions_that_destroy(action: str, protected: bool) -> None:
+    assert bool(check_protection(make_change("t.a", action), Protection(types=["t"]))) is protected
+
+
+def test_other_types_are_not_protected() -> None:
+    assert check_protection(make_change("t.a", "delete"), Protection(types=["u"])) == ()
+
+
+def test_what_is_not_listed_can_not_be_ruled_out() -> None:
+    change = make_change("t.a", "delete", delete=2)
+    assert check_protection(change, Protection()) == ()
+    (message,) = check_protection(change, Protection(types=["u"]))
+    assert "more than it lists" in message
+
+
+def test_a_hostile_pattern_takes_no_time() -> None:
+    pattern, address = "*a" * 400 + "b", "a" * 1000
+    before = time.process_time()
+    assert check_protection(make_change(address, "delete"), Protection(addresses=[pattern])) == ()
+    assert time.process_time() - before < 1

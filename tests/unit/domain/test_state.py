@@ -1,0 +1,150 @@
+"""Terraform state files: what is read, what is refused, what may follow what."""
+
+import hashlib
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from setpoint.domain import state
+from setpoint.domain.errors import ConflictError, InvalidError
+from setpoint.domain.state import ResourceInstance, StateFacts, StateIdentity
+
+
+def document(**changes: Any) -> dict[str, Any]:
+    return {"version": 4, "terraform_version": "1.11.4", "serial": 3, "lineage": "l", "resources": [], **changes}
+
+
+def text(**changes: Any) -> bytes:
+    return json.dumps(document(**changes)).encode()
+
+
+def resource(*instances: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    return {"mode": "managed", "type": "t", "name": "n", "provider": "p", "instances": list(instances), **changes}
+
+
+@pytest.mark.parametrize("indent", [None, 2], ids=["compact", "indented"])
+def test_facts(indent: int | None) -> None:
+    data = json.dumps(document(outputs={"resources": [1]}, check_results=None), indent=indent).encode() + b"\n"
+    assert state.parse(data) == StateFacts("l", 3, "1.11.4", ())
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (resource({}), [ResourceInstance("t.n")]),
+        (resource({"index_key": 0}, {"index_key": 1}), [ResourceInstance("t.n[0]"), ResourceInstance("t.n[1]")]),
+        (resource({"index_key": 'a"b${c}'}), [ResourceInstance('t.n["a\\"b$${c}"]')]),
+        (resource({}, module='module.m["x"]'), [ResourceInstance('module.m["x"].t.n')]),
+        (resource({}, {"deposed": "00000001"}), [ResourceInstance("t.n"), ResourceInstance("t.n", "00000001")]),
+        (resource({}, mode="data"), []),
+        (resource(), []),
+    ],
+    ids=["single", "count", "for_each", "module", "deposed", "data source", "no instance"],
+)
+def test_instances(found: dict[str, Any], expected: list[ResourceInstance]) -> None:
+    assert list(state.parse(text(resources=[found])).instances) == expected
+
+
+@pytest.mark.parametrize(
+    ("data", "field"),
+    [
+        (b"", ""),
+        (b"null", ""),
+        (b"[]", ""),
+        (b"\xff", ""),
+        (b'{"version": 4', ""),
+        (text() + b"x", ""),
+        (text()[:-1] + b",}", ""),
+        (b'{"serial":1,' + text()[1:], ""),
+        (text(resources=[1]), ""),
+        (text(resources=[{"mode": "managed"}]), ""),
+        (b'{"version":4,"resources":[{},]}', ""),
+        (b'{"version":4,"resources":[' + b"[" * 100_000, ""),
+        (b'{"version":' + b"9" * 5000 + b"}", ""),
+        (text(version=3), "version"),
+        (b"{}", "version"),
+        (text(lineage=""), "lineage"),
+        (text(lineage=1), "lineage"),
+        (text(lineage="x" * 256), "lineage"),
+        (text(serial=-1), "serial"),
+        (text(serial=True), "serial"),
+        (text(serial="1"), "serial"),
+        (text(serial=2**63), "serial"),
+        (text(terraform_version=None), "terraform_version"),
+    ],
+    ids=[
+        "nothing", "null", "list", "bytes", "torn", "trailing", "comma", "key twice", "resource", "resource fields",
+        "resource comma", "deep", "long number", "format", "empty", "no lineage", "lineage type", "long lineage",
+        "negative serial", "bool serial", "text serial", "huge serial", "no version",
+    ],
+)  # fmt: skip
+def test_what_is_no_state_is_refused(data: bytes, field: str) -> None:
+    with pytest.raises(InvalidError) as caught:
+        state.parse(data)
+    assert caught.value.field == field
+
+
+def test_an_error_does_not_hold_the_document() -> None:
+    """It would end up in a log, with the secrets in it."""
+    with pytest.raises(InvalidError) as caught:
+        state.parse(text(outputs={"x": "hunter2"})[:-1])
+    assert "hunter2" not in caught.value.message
+    assert caught.value.__suppress_context__
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**40), 2**40) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@settings(max_examples=30)
+@given(
+    extra=st.dictionaries(st.text().filter(lambda name: name not in document()), JSON),
+    indent=st.sampled_from([None, 0, 2]),
+)
+def test_the_scan_agrees_with_a_json_parser(extra: dict[str, Any], indent: int | None) -> None:
+    data = json.dumps(document(**extra, resources=[resource({})]), indent=indent)
+    assert state.parse(data.encode()) == StateFacts("l", 3, "1.11.4", (ResourceInstance("t.n"),))
+
+
+@given(st.binary())
+def test_arbitrary_bytes_are_refused_and_nothing_else(data: bytes) -> None:
+    with pytest.raises(InvalidError):
+        state.parse(data)
+
+
+HEAD = StateIdentity("l", 5, "aa")
+
+
+@pytest.mark.parametrize(
+    ("head", "new", "expected"),
+    [
+        (None, HEAD, True),
+        (HEAD, HEAD, False),
+        (HEAD, StateIdentity("l", 6, "bb"), True),
+        (HEAD, StateIdentity("l", 60, "aa"), True),
+        (HEAD, StateIdentity("l", 5, "bb"), "other content"),
+        (HEAD, StateIdentity("l", 4, "bb"), "older"),
+        (HEAD, StateIdentity("m", 6, "bb"), "belongs to something else"),
+        (HEAD, StateIdentity("m", 5, "aa"), "belongs to something else"),
+    ],
+    ids=["first", "same again", "next", "jump", "same serial", "lower serial", "lineage", "lineage, same serial"],
+)
+def test_what_may_follow(head: StateIdentity | None, new: StateIdentity, expected: bool | str) -> None:
+    if isinstance(expected, bool):
+        assert state.is_new_version(head, new) is expected
+    else:
+        with pytest.raises(ConflictError, match=expected):
+            state.is_new_version(head, new)
+
+
+def test_identity_is_over_the_plain_bytes() -> None:
+    data = text()
+    facts = state.parse(data)
+    assert state.identity(facts, data) == StateIdentity(
+        "l", 3, hashlib.sha256(data).hexdigest()
+    )  # fmt: skip
