@@ -8,9 +8,10 @@ STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check install
 PYTEST_FLAGS ?= -n auto
 
-# With the environment that the tools need, in the shell that runs the recipe's command.
+# What tools/resolve.py prints, exported to the command that follows; a path may hold spaces.
 WITH_TOOLS = set -e; settings="$$($(BIN)/python tools/resolve.py terraform provider-local)"; \
-	for setting in $$settings; do export "$$setting"; done; export PATH="$(CURDIR)/$(BIN):$$PATH";
+	IFS="$$(printf '\n.')"; IFS="$${IFS%.}"; for setting in $$settings; do export "$$setting"; done; unset IFS; \
+	export PATH="$(abspath $(BIN)):$$PATH";
 
 .DEFAULT_GOAL := help
 .PHONY: help venv tools fix generate layers verify test demo lock bench clean

@@ -15,6 +15,7 @@ from setpoint.cli.options import namespace_option, output_option
 from setpoint.cli.output import print_value
 from setpoint.cli.table import plain, render
 from setpoint.domain.audit import AuditRow
+from setpoint.domain.errors import StoreError
 
 _PAGE = 1000
 _EXITS = {"intact": DONE, "tampered": FAILED, "unverifiable": ATTENTION}
@@ -74,7 +75,11 @@ def verify(invocation: Invocation, output: str | None) -> int:
             click.echo(f"{report.status}, {report.rows} rows{where}{why}")
         return _EXITS[report.status]
 
-    return invocation.run(run)
+    try:
+        return invocation.run(run)
+    except StoreError as error:
+        click.echo(f"unverifiable: {plain(error.message)}", err=True)
+        return _EXITS["unverifiable"]
 
 
 async def _rows(home: Home, after: int, limit: int | None, target: ObjectRef | None) -> AsyncIterator[AuditRow]:

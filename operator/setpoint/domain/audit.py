@@ -234,7 +234,7 @@ def verify(records: Iterable[Record], head: Head | None) -> VerifyReport:
 def _conclude(seq: int, erased: int, head: Head | None) -> VerifyReport:
     if head is None:
         reason = "the rows are a whole chain, but nothing vouches for its end: the head file is missing or unreadable"
-        return VerifyReport(Verdict.UNVERIFIABLE, seq, erased, 0, reason) if seq else VerifyReport(Verdict.INTACT, 0)
+        return VerifyReport(Verdict.UNVERIFIABLE, seq, erased, 0, reason)
     if head.size > seq:
         reason = f"row {seq + 1}: it is missing: the trail had {head.size} rows and ends after {seq}"
         return VerifyReport(Verdict.TAMPERED, seq, erased, seq + 1, reason)

@@ -16,9 +16,9 @@ _TOKEN = re.compile(
     r"""
       (?P<skip>[ \t\r]+|\#[^\n]*|//[^\n]*|/\*.*?(?:\*/|\Z))
     | (?P<newline>\n)
-    | (?P<heredoc><<-?(?P<tag>[A-Za-z_][\w-]*)[ \t]*\r?\n)
+    | (?P<heredoc><<-?(?P<tag>[^\W\d][\w-]*)[ \t]*\r?\n)
     | (?P<string>"(?:[^"\\\n$%]|\\.|\$(?!\{)|%(?!\{)|\$\$\{|%%\{)*"|")
-    | (?P<word>[A-Za-z_][\w-]*)
+    | (?P<word>[^\W\d][\w-]*)
     | (?P<open>[{\[(])
     | (?P<close>[}\])])
     | (?P<other>.)
@@ -26,6 +26,8 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _MAX_DEPTH = 100
+_MAX_VALUE = 200
+_LABELS = {"variable": 1, "module": 1, "provider": 1, "resource": 2, "data": 2, "ephemeral": 2}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -87,9 +89,9 @@ def prevent_destroy(files: Files) -> tuple[str, ...]:
 
 def _blocks(files: Files) -> Iterator[Block]:
     for name in sorted(files):
-        if "/" in name:
-            continue
-        text = files[name].decode("utf-8", "replace")
+        if "/" in name or name.startswith("."):
+            continue  # Terraform reads neither into the root module.
+        text = files[name].decode("utf-8-sig", "replace")
         if name.endswith((".tf", ".tofu")):
             yield from _Scanner(name, text).blocks()
         elif name.endswith((".tf.json", ".tofu.json")):
@@ -187,14 +189,11 @@ class _Scanner:
             if token[0] == "open":
                 self._skip()
             words.append(token[1])
-        return words[0].strip('"') if len(words) == 1 else " ".join(words)[:200]
+        return words[0].strip('"') if len(words) == 1 else " ".join(words)[:_MAX_VALUE]
 
     def _peek(self) -> tuple[str, str] | None:
         at, line = self._at, self._line
         token = self._next()
-        if token is not None and token[0] in {"newline", "close"}:
-            self._at, self._line = at, line
-            return token
         self._at, self._line = at, line
         return token
 
@@ -211,28 +210,35 @@ def _json_blocks(name: str, text: str) -> Iterator[Block]:
     except (ValueError, RecursionError):
         return
     for type_, labelled in document.items() if isinstance(document, dict) else ():
-        labels = {"variable": 1, "module": 1, "provider": 1, "resource": 2, "data": 2}.get(type_, 0)
-        yield from _labelled(name, type_, labelled, (), labels)
+        yield from _labelled(name, type_, labelled, (), _LABELS.get(type_, 0))
 
 
 def _labelled(name: str, type_: str, value: Any, labels: tuple[str, ...], left: int) -> Iterator[Block]:
     """JSON syntax: an object for each label, and a list wherever one object could stand."""
-    if isinstance(value, list):
-        for item in value:
-            yield from _labelled(name, type_, item, labels, left)
-    elif isinstance(value, dict) and left:
-        for label, inner in value.items():
-            yield from _labelled(name, type_, inner, (*labels, label), left - 1)
-    elif isinstance(value, dict):
-        inner_blocks = tuple(
-            Block(key, (), f"{name}:1", attributes=_attributes(item))
-            for key, found in value.items()
-            for item in (found if isinstance(found, list) else [found])
-        )
-        yield Block(type_, labels, f"{name}:1", inner_blocks, _attributes(value))
+    for one in _items(value):
+        if not isinstance(one, dict):
+            continue
+        if left:
+            for label, inner in one.items():
+                yield from _labelled(name, type_, inner, (*labels, label), left - 1)
+        else:
+            inner_blocks = tuple(
+                Block(key, (), f"{name}:1", attributes=_attributes(item))
+                for key, found in one.items()
+                for item in _items(found)
+            )
+            yield Block(type_, labels, f"{name}:1", inner_blocks, _attributes(one))
+
+
+def _items(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def _attributes(value: Any) -> dict[str, str]:
-    if not isinstance(value, dict):
-        return {}
-    return {key: json.dumps(item) if isinstance(item, bool) else str(item)[:200] for key, item in value.items()}
+    """Attributes by name; the values of those that are one word, as HCL writes it."""
+    found = value.items() if isinstance(value, dict) else ()
+    return {key: json.dumps(item) if isinstance(item, bool) else _short(item) for key, item in found}
+
+
+def _short(value: Any) -> str:
+    return value[:_MAX_VALUE] if isinstance(value, str) else ""

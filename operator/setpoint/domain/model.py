@@ -116,6 +116,9 @@ class Outcome:
     completed: tuple[str, ...] = ()
     orphans: tuple[str, ...] = ()
     state_version: int = 0
+    serial: int = 0
+    lineage: str = ""
+    resources: int = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -1,191 +1,211 @@
-"""Owns telling why a resource differs: drift, a new configuration, or another difference (rules 14 to 16). Pure."""
+"""Owns telling why a resource differs: drift, a new configuration, or another difference (rules 14 to 16). Pure.
+
+The classes and the reasons for them stand in docs/explanation/drift.md. Two things always hold: what drifted has a
+finding that says so, and what Terraform would change has one that says why.
+"""
 
 import dataclasses
-import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Protocol
 
-from setpoint.domain.model import DriftClass, Finding
-from setpoint.domain.plan_changes import OutputChange, ResourceChange
-from setpoint.domain.plan_values import MAX_DEPTH, Path, write_path
+from setpoint.domain.model import DriftClass
+from setpoint.domain.plan_changes import PlannedChange, is_same
+from setpoint.domain.plan_references import LOCAL, References, Source, bare
+from setpoint.domain.plan_values import Path
 
-IgnoredPaths = Callable[[ResourceChange], frozenset[Path] | None]
-
-_INDEX = re.compile(r"\[(?:\d+|\"(?:[^\"\\]|\\.)*\")\]")
 _TRIGGERED = "replace_by_triggers"
+_ORDER = (DriftClass.ACTIONABLE, DriftClass.CASCADE, DriftClass.INFORMATIONAL)
+
+
+class Ignore(Protocol):
+    """Says which differences the rules of an Environment leave out of account."""
+
+    def covers(self, change: PlannedChange, paths: Collection[Path]) -> bool:
+        """Whether all these paths of a change are ignored; without any, whether all of it is."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Causes:
-    """What refers to what in the configuration, by address without instance keys.
+class Reason:
+    """One way in which one change differs; `paths` are those that this reason speaks of, none where it is the whole."""
 
-    `references` maps a resource to its attributes and what each refers to; `outputs` a root output likewise;
-    `relevant` are the resources whose outside change Terraform found to contribute (`relevant_attributes`).
-    """
+    change: PlannedChange
+    drift_class: DriftClass
+    paths: tuple[Path, ...]
+    ignored: bool
 
-    references: Mapping[str, Mapping[str, frozenset[str]]]
-    outputs: Mapping[str, frozenset[str]]
-    relevant: frozenset[str]
 
-    @classmethod
-    def of(cls, document: Mapping[str, Any]) -> "Causes":
-        """Reads a plan's configuration; what does not look like one refers to nothing."""
-        root = _get(_get(document, "configuration"), "root_module")
-        found = _get(root, "outputs")
-        relevant = document.get("relevant_attributes")
-        listed = relevant if isinstance(relevant, list) else []
-        return cls(
-            references=dict(_walk_modules(root, "", 0)),
-            outputs={name: frozenset(_references(_get(_get(found, name), "expression"), "", 0)) for name in found},
-            relevant=frozenset(_bare(str(_get(item, "resource", default=""))) for item in listed),
+def explain(
+    changes: Sequence[PlannedChange],
+    drift: Sequence[PlannedChange],
+    outputs: Sequence[PlannedChange],
+    references: References,
+    ignore: Ignore,
+) -> tuple[Reason, ...]:
+    """All reasons of all differences. One change may have several: no class hides another."""
+    drifted = {change.key: change for change in drift}
+    acting = {change.key: change for change in changes if change.acts}
+    found = [
+        reason
+        for change in acting.values()
+        for reason in _explain(change, drifted.get(change.key), _decisive(change, references), ignore)
+    ]
+    told = {reason.change.key for reason in found if reason.drift_class is DriftClass.ACTIONABLE}
+    found += [_unnoticed(change, ignore) for key, change in drifted.items() if key not in told]
+    shifts = _Shifts(changes, drifted, references)
+    settled = _find_cascades(found, shifts)
+    return (*settled, *(_explain_output(output, settled, shifts, ignore) for output in outputs if output.acts))
+
+
+def _decisive(change: PlannedChange, references: References) -> tuple[Path, ...]:
+    """The paths that say why a resource changes: not those that the provider computes anew since others move."""
+    configured = references.attributes.get(bare(change.address))
+    if configured is None:
+        return change.values.paths
+    return tuple(
+        path
+        for path in change.values.paths
+        if str(path[0] if path else "") in configured or path[:1] not in change.values.unknown
+    )
+
+
+def _explain(
+    change: PlannedChange, drift: PlannedChange | None, decisive: tuple[Path, ...], ignore: Ignore
+) -> Iterator[Reason]:
+    if drift is not None and change.verb == "create":
+        yield _reason(change, DriftClass.ACTIONABLE, decisive, ignore)
+        return
+    overwritten = _overwritten(change, drift, decisive)
+    if overwritten:
+        yield _reason(change, DriftClass.ACTIONABLE, overwritten, ignore)
+    fresh = tuple(path for path in decisive if path not in overwritten or not _is_restored(change, drift, path))
+    if fresh or not overwritten:
+        yield _reason(change, DriftClass.PENDING, fresh, ignore)
+
+
+def _overwritten(change: PlannedChange, drift: PlannedChange | None, decisive: tuple[Path, ...]) -> tuple[Path, ...]:
+    """Where a value that someone wrote outside would be lost; a resource that goes anyway restores nothing."""
+    if drift is None or change.verb not in {"update", "replace"}:
+        return ()
+    outside = set(drift.values.paths)
+    return tuple(path for path in decisive if path in outside)
+
+
+def _is_restored(change: PlannedChange, drift: PlannedChange | None, path: Path) -> bool:
+    """Whether a path gets back what the state recorded; if it gets another value, that comes from elsewhere."""
+    return (
+        drift is not None
+        and not change.values.shows_unknown(path)
+        and is_same(drift.values.before, change.values.after, path)
+    )
+
+
+def _unnoticed(drift: PlannedChange, ignore: Ignore) -> Reason:
+    paths = drift.values.paths
+    return Reason(drift, DriftClass.INFORMATIONAL, paths, ignored=ignore.covers(drift, paths))
+
+
+def _reason(change: PlannedChange, kind: DriftClass, paths: tuple[Path, ...], ignore: Ignore) -> Reason:
+    """Ignore rules speak of attributes: they never hide that something is made, destroyed, moved or forgotten."""
+    return Reason(change, kind, paths, ignored=change.verb == "update" and ignore.covers(change, paths))
+
+
+# --- What follows from what ---------------------------------------------------------------------------------------
+
+
+class _Shifts:
+    """Which attributes of which resources will not be what the state recorded, so that others follow."""
+
+    def __init__(
+        self,
+        changes: Sequence[PlannedChange],
+        drifted: Mapping[tuple[str, str, str], PlannedChange],
+        references: References,
+    ) -> None:
+        planned = {change.key: change for change in changes}
+        self._references = references
+        self._drifted = drifted
+        self._changes: dict[str, list[PlannedChange]] = {}
+        for change in {**drifted, **planned}.values():
+            self._changes.setdefault(bare(change.address), []).append(change)
+        self._sources: dict[Collection[str], frozenset[Source]] = {}
+        self._known: dict[Source, bool] = {}
+
+    def follows(self, change: PlannedChange, paths: Collection[Path], moved: Collection[str]) -> bool:
+        """True where each of the attributes refers to one, of a resource that moved, which shifts."""
+        attributes = self._references.attributes.get(bare(change.address), {})
+        names = {str(path[0]) for path in paths if path}
+        return bool(names) and all(
+            self._behind(attributes.get(name, frozenset()), moved, known=_is_known(change, name, paths))
+            for name in names
+        )
+
+    def behind_output(self, output: PlannedChange, moved: Collection[str]) -> frozenset[str]:
+        """The resources that moved and lie behind an output."""
+        names = self._references.outputs.get(output.address.removeprefix("output."), frozenset())
+        return self._behind(names, moved, known=False)
+
+    def _behind(self, names: frozenset[str], moved: Collection[str], *, known: bool) -> frozenset[str]:
+        """The resources that moved and that the names lead to.
+
+        A local value may stand for any that Terraform found relevant. Where the new value is `known` already, it
+        may as well be the local value that was edited.
+        """
+        if names not in self._sources:
+            self._sources[names] = self._references.sources(names)
+        sources = self._sources[names]
+        if LOCAL in sources:
+            sources = (sources - {LOCAL}) | (frozenset() if known else self._references.relevant)
+        return frozenset(source[0] for source in sources if source[0] in moved and self._shifts(source))
+
+    def _shifts(self, source: Source) -> bool:
+        if source not in self._known:
+            address, attribute = source
+            self._known[source] = any(self._shifts_in(one, attribute) for one in self._changes.get(address, ()))
+        return self._known[source]
+
+    def _shifts_in(self, change: PlannedChange, attribute: str) -> bool:
+        drift = self._drifted.get(change.key, change)
+        return any(
+            not _is_restored(change, drift, path)
+            for path in {*change.values.paths, *drift.values.paths}
+            if not attribute or not path or path[0] == attribute
         )
 
 
-def classify_resources(
-    changes: Sequence[ResourceChange], drift: Sequence[ResourceChange], causes: Causes, ignored: IgnoredPaths
-) -> tuple[Finding, ...]:
-    """A finding for each way in which a resource differs, in the order of addresses.
-
-    A resource that drifted and has a new configuration, too, has two: drift never hides what is pending, nor the
-    other way round.
-    """
-    drifted = {change.address: change for change in drift}
-    acting = {change.address: change for change in changes if change.acts}
-    found = [
-        finding for change in acting.values() for finding in _explain(change, drifted.get(change.address), ignored)
-    ]
-    found += [_informational(change, ignored) for change in drift if change.address not in acting]
-    moved = {_bare(f.address) for f in found if f.drift_class is DriftClass.ACTIONABLE}
-    return tuple(sorted(_cascade(found, acting, causes, moved), key=lambda f: (f.address, f.drift_class)))
+def _is_known(change: PlannedChange, name: str, paths: Collection[Path]) -> bool:
+    return not all(change.values.shows_unknown(path) for path in paths if path and path[0] == name)
 
 
-def _explain(change: ResourceChange, drift: ResourceChange | None, ignored: IgnoredPaths) -> Iterator[Finding]:
-    left_out = ignored(change)
-    counted = [path for path in change.differing if left_out is not None and path not in left_out]
-    whole = change.verb != "update" and left_out is not None
-    quiet = left_out is None or (not counted and not whole)
-    paths = tuple(write_path(path) for path in (counted or change.differing))
-    restored = _restored(change, drift)
-    if drift is None or not restored:
-        yield _finding(change, DriftClass.PENDING, paths, ignored=quiet)
-        return
-    yield _finding(change, DriftClass.ACTIONABLE, paths, ignored=quiet)
-    fresh = [path for path in counted if path not in restored and path not in change.unknown]
-    if fresh and drift.verb != "delete":
-        yield _finding(change, DriftClass.PENDING, tuple(map(write_path, fresh)), ignored=False)
+def _find_cascades(found: Sequence[Reason], shifts: _Shifts) -> list[Reason]:
+    """Pending changes that only follow from drift become cascades, and those that follow from these, and so on."""
+    settled = [reason for reason in found if reason.drift_class is not DriftClass.PENDING]
+    open_ = [reason for reason in found if reason.drift_class is DriftClass.PENDING]
+    moved = {bare(reason.change.address) for reason in settled}
+    while follows := {reason.change.key for reason in open_ if _follows(reason, open_, moved, shifts)}:
+        cascades = [reason for reason in open_ if reason.change.key in follows]
+        moved |= {bare(reason.change.address) for reason in cascades}
+        settled += [dataclasses.replace(reason, drift_class=DriftClass.CASCADE) for reason in cascades]
+        open_ = [reason for reason in open_ if reason.change.key not in follows]
+    return settled + open_
 
 
-def _restored(change: ResourceChange, drift: ResourceChange | None) -> frozenset[Path]:
-    """The differing paths that would get back what the state recorded; all of them where the resource was gone."""
-    if drift is None:
-        return frozenset()
-    if drift.verb == "delete":
-        return frozenset(change.differing)
-    return frozenset(
-        path
-        for path in change.differing
-        if path in drift.differing and drift.before.get(path) == change.after.get(path)
-    ) or _overlap(change, drift)
-
-
-def _overlap(change: ResourceChange, drift: ResourceChange) -> frozenset[Path]:
-    """A drifted path that gets a value other than the recorded one still loses what someone wrote there."""
-    return frozenset(path for path in change.differing if path in drift.differing and path not in change.unknown)
-
-
-def _informational(drift: ResourceChange, ignored: IgnoredPaths) -> Finding:
-    left_out = ignored(drift)
-    counted = [path for path in drift.differing if left_out is not None and path not in left_out]
-    quiet = left_out is None or (bool(drift.differing) and not counted)
-    return _finding(drift, DriftClass.INFORMATIONAL, tuple(map(write_path, drift.differing)), ignored=quiet)
-
-
-def _finding(change: ResourceChange, kind: DriftClass, paths: tuple[str, ...], *, ignored: bool) -> Finding:
-    return Finding(change.address, kind, change.verb, paths, ignored=ignored, resource_type=change.type)
-
-
-# --- Cascades -----------------------------------------------------------------------------------------------------
-
-
-def _cascade(
-    found: Sequence[Finding], acting: Mapping[str, ResourceChange], causes: Causes, moved: set[str]
-) -> list[Finding]:
-    """Pending changes that only follow from a drifted resource, and those that follow from these, and so on."""
-    settled, open_ = [f for f in found if f.drift_class is not DriftClass.PENDING], []
-    open_ = [f for f in found if f.drift_class is DriftClass.PENDING]
-    while True:
-        follows = [f for f in open_ if _follows(acting[f.address], causes, moved)]
-        if not follows:
-            return settled + open_
-        moved |= {_bare(f.address) for f in follows}
-        settled += [dataclasses.replace(f, drift_class=DriftClass.CASCADE) for f in follows]
-        open_ = [f for f in open_ if f not in follows]
-
-
-def _follows(change: ResourceChange, causes: Causes, moved: Collection[str]) -> bool:
-    """True where every attribute that differs by configuration refers to something that moved."""
-    if change.verb not in {"update", "replace"} or not moved:
+def _follows(reason: Reason, open_: Sequence[Reason], moved: Collection[str], shifts: _Shifts) -> bool:
+    change = reason.change
+    if not moved or change.verb not in {"update", "replace"}:
         return False
-    if change.reason == _TRIGGERED:
-        return bool(causes.relevant & set(moved))
-    references = causes.references.get(_bare(change.address), {})
-    configured = {str(path[0]) for path in change.differing if path and str(path[0]) in references}
-    return bool(configured) and all(_refers(references[name], moved) for name in configured)
+    if change.reason == _TRIGGERED and not reason.paths:
+        # The plan does not say what triggered it: drift did where nothing else could have.
+        return all(other.change.reason == _TRIGGERED for other in open_)
+    return shifts.follows(change, reason.paths, moved)
 
 
-def _refers(references: Collection[str], moved: Collection[str]) -> bool:
-    return any(reference == one or one.startswith(f"{reference}.") for reference in references for one in moved)
-
-
-def classify_outputs(
-    outputs: Sequence[OutputChange], findings: Sequence[Finding], causes: Causes
-) -> dict[str, DriftClass]:
-    """An output that a drift explains has that drift's class; the others are pending."""
-    order = (DriftClass.ACTIONABLE, DriftClass.CASCADE, DriftClass.INFORMATIONAL)
-    moved = {kind: {_bare(f.address) for f in findings if f.drift_class is kind} for kind in order}
-    classes = {}
-    for output in outputs:
-        references = causes.outputs.get(output.name, frozenset())
-        kinds = (kind for kind in order if _refers(references, moved[kind]))
-        classes[output.name] = next(kinds, DriftClass.PENDING)
-    return classes
-
-
-# --- Reading the configuration ------------------------------------------------------------------------------------
-
-
-def _walk_modules(module: Any, prefix: str, depth: int) -> Iterator[tuple[str, dict[str, frozenset[str]]]]:
-    if depth > MAX_DEPTH:
-        return
-    resources = _get(module, "resources", default=[])
-    for resource in resources if isinstance(resources, list) else []:
-        expressions = _get(resource, "expressions")
-        named = {name: frozenset(_references(expression, prefix, 0)) for name, expression in expressions.items()}
-        yield prefix + str(_get(resource, "address", default="")), named
-    for name, call in _get(module, "module_calls").items():
-        yield from _walk_modules(_get(call, "module"), f"{prefix}module.{name}.", depth + 1)
-
-
-def _references(expression: Any, prefix: str, depth: int) -> Iterator[str]:
-    """What an expression refers to, however deep in its blocks, as addresses without instance keys."""
-    if depth > MAX_DEPTH:
-        return
-    if isinstance(expression, Mapping):
-        listed = expression.get("references")
-        yield from (prefix + _bare(str(one)) for one in (listed if isinstance(listed, list) else []))
-        for key, inner in expression.items():
-            if key not in {"references", "constant_value"}:
-                yield from _references(inner, prefix, depth + 1)
-    elif isinstance(expression, list):
-        for inner in expression:
-            yield from _references(inner, prefix, depth + 1)
-
-
-def _bare(address: str) -> str:
-    """An address without instance keys: `module.a["x"].t.n[0]` is `module.a.t.n` in the configuration."""
-    return _INDEX.sub("", address)
-
-
-def _get(value: Any, key: str, *, default: Any = None) -> Any:
-    found = value.get(key) if isinstance(value, Mapping) else None
-    return found if found is not None else {} if default is None else default
+def _explain_output(output: PlannedChange, found: Sequence[Reason], shifts: _Shifts, ignore: Ignore) -> Reason:
+    """An output that drift explains has that drift's class, and is ignored where all of that drift is."""
+    causes = [reason for reason in found if reason.drift_class is not DriftClass.PENDING]
+    moved = shifts.behind_output(output, {bare(reason.change.address) for reason in causes})
+    causes = [reason for reason in causes if bare(reason.change.address) in moved]
+    heard = [reason for reason in causes if not reason.ignored]
+    kind = next((kind for kind in _ORDER if any(reason.drift_class is kind for reason in heard or causes)), None)
+    ignored = ignore.covers(output, output.values.paths) or (bool(causes) and not heard)
+    return Reason(output, kind or DriftClass.PENDING, output.values.paths, ignored)

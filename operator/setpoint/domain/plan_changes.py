@@ -1,151 +1,225 @@
 """Owns reading the changes out of a plan document, which comes from outside: a misfit is refused by path. Pure."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
 from setpoint.domain.errors import InvalidError
-from setpoint.domain.plan_values import Leaves, Path, is_covered, leaves, true_paths, write_path
+from setpoint.domain.plan_values import Leaves, Path, cover_of, leaves, occurring, true_paths, write_path
 
 Verb = Literal["create", "update", "delete", "replace", "forget", "import", "move", "none"]
+Kind = Literal["resource", "output"]
+
 _IDLE = {("no-op",), ("read",), ()}
+_WORDS: Mapping[str, Verb] = {"create": "create", "update": "update", "delete": "delete"}
+_KNOWN = frozenset({"no-op", "read", "create", "update", "delete", "forget"})
+_MAX_ADDRESS = 1024
 _MISSING = object()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class ResourceChange:
-    """One resource instance of a plan; values by path, secrets in clear.
+class Difference:
+    """What differs between two values; leaves by path, secrets in clear.
 
-    `differing` are the paths whose value moves or becomes unknown, `sensitive` those of them that a mask covers
-    (as text, as in the content).
+    `unknown` are the paths that only the apply will tell; `paths` all that differ, which an unknown one does: nothing
+    says that it will not. `masks` are the paths that Terraform marks sensitive on either side.
     """
 
-    address: str
-    previous_address: str
-    deposed: str
-    type: str
-    actions: tuple[str, ...]
-    importing: bool
-    reason: str
-    replace_paths: tuple[str, ...]
     before: Leaves
     after: Leaves
-    unknown: tuple[Path, ...]
-    differing: tuple[Path, ...]
-    sensitive: frozenset[str]
+    unknown: frozenset[Path]
+    masks: frozenset[Path]
+    paths: tuple[Path, ...]
 
-    @property
-    def verb(self) -> Verb:
-        """What happens to the resource, in one word."""
-        if "delete" in self.actions and "create" in self.actions:
-            return "replace"
-        if "forget" in self.actions:
-            return "replace" if "create" in self.actions else "forget"
-        if self.actions in _IDLE:
-            return "import" if self.importing else "move" if self.previous_address else "none"
-        known: dict[str, Verb] = {"create": "create", "update": "update", "delete": "delete"}
-        return known.get(self.actions[0], "update")
+    def shows_unknown(self, path: Path) -> bool:
+        """True where the path's value will only be known after the apply."""
+        return cover_of(path, self.unknown) is not None
 
-    @property
-    def acts(self) -> bool:
-        """True where applying the plan does something to the resource or to its place in the state."""
-        return self.verb != "none"
+    def values(self, path: Path) -> tuple[Any, ...]:
+        """What stands at the path before and after, where something does."""
+        return tuple(side[path] for side in (self.before, self.after) if path in side)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class OutputChange:
-    """One output of a plan. `described` is what the content holds of it."""
+class PlannedChange:
+    """One resource instance or root output of a plan. An output's address is `output.NAME`, its value `value`."""
 
-    name: str
+    kind: Kind
+    address: str
     actions: tuple[str, ...]
-    described: Mapping[str, Any]
-    sensitive: bool
+    values: Difference
+    type: str = ""
+    previous_address: str = ""
+    deposed: str = ""
+    reason: str = ""
+    replace_paths: tuple[str, ...] = ()
+    importing: Mapping[str, Any] | None = None
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What tells it from all others: a deposed object has the address of the one that took its place."""
+        return self.kind, self.address, self.deposed
+
+    @property
+    def verb(self) -> Verb:
+        """What happens, in one word."""
+        if "create" in self.actions and len(self.actions) > 1:
+            return "replace"
+        if self.actions in _IDLE:
+            return "import" if self.importing is not None else "move" if self.previous_address else "none"
+        return "forget" if "forget" in self.actions else _WORDS.get(self.actions[0], "update")
 
     @property
     def acts(self) -> bool:
-        """True where the output moves."""
-        return self.actions not in _IDLE
-
-    @property
-    def verb(self) -> str:
-        """What happens to the output."""
-        return self.actions[0] if self.actions else "no-op"
+        """True where applying the plan does something to it or to its place in the state."""
+        return self.verb != "none"
 
 
-def read_resources(document: Mapping[str, Any], key: str) -> tuple[ResourceChange, ...]:
-    """The managed resources under `resource_changes` or `resource_drift`."""
-    items = _typed(document, key, list, key, default=[])
-    read = (_resource(_map(item, f"{key}[{index}]"), f"{key}[{index}]") for index, item in enumerate(items))
-    return tuple(change for change in read if change is not None)
+def read_resources(document: Mapping[str, Any], key: str) -> tuple[PlannedChange, ...]:
+    """The managed resources under `resource_changes` or `resource_drift`. Raises InvalidError."""
+    items = _typed(document, key, list, "", default=[])
+    read = [_resource(_map(item, f"{key}[{index}]"), f"{key}[{index}]") for index, item in enumerate(items)]
+    return tuple(sorted((change for change in read if change is not None), key=lambda change: change.key))
 
 
-def _resource(item: Mapping[str, Any], at: str) -> ResourceChange | None:
+def _resource(item: Mapping[str, Any], at: str) -> PlannedChange | None:
     if item.get("mode", "managed") != "managed":
         return None
     change = _typed(item, "change", Mapping, at)
-    before, after = leaves(change.get("before")), leaves(change.get("after"))
-    unknown = true_paths(change.get("after_unknown"))
-    differing = _differing(before, after, unknown)
-    masks = {*true_paths(change.get("before_sensitive")), *true_paths(change.get("after_sensitive"))}
-    return ResourceChange(
-        address=_text(item, "address", at),
+    importing = _typed(change, "importing", Mapping, f"{at}.change", default=None)
+    return PlannedChange(
+        kind="resource",
+        address=_address(item, at),
+        actions=_actions(change, f"{at}.change"),
+        values=_difference(change, f"{at}.change"),
+        type=_text(item, "type", at, default=""),
         previous_address=_text(item, "previous_address", at, default=""),
         deposed=_text(item, "deposed", at, default=""),
-        type=_text(item, "type", at, default=""),
-        actions=_actions(change, at),
-        importing=bool(change.get("importing")),
         reason=_text(item, "action_reason", at, default=""),
-        replace_paths=tuple(sorted(_replace_path(path) for path in change.get("replace_paths") or ())),
-        before=before,
-        after=after,
-        unknown=unknown,
-        differing=differing,
-        sensitive=frozenset(write_path(path) for path in differing if is_covered(path, masks)),
+        replace_paths=_replace_paths(change, f"{at}.change"),
+        importing=importing and {write_path(path): value for path, value in leaves(importing).items()},
     )
 
 
-def _differing(before: Leaves, after: Leaves, unknown: tuple[Path, ...]) -> tuple[Path, ...]:
-    """A path that will be known only after the apply differs, too: nothing says that it will not."""
-    moved = {path for path in before.keys() | after.keys() if not _same(before, after, path)}
-    return tuple(sorted(moved | set(unknown), key=write_path))
+def read_outputs(document: Mapping[str, Any]) -> tuple[PlannedChange, ...]:
+    """The root module's outputs. Raises InvalidError."""
+    outputs = _typed(document, "output_changes", Mapping, "", default={})
+    return tuple(_output(str(name), _map(outputs[name], f"output_changes.{name}")) for name in sorted(outputs))
 
 
-def _same(before: Leaves, after: Leaves, path: Path) -> bool:
-    """Null and absent are the same; true and 1 are not."""
-    old, new = before.get(path), after.get(path)
-    return old == new and isinstance(old, bool) == isinstance(new, bool)
+def _output(name: str, change: Mapping[str, Any]) -> PlannedChange:
+    at = f"output_changes.{name}"
+    nested = {key: {"value": change.get(key)} for key in ("after_unknown", "before_sensitive", "after_sensitive")}
+    sides = {key: {"value": change[key]} for key in ("before", "after") if change.get(key) is not None}
+    return PlannedChange("output", f"output.{name}", _actions(change, at), _difference({**nested, **sides}, at))
 
 
-def read_outputs(document: Mapping[str, Any]) -> tuple[OutputChange, ...]:
-    """The root module's outputs."""
-    outputs = _typed(document, "output_changes", Mapping, "output_changes", default={})
-    return tuple(_output(name, _map(outputs[name], f"output_changes.{name}")) for name in sorted(outputs))
+def _difference(change: Mapping[str, Any], at: str) -> Difference:
+    try:
+        unknown = true_paths(change.get("after_unknown"))
+        masks = true_paths(change.get("before_sensitive")) | true_paths(change.get("after_sensitive"))
+        before, after = leaves(change.get("before")), _known(leaves(change.get("after")), unknown)
+    except InvalidError as error:
+        raise InvalidError(error.message, field=at) from None
+    moved = {path for path in before.keys() | after.keys() if not is_same(before, after, path)}
+    return Difference(before, after, unknown, masks, tuple(sorted(moved | unknown, key=write_path)))
 
 
-def _output(name: str, change: Mapping[str, Any]) -> OutputChange:
-    actions = _actions(change, f"output_changes.{name}")
-    unknown = sorted(write_path(path) for path in true_paths(change.get("after_unknown")))
-    described = {
-        "actions": list(actions),
-        "before": change.get("before"),
-        "after": change.get("after"),
-        "unknown": unknown,
+def _known(after: Leaves, unknown: Collection[Path]) -> Leaves:
+    """Without the nulls and empty containers that Terraform writes where a value is unknown."""
+    if not unknown:
+        return after
+    above = {path[:length] for path in unknown for length in range(len(path))}
+    return {
+        path: value
+        for path, value in after.items()
+        if cover_of(path, unknown) is None and not (path in above and value in ({}, []))
     }
-    masks = (change.get("before_sensitive"), change.get("after_sensitive"))
-    return OutputChange(name, actions, described, sensitive=any(true_paths(mask) for mask in masks))
+
+
+def is_same(one: Leaves, other: Leaves, path: Path) -> bool:
+    """Whether a path has the same value. True and 1 are not the same.
+
+    Null and absent are, for an attribute; further down, Terraform tells a map without a key from one whose key is null.
+    """
+    absent = None if len(path) < 2 else _MISSING
+    old, new = one.get(path, absent), other.get(path, absent)
+    return bool(old == new) and isinstance(old, bool) == isinstance(new, bool)
+
+
+# --- Secrets ------------------------------------------------------------------------------------------------------
+
+
+def masked_texts(changes: Collection[PlannedChange]) -> frozenset[str]:
+    """Every text under a mask, for it is a secret wherever it stands.
+
+    Masks get lost on the way through a provider, as from `input` to `output` of a `terraform_data`.
+    """
+    return frozenset(
+        value
+        for change in changes
+        if change.values.masks
+        for side in (change.values.before, change.values.after)
+        for path, value in side.items()
+        if isinstance(value, str) and cover_of(path, change.values.masks) is not None
+    )
+
+
+def boundaries(values: Difference, secrets: Collection[str]) -> dict[Path, Path]:
+    """The differing paths that lead to a secret, each with how far it may be shown."""
+    found = {path: _boundary(path, values, secrets) for path in values.paths}
+    return {path: boundary for path, boundary in found.items() if boundary is not None}
+
+
+def _boundary(path: Path, values: Difference, secrets: Collection[str]) -> Path | None:
+    masked = cover_of(path, values.masks)
+    if masked is not None or not secrets:
+        return masked
+    for length, part in enumerate(path):
+        if isinstance(part, str) and any(secret in part for secret in secrets):
+            return path[:length]
+    texts = [value for value in values.values(path) if isinstance(value, str)]
+    return path if any(secret in text for secret in secrets for text in texts) else None
+
+
+def secrets_in(changes: Collection[PlannedChange], known: Collection[str]) -> tuple[str, ...]:
+    """The known secrets and masked texts that stand outside masks in what differs."""
+    texts = (
+        part
+        for change in changes
+        for path in change.values.paths
+        if cover_of(path, change.values.masks) is None
+        for part in (*path, *change.values.values(path))
+        if isinstance(part, str)
+    )
+    return occurring({*known, *masked_texts(changes)}, texts)
+
+
+# --- Reading what comes from outside ------------------------------------------------------------------------------
+
+
+def _address(item: Mapping[str, Any], at: str) -> str:
+    address = _text(item, "address", at)
+    if not 0 < len(address) <= _MAX_ADDRESS:
+        msg = f"not between 1 and {_MAX_ADDRESS} characters long"
+        raise InvalidError(msg, field=f"{at}.address")
+    return address
 
 
 def _actions(change: Mapping[str, Any], at: str) -> tuple[str, ...]:
     actions = _typed(change, "actions", list, at)
-    if not all(isinstance(action, str) for action in actions):
-        msg = "not a list of words"
+    if not all(isinstance(action, str) and action in _KNOWN for action in actions):
+        msg = f"not a list of {', '.join(sorted(_KNOWN))}"
         raise InvalidError(msg, field=f"{at}.actions")
     return tuple(actions)
 
 
-def _replace_path(path: Any) -> str:
-    parts = path if isinstance(path, list) else [path]
-    return write_path(tuple(part if isinstance(part, (int, str)) else str(part) for part in parts))
+def _replace_paths(change: Mapping[str, Any], at: str) -> tuple[str, ...]:
+    paths = _typed(change, "replace_paths", list, at, default=[])
+    if not all(isinstance(path, list) and all(isinstance(part, (str, int)) for part in path) for path in paths):
+        msg = "not a list of paths"
+        raise InvalidError(msg, field=f"{at}.replace_paths")
+    return tuple(sorted(write_path(tuple(path)) for path in paths))
 
 
 def _text(item: Mapping[str, Any], key: str, at: str, *, default: Any = _MISSING) -> str:
@@ -165,6 +239,6 @@ def _typed(item: Mapping[str, Any], key: str, kind: type, at: str, *, default: A
     if value is None and default is not _MISSING:
         return default
     if not isinstance(value, kind):
-        msg = f"not a {'map' if kind is Mapping else kind.__name__}"
-        raise InvalidError(msg, field=f"{at}.{key}" if at != key else key)
+        msg = f"not a {'map' if kind is Mapping else 'text' if kind is str else kind.__name__}"
+        raise InvalidError(msg, field=f"{at}.{key}" if at else key)
     return value

@@ -1,10 +1,12 @@
-"""Owns walking the values of a Terraform plan: leaves by path, masks, what differs. Pure.
+"""Owns walking the values of a Terraform plan: leaves by path, masks, known secrets. Pure.
 
-A path is a tuple of keys and indices; `write_path` shows it as `tags.owner` or `rule[0].port`.
+A path is a tuple of keys and indices; `write_path` shows it as `tags.owner`, `rule[0].port` or `tags["a.b"]`.
 Plans come from outside: what is nested too deeply is refused, never followed.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+import json
+import re
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from setpoint.domain.errors import InvalidError
@@ -14,62 +16,107 @@ Leaves = dict[Path, Any]
 
 MAX_DEPTH = 200
 SENSITIVE = "(sensitive)"
-_MIN_SECRET = 6
+MIN_SECRET = 6
+"""Shorter secrets would be found everywhere (rule 28)."""
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+_ATTRIBUTE = re.compile(r"[a-z_][a-z0-9_]*")
 
 
 def write_path(path: Path) -> str:
-    """A path as people write it."""
+    """A path as people write it; no two paths are written alike."""
     text = ""
     for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+        if isinstance(part, int):
+            text += f"[{part}]"
+        elif _PLAIN.fullmatch(part):
+            text += f".{part}" if text else part
+        else:
+            text += f"[{json.dumps(part, ensure_ascii=False)}]"
     return text
 
 
 def leaves(value: Any) -> Leaves:
-    """Every scalar, empty list and empty map of a value, by path; nothing for None at the top."""
-    return {} if value is None else dict(_walk(value, ()))
+    """Every scalar, empty list and empty map of a JSON value, by path; nothing for None at the top.
+
+    Raises InvalidError for what is nested too deeply.
+    """
+    found: Leaves = {}
+    if value is not None:
+        _collect(value, (), found)
+    return found
 
 
-def _walk(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:
-    if len(path) > MAX_DEPTH:
+def _collect(value: Any, path: Path, found: Leaves) -> None:
+    if isinstance(value, dict) and value:
+        _check_depth(path)
+        for key, item in value.items():
+            _collect(item, (*path, key), found)
+    elif isinstance(value, list) and value:
+        _check_depth(path)
+        for index, item in enumerate(value):
+            _collect(item, (*path, index), found)
+    else:
+        found[path] = value
+
+
+def _check_depth(path: Path) -> None:
+    if len(path) >= MAX_DEPTH:
         msg = f"a value is nested more than {MAX_DEPTH} levels deep"
         raise InvalidError(msg, field=write_path(path[:3]))
-    if isinstance(value, Mapping) and value:
-        for key, item in value.items():
-            yield from _walk(item, (*path, str(key)))
-    elif isinstance(value, list) and value:
-        for index, item in enumerate(value):
-            yield from _walk(item, (*path, index))
-    else:
-        yield path, value
 
 
-def true_paths(mask: Any) -> tuple[Path, ...]:
+def true_paths(mask: Any) -> frozenset[Path]:
     """Where a mask says true: at a leaf, or for all that is below a path."""
-    return tuple(path for path, value in leaves(mask).items() if value is True)
+    return frozenset(path for path, value in leaves(mask).items() if value is True)
 
 
-def is_covered(path: Path, covers: Collection[Path]) -> bool:
-    """True where a path, or one that it lies under, is among the covers."""
-    return any(path[:length] in covers for length in range(len(path) + 1))
+def cover_of(path: Path, covers: Collection[Path]) -> Path | None:
+    """The shortest of the covers that a path lies under or is; None where there is none."""
+    if not covers:
+        return None
+    return next((path[:length] for length in range(len(path) + 1) if path[:length] in covers), None)
 
 
-def redact(value: Any, mask: Any, secrets: Collection[str] = ()) -> Any:
-    """The value with every masked part replaced, and every known secret taken out of its strings."""
-    if mask is True:
-        return SENSITIVE
-    if isinstance(value, Mapping):
-        inner = mask if isinstance(mask, Mapping) else {}
-        return {scrub(str(key), secrets): redact(item, inner.get(key), secrets) for key, item in value.items()}
+def occurring(secrets: Iterable[str], texts: Iterable[str]) -> tuple[str, ...]:
+    """Those secrets of six characters or more that are in any of the texts, the longest first.
+
+    All texts are searched at once: a plan may hold thousands of either.
+    """
+    long = {secret for secret in secrets if len(secret) >= MIN_SECRET}
+    hay = "\0".join(texts) if long else ""
+    return tuple(sorted((secret for secret in long if secret in hay), key=lambda one: (-len(one), one)))
+
+
+def scrub(text: str, secrets: Iterable[str]) -> str:
+    """The text without any of the secrets; the longest should come first."""
+    for secret in secrets:
+        text = text.replace(secret, SENSITIVE)
+    return text
+
+
+def scrub_values(value: Any, secrets: Collection[str]) -> Any:
+    """The value with the secrets taken out of its strings, and out of keys that can't be an attribute's name."""
+    if not secrets:
+        return value
+    if isinstance(value, dict):
+        return {_scrub_key(key, secrets): scrub_values(item, secrets) for key, item in value.items()}
     if isinstance(value, list):
-        parts = mask if isinstance(mask, list) else []
-        return [redact(item, parts[i] if i < len(parts) else None, secrets) for i, item in enumerate(value)]
+        return [scrub_values(item, secrets) for item in value]
     return scrub(value, secrets) if isinstance(value, str) else value
 
 
-def scrub(text: str, secrets: Collection[str]) -> str:
-    """The text without any of the secrets that are six characters or longer (rule 28)."""
-    for secret in secrets:
-        if len(secret) >= _MIN_SECRET and secret in text:
-            text = text.replace(secret, SENSITIVE)
-    return text
+def _scrub_key(key: str, secrets: Collection[str]) -> str:
+    return key if _ATTRIBUTE.fullmatch(key) else scrub(key, secrets)
+
+
+def hide(value: Any, mask: Any) -> Any:
+    """The value with every part that the mask says true for replaced."""
+    if mask is True:
+        return None if value is None else SENSITIVE
+    if isinstance(value, dict):
+        inner = mask if isinstance(mask, dict) else {}
+        return {key: hide(item, inner.get(key)) for key, item in value.items()}
+    if isinstance(value, list):
+        parts = mask if isinstance(mask, list) else []
+        return [hide(item, parts[index] if index < len(parts) else None) for index, item in enumerate(value)]
+    return value

@@ -1,11 +1,15 @@
-"""Owns the plan as policies and people may see it: without secrets, without what nobody decides on. Pure."""
+"""Owns the plan as policies and people may see it: without secrets, without what nobody decides on. Pure.
 
-from collections.abc import Collection, Mapping, Sequence
+Left out are `prior_state`, `planned_values`, `variables` and the configuration: each repeats values without masks.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from setpoint.api.v1alpha1.change import ResetAction
 from setpoint.domain.model import Change
-from setpoint.domain.plan_values import redact, scrub
+from setpoint.domain.plan_changes import masked_texts, read_outputs, read_resources
+from setpoint.domain.plan_values import SENSITIVE, hide, leaves, occurring, scrub, scrub_values
 
 _IDLE = (["no-op"], ["read"])
 _KEPT = (
@@ -20,55 +24,107 @@ _KEPT = (
     "provider_name",
     "action_reason",
 )
+_FACTS = ("format_version", "terraform_version", "complete", "errored")
 
 
 def redact_plan(document: Mapping[str, Any], secrets: Collection[str] = ()) -> dict[str, Any]:
     """Changes and outputs with their sensitive parts replaced, and the providers' constraints; nothing else.
 
-    `secrets` are values that are known to be secret and are taken out of every string.
+    A mask of either side counts for both: where a value has only now become sensitive, it was no less secret before.
+    `secrets` are values known to be secret, of six characters or more; these are taken out of every text, and every
+    text that a mask covers is taken out of all values. Raises InvalidError for what is no plan.
     """
-    resources = [_resource(item, secrets) for item in document.get("resource_changes") or () if _acts(item)]
-    outputs = {name: _change(change, secrets) for name, change in (document.get("output_changes") or {}).items()}
-    return {
-        "format_version": document.get("format_version", ""),
-        "terraform_version": document.get("terraform_version", ""),
-        "resource_changes": resources,
-        "output_changes": outputs,
-        "providers": _providers(document.get("configuration") or {}),
+    read = (*read_resources(document, "resource_changes"), *read_outputs(document))
+    outputs = document.get("output_changes") or {}
+    items = [item for item in document.get("resource_changes") or () if _acts(item)]
+    redacted = {
+        "resource_changes": [{**_kept(item), "change": _change(item["change"])} for item in items],
+        "output_changes": {name: _change(outputs[name]) for name in sorted(outputs)},
     }
+    masked = occurring(masked_texts(read), _texts(redacted))
+    facts = {**_facts(document), **scrub_values(redacted, masked), "providers": _providers(document)}
+    known = occurring(secrets, _texts(facts))
+    cleaned: dict[str, Any] = _scrub_all(facts, known)
+    return cleaned
 
 
 def _acts(item: Mapping[str, Any]) -> bool:
-    change = item.get("change") or {}
-    return change.get("actions") not in _IDLE or bool(item.get("previous_address") or change.get("importing"))
+    if item.get("mode", "managed") != "managed":
+        return False
+    change = item["change"]
+    return change["actions"] not in _IDLE or bool(item.get("previous_address") or change.get("importing"))
 
 
-def _resource(item: Mapping[str, Any], secrets: Collection[str]) -> dict[str, Any]:
-    kept = {key: scrub(item[key], secrets) if isinstance(item[key], str) else item[key] for key in _KEPT if key in item}
-    return {**kept, "change": _change(item.get("change") or {}, secrets)}
+def _kept(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: item[key] for key in _KEPT if isinstance(item.get(key), (str, int))}
 
 
-def _change(change: Mapping[str, Any], secrets: Collection[str]) -> dict[str, Any]:
+def _facts(document: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: document[key] for key in _FACTS if isinstance(document.get(key), (str, bool))}
+
+
+def _change(change: Mapping[str, Any]) -> dict[str, Any]:
+    masks = (change.get("before_sensitive"), change.get("after_sensitive"))
     return {
-        "actions": change.get("actions", []),
-        "before": redact(change.get("before"), change.get("before_sensitive"), secrets),
-        "after": redact(change.get("after"), change.get("after_sensitive"), secrets),
-        "after_unknown": change.get("after_unknown", {}),
-        "replace_paths": change.get("replace_paths", []),
+        "actions": change["actions"],
+        "before": _hide(change.get("before"), *masks),
+        "after": _hide(change.get("after"), *masks),
+        "after_unknown": _hide_unknown(change.get("after_unknown"), *masks),
+        "replace_paths": change.get("replace_paths") or [],
+        **({"importing": change["importing"]} if change.get("importing") else {}),
     }
 
 
-def _providers(configuration: Mapping[str, Any]) -> list[dict[str, str]]:
+def _hide(value: Any, *masks: Any) -> Any:
+    leaves(value)  # Refuses what is too deep to follow.
+    for mask in masks:
+        value = hide(value, mask)
+    return value
+
+
+def _hide_unknown(unknown: Any, *masks: Any) -> Any:
+    """Below a mask, only whether something is unknown: the keys may be secret."""
+    return _summarise(_hide(unknown, *masks), unknown)
+
+
+def _summarise(hidden: Any, unknown: Any) -> Any:
+    if hidden == SENSITIVE:
+        return any(value is True for value in leaves(unknown).values())
+    if isinstance(hidden, Mapping):
+        return {key: _summarise(item, unknown[key]) for key, item in hidden.items()}
+    if isinstance(hidden, list):
+        return [_summarise(item, unknown[index]) for index, item in enumerate(hidden)]
+    return hidden
+
+
+def _texts(value: Any) -> Iterator[str]:
+    for path, leaf in leaves(value).items():
+        yield from (part for part in (*path, leaf) if isinstance(part, str))
+
+
+def _scrub_all(value: Any, secrets: Collection[str]) -> Any:
+    if not secrets:
+        return value
+    if isinstance(value, Mapping):
+        return {scrub(key, secrets): _scrub_all(item, secrets) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_scrub_all(item, secrets) for item in value]
+    return scrub(value, secrets) if isinstance(value, str) else value
+
+
+def _providers(document: Mapping[str, Any]) -> list[dict[str, str]]:
     """Name, source and version constraint of each provider that the configuration names."""
-    found = (configuration.get("provider_config") or {}).values()
-    return [
-        {
-            "name": str(provider.get("name", "")),
-            "full_name": str(provider.get("full_name", "")),
-            "version_constraint": str(provider.get("version_constraint", "")),
-        }
-        for provider in found
-    ]
+    found = _map(_map(document.get("configuration")).get("provider_config"))
+    names = ("name", "full_name", "version_constraint")
+    return [{name: _text(_map(provider).get(name)) for name in names} for provider in found.values()]
+
+
+def _map(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def policy_input(
@@ -82,7 +138,7 @@ def policy_input(
     worst: str,
     now: str,
 ) -> dict[str, Any]:
-    """What a policy sees as `input` (docs/reference/policies.md); with the instant, so that a verdict can be replayed."""
+    """What a policy sees as `input`; with the instant, so that a verdict can be replayed."""
     summary = change.summary.as_json()
     return {
         "plan": dict(redacted),

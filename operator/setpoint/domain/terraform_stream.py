@@ -17,6 +17,8 @@ _HOOKS: Mapping[str, Literal["started", "completed", "failed"]] = {
     "apply_complete": "completed",
     "apply_errored": "failed",
 }
+_MAX_SECONDS = 10**9
+_MAX_TEXT = 2000
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -98,13 +100,17 @@ def hook_of(message: Message | None) -> Hook | None:
     resource = hook.get("resource") if isinstance(hook, Mapping) else None
     if not isinstance(hook, Mapping) or not isinstance(resource, Mapping):
         return None
-    seconds = hook.get("elapsed_seconds")
     return Hook(
-        address=str(resource.get("addr", "")),
-        action=str(hook.get("action", "")),
+        address=_text(resource.get("addr")),
+        action=_text(hook.get("action")),
         state=_HOOKS[message["type"]],
-        seconds=float(seconds) if isinstance(seconds, (int, float)) else 0.0,
+        seconds=_seconds(hook.get("elapsed_seconds")),
     )
+
+
+def _seconds(value: Any) -> float:
+    """0 for what can't be the length of a run."""
+    return float(value) if isinstance(value, (int, float)) and 0 <= value < _MAX_SECONDS else 0.0
 
 
 def diagnostics(messages: Iterable[Message | None]) -> tuple[Diagnostic, ...]:
@@ -116,21 +122,30 @@ def diagnostics(messages: Iterable[Message | None]) -> tuple[Diagnostic, ...]:
 def read_validation(document: Any) -> tuple[Diagnostic, ...]:
     """The diagnostics of `terraform validate -json` and the like."""
     listed = document.get("diagnostics") if isinstance(document, Mapping) else None
-    return tuple(_diagnostic(one) for one in listed or () if isinstance(one, Mapping))
+    return tuple(_diagnostic(one) for one in listed if isinstance(one, Mapping)) if isinstance(listed, list) else ()
 
 
 def _diagnostic(one: Mapping[str, Any]) -> Diagnostic:
-    range_ = one.get("range")
-    start = range_.get("start") if isinstance(range_, Mapping) else None
-    line = start.get("line") if isinstance(start, Mapping) else None
     return Diagnostic(
-        severity=str(one.get("severity", "error")),
+        severity=_text(one.get("severity")) or "error",
         summary=_one_line(one.get("summary")),
         detail=_one_line(one.get("detail")),
-        address=str(one.get("address") or ""),
-        at=f"{range_['filename']}:{line}" if isinstance(range_, Mapping) and "filename" in range_ else "",
+        address=_text(one.get("address")),
+        at=_place(one.get("range")),
     )
 
 
+def _place(range_: Any) -> str:
+    if not isinstance(range_, Mapping) or not isinstance(range_.get("filename"), str):
+        return ""
+    start = range_.get("start")
+    line = start.get("line") if isinstance(start, Mapping) else None
+    return f"{range_['filename']}:{line}" if isinstance(line, int) else str(range_["filename"])
+
+
 def _one_line(text: Any) -> str:
-    return " ".join(str(text or "").split())[:2000]
+    return " ".join(_text(text).split())[:_MAX_TEXT]
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""

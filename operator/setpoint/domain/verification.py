@@ -1,30 +1,48 @@
 """Owns what a look after an apply means, and what an apply that broke off may have lost. Pure."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 from setpoint.api.conditions import Reason
 from setpoint.api.v1alpha1.change import ActionSummary
-from setpoint.domain.model import DriftClass, Verification
-from setpoint.domain.plans import PlanAnalysis
+from setpoint.domain.model import DriftClass, Finding, Verification
+from setpoint.domain.plans import PlanAnalysis, is_output
+
+_SHOWN = 5
 
 
 def verify_plan(analysis: PlanAnalysis | None, applied: Iterable[ActionSummary]) -> Verification:
-    """Verified where nothing but the ignored and the informational differs (rule 26).
+    """Verified where nothing but the ignored and the informational differs (rule 26). None is a quiet plan.
 
-    What differs within what was just applied does not converge; what differs elsewhere is new.
+    What differs within what was just applied does not converge; so does an output that nothing outside explains, for
+    it was just computed. What differs elsewhere is new. `paths` are addresses.
     """
-    left = [
-        finding
-        for finding in (analysis.findings if analysis else ())
-        if not finding.ignored and finding.drift_class is not DriftClass.INFORMATIONAL
-    ]
+    left = [finding for finding in (analysis.findings if analysis else ()) if _counts(finding)]
     if not left:
         return Verification(ok=True, reason=Reason.VERIFIED, message="")
-    addresses = tuple(dict.fromkeys(finding.address for finding in left))
-    shown = "; ".join(f"{finding.address} ({', '.join(finding.paths[:5])})" for finding in left[:5])
-    if {action.address for action in applied} & set(addresses):
-        return Verification(ok=False, reason=Reason.NOT_CONVERGING, message=f"still differs: {shown}", paths=addresses)
-    return Verification(ok=False, reason=Reason.DRIFT_DETECTED, message=f"differs anew: {shown}", paths=addresses)
+    done = {action.address for action in applied}
+    again = [finding for finding in left if finding.address in done or _is_unexplained_output(finding)]
+    if again:
+        return _differs(Reason.NOT_CONVERGING, "still differs after it was applied", again)
+    return _differs(Reason.DRIFT_DETECTED, "differs anew", left)
+
+
+def _counts(finding: Finding) -> bool:
+    return not finding.ignored and finding.drift_class is not DriftClass.INFORMATIONAL
+
+
+def _is_unexplained_output(finding: Finding) -> bool:
+    return is_output(finding) and finding.drift_class is DriftClass.PENDING
+
+
+def _differs(reason: Reason, what: str, findings: Sequence[Finding]) -> Verification:
+    shown = [_show(finding) for finding in findings[:_SHOWN]]
+    more = f" and {len(findings) - _SHOWN} more" if len(findings) > _SHOWN else ""
+    addresses = tuple(dict.fromkeys(finding.address for finding in findings))
+    return Verification(ok=False, reason=reason, message=f"{what}: {'; '.join(shown)}{more}", paths=addresses)
+
+
+def _show(finding: Finding) -> str:
+    return f"{finding.address} ({', '.join(finding.paths[:_SHOWN])})" if finding.paths else finding.address
 
 
 def find_orphans(created: Iterable[str], known: Collection[str]) -> tuple[str, ...]:

@@ -1,43 +1,88 @@
-"""Owns the inverse of a change: the actions back, each with how much of the way it really leads. Pure."""
+"""Owns the inverse of a change: the actions back, each with how much of the way it really leads. Pure.
+
+Going back means to apply the configuration of the snapshot to today's state (a restored state file would orphan
+resources). So the way back of a repaired drift is empty: the configuration was the same before.
+"""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import Literal
 
 from setpoint.api.v1alpha1.change import ActionSummary, Cause, ResetAction, Reversibility
+from setpoint.domain.protection import resource_type
+
+Verb = Literal["create", "update", "delete", "replace", "none"]
 
 _STATEFUL = re.compile(
-    r"database|_db_|rds|sql|bucket|volume|disk|filesystem|file_system|_efs_|dynamodb|table|queue|topic|kinesis"
-    r"|elasticsearch|opensearch|redis|cache_cluster|storage|secret|_kms_|key_vault|registry|backup|snapshot|cosmos"
-    r"|persistent|statefulset",
+    r"(^|_)(archive|backup|bucket|cache|cluster|cosmosdb|database|datastore|db|disk|docdb|dynamodb|efs|elasticsearch"
+    r"|filesystem|filestore|file_system|firestore|kinesis|kms|mongo\w*|mssql|mysql|namespace|neptune|opensearch|persistent"
+    r"|postgresql|queue|rds|redis|redshift|registry|repository|s3|secret|snapshot|spanner|sql|sqs|statefulset|storage"
+    r"|stream|topic|vault|volume)s?(_|$)|(^|_)(ebs|keyspaces|bigquery|bigtable)(_|$)|(dynamodb|bigtable|bigquery)_table$"
 )
 """Types whose destruction takes data along that no configuration brings back. Errs towards saying so."""
 
-_RECREATED = {"delete": "create", "replace": "replace"}
-_UNDONE = {"create": "delete", "update": "update"}
+_SETTINGS = re.compile(r"_(policy|policies|attachment|association|rule|rules|binding|member|alias|permission|grant)$")
+"""Types that belong to a stateful one but only hold its settings."""
 
 
-def plan_way_back(actions: Sequence[ActionSummary], cause: Cause) -> tuple[ResetAction, ...]:
-    """The actions that undo these, in reverse order, each with its class."""
-    return tuple(_invert(action, cause) for action in reversed(actions))
+def plan_way_back(
+    actions: Sequence[ActionSummary],
+    cause: Cause,
+    *,
+    moved: Collection[str] = (),
+    imported: Collection[str] = (),
+) -> tuple[ResetAction, ...]:
+    """The actions that undo these, in reverse order, each with its class.
+
+    `moved` and `imported` are addresses that the configuration before does not know (`PlanAnalysis`): going back, it
+    would have Terraform destroy what is there.
+    """
+    return tuple(_invert(action, cause, moved, imported) for action in reversed(actions))
 
 
-def _invert(action: ActionSummary, cause: Cause) -> ResetAction:
-    if action.cause == "actionable" and cause == "Drift" and action.action in {"update", "replace"}:
-        return _back(action, "none", "NotRestorable", "what was changed outside is overwritten; it stays in the trail")
-    if action.action in _RECREATED:
-        return _recreate(action, _RECREATED[action.action])
+def _invert(action: ActionSummary, cause: Cause, moved: Collection[str], imported: Collection[str]) -> ResetAction:
+    if action.address in imported or action.action == "import":
+        note = "going back would destroy what was imported: remove it from the state first"
+        return _back(action, "delete", "DataLoss", note)
+    if action.action != "replace" and (action.address in moved or action.action == "move"):
+        return _lose(action, "replace", "going back destroys it and makes it anew under its old address")
+    return _undo_repair(action, cause) if action.cause in {"actionable", "cascade"} else _undo(action)
+
+
+def _undo_repair(action: ActionSummary, cause: Cause) -> ResetAction:
+    """Drift was repaired: what stood there is gone, and no configuration ever knew it."""
+    if action.action == "create":
+        return _back(action, "none", "Reversible", "it was deleted outside, and the configuration keeps it")
+    if action.action in {"replace", "delete"}:
+        return _lose(action, "none" if cause == "Drift" else "replace", "what stands there now is destroyed")
+    verb: Verb = "none" if cause == "Drift" else "update"
+    if action.cause == "cascade":
+        return _back(action, verb, "Reversible", "it follows from another resource")
+    return _back(action, verb, "NotRestorable", "what was changed outside is overwritten; the sealed Change keeps it")
+
+
+def _undo(action: ActionSummary) -> ResetAction:
+    if action.action == "create":
+        return _back(action, "delete", "Reversible")
+    if action.action == "update":
+        return _back(action, "update", "Reversible")
     if action.action == "forget":
-        return _back(action, "none", "NotRestorable", "it leaves the state and must be imported again")
-    return _back(action, _UNDONE.get(action.action, "none"), "Reversible")
+        return _back(
+            action, "create", "NotRestorable", "going back would make a second one: import the first again instead"
+        )
+    return _lose(action, "create" if action.action == "delete" else "replace", "going back makes it anew")
 
 
-def _recreate(action: ActionSummary, verb: str) -> ResetAction:
-    if _STATEFUL.search(action.address.rpartition("module.")[2]):
-        return _back(action, verb, "DataLoss", "it comes back empty, under a new id")
-    return _back(action, verb, "ReversibleNewId", "it comes back under a new id")
+def _lose(action: ActionSummary, verb: Verb, note: str) -> ResetAction:
+    if is_stateful(resource_type(action.address)):
+        return _back(action, verb, "DataLoss", f"{note}: its data and its id are lost")
+    return _back(action, verb, "ReversibleNewId", f"{note}: its id is lost")
 
 
-def _back(action: ActionSummary, verb: str, reversibility: Reversibility, note: str = "") -> ResetAction:
-    return ResetAction.model_validate(
-        {"address": action.address, "action": verb, "reversibility": reversibility, "note": note}
-    )
+def is_stateful(type_: str) -> bool:
+    """Whether resources of a type hold data of their own."""
+    return _STATEFUL.search(type_) is not None and _SETTINGS.search(type_) is None
+
+
+def _back(action: ActionSummary, verb: Verb, reversibility: Reversibility, note: str = "") -> ResetAction:
+    return ResetAction(address=action.address, action=verb, reversibility=reversibility, note=note)

@@ -124,7 +124,7 @@ class ChangeRegister:
         given: dict[str, object] = {
             "gates": None if gates is None else list(gates),
             "run": run,
-            "orphans": orphans and list(orphans),
+            "orphans": list(orphans) if orphans else None,
         }
         given["approved_by"] = None if approved_by is None else sorted(approved_by)
         status = change.status.model_copy(

@@ -281,6 +281,9 @@ class EnvironmentSession:
             completed=tuple(step.address for step in run.progress if step.state == "completed"),
             orphans=lost,
             state_version=head.version if head else 0,
+            serial=head.serial if head else 0,
+            lineage=head.lineage if head else "",
+            resources=head.resources if head else 0,
         )
 
     async def addresses(self) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from setpoint.api.meta import MANIFEST_ERROR_ANNOTATION, ObjectRef
 from setpoint.api.v1alpha1.enforcementgates import EnforcementGates
 from setpoint.api.v1alpha1.policyset import PolicySet, RuleIndexEntry
 from setpoint.domain.conditions import Conditions, is_true, mark_ready, mark_stalled
-from setpoint.domain.errors import NotFoundError, StalledError
+from setpoint.domain.errors import NotFoundError, StalledError, WaitingError
 from setpoint.domain.gating import BUILT_IN, pin_problem
 from setpoint.ports import Clock, ClusterClient, PolicyEngine, PolicyResolver
 from setpoint.reconcilers.objects import parse
@@ -112,8 +112,10 @@ class EnforcementGatesReconciler:
     async def _ready_digest(self, name: str) -> str | None:
         """The digest of a PolicySet that is ready as it stands, else None."""
         policy_set = await _read(self._cluster, PolicySet, ObjectRef("PolicySet", "", name))
-        if policy_set is None or policy_set.status.observed_generation != policy_set.metadata.generation:
+        if policy_set is None:
             return None
+        if policy_set.status.observed_generation != policy_set.metadata.generation:
+            raise WaitingError(Reason.PROGRESSING, f"PolicySet {name} is being checked")
         return policy_set.status.digest if is_true(policy_set.status.conditions, ConditionType.READY) else None
 
 

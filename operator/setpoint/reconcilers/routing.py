@@ -39,7 +39,9 @@ class Router:
             return await self._target_of_change(ref.namespace, obj["spec"]["changeRef"]["name"])
         if ref.kind == "Reset":
             return [Request(ObjectRef("Environment", ref.namespace, obj["spec"]["targetRef"]["name"]))]
-        if ref.kind in {"PolicySet", "EnforcementGates"}:
+        if ref.kind == "PolicySet":
+            return [Request(ref), *await self._gates(), *await self.waiting_targets()]
+        if ref.kind == "EnforcementGates":
             return [Request(ref), *await self.waiting_targets()]
         return [Request(ref)]
 
@@ -49,6 +51,9 @@ class Router:
         except NotFoundError:
             return []
         return [Request(ObjectRef("Environment", namespace, change["spec"]["targetRef"]["name"]))]
+
+    async def _gates(self) -> list[Request]:
+        return [Request(ObjectRef.of(item)) for item in (await self._cluster.list("EnforcementGates")).items]
 
     async def waiting_targets(self) -> list[Request]:
         """The targets whose open Change another policy may decide otherwise."""

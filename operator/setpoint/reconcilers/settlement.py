@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from setpoint.api.conditions import ConditionType, Reason
 from setpoint.api.meta import API_VERSION, FINALIZER, JsonObject
-from setpoint.api.v1alpha1.environment import AppliedStatus, HoldStatus
+from setpoint.api.v1alpha1.environment import AppliedStatus, HoldStatus, StateStatus
 from setpoint.domain import model
 from setpoint.domain.audit import AuditEntry, Phase
 from setpoint.domain.errors import AlreadyExistsError
@@ -141,7 +141,16 @@ class Settlement:
 
     def _draft_outcome(self, work: "Pass") -> None:
         outcome = work.outcome
-        work.draft.set(change=None, not_converging=[])
+        work.draft.set(
+            change=None,
+            not_converging=[],
+            state=StateStatus(
+                version=outcome.state_version,
+                serial=outcome.serial,
+                lineage=outcome.lineage,
+                resources=outcome.resources,
+            ),
+        )
         if outcome.result is model.Result.SUCCEEDED:
             work.draft.set(failures=0, orphans=[])
             return

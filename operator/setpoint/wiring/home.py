@@ -76,6 +76,9 @@ class Home:
         if await self._parts.states.head(ref.key) is not None:
             msg = f"{ref} has a managed state already; a reset brings an earlier one back"
             raise ConflictError(msg)
+        if any(lock.target == ref.key for lock in await self._parts.locks.held()):
+            msg = f"the state of {ref} is locked by a run; try again when it is over"
+            raise ConflictError(msg)
         entry = AuditEntry("import-state", Phase.FACT, f"user:{self.user()}", ref)
         return await self._parts.states.append(ref.key, data, run="import", audit=(entry,))
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from setpoint.adapters.local import LocalHome, ManagerLock, watch_home
+from setpoint.api.conditions import Reason
 from setpoint.api.meta import ObjectRef
 from setpoint.domain.errors import GoneError
 from setpoint.ports import ResourceProgress
@@ -64,7 +65,7 @@ async def run_manager(
     secrets = configure_logging(format=settings.log_format, level=level.upper())
     home = LocalHome.create(root)
     with ManagerLock(home):
-        async with assemble(home, settings, secrets) as parts:
+        async with assemble(home, settings, secrets, check=True) as parts:
             await parts.recovery().run()
             return await _Run(parts, progress).go(once=once, stop=stop)
 
@@ -84,6 +85,7 @@ class _Run:
         )
         self._controllers = self._make_controllers()
         self._seen = 0
+        self._done: set[ObjectRef] = set()
         self._manager: Manager
 
     def _queue(self, kind: str) -> WorkQueue:
@@ -214,8 +216,10 @@ class _Run:
         self._progress(ref, "applying", step)
 
     def _keep(self, report: PassReport) -> None:
-        """Remembers how a target rests."""
-        state = _state_of(report)
+        """Remembers how a target rests; one that was reset in this run is done, though it is held from then on."""
+        self._done |= {report.ref} if report.done else set()
+        done = report.ref in self._done and report.reason == Reason.HELD
+        state = "at the setpoint" if done else _state_of(report)
         self._reports[report.ref] = TargetReport(report.ref, state, report.reason, report.message, report.change)
         self._progress(report.ref, f"{report.reason}: {report.message}" if report.message else report.reason)
 

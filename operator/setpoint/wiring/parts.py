@@ -151,15 +151,22 @@ class Parts:
 
 
 @contextlib.asynccontextmanager
-async def assemble(home: LocalHome, settings: Settings, secrets: SecretFilter) -> AsyncIterator[Parts]:
-    """Opens everything that a home needs, and closes it again. Raises StoreError for a store that is damaged."""
+async def assemble(
+    home: LocalHome, settings: Settings, secrets: SecretFilter, *, check: bool = False
+) -> AsyncIterator[Parts]:
+    """Opens everything that a home needs, and closes it again. Raises StoreError for a store that is damaged.
+
+    `check` reads the whole database first: for a manager, not for each command.
+    """
     clock, metrics = SystemClock(), Metrics()
     async with contextlib.AsyncExitStack() as stack:
-        database = Database.open(home.database)
+        database = Database.open(home.database, check=check)
         stack.push_async_callback(database.close)
         audit, objects = AuditTrail(database, clock), SqlObjectStore(database, AuditTrail(database, clock))
         blobs = SealedBlobs.open(home.blobs, home.keys / "blobs.key")
+        stack.push_async_callback(blobs.close)
         states = SqlStateStore(database, blobs, audit, clock)
+        stack.callback(states.close)
         locks = SqlStateLocks(database, clock)
         index = ManifestIndex(home.root)
         stack.push_async_callback(index.close)
@@ -170,6 +177,8 @@ async def assemble(home: LocalHome, settings: Settings, secrets: SecretFilter) -
         policy_engine = RegorusEngine()
         stack.push_async_callback(policy_engine.aclose)
         threads = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="setpoint-policies"))
+        sources = SourceResolver(home.root, home.state)
+        stack.push_async_callback(sources.close)
         yield Parts(
             settings=settings,
             home=home,
@@ -185,7 +194,7 @@ async def assemble(home: LocalHome, settings: Settings, secrets: SecretFilter) -
             sync=ManifestSync(cluster, index),
             events=StoredEvents(objects),
             terraform=TerraformAdapter(options, blobs=blobs, backend=backend, register_secrets=secrets.add),
-            sources=SourceResolver(home.root, home.state),
+            sources=sources,
             policies=PolicyFolders(home=home.root, executor=threads),
             policy_engine=policy_engine,
         )

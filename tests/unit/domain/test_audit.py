@@ -206,6 +206,7 @@ def test_without_a_head_the_end_of_the_trail_is_anyones_word() -> None:
     report = audit.verify(chain(), None)
     assert (report.verdict, report.rows, report.seq) == (Verdict.UNVERIFIABLE, 5, 0)
     assert "head file" in report.reason
+    assert audit.verify([], None).verdict is Verdict.UNVERIFIABLE
 
 
 def test_without_a_head_tampering_is_still_found() -> None:

@@ -12,7 +12,7 @@ import yaml
 
 from setpoint.domain.policies import Severity
 
-_MAX_BYTES = 16_384
+_MAX_BYTES = 4096
 _MAX_TEXT = 1024
 _SEVERITIES = get_args(Severity)
 

@@ -63,7 +63,7 @@ class WorkerProcess:
                 return await self._exchange(frames.pack({"do": do, "seconds": seconds, **header}, body))
         except BaseException as error:
             died = isinstance(error, OSError | EOFError) and not isinstance(error, TimeoutError)
-            await (self.process.wait() if died else self.kill())
+            await (self._reap() if died else self.kill())
             if not isinstance(error, Exception):
                 raise
             raise WorkerError(self._explain(error, seconds)) from error
@@ -94,11 +94,9 @@ class WorkerProcess:
 
     async def close(self) -> None:
         """Ends an idle worker: its input ends, and it follows."""
-        if self.alive and self.process.stdin is not None:
-            self.process.stdin.close()
         try:
             async with asyncio.timeout(_CLOSE_SECONDS):
-                await self.process.wait()
+                await self._reap()
         except TimeoutError:
             await self.kill()
 
@@ -106,7 +104,11 @@ class WorkerProcess:
         """Ends a worker at once."""
         if self.alive:
             self.process.kill()
-        await self.process.wait()
+        await self._reap()
+
+    async def _reap(self) -> None:
+        """Closes its input and waits for its end. `wait` alone never returns while an answer lies unread in the pipe."""
+        await self.process.communicate()
 
 
 def _environment() -> dict[str, str]:

@@ -24,6 +24,7 @@ from setpoint.ports import SourceTree
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _SETTLED_NS = 1_000_000_000  # a file written within one tick of its time stamp can change without the stamp moving
+_MOVED = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 _MAX_KEPT = 4096
 
 Stamp = tuple[int, int, int, int, int]  # mode, size, mtime_ns, inode, ctime_ns
@@ -67,6 +68,8 @@ class FolderReader:
         below = place.relative_to(self._home)
         if any(left_out(part) for part in below.parts):
             raise refused(f"spec.source.path: {shown(path)} is no place for a source")
+        if not place.is_dir():
+            raise StalledError(Reason.SOURCE_NOT_FOUND, f"spec.source.path: {shown(path)} is no folder")
         return below
 
     def _known(self, place: Path, scan: _Scan) -> SourceTree | None:
@@ -173,12 +176,10 @@ def _told(path: str) -> Iterator[None]:
     """Says what the operating system refused."""
     try:
         yield
-    except (FileNotFoundError, NotADirectoryError):
-        raise StalledError(Reason.SOURCE_NOT_FOUND, f"the source {shown(path)} is no folder or file here") from None
     except PermissionError:
         raise refused(f"{shown(path)} can't be read: permission denied") from None
     except OSError as error:
-        if error.errno == errno.ELOOP:
+        if error.errno in _MOVED:
             raise _moved(path) from None
         why = os.strerror(error.errno) if error.errno else "unknown error"
         raise TransientError(Reason.SOURCE_UNAVAILABLE, f"{shown(path)} can't be read: {why}") from None

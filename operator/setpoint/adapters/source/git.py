@@ -60,16 +60,21 @@ class GitReader:
         check_url(source.url, local=self._local)
         check_ref(source.ref)
         check_path(source.path)
+        try:
+            return await self._tree(source, credentials)
+        except OSError as error:
+            message = f"{scrub(source.url)}: git can't be run: {error.strerror}"
+            raise TransientError(Reason.SOURCE_UNAVAILABLE, message) from None
+
+    async def _tree(self, source: GitSource, credentials: Mapping[str, str]) -> SourceTree:
         place = self._cache / hashlib.sha256(source.url.encode()).hexdigest()
         await self._call(partial(_prepare, place))
         async with self._environment(source.url, place, credentials) as environ:
             remote = _Remote(source.url, place, environ)
             name, commit = await remote.resolve(source.ref)
             await self._prove(remote, credentials)
-            kept = self._kept.get((source.url, commit, source.path))
-            if kept is None:
-                await self._fetch(remote, name, commit)
-        return kept or await self._read(source, place, commit)
+            await self._fetch(remote, name, commit)
+        return self._kept.get((source.url, commit, source.path)) or await self._read(source, place, commit)
 
     async def _prove(self, remote: "_Remote", credentials: Mapping[str, str]) -> None:
         """Shows once that these credentials reach the repository: what another tenant fetched is not theirs to read."""

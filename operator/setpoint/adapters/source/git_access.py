@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 
 from setpoint.adapters.source.limits import refused, shown
 
-_REMOTE = "http:https:git:ssh"
+REMOTE = "origin"
+_PROTOCOLS = "http:https:git:ssh"
 _INHERITED = ("PATH", "SSH_AUTH_SOCK", "http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY",
               "no_proxy", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO")  # fmt: skip
 _FIXED = {
@@ -61,7 +62,7 @@ def scrub(text: str) -> str:
 
 
 def _protocols(*, local: bool) -> str:
-    return f"file:{_REMOTE}" if local else _REMOTE
+    return f"file:{_PROTOCOLS}" if local else _PROTOCOLS
 
 
 @contextlib.contextmanager
@@ -78,14 +79,24 @@ def git_environment(
 
 
 def _configuration(url: str, credentials: Mapping[str, str]) -> dict[str, str]:
-    """Git's configuration by environment: one header, for the host of the URL and no other."""
-    settings = [("gc.auto", "0"), ("maintenance.auto", "false"), ("credential.helper", "")]
+    """Git's configuration by environment: the remote, and one header, for the host of the URL and no other.
+
+    With that header redirects are refused: git would send it on to wherever they lead.
+    """
+    settings = [
+        ("gc.auto", "0"),
+        ("maintenance.auto", "false"),
+        ("credential.helper", ""),
+        (f"remote.{REMOTE}.url", url),
+        (f"remote.{REMOTE}.promisor", "true"),
+        (f"remote.{REMOTE}.partialCloneFilter", "blob:none"),
+    ]
     if url.lower().startswith(("http://", "https://")) and "password" in credentials:
         split = urlsplit(url)
         pair = f"{credentials.get('username', 'git')}:{credentials['password']}"
         header = "Authorization: Basic " + base64.b64encode(pair.encode()).decode()
         host = split.netloc.rpartition("@")[2]
-        settings.append((f"http.{split.scheme}://{host}/.extraHeader", header))
+        settings += [(f"http.{split.scheme}://{host}/.extraHeader", header), ("http.followRedirects", "false")]
     environ = {"GIT_CONFIG_COUNT": str(len(settings))}
     for index, (key, value) in enumerate(settings):
         environ |= {f"GIT_CONFIG_KEY_{index}": key, f"GIT_CONFIG_VALUE_{index}": value}

@@ -17,6 +17,14 @@ _EXECUTABLE = 0o100
 _MAX_TARGET = 4096
 
 
+class AbsentBlobsError(TransientError):
+    """Files of the commit are not here yet; `blobs` are their object ids."""
+
+    def __init__(self, commit: str, blobs: tuple[str, ...]) -> None:
+        super().__init__(Reason.SOURCE_UNAVAILABLE, f"{len(blobs)} files of commit {commit} were not to be had")
+        self.blobs = blobs
+
+
 def has_commit(repository: Path, commit: str) -> bool:
     """True where the repository exists and holds that commit."""
     try:
@@ -26,13 +34,16 @@ def has_commit(repository: Path, commit: str) -> bool:
 
 
 def commit_tree(repository: Path, commit: str, path: str, limits: Limits) -> SourceTree:
-    """The tree of a folder of a commit. Raises StalledError, TransientError."""
+    """The tree of a folder of a commit. Raises AbsentBlobsError, StalledError, TransientError."""
     try:
         opened = _opened(repository)
         found = opened[commit]
         if not isinstance(found, pygit2.Commit):
             raise StalledError(Reason.SOURCE_NOT_FOUND, f"{commit} is no commit")
-        root = _CommitReader(opened, repository, limits).folder(_descend(found.tree, path), ())
+        reader = _CommitReader(opened, repository, limits)
+        root = reader.folder(_descend(found.tree, path), ())
+        if reader.absent:
+            raise AbsentBlobsError(commit, tuple(reader.absent))
         return source_tree(root, commit, limits)
     except (pygit2.GitError, KeyError, OSError):
         message = f"commit {commit} can't be read from the cache"
@@ -68,12 +79,16 @@ def _descend(tree: pygit2.Tree, path: str) -> pygit2.Tree:
 
 
 class _CommitReader:
-    """Turns git trees into Folders; sizes come from the objects' headers, before any content is read."""
+    """Turns git trees into Folders; sizes come from the objects' headers, before any content is read.
+
+    `absent` are the blobs that are not in the repository, in order; what stands for them is empty.
+    """
 
     def __init__(self, opened: pygit2.Repository, repository: Path, limits: Limits) -> None:
         self._opened = opened
         self._repository = repository
         self._tally = Tally(limits)
+        self.absent: dict[str, None] = {}
 
     def folder(self, tree: pygit2.Tree, path: tuple[str, ...]) -> Folder:
         """One tree object and what is below it."""
@@ -81,10 +96,13 @@ class _CommitReader:
         for entry in tree:
             self._tally.entry(len(path))
             try:
-                name = entry.raw_name.decode()
+                name = (entry.raw_name or b"").decode()
             except UnicodeDecodeError:
                 raise refused(f"{shown('/'.join(path))} holds a name that is not UTF-8") from None
-            if folder.admits(name, "/".join((*path, name))):
+            where = "/".join((*path, name))
+            if name in folder.entries:
+                raise refused(f"{shown(where)} is there twice")
+            if folder.admits(name, where):
                 folder.entries[name] = self._entry(entry, (*path, name))
         return folder
 
@@ -94,6 +112,9 @@ class _CommitReader:
             raise refused(f"{shown(text)} is a submodule; name its repository as a module source instead")
         if isinstance(entry, pygit2.Tree):
             return self.folder(entry, path)
+        if entry.id not in self._opened:
+            self.absent[str(entry.id)] = None
+            return File(0, executable=False, read=bytes)
         size = self._opened.odb.read_header(entry.id)[1]
         self._tally.file(text, size)
         if mode == _LINK:

@@ -123,7 +123,7 @@ class GroupCommit:
         try:
             if self._connection is None:
                 self._connection = self._engine.connect()
-            with self._connection.begin():
+            with sqlite.transaction(self._connection):
                 for batch, group in itertools.groupby(jobs, key=lambda job: job.batch):
                     _run_group(self._connection, batch, group)
         except Exception as error:  # noqa: BLE001 whatever it is, it belongs to those who wait

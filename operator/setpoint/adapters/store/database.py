@@ -91,7 +91,7 @@ class Database:
     async def close(self) -> None:
         """Writes what was asked for, then closes the file."""
         if not self._closed:
-            closing = self._in_reader(self._finish)
+            closing = self._in_reader(self._finish, self._committer.close())
             self._closed = True
             await closing
             self._readers.shutdown(wait=False)
@@ -116,8 +116,8 @@ class Database:
         with self._sentinel_lock, self._sentinel.begin():
             return sqlite.data_version(self._sentinel)
 
-    def _finish(self) -> None:
-        self._committer.close().join()
+    def _finish(self, writer: threading.Thread) -> None:
+        writer.join()
         self._sentinel.close()
         self._reads.dispose()
         self._writes.dispose()

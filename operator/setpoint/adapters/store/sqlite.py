@@ -2,7 +2,10 @@
 
 import os
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 from sqlalchemy import URL, Connection, Engine, QueuePool, create_engine, event
 from sqlalchemy.exc import DBAPIError
@@ -47,9 +50,30 @@ def make_engine(path: Path, *, write: bool, connections: int) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        connection.connection.cursor().execute("BEGIN IMMEDIATE" if write else "BEGIN")
+        if not _driver(connection).in_transaction:
+            _driver(connection).execute("BEGIN IMMEDIATE" if write else "BEGIN")
 
     return engine
+
+
+@contextmanager
+def transaction(connection: Connection) -> Iterator[None]:
+    """One transaction, begun and ended by the driver: SQLAlchemy's part costs a tenth of a commit of eight rows.
+
+    Statements that go through SQLAlchemy join it.
+    """
+    driver = _driver(connection)
+    driver.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        (connection if connection.in_transaction() else driver).commit()
+    except BaseException:
+        (connection if connection.in_transaction() else driver).rollback()
+        raise
+
+
+def _driver(connection: Connection) -> sqlite3.Connection:
+    return cast("sqlite3.Connection", connection.connection.driver_connection)
 
 
 def check(connection: Connection, path: Path) -> None:

@@ -242,6 +242,17 @@ async def test_a_file_swapped_for_a_link_leads_nowhere(resolver: SourceResolver,
         tree.read("main.tf")
 
 
+async def test_a_folder_swapped_for_a_link_leads_nowhere(resolver: SourceResolver, home: Path) -> None:
+    code = write(home / "code", main="a")
+    write(code / "sub", x="a")
+    write(home / "beside", x="a")
+    tree = await resolver.resolve(Source(path="code"), origin=home, credentials={})
+    (code / "sub").rename(home / "away")
+    (code / "sub").symlink_to("../beside")
+    with pytest.raises(TransientError, match=r"sub/x\.tf changed"):
+        tree.read("sub/x.tf")
+
+
 async def test_a_cluster_has_no_folders(tmp_path: Path) -> None:
     resolver = SourceResolver(None, tmp_path)
     with pytest.raises(StalledError, match="local home only"):

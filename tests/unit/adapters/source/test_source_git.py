@@ -1,6 +1,8 @@
 import asyncio
 import base64
+import fcntl
 import re
+import shutil
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
@@ -93,6 +95,31 @@ async def test_lock_files_of_a_killed_fetch_do_not_stop_the_next(
     (bare / "shallow.lock").touch()
     repository.commit({"main.tf": "2"})
     assert (await read(resolver, repository.url)).read("main.tf") == b"2"
+
+
+async def test_two_processes_do_not_fetch_at_once(
+    resolver: SourceResolver, repository: Repository, tmp_path: Path
+) -> None:
+    repository.commit({"main.tf": "1"})
+    await read(resolver, repository.url)
+    repository.commit({"main.tf": "2"})
+    (lock,) = (tmp_path / "cache" / "git").glob("*/lock")
+    with lock.open("a") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(TransientError, match="another process"):
+            await read(resolver, repository.url)
+    assert (await read(resolver, repository.url)).read("main.tf") == b"2"
+
+
+async def test_a_cache_that_was_deleted_is_made_again(
+    resolver: SourceResolver, repository: Repository, tmp_path: Path
+) -> None:
+    repository.commit({"main.tf": "1"})
+    tree = await read(resolver, repository.url)
+    shutil.rmtree(tmp_path / "cache")
+    with pytest.raises(TransientError, match="can't be read from the cache"):
+        tree.read("main.tf")
+    assert (await read(resolver, repository.url)).read("main.tf") == b"1"
 
 
 async def test_a_cluster_reads_no_repository_of_its_own_machine(repository: Repository, tmp_path: Path) -> None:
@@ -240,6 +267,14 @@ async def test_nothing_of_a_secret_stays_on_disk(resolver: SourceResolver, serve
     encoded = base64.b64encode(f"me:{SECRET}".encode())
     for file in (path for path in (tmp_path / "cache").rglob("*") if path.is_file()):
         assert not re.search(re.escape(SECRET.encode()) + b"|" + re.escape(encoded), file.read_bytes()), file
+
+
+async def test_without_git_the_source_is_unavailable(
+    resolver: SourceResolver, repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(TransientError, match="git can't be run"):
+        await read(resolver, repository.url)
 
 
 def test_the_environment_is_made_from_nothing(tmp_path: Path) -> None:

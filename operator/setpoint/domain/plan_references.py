@@ -1,0 +1,174 @@
+"""Owns what refers to what in a plan's configuration: from an attribute or output to the resources behind it. Pure.
+
+Only explains: what does not look like a configuration refers to nothing, and a change without explanation counts as
+pending, which is the careful class.
+"""
+
+import dataclasses
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+_INDEX = re.compile(r"\[(?:\d+|\"(?:[^\"\\]|\\.)*\"|[^\]\"]*)\]")
+_MAX_MODULES = 10_000
+
+Source = tuple[str, str]
+"""A managed resource without instance keys, and one of its attributes; empty where all of it is meant."""
+LOCAL: Source = ("local", "")
+"""A local value: a plan does not hold what it stands for."""
+
+
+def bare(address: str) -> str:
+    """An address without instance keys, as in the configuration: `module.a["x"].t.n[0]` is `module.a.t.n`."""
+    return _INDEX.sub("", address)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class References:
+    """What refers to what; names are absolute, without instance keys.
+
+    `attributes` has each configured attribute of each managed resource; `edges` the module variables, module outputs
+    and data sources, which only pass values on; `outputs` the outputs of the root; `relevant` the sources that
+    Terraform itself found to contribute to the plan (`relevant_attributes`).
+    """
+
+    attributes: Mapping[str, Mapping[str, frozenset[str]]]
+    edges: Mapping[str, frozenset[str]]
+    outputs: Mapping[str, frozenset[str]]
+    relevant: frozenset[Source]
+
+    def sources(self, names: Iterable[str]) -> frozenset[Source]:
+        """The managed resources that the names lead to, through modules and data sources."""
+        found: set[Source] = set()
+        seen: set[str] = set()
+        open_ = list(names)
+        while open_:
+            name = open_.pop()
+            if name in seen:
+                continue
+            seen.add(name)
+            if name in self.edges:
+                open_ += self.edges[name]
+            else:
+                found |= _source(name)
+        return frozenset(found)
+
+
+def read_references(document: Mapping[str, Any]) -> References:
+    """Reads a plan's configuration."""
+    attributes: dict[str, Mapping[str, frozenset[str]]] = {}
+    edges: dict[str, frozenset[str]] = {}
+    root = _map(_map(document.get("configuration")).get("root_module"))
+    for prefix, module in _modules(root):
+        for name, resource in _resources(module):
+            expressions = _expressions(resource, prefix)
+            if resource.get("mode") == "data":
+                edges[prefix + name] = frozenset().union(*expressions.values())
+            else:
+                attributes[prefix + name] = expressions
+        edges |= _calls(module, prefix)
+    outputs = _map(root.get("outputs"))
+    return References(
+        attributes=attributes,
+        edges=edges,
+        outputs={str(name): _refer(_map(output).get("expression"), "") for name, output in outputs.items()},
+        relevant=frozenset(_relevant(document.get("relevant_attributes"))),
+    )
+
+
+def _modules(root: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The root and all called modules, each with the prefix of its addresses; never deeper than memory allows."""
+    open_ = [("", root)]
+    for _ in range(_MAX_MODULES):
+        if not open_:
+            return
+        prefix, module = open_.pop()
+        yield prefix, module
+        calls = _map(module.get("module_calls"))
+        open_ += [(f"{prefix}module.{name}.", _map(_map(call).get("module"))) for name, call in calls.items()]
+
+
+def _resources(module: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for item in _list(module.get("resources")):
+        resource = _map(item)
+        yield bare(str(resource.get("address", ""))), resource
+
+
+def _expressions(block: Mapping[str, Any], prefix: str) -> dict[str, frozenset[str]]:
+    """What each attribute refers to; `each` and `count` stand for what they iterate over."""
+    repeat = _refer([block.get("for_each_expression"), block.get("count_expression")], prefix)
+    found = {}
+    for name, expression in _map(block.get("expressions")).items():
+        listed = _refer(expression, prefix)
+        repeated = any(_local_part(one, prefix) in {"each", "count"} for one in listed)
+        found[str(name)] = listed | repeat if repeated else listed
+    return found
+
+
+def _local_part(name: str, prefix: str) -> str:
+    return name.removeprefix(prefix).partition(".")[0]
+
+
+def _calls(module: Mapping[str, Any], prefix: str) -> dict[str, frozenset[str]]:
+    """What a module's variables get, what its outputs give, and the module as a whole, which is all of them."""
+    edges = {}
+    for name, item in _map(module.get("module_calls")).items():
+        call, inner = _map(item), f"{prefix}module.{name}."
+        for variable, names in _expressions(call, prefix).items():
+            edges[f"{inner}var.{variable}"] = names
+        outputs = _map(_map(call.get("module")).get("outputs"))
+        given = {f"{inner}{output}": _refer(_map(found).get("expression"), inner) for output, found in outputs.items()}
+        edges |= {**given, inner.rstrip("."): frozenset(given)}
+    return edges
+
+
+def _refer(expression: Any, prefix: str) -> frozenset[str]:
+    """What an expression refers to, however deep in its blocks."""
+    found: set[str] = set()
+    open_ = [expression]
+    while open_:
+        part = open_.pop()
+        if isinstance(part, Mapping):
+            found |= _most_precise([bare(str(one)) for one in _list(part.get("references"))])
+            open_ += [inner for key, inner in part.items() if key not in {"references", "constant_value"}]
+        elif isinstance(part, list):
+            open_ += part
+    return frozenset(prefix + _node(name) for name in found)
+
+
+def _most_precise(names: list[str]) -> set[str]:
+    """Terraform lists `a.b.c` and `a.b` for one reference to `a.b.c`."""
+    return {name for name in names if not any(other.startswith(f"{name}.") for other in names)}
+
+
+def _node(name: str) -> str:
+    """As far as the name of a node goes: `data.t.n`, `module.m.output`, `var.x`, and `t.n.attribute`."""
+    parts = name.split(".")
+    return ".".join(parts[: {"var": 2, "local": 1, "each": 1, "count": 1}.get(parts[0], 3)])
+
+
+def _source(name: str) -> set[Source]:
+    """The source that a name is, unless it is a variable of the root or leads nowhere."""
+    modules, rest = [], name.split(".")
+    while rest[0] == "module" and len(rest) > 2:
+        modules += rest[:2]
+        rest = rest[2:]
+    if rest[0] == "local":
+        return {LOCAL}
+    if len(rest) < 2 or rest[0] in {"var", "path", "terraform", "data", "self", "module", "ephemeral"}:
+        return set()
+    return {(".".join([*modules, *rest[:2]]), rest[2] if len(rest) > 2 else "")}
+
+
+def _relevant(listed: Any) -> Iterator[Source]:
+    for item in _list(listed):
+        path = _list(_map(item).get("attribute"))
+        yield bare(str(_map(item).get("resource", ""))), str(path[0]) if path else ""
+
+
+def _map(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
