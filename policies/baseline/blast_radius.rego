@@ -10,9 +10,9 @@ package setpoint.baseline.blast_radius
 
 import data.setpoint.baseline.lib
 
-destroyed := count([1 | some rc in lib.changes; lib.is_destroyed(rc)])
+destroyed := count(lib.destroyed)
 
-changed := count([1 | some rc in lib.changes; lib.actions(rc) != {"create"}])
+changed := count([1 | some rc in lib.changes; rc.change.actions != ["create"]])
 
 deny contains {"rule": "too-many-destroyed", "msg": msg} if {
 	most := lib.param("max_destroyed", 5)

@@ -6,31 +6,26 @@ package setpoint.baseline.lib
 # The managed resources that the plan touches.
 changes := [rc |
 	some rc in array(input.plan.resource_changes)
+	rc.change.actions != ["no-op"]
+	rc.change.actions != ["read"]
 	object.get(rc, "mode", "managed") == "managed"
-	count(actions(rc) - {"no-op", "read"}) > 0
 ]
 
-actions(rc) := {action | some action in array(rc.change.actions)}
-
 # Gone afterwards, or for a while: deleted or replaced.
-is_destroyed(rc) if "delete" in actions(rc)
+destroyed := [rc |
+	some rc in changes
+	"delete" in rc.change.actions
+]
 
-is_replaced(rc) if {
-	"delete" in actions(rc)
-	"create" in actions(rc)
-}
+# There is something afterwards: created, updated or replaced. `after` is null for a delete, and null is a value.
+written := [rc |
+	some rc in changes
+	is_object(rc.change.after)
+]
 
-# There is something afterwards: created, updated or replaced.
-is_written(rc) if count(actions(rc) & {"create", "update"}) > 0
-
-verb(rc) := "replaced" if is_replaced(rc)
+verb(rc) := "replaced" if "create" in rc.change.actions
 
 else := "deleted"
-
-# `after` is null for a delete, and null is a value that `not` takes for true.
-after(rc) := object_of(rc.change.after)
-
-before(rc) := object_of(rc.change.before)
 
 object_of(value) := value if is_object(value)
 
@@ -60,7 +55,7 @@ number(object, name, otherwise) := to_number(value) if {
 else := otherwise
 
 # Tags or labels by any of the names that providers give them. Later names win.
-labels(object) := object.union_n([object_of(object.get(object, name, null)) | some name in label_attributes])
+labels(object) := object.union_n([value | some name in label_attributes; value := object[name]; is_object(value)])
 
 label_attributes := ["effective_labels", "terraform_labels", "tags_all", "labels", "tags"]
 

@@ -6,9 +6,16 @@ plan(changes) := {"plan": {"resource_changes": changes}}
 
 rc(actions) := {"address": "t.a", "mode": "managed", "change": {"actions": actions, "before": null, "after": null}}
 
-test_null_after_is_an_empty_object if lib.after(rc(["delete"])) == {}
+test_a_delete_is_destroyed_and_not_written if {
+	count(lib.destroyed) == 1 with input as plan([rc(["delete"])])
+	count(lib.written) == 0 with input as plan([rc(["delete"])])
+}
 
-test_null_before_is_an_empty_object if lib.before(rc(["create"])) == {}
+test_a_create_is_written_and_not_destroyed if {
+	created := {"address": "t.a", "change": {"actions": ["create"], "before": null, "after": {}}}
+	count(lib.written) == 1 with input as plan([created])
+	count(lib.destroyed) == 0 with input as plan([created])
+}
 
 test_no_op_and_read_are_no_changes if {
 	count(lib.changes) == 0 with input as plan([rc(["no-op"]), rc(["read"])])
@@ -22,7 +29,7 @@ test_missing_plan_has_no_changes if count(lib.changes) == 0 with input as {}
 
 test_forget_is_a_change_and_no_destroy if {
 	count(lib.changes) == 1 with input as plan([rc(["forget"])])
-	not lib.is_destroyed(rc(["forget"]))
+	count(lib.destroyed) == 0 with input as plan([rc(["forget"])])
 }
 
 test_both_orders_of_a_replace if {

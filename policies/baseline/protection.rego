@@ -73,16 +73,14 @@ protected_types := (stateful_types | added) - removed
 protected_labels := lib.object_of(lib.param("protected_labels", {"protected": "true"}))
 
 deny contains {"rule": "protected-type", "resource": rc.address, "msg": msg} if {
-	some rc in lib.changes
+	some rc in lib.destroyed
 	rc.type in protected_types
-	lib.is_destroyed(rc)
 	msg := sprintf("%s would be %s, and its type is protected", [rc.type, lib.verb(rc)])
 }
 
 deny contains {"rule": "protected-label", "resource": rc.address, "msg": msg} if {
-	some rc in lib.changes
-	lib.is_destroyed(rc)
-	labels := lib.labels(lib.before(rc))
+	some rc in lib.destroyed
+	labels := lib.labels(rc.change.before)
 	some name, value in protected_labels
 	labels[name] == value
 	msg := sprintf("it would be %s, and its label %s=%s protects it", [lib.verb(rc), name, value])

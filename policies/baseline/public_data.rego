@@ -12,12 +12,6 @@ import data.setpoint.baseline.lib
 
 exempt := {type | some type in lib.array(lib.param("public_types", []))}
 
-written := [rc |
-	some rc in lib.changes
-	lib.is_written(rc)
-	not rc.type in exempt
-]
-
 public_acls := {"public-read", "public-read-write", "authenticated-read", "publicRead", "publicReadWrite"}
 
 everyone := {"allUsers", "allAuthenticatedUsers"}
@@ -50,35 +44,42 @@ grant_types := {
 	"google_project_iam_binding", "google_project_iam_member",
 }
 
+stores := [rc |
+	some rc in lib.written
+	rc.type in store_types
+]
+
+store_types := (((object.keys(flags) | acl_types) | grant_types) | {"google_sql_database_instance"}) - exempt
+
 deny contains {"rule": "public-flag", "resource": rc.address, "msg": msg} if {
-	some rc in written
+	some rc in stores
 	some [name, value] in flags[rc.type]
-	lib.after(rc)[name] == value
+	rc.change.after[name] == value
 	msg := sprintf("%s is %v", [name, value])
 }
 
 deny contains {"rule": "public-acl", "resource": rc.address, "msg": msg} if {
-	some rc in written
+	some rc in stores
 	rc.type in acl_types
 	some name in ["acl", "predefined_acl"]
-	acl := lib.after(rc)[name]
+	acl := rc.change.after[name]
 	acl in public_acls
 	msg := sprintf("its access control list is %s", [acl])
 }
 
 deny contains {"rule": "public-grant", "resource": rc.address, "msg": msg} if {
-	some rc in written
+	some rc in stores
 	rc.type in grant_types
-	grant := lib.after(rc)
+	grant := rc.change.after
 	some member in array.concat(lib.list(grant, "member"), lib.list(grant, "members"))
 	member in everyone
 	msg := sprintf("it grants %v to %s", [object.get(grant, "role", "a role"), member])
 }
 
 deny contains {"rule": "public-database", "resource": rc.address, "msg": msg} if {
-	some rc in written
+	some rc in stores
 	rc.type == "google_sql_database_instance"
-	some settings in lib.list(lib.after(rc), "settings")
+	some settings in lib.list(rc.change.after, "settings")
 	some ip in lib.list(settings, "ip_configuration")
 	some network in lib.list(ip, "authorized_networks")
 	network.value in {"0.0.0.0/0", "::/0"}

@@ -17,36 +17,44 @@ sensitive_ports := lib.array(lib.param("sensitive_ports", [
 
 world := {"0.0.0.0/0", "::/0", "*", "0.0.0.0", "Internet", "internet", "any", "Any"}
 
-written := [rc | some rc in lib.changes; lib.is_written(rc)]
+firewall_types := {
+	"aws_security_group", "aws_default_security_group", "aws_security_group_rule", "aws_vpc_security_group_ingress_rule",
+	"azurerm_network_security_group", "azurerm_network_security_rule", "google_compute_firewall",
+}
+
+firewalls := [rc |
+	some rc in lib.written
+	rc.type in firewall_types
+]
 
 # Each opening lets a range of ports in from anywhere.
 openings contains [rc.address, from, to] if {
-	some rc in written
+	some rc in firewalls
 	rc.type in {"aws_security_group", "aws_default_security_group"}
-	some block in lib.list(lib.after(rc), "ingress")
+	some block in lib.list(rc.change.after, "ingress")
 	is_open(block, ["cidr_blocks", "ipv6_cidr_blocks"])
 	[from, to] := aws_range(block, "protocol")
 }
 
 openings contains [rc.address, from, to] if {
-	some rc in written
+	some rc in firewalls
 	rc.type == "aws_security_group_rule"
-	lib.after(rc).type == "ingress"
-	is_open(lib.after(rc), ["cidr_blocks", "ipv6_cidr_blocks"])
-	[from, to] := aws_range(lib.after(rc), "protocol")
+	rc.change.after.type == "ingress"
+	is_open(rc.change.after, ["cidr_blocks", "ipv6_cidr_blocks"])
+	[from, to] := aws_range(rc.change.after, "protocol")
 }
 
 openings contains [rc.address, from, to] if {
-	some rc in written
+	some rc in firewalls
 	rc.type == "aws_vpc_security_group_ingress_rule"
-	is_open(lib.after(rc), ["cidr_ipv4", "cidr_ipv6"])
-	[from, to] := aws_range(lib.after(rc), "ip_protocol")
+	is_open(rc.change.after, ["cidr_ipv4", "cidr_ipv6"])
+	[from, to] := aws_range(rc.change.after, "ip_protocol")
 }
 
 openings contains [rc.address, from, to] if {
-	some rc in written
+	some rc in firewalls
 	rc.type == "google_compute_firewall"
-	firewall := lib.after(rc)
+	firewall := rc.change.after
 	object.get(firewall, "disabled", false) != true
 	not object.get(firewall, "direction", "INGRESS") == "EGRESS"
 	google_open(firewall)
@@ -55,15 +63,15 @@ openings contains [rc.address, from, to] if {
 }
 
 openings contains [rc.address, from, to] if {
-	some rc in written
+	some rc in firewalls
 	rc.type == "azurerm_network_security_rule"
-	some [from, to] in azure_ranges(lib.after(rc))
+	some [from, to] in azure_ranges(rc.change.after)
 }
 
 openings contains [rc.address, from, to] if {
-	some rc in written
+	some rc in firewalls
 	rc.type == "azurerm_network_security_group"
-	some rule in lib.list(lib.after(rc), "security_rule")
+	some rule in lib.list(rc.change.after, "security_rule")
 	some [from, to] in azure_ranges(rule)
 }
 

@@ -16,50 +16,43 @@ taggable_types := {type | some type in lib.array(lib.param("taggable_types", [])
 
 untagged_types := {type | some type in lib.array(lib.param("untagged_types", []))}
 
-label_attributes := {name | some name in lib.label_attributes}
-
-has_labels(rc) if count(object.keys(lib.after(rc)) & label_attributes) > 0
-
-has_labels(rc) if unknown(rc)
-
-# Known only after the apply: nothing can be said now.
-unknown(rc) if {
-	some name in label_attributes
-	lib.object_of(rc.change.after_unknown)[name] == true
-}
+# [resource, required names that it lacks]
+lacking := [[rc, absent] |
+	some rc in lib.written
+	not rc.type in untagged_types
+	is_taggable(rc)
+	labels := lib.labels(rc.change.after)
+	absent := {name | some name in required; object.get(labels, name, "") in {"", null}}
+	count(absent) > 0
+]
 
 is_taggable(rc) if rc.type in taggable_types
 
 is_taggable(rc) if {
 	count(taggable_types) == 0
-	has_labels(rc)
+	some name in lib.label_attributes
+	object.get(rc.change.after, name, false) != false
 }
 
-checked := [rc |
-	some rc in lib.changes
-	lib.is_written(rc)
-	not rc.type in untagged_types
-	is_taggable(rc)
-]
+is_taggable(rc) if {
+	count(taggable_types) == 0
+	is_unknown(rc)
+}
 
-missing(rc) := {name |
-	labels := lib.labels(lib.after(rc))
-	some name in required
-	object.get(labels, name, "") in {"", null}
+# Known only after the apply: nothing can be said now.
+is_unknown(rc) if {
+	some name in lib.label_attributes
+	rc.change.after_unknown[name] == true
 }
 
 deny contains {"rule": "required-tags", "resource": rc.address, "msg": msg} if {
-	some rc in checked
-	absent := missing(rc)
-	count(absent) > 0
-	not unknown(rc)
+	some [rc, absent] in lacking
+	not is_unknown(rc)
 	msg := sprintf("no tag or label %s", [concat(", ", absent)])
 }
 
 warn contains {"rule": "unknown-tags", "resource": rc.address, "msg": msg} if {
-	some rc in checked
-	absent := missing(rc)
-	count(absent) > 0
-	unknown(rc)
+	some [rc, absent] in lacking
+	is_unknown(rc)
 	msg := sprintf("tags are known only after the apply; can't tell whether they have %s", [concat(", ", absent)])
 }

@@ -43,6 +43,7 @@ test_deletes_are_not_looked_at if {
 		"change": {"actions": ["delete"], "before": {"tags": null}, "after": null},
 	}]}}
 	count(required_tags.deny) == 0 with input as gone
+	count(required_tags.deny) == 0 with input as gone with data.params as {"taggable_types": ["aws_instance"]}
 }
 
 test_unknown_tags_are_a_warning if {

@@ -25,6 +25,7 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_QUOTE = '"'
 _MAX_DEPTH = 100
 _MAX_VALUE = 200
 _LABELS = {"variable": 1, "module": 1, "provider": 1, "resource": 2, "data": 2, "ephemeral": 2}
@@ -62,18 +63,20 @@ def installed_modules(files: Files) -> tuple[str, ...]:
 
 
 def needs_providers(files: Files) -> bool:
-    """True where a provider other than the built-in `terraform` is needed, so that a lock file is, too."""
-    for block in _blocks(files):
-        if block.type == "module":
-            return True
-        if block.type in {"resource", "data", "ephemeral"} and block.labels:
-            if not block.labels[0].startswith("terraform_"):
-                return True
-        elif block.type == "provider" and block.labels and block.labels[0] != "terraform":
-            return True
-        elif block.type == "terraform" and any(i.type == "required_providers" and i.attributes for i in block.blocks):
-            return True
-    return False
+    """True where a provider other than the built-in `terraform` is needed, so that a lock file is, too.
+
+    A module may need any: what is in it is not looked at.
+    """
+    return any(_needs_provider(block) for block in _blocks(files))
+
+
+def _needs_provider(block: Block) -> bool:
+    first = block.labels[0] if block.labels else ""
+    if block.type in {"resource", "data", "ephemeral"}:
+        return bool(first) and not first.startswith("terraform_")
+    if block.type == "terraform":
+        return any(inner.type == "required_providers" and inner.attributes for inner in block.blocks)
+    return block.type == "module" or (block.type == "provider" and first not in {"", "terraform"})
 
 
 def prevent_destroy(files: Files) -> tuple[str, ...]:
@@ -116,15 +119,15 @@ class _Scanner:
             match = _TOKEN.match(self._text, self._at)
             if match is None:
                 return None
-            kind, token = match.lastgroup or "other", match[0]
+            kind, text = match.lastgroup or "other", match[0]
             if match["heredoc"]:
-                kind, token = "string", self._heredoc(match)
-            elif token == '"':
-                kind, token = "string", self._template()
+                kind, text = "string", self._heredoc(match)
+            elif text == _QUOTE:
+                kind, text = "string", self._template()
             self._at = max(self._at, match.end())
             self._line += self._text.count("\n", match.start(), self._at)
             if kind != "skip":
-                return kind, token
+                return kind, text
         return None
 
     def _heredoc(self, match: re.Match[str]) -> str:
@@ -164,7 +167,7 @@ class _Scanner:
             if kind == "newline":
                 header = []
             elif text == "=" and len(header) == 1:
-                attributes[header[0][1]] = self._value(depth)
+                attributes[header[0][1]] = self._value()
                 header = []
             elif text == "{" and header and header[0][0] == "word" and depth < _MAX_DEPTH:
                 blocks.append(self._block(header, line, depth))
@@ -181,7 +184,7 @@ class _Scanner:
         labels = tuple(text.strip('"') for _, text in header[1:])
         return Block(header[0][1], labels, f"{self._name}:{line}", blocks, attributes)
 
-    def _value(self, depth: int) -> str:
+    def _value(self) -> str:
         """The text of a one-word value, empty for anything longer; reads to the end of the expression."""
         words: list[str] = []
         while (token := self._peek()) is not None and token[0] not in {"newline", "close"}:

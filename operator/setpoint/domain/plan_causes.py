@@ -46,9 +46,7 @@ def explain(
     drifted = {change.key: change for change in drift}
     acting = {change.key: change for change in changes if change.acts}
     found = [
-        reason
-        for change in acting.values()
-        for reason in _explain(change, drifted.get(change.key), _decisive(change, references), ignore)
+        reason for change in acting.values() for reason in _explain(change, drifted.get(change.key), references, ignore)
     ]
     told = {reason.change.key for reason in found if reason.drift_class is DriftClass.ACTIONABLE}
     found += [_unnoticed(change, ignore) for key, change in drifted.items() if key not in told]
@@ -70,10 +68,13 @@ def _decisive(change: PlannedChange, references: References) -> tuple[Path, ...]
 
 
 def _explain(
-    change: PlannedChange, drift: PlannedChange | None, decisive: tuple[Path, ...], ignore: Ignore
+    change: PlannedChange, drift: PlannedChange | None, references: References, ignore: Ignore
 ) -> Iterator[Reason]:
+    decisive = _decisive(change, references)
     if drift is not None and change.verb == "create":
         yield _reason(change, DriftClass.ACTIONABLE, decisive, ignore)
+        if edited := _edited(change, drift, references):
+            yield _reason(change, DriftClass.PENDING, edited, ignore)
         return
     overwritten = _overwritten(change, drift, decisive)
     if overwritten:
@@ -81,6 +82,22 @@ def _explain(
     fresh = tuple(path for path in decisive if path not in overwritten or not _is_restored(change, drift, path))
     if fresh or not overwritten:
         yield _reason(change, DriftClass.PENDING, fresh, ignore)
+
+
+def _edited(change: PlannedChange, drift: PlannedChange, references: References) -> tuple[Path, ...]:
+    """Where a resource that was deleted outside would come back otherwise than recorded: its configuration is new, too.
+
+    Only configured attributes tell: what a provider fills in need not be the same again.
+    """
+    configured = references.attributes.get(bare(change.address), {})
+    return tuple(
+        path
+        for path in change.values.paths
+        if path
+        and path[0] in configured
+        and not change.values.shows_unknown(path)
+        and not _is_restored(change, drift, path)
+    )
 
 
 def _overwritten(change: PlannedChange, drift: PlannedChange | None, decisive: tuple[Path, ...]) -> tuple[Path, ...]:

@@ -235,7 +235,7 @@ def _map(value: Any, at: str) -> Mapping[str, Any]:
 
 
 def _typed(item: Mapping[str, Any], key: str, kind: type, at: str, *, default: Any = _MISSING) -> Any:
-    value = item.get(key)
+    value = _map(item, at).get(key)
     if value is None and default is not _MISSING:
         return default
     if not isinstance(value, kind):

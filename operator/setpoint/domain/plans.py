@@ -78,7 +78,7 @@ def analyse_plan(
     reasons = explain(resources, drift, outputs, read_references(document), rules)
     acting = [change for change in (*resources, *outputs) if change.acts]
     found = secrets_in((*acting, *drift), secrets)
-    content = _content(acting, reasons, rules, found)
+    content = _content(acting, reasons, rules, secrets)
     findings = tuple(sorted((_finding(reason, rules, found) for reason in reasons), key=_order))
     classes = _classes(reasons)
     actions = tuple(_summarise(change, classes[change.key], found) for change in acting if change.kind == "resource")
@@ -136,7 +136,9 @@ def _content(
     chosen = [change for change in acting if change.key in binding]
     if not chosen:
         return None
-    return plan_content.describe(chosen, {change.key: rules.paths(change) for change in chosen}, secrets)
+    # Masks of what is not approved must not move the digest, so they count for what is shown alone.
+    left_out = {change.key: rules.paths(change) for change in chosen}
+    return plan_content.describe(chosen, left_out, secrets_in(chosen, secrets))
 
 
 # --- For people ---------------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """The composition root: settings to adapters to reconcilers to manager. Nothing else names a concrete adapter."""
 
-from setpoint.wiring.doctor import doctor
+from setpoint.wiring.machine import doctor
 from setpoint.wiring.home import Home, open_home
 from setpoint.wiring.manager import run_manager
 

@@ -1,7 +1,8 @@
 """Records the plan documents of this folder with a real Terraform: `python tests/data/plans/record.py [NAME ...]`.
 
 For each NAME.tf: applies NAME.before.tf (or NAME.tf itself), tampers with the cloud, plans NAME.tf, and writes what
-`terraform show -json` says to NAME.json. Needs terraform on PATH and the PyPI package `tf`.
+`terraform show -json` says to NAME.json; then the content digests of all to plan_digests.json. Needs terraform on
+PATH and the PyPI package `tf`.
 """
 
 import json
@@ -13,6 +14,8 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+from setpoint.domain.plans import analyse_plan
 
 HERE = Path(__file__).parent
 FRESH = {"first_apply"}
@@ -130,8 +133,14 @@ def _scrub(document: dict[str, Any]) -> dict[str, Any]:
 def main() -> None:
     names = sys.argv[1:] or sorted(path.stem for path in HERE.glob("*.tf") if not path.stem.endswith(".before"))
     for name in names:
-        (HERE / f"{name}.json").write_text(json.dumps(record(name), indent=1, sort_keys=True) + "\n")
+        _write(HERE / f"{name}.json", record(name))
         print(name)
+    digests = {path.stem: analyse_plan(json.loads(path.read_text())).content_digest for path in HERE.glob("*.json")}
+    _write(HERE.with_name("plan_digests.json"), {name: digest for name, digest in digests.items() if digest})
+
+
+def _write(path: Path, document: dict[str, Any]) -> None:
+    path.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n")
 
 
 if __name__ == "__main__":

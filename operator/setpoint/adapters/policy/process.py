@@ -107,7 +107,9 @@ class WorkerProcess:
         await self._reap()
 
     async def _reap(self) -> None:
-        """Closes its input and waits for its end. `wait` alone never returns while an answer lies unread in the pipe."""
+        """Closes its input and waits for its end. An answer left unread in the pipe would make `wait` alone hang."""
+        if self.process.stdin is not None:
+            self.process.stdin.close()
         await self.process.communicate()
 
 

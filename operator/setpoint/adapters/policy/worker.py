@@ -5,6 +5,8 @@ standard output until its input ends. It has no environment to speak of and must
 crashes it costs this process and nothing else.
 """
 
+import contextlib
+import fcntl
 import os
 import resource
 import sys
@@ -12,6 +14,7 @@ from typing import Any, BinaryIO
 
 from setpoint.adapters.policy import frames
 
+_PIPE_BYTES = 2**20
 _BASE_MIB = 96
 """What Python and regorus take before any policy is loaded."""
 
@@ -47,6 +50,8 @@ def _limit_cpu(seconds: float) -> None:
 
 def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
     """Takes the pipes away from everything else: what prints must not end up between frames."""
+    with contextlib.suppress(OSError):  # a plan passes in one piece instead of ten; refused above the user's quota
+        fcntl.fcntl(0, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
     requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     with open(os.devnull, "r+b") as nothing:  # noqa: PTH123 a device, not a path
         for descriptor in (0, 1, 2):

@@ -1,5 +1,8 @@
 """Owns git sources: resolves a ref to a commit, fetches what is new into a bare repository per URL, and reads it.
 
+Commits come without their files; those of the folder that is asked for follow in one more fetch. A server that can't
+leave files out sends all of them at once.
+
 Layout of the cache: <digest of the URL>/repository, a bare repository whose refs/setpoint/* keep the commits; beside
 it `lock`, which whoever fetches holds, its git processes included, so that nobody else writes there.
 """
@@ -11,13 +14,13 @@ import hashlib
 import os
 import re
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from setpoint.adapters.source.git_access import check_ref, check_url, git_environment, scrub
-from setpoint.adapters.source.git_objects import check_path, commit_tree, has_commit
+from setpoint.adapters.source.git_access import REMOTE, check_ref, check_url, git_environment, scrub
+from setpoint.adapters.source.git_objects import AbsentBlobsError, check_path, commit_tree, has_commit
 from setpoint.adapters.source.git_process import GitResult, failure, run_git
 from setpoint.adapters.source.limits import Limits, refused, shown
 from setpoint.api.conditions import Reason
@@ -29,6 +32,10 @@ from setpoint.ports import SourceTree
 _ASK_SECONDS = 60.0
 _FETCH_SECONDS = 600.0
 _MAX_KEPT = 1024
+# With a dumb HTTP server git asks for each object that it misses with a process that misses it too, and so on for ever.
+# A depth makes it refuse such a server, so that the two go together.
+_SMART_ONLY = "--depth=1"
+_PARTIAL = ("-c", f"remote.{REMOTE}.promisor=true", "-c", f"remote.{REMOTE}.partialCloneFilter=blob:none")
 _COMMIT = re.compile(r"^(?:[0-9a-f]{40}|[0-9a-f]{64})$")
 _EVERYTHING = ("+refs/heads/*:refs/all/heads/*", "+refs/tags/*:refs/all/tags/*")
 _REFUSALS = ("not our ref", "unadvertised object", "couldn't find remote ref", "does not support shallow")
@@ -74,7 +81,8 @@ class GitReader:
             name, commit = await remote.resolve(source.ref)
             await self._prove(remote, credentials)
             await self._fetch(remote, name, commit)
-        return self._kept.get((source.url, commit, source.path)) or await self._read(source, place, commit)
+            kept = self._kept.get((source.url, commit, source.path))
+            return kept or await self._read(remote, source, commit)
 
     async def _prove(self, remote: "_Remote", credentials: Mapping[str, str]) -> None:
         """Shows once that these credentials reach the repository: what another tenant fetched is not theirs to read."""
@@ -83,23 +91,37 @@ class GitReader:
             await remote.ask("HEAD")
             self._proven.add(claim)
 
-    async def _read(self, source: GitSource, place: Path, commit: str) -> SourceTree:
-        tree = await self._call(partial(commit_tree, place / "repository", commit, source.path, self._limits))
+    async def _read(self, remote: "_Remote", source: GitSource, commit: str) -> SourceTree:
+        read = partial(commit_tree, remote.repository, commit, source.path, self._limits)
+        try:
+            tree = await self._call(read)
+        except AbsentBlobsError as error:
+            async with self._exclusive(remote) as handle:
+                await remote.fetch_blobs(error.blobs, handle)
+            tree = await self._call(read)
         self._kept[source.url, commit, source.path] = tree
         while len(self._kept) > _MAX_KEPT:
             self._kept.popitem(last=False)
         return tree
 
     async def _fetch(self, remote: "_Remote", name: str, commit: str) -> None:
-        """Makes sure that the commit is in the cache, with one fetch at a time per URL."""
+        """Makes sure that the commit is in the cache."""
+        known = partial(has_commit, remote.repository, commit)
+        if await self._call(known):
+            return
+        async with self._exclusive(remote) as handle:
+            if not await self._call(known):
+                await remote.fetch(name, commit, handle)
+        if not await self._call(known):
+            raise _gone(remote.url, name, commit)
+
+    @contextlib.asynccontextmanager
+    async def _exclusive(self, remote: "_Remote") -> AsyncIterator[int]:
+        """One fetch at a time per URL: the handle of the cache's lock."""
         async with self._fetching.setdefault(remote.url, asyncio.Lock()):
-            if await self._call(partial(has_commit, remote.repository, commit)):
-                return
             with _cache_lock(remote.place) as handle:
                 await self._call(partial(_remove_stale_locks, remote.repository))
-                await remote.fetch(name, commit, handle)
-            if not await self._call(partial(has_commit, remote.repository, commit)):
-                raise _gone(remote.url, name, commit)
+                yield handle
 
     @contextlib.asynccontextmanager
     async def _environment(
@@ -150,17 +172,22 @@ class _Remote:
         init = ("init", "--quiet", "--bare", "--template=", "--", str(self.repository))
         result = await self._git(*init, seconds=_ASK_SECONDS)
         if not result.code:
-            result = await self._take(f"+{commit}:refs/setpoint/{commit}", handle=handle, depth=1)
+            result = await self._take(_PARTIAL, (f"+{commit}:refs/setpoint/{commit}",), handle, _SMART_ONLY)
         if result.code and _is_refusal(result):
             wanted = _EVERYTHING if name == commit else (f"+{name}:refs/setpoint/latest",)
-            result = await self._take(*wanted, handle=handle)
+            result = await self._take((), wanted, handle)
         if result.code:
             raise failure(result, self.url)
 
-    async def _take(self, *refspecs: str, handle: int, depth: int | None = None) -> GitResult:
-        fixed = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules")
-        options = fixed if depth is None else (*fixed, f"--depth={depth}")
-        arguments = ("--git-dir", str(self.repository), *options, "--", self.url, *refspecs)
+    async def fetch_blobs(self, blobs: Sequence[str], handle: int) -> None:
+        """Fetches these objects, all at once; to negotiate about them would only take time."""
+        result = await self._take((*_PARTIAL, "-c", "fetch.negotiationAlgorithm=noop"), blobs, handle, _SMART_ONLY)
+        if result.code:
+            raise failure(result, self.url)
+
+    async def _take(self, settings: Sequence[str], wanted: Sequence[str], handle: int, *options: str) -> GitResult:
+        fixed = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules")
+        arguments = ("--git-dir", str(self.repository), *settings, "fetch", *fixed, *options, "--", REMOTE, *wanted)
         return await self._git(*arguments, seconds=_FETCH_SECONDS, held=(handle,))
 
     async def _git(self, *arguments: str, seconds: float, held: tuple[int, ...] = ()) -> GitResult:

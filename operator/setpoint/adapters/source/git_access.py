@@ -24,6 +24,7 @@ _FIXED = {
     "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_NO_LAZY_FETCH": "1",
     "LC_ALL": "C",
 }
 _SSH = ("ssh", "-F", os.devnull, "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes")
@@ -88,8 +89,6 @@ def _configuration(url: str, credentials: Mapping[str, str]) -> dict[str, str]:
         ("maintenance.auto", "false"),
         ("credential.helper", ""),
         (f"remote.{REMOTE}.url", url),
-        (f"remote.{REMOTE}.promisor", "true"),
-        (f"remote.{REMOTE}.partialCloneFilter", "blob:none"),
     ]
     if url.lower().startswith(("http://", "https://")) and "password" in credentials:
         split = urlsplit(url)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import dataclasses
 import os
+import resource
 import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from setpoint.adapters.source.git_access import scrub
 from setpoint.api.conditions import Reason
 from setpoint.domain.errors import StalledError, TransientError
 
+MAX_PACK_BYTES = 1024 * 1024 * 1024
 _MAX_OUTPUT = 1024 * 1024
 _MAX_SHOWN = 300
 _CHUNK = 65_536
@@ -51,6 +53,7 @@ async def run_git(
         start_new_session=True,
         pass_fds=tuple(held),
     )
+    _limit_files(process.pid)
     assert process.stdout is not None  # noqa: S101 both are pipes
     assert process.stderr is not None  # noqa: S101
     try:
@@ -65,6 +68,12 @@ async def run_git(
     return GitResult(code, output, complaint)
 
 
+def _limit_files(pid: int) -> None:
+    """No file of this process and its children may grow beyond the limit: the other side decides what it sends."""
+    with contextlib.suppress(ProcessLookupError):
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (MAX_PACK_BYTES, MAX_PACK_BYTES))
+
+
 async def _bounded(stream: asyncio.StreamReader) -> str:
     """What the stream holds. The other side writes part of it, so that there is a limit."""
     parts, size = [], 0
@@ -77,11 +86,10 @@ async def _bounded(stream: asyncio.StreamReader) -> str:
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """Kills what is left of the process and of its transports."""
-    if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
+    """Kills what is left of the process and of its transports, which may outlive it."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    await process.wait()
 
 
 def failure(result: GitResult, url: str) -> StalledError | TransientError:

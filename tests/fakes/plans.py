@@ -1,0 +1,115 @@
+"""Makes plan documents: those that a real Terraform wrote (tests/data/plans), small ones by hand, and any at all."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from hypothesis import strategies as st
+
+RECORDED = Path(__file__).parents[1] / "data" / "plans"
+NAMES = tuple(sorted(path.stem for path in RECORDED.glob("*.json")))
+ACTIONS = (["no-op"], ["create"], ["update"], ["delete"], ["delete", "create"], ["create", "delete"], ["forget"])
+
+
+def recorded(name: str) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((RECORDED / f"{name}.json").read_text())
+    return document
+
+
+def change(address: str, actions: list[str], before: Any = None, after: Any = None, **more: Any) -> dict[str, Any]:
+    """One entry of `resource_changes`; what belongs into its `change` may be given in `more`."""
+    inner = {key: more.pop(key) for key in list(more) if key not in {"previous_address", "deposed", "action_reason"}}
+    return {
+        "address": address,
+        "mode": "managed",
+        "type": address.split(".")[-2],
+        **more,
+        "change": {"actions": actions, "before": before, "after": after, "after_unknown": {}, **inner},
+    }
+
+
+def update(address: str, before: Any, after: Any, **more: Any) -> dict[str, Any]:
+    return change(address, ["update"], before, after, **more)
+
+
+def plan(*changes: dict[str, Any], drift: Any = (), outputs: Any = None, configuration: Any = None) -> dict[str, Any]:
+    return {
+        "format_version": "1.2",
+        "resource_changes": list(changes),
+        "resource_drift": list(drift),
+        "output_changes": outputs or {},
+        "configuration": {"root_module": configuration or {}},
+        "timestamp": "2026-01-01T00:00:00Z",
+        "complete": True,
+        "errored": False,
+    }
+
+
+# --- Any plan at all ----------------------------------------------------------------------------------------------
+
+_keys = st.text(alphabet="ab.[]\"0", min_size=1, max_size=3)
+_scalars = st.none() | st.booleans() | st.integers(0, 3) | st.floats(0, 2, allow_nan=False) | _keys
+values = st.recursive(_scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_keys, inner, max_size=3))
+attributes = st.dictionaries(st.sampled_from(["id", "name", "tags", "rules"]), values, max_size=4)
+
+
+@st.composite
+def masks_of(draw: st.DrawFn, value: Any) -> Any:
+    """A mask that fits a value: true at any level, or false, or nested."""
+    if draw(st.booleans()):
+        return draw(st.booleans())
+    if isinstance(value, dict):
+        return {key: draw(masks_of(item)) for key, item in value.items()}
+    if isinstance(value, list):
+        return [draw(masks_of(item)) for item in value]
+    return draw(st.booleans())
+
+
+@st.composite
+def changes(draw: st.DrawFn, address: str, actions: list[str]) -> dict[str, Any]:
+    before = None if actions == ["create"] else draw(attributes)
+    after = None if actions in (["delete"], ["forget"]) else draw(attributes)
+    if actions == ["no-op"]:
+        after = before
+    unknown = {} if after is None or actions == ["no-op"] else draw(masks_of(draw(attributes)))
+    return change(
+        address,
+        actions,
+        before,
+        after,
+        after_unknown=unknown if isinstance(unknown, dict) else {},
+        before_sensitive=draw(masks_of(before)),
+        after_sensitive=draw(masks_of(after)),
+    )
+
+
+@st.composite
+def outputs(draw: st.DrawFn) -> dict[str, Any]:
+    before, after = draw(values), draw(values)
+    masks = draw(st.booleans())
+    actions = draw(st.sampled_from([["no-op"], ["update"]]))
+    return {
+        "actions": actions,
+        "before": before,
+        "after": before if actions == ["no-op"] else after,
+        "before_sensitive": masks,
+        "after_sensitive": masks,
+    }
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> dict[str, Any]:
+    addresses = draw(st.lists(st.sampled_from("abcde"), unique=True, max_size=5))
+    found = [draw(changes(f"t.{address}", draw(st.sampled_from(ACTIONS)))) for address in addresses]
+    drifted = draw(st.lists(st.sampled_from("abcdef"), unique=True, max_size=4))
+    drift = [draw(changes(f"t.{address}", draw(st.sampled_from([["update"], ["delete"]])))) for address in drifted]
+    named = draw(st.dictionaries(st.sampled_from(["one", "two"]), outputs(), max_size=2))
+    references = {
+        f"t.{address}": draw(st.lists(st.sampled_from(["t.a", "t.b.id", "t.b", "local.x", "var.v"]), max_size=2))
+        for address in addresses
+    }
+    resources = [
+        {"address": address, "mode": "managed", "expressions": {"name": {"references": names}, "tags": {}}}
+        for address, names in references.items()
+    ]
+    return plan(*found, drift=drift, outputs=named, configuration={"resources": resources})

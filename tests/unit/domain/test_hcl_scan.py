@@ -1,0 +1,163 @@
+"""The few facts that must be known of Terraform code before Terraform runs."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from setpoint.domain.hcl_scan import (
+    declared_variables,
+    foreign_backend,
+    installed_modules,
+    needs_providers,
+    prevent_destroy,
+)
+
+HIDDEN = [
+    pytest.param("# {}", id="hash"),
+    pytest.param("// {}", id="slashes"),
+    pytest.param("/* {}\n {} */", id="comment"),
+    pytest.param("/* {}", id="unclosed-comment"),
+    pytest.param("locals {{\n  a = <<EOT\n{}\nEOT\n}}", id="heredoc"),
+    pytest.param("locals {{\n  a = <<-EOT\n    {}\n    EOT\n}}", id="indented-heredoc"),
+    pytest.param('locals {{\n  a = "x ${{join("", ["{}"])}} y"\n}}', id="template"),
+    pytest.param('locals {{\n  a = "\\"{}"\n}}', id="escaped-quote"),
+    pytest.param("locals {{\n  a = {{ {} }}\n}}", id="object"),
+    pytest.param("locals {{\n  a = [\n    {}\n  ]\n}}", id="list"),
+    pytest.param("outer {{\n  {}\n}}", id="nested"),
+]
+
+
+def main(text: str) -> dict[str, bytes]:
+    return {"main.tf": text.encode()}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param('variable "shown" {\n  type = string\n}\n', id="plain"),
+        pytest.param('variable "shown" {}', id="empty"),
+        pytest.param('variable "shown" { type = string }', id="one-line"),
+        pytest.param("variable shown {\n}\n", id="bare-label"),
+        pytest.param('\ufeffvariable "shown" {}', id="byte-order-mark"),
+        pytest.param('variable "shown" {\r\n  type = string\r\n}\r\n', id="carriage-returns"),
+        pytest.param('locals {\n  größe = "${1 + 1}"\n}\nvariable "shown" {}', id="letters-of-any-language"),
+        pytest.param('locals {\n  a = "$${not a template"\n}\nvariable "shown" {}', id="escaped-template"),
+        pytest.param('locals {\n  a = "$"\n  b = "100%"\n}\nvariable "shown" {}', id="lone-signs"),
+        pytest.param('locals {\n  a = <<EOT\n"\nEOT\n}\nvariable "shown" {}', id="quote-in-heredoc"),
+        pytest.param('locals {\n  a = "${"}"}"\n}\nvariable "shown" {}', id="brace-in-template"),
+        pytest.param('/* "{ */ variable "shown" {}', id="after-a-comment"),
+    ],
+)
+def test_a_variable_is_seen(text: str) -> None:
+    assert declared_variables(main(text)) == {"shown"}
+
+
+@pytest.mark.parametrize("wrapping", HIDDEN)
+def test_a_variable_is_not_seen_where_there_is_none(wrapping: str) -> None:
+    hidden = "variable hidden {}"
+    assert declared_variables(main(f'variable "shown" {{}}\n{wrapping.format(hidden, hidden)}\n')) == {"shown"}
+
+
+@pytest.mark.parametrize(
+    ("files", "where"),
+    [
+        pytest.param({"main.tf": b'terraform {\n  backend "s3" {\n  }\n}\n'}, "main.tf:2", id="backend"),
+        pytest.param({"a.tf": b"\n\n", "b.tf": b"terraform {\n\n  cloud {\n  }\n}\n"}, "b.tf:3", id="cloud"),
+        pytest.param({"a.tf": b'terraform { backend "local" {} }'}, "a.tf:1", id="one-line"),
+        pytest.param({"a.tf.json": b'{"terraform": [{"backend": {"s3": {}}}]}'}, "a.tf.json:1", id="json"),
+        pytest.param({"a.tf": b'terraform {\n  required_version = ">= 1"\n}\n'}, "", id="none"),
+        pytest.param({"a.tf": b'resource "x" "backend" {\n  backend "s3" {}\n}\n'}, "", id="in-a-resource"),
+        pytest.param({"part/a.tf": b"terraform {\n  cloud {}\n}\n"}, "", id="in-a-folder"),
+        pytest.param({".a.tf": b"terraform {\n  cloud {}\n}\n"}, "", id="hidden-file"),
+        pytest.param({"a.tf.bak": b"terraform {\n  cloud {}\n}\n"}, "", id="another-ending"),
+        pytest.param({}, "", id="nothing"),
+    ],
+)
+def test_a_foreign_backend_is_found_with_its_place(files: dict[str, bytes], where: str) -> None:
+    assert foreign_backend(files) == where
+
+
+@pytest.mark.parametrize(
+    ("text", "needed"),
+    [
+        pytest.param('resource "terraform_data" "a" {}', False, id="built-in"),
+        pytest.param('data "terraform_remote_state" "a" {}', False, id="built-in-data"),
+        pytest.param('resource "local_file" "a" {}', True, id="resource"),
+        pytest.param('data "local_file" "a" {}', True, id="data"),
+        pytest.param('ephemeral "random_password" "a" {}', True, id="ephemeral"),
+        pytest.param('provider "aws" {}', True, id="provider"),
+        pytest.param('provider "terraform" {}', False, id="built-in-provider"),
+        pytest.param('module "a" { source = "./a" }', True, id="module"),
+        pytest.param("terraform {\n required_providers {\n a = { source = 1 }\n }\n}", True, id="required"),
+        pytest.param("terraform {\n required_providers {\n }\n}", False, id="none-required"),
+        pytest.param("locals {\n  a = 1\n}", False, id="nothing"),
+    ],
+)
+def test_where_a_provider_is_needed(text: str, needed: bool) -> None:
+    assert needs_providers(main(text)) is needed
+
+
+def test_json_is_read_like_hcl() -> None:
+    text = b"""{
+      "//": "a comment",
+      "variable": [{"one": {}}, {"two": {"type": "string"}}],
+      "module": {"part": {"source": "./part"}},
+      "resource": {"local_file": {"kept": {"lifecycle": [{"prevent_destroy": true}]}, "free": [{}]}},
+      "ephemeral": {"random_password": {"a": {}}}
+    }"""
+    files = {"main.tf.json": text}
+    assert declared_variables(files) == {"one", "two"}
+    assert installed_modules(files) == ("part",)
+    assert prevent_destroy(files) == ("local_file.kept",)
+    assert needs_providers({"main.tf.json": b'{"ephemeral": {"random_password": {"a": {}}}}'})
+
+
+@pytest.mark.parametrize(
+    ("lifecycle", "kept"),
+    [
+        pytest.param("lifecycle {\n prevent_destroy = true\n }", True, id="true"),
+        pytest.param("lifecycle { prevent_destroy = true }", True, id="one-line"),
+        pytest.param("lifecycle {\n prevent_destroy = true # why\n }", True, id="comment-behind"),
+        pytest.param("lifecycle {\n ignore_changes = [\n a,\n ]\n prevent_destroy = true\n }", True, id="after-a-list"),
+        pytest.param("lifecycle {\n prevent_destroy = false\n }", False, id="false"),
+        pytest.param("lifecycle {\n # prevent_destroy = true\n }", False, id="commented-out"),
+        pytest.param("prevent_destroy = true", False, id="not-in-lifecycle"),
+        pytest.param("settings {\n prevent_destroy = true\n }", False, id="in-another-block"),
+    ],
+)
+def test_what_must_not_be_destroyed(lifecycle: str, kept: bool) -> None:
+    text = f'resource "local_file" "a" {{\n  content = "x"\n  {lifecycle}\n}}\n'
+    assert prevent_destroy(main(text)) == (("local_file.a",) if kept else ())
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"{" * 50_000, id="braces"),
+        pytest.param(b'a "' * 20_000, id="quotes"),
+        pytest.param(b"a {\n" * 20_000, id="blocks"),
+        pytest.param(b'x = "${' * 20_000, id="templates"),
+        pytest.param(b"<<A\n" * 20_000, id="heredocs"),
+        pytest.param(b'"' + b"$" * 50_000, id="signs"),
+        pytest.param(b"\xff\x00" * 1000, id="bytes"),
+    ],
+)
+@pytest.mark.timeout(5)
+def test_a_hostile_file_neither_crashes_nor_takes_for_ever(data: bytes) -> None:
+    files = {"a.tf": data, "b.tf": b'variable "shown" {}'}
+    assert "shown" in declared_variables(files)
+    assert needs_providers(files) is False
+
+
+@pytest.mark.parametrize("text", ["[" * 500 + "]" * 500, "[]", "null", "{", '{"variable": [[{"a": {}}]]}'])
+def test_odd_json_declares_nothing(text: str) -> None:
+    assert declared_variables({"a.tf.json": text.encode()}) == set()
+
+
+TEXT = st.text(alphabet=st.sampled_from('ab{}[]()"$%\\\n #/*<-=é'), max_size=60)
+
+
+@given(TEXT)
+def test_any_text_is_scanned(text: str) -> None:
+    declared_variables(main(text))
+    assert declared_variables({"a.tf": text.encode(), "b.tf": b'variable "shown" {}'}) >= {"shown"}
