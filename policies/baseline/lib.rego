@@ -6,9 +6,8 @@ package setpoint.baseline.lib
 # The managed resources that the plan touches.
 changes := [rc |
 	some rc in array(input.plan.resource_changes)
-	rc.change.actions != ["no-op"]
-	rc.change.actions != ["read"]
-	object.get(rc, "mode", "managed") == "managed"
+	not rc.change.actions[0] in {"no-op", "read"}
+	not rc.mode == "data"
 ]
 
 # Gone afterwards, or for a while: deleted or replaced.

@@ -77,8 +77,12 @@ openings contains [rc.address, from, to] if {
 
 is_open(block, attributes) if {
 	some name in attributes
-	some source in lib.list(block, name)
-	source in world
+	block[name][_] in world
+}
+
+is_open(block, attributes) if {
+	some name in attributes
+	block[name] in world
 }
 
 # A firewall without sources and tags is open to all.

@@ -16,9 +16,20 @@ taggable_types := {type | some type in lib.array(lib.param("taggable_types", [])
 
 untagged_types := {type | some type in lib.array(lib.param("untagged_types", []))}
 
+# Most resources say it in `tags`; only the others are looked at closely.
+suspects := [rc |
+	some rc in lib.written
+	not has_all(object.get(rc.change.after, "tags", null))
+]
+
+has_all(tags) if {
+	is_object(tags)
+	every name in required { not object.get(tags, name, "") in {"", null} }
+}
+
 # [resource, required names that it lacks]
 lacking := [[rc, absent] |
-	some rc in lib.written
+	some rc in suspects
 	not rc.type in untagged_types
 	is_taggable(rc)
 	labels := lib.labels(rc.change.after)

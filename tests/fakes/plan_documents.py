@@ -45,24 +45,20 @@ def plan(*changes: dict[str, Any], drift: list[dict[str, Any]] | None = None, **
     return {"format_version": "1.2", "resource_changes": list(changes), "resource_drift": drift or [], **fields}
 
 
-def large_plan(count: int) -> dict[str, Any]:
-    """A plan of so many changes of every kind, a few hundred leaves and a secret or two each."""
+def large_plan(count: int, *, secrets: bool = False) -> dict[str, Any]:
+    """A plan of so many changes of every kind, each with about twenty leaves a side."""
     kinds = (["update"], ["create"], ["delete"], ["delete", "create"], ["update"])
+    masks = dict.fromkeys(("change_before_sensitive", "change_after_sensitive"), {"password": True} if secrets else {})
     changes = []
     for index in range(count):
         actions = kinds[index % len(kinds)]
-        before, after = _instance(index, "before"), _instance(index, "after")
-        sides = (None if actions == ["create"] else before, None if actions == ["delete"] else after)
-        address = f"module.stack[{index % 12}].aws_instance.r{index}"
-        mask = {"password": True}
-        changes.append(resource(address, actions, *sides, change_before_sensitive=mask, change_after_sensitive=mask))
-    drift = [copy.deepcopy(item) for item in changes[::5]]
-    for item in drift:
-        item["change"]["before"], item["change"]["after"] = item["change"]["after"], item["change"]["before"]
-    return plan(*changes, drift=drift)
+        before = None if actions == ["create"] else _instance(index, "before")
+        after = None if actions == ["delete"] else _instance(index, "after")
+        changes.append(resource(f"module.stack[{index % 12}].aws_instance.r{index}", actions, before, after, **masks))
+    return plan(*changes, drift=copy.deepcopy(changes[::5]))
 
 
 def _instance(index: int, side: str) -> dict[str, Any]:
-    rules = [{"from_port": port, "cidr_blocks": ["10.0.0.0/8"], "description": f"r{port}"} for port in range(20)]
-    tags = {f"tag-{number}": f"value-{number}" for number in range(20)}
+    rules = [{"from_port": port, "cidr_blocks": ["10.0.0.0/8"], "description": f"r{port}"} for port in range(4)]
+    tags = {f"tag-{number}": f"value-{number}" for number in range(6)}
     return {"id": f"i-{index}", "size": side, "password": f"{side}-secret-{index}", "tags": tags, "ingress": rules}

@@ -47,7 +47,7 @@ def plan(*changes: dict[str, Any], drift: Any = (), outputs: Any = None, configu
 
 # --- Any plan at all ----------------------------------------------------------------------------------------------
 
-_keys = st.text(alphabet="ab.[]\"0", min_size=1, max_size=3)
+_keys = st.text(alphabet='ab.[]"0', min_size=1, max_size=3)
 _scalars = st.none() | st.booleans() | st.integers(0, 3) | st.floats(0, 2, allow_nan=False) | _keys
 values = st.recursive(_scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_keys, inner, max_size=3))
 attributes = st.dictionaries(st.sampled_from(["id", "name", "tags", "rules"]), values, max_size=4)

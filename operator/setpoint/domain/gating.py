@@ -287,7 +287,7 @@ def _evaluate(
     verdict = _verdict({level for level, _ in found}, overridden=name in tally.overrides)
     messages = [message for _, message in sorted(found, key=lambda one: one[0] == "advisory")]
     if verdict is Verdict.FAIL and not _UNWAIVABLE & {level for level, _ in found}:
-        messages[0] += f"; an approval that overrides gate {name} passes it"
+        messages[0] += f"; setpoint approve with --override {name} passes it"
     if verdict is not Verdict.FAIL and len(tally.approved_by) < (gate.approvals or 0):
         messages.append(f"{len(tally.approved_by)} of the {gate.approvals} approvals that this gate asks for")
         return _result(name, stage, Verdict.PENDING, messages, blocks=True)

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
 from setpoint.domain.errors import InvalidError
-from setpoint.domain.plan_values import Leaves, Path, cover_of, leaves, occurring, true_paths, write_path
+from setpoint.domain.plan_values import Leaves, Path, check_text, cover_of, leaves, occurring, true_paths, write_path
 
 Verb = Literal["create", "update", "delete", "replace", "forget", "import", "move", "none"]
 Kind = Literal["resource", "output"]
@@ -25,8 +25,8 @@ class Difference:
     says that it will not. `masks` are the paths that Terraform marks sensitive on either side.
     """
 
-    before: Leaves
-    after: Leaves
+    before: Leaves = dataclasses.field(repr=False)
+    after: Leaves = dataclasses.field(repr=False)
     unknown: frozenset[Path]
     masks: frozenset[Path]
     paths: tuple[Path, ...]
@@ -104,7 +104,9 @@ def _resource(item: Mapping[str, Any], at: str) -> PlannedChange | None:
 def read_outputs(document: Mapping[str, Any]) -> tuple[PlannedChange, ...]:
     """The root module's outputs. Raises InvalidError."""
     outputs = _typed(document, "output_changes", Mapping, "", default={})
-    return tuple(_output(str(name), _map(outputs[name], f"output_changes.{name}")) for name in sorted(outputs))
+    return tuple(
+        _output(check_text(str(name)), _map(outputs[name], f"output_changes.{name}")) for name in sorted(outputs)
+    )
 
 
 def _output(name: str, change: Mapping[str, Any]) -> PlannedChange:
@@ -224,7 +226,7 @@ def _replace_paths(change: Mapping[str, Any], at: str) -> tuple[str, ...]:
 
 def _text(item: Mapping[str, Any], key: str, at: str, *, default: Any = _MISSING) -> str:
     text: str = _typed(item, key, str, at, default=default)
-    return text
+    return check_text(text)
 
 
 def _map(value: Any, at: str) -> Mapping[str, Any]:

@@ -50,13 +50,24 @@ def _collect(value: Any, path: Path, found: Leaves) -> None:
     if isinstance(value, dict) and value:
         _check_depth(path)
         for key, item in value.items():
-            _collect(item, (*path, key), found)
+            _collect(item, (*path, check_text(key)), found)
     elif isinstance(value, list) and value:
         _check_depth(path)
         for index, item in enumerate(value):
             _collect(item, (*path, index), found)
     else:
-        found[path] = value
+        found[path] = check_text(value) if isinstance(value, str) else value
+
+
+def check_text(text: str) -> str:
+    """The text; JSON can name halves of characters, which nothing can store. Raises InvalidError for those."""
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            msg = "holds text that is no Unicode"
+            raise InvalidError(msg) from None
+    return text
 
 
 def _check_depth(path: Path) -> None:

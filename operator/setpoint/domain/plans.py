@@ -163,8 +163,8 @@ def _shown(change: PlannedChange, paths: Collection[Path], secrets: Collection[s
     if change.verb in _WHOLE:
         return ()
     hidden = boundaries(change.values, secrets)
-    cut = {hidden.get(path) or cover_of(path, change.values.unknown) or path for path in paths}
-    return tuple(sorted({write_path(path)[:_MAX_PATH] for path in cut}))
+    cut = {hidden[path] if path in hidden else cover_of(path, change.values.unknown) or path for path in paths}
+    return tuple(sorted({write_path(path)[:_MAX_PATH] for path in cut if path}))
 
 
 def _order(finding: Finding) -> tuple[str, int]:

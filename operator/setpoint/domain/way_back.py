@@ -4,7 +4,6 @@ Going back means to apply the configuration of the snapshot to today's state (a 
 resources). So the way back of a repaired drift is empty: the configuration was the same before.
 """
 
-import re
 from collections.abc import Collection, Sequence
 from typing import Literal
 
@@ -13,16 +12,17 @@ from setpoint.domain.protection import resource_type
 
 Verb = Literal["create", "update", "delete", "replace", "none"]
 
-_STATEFUL = re.compile(
-    r"(^|_)(archive|backup|bucket|cache|cluster|cosmosdb|database|datastore|db|disk|docdb|dynamodb|efs|elasticsearch"
-    r"|filesystem|filestore|file_system|firestore|kinesis|kms|mongo\w*|mssql|mysql|namespace|neptune|opensearch|persistent"
-    r"|postgresql|queue|rds|redis|redshift|registry|repository|s3|secret|snapshot|spanner|sql|sqs|statefulset|storage"
-    r"|stream|topic|vault|volume)s?(_|$)|(^|_)(ebs|keyspaces|bigquery|bigtable)(_|$)|(dynamodb|bigtable|bigquery)_table$"
-)
-"""Types whose destruction takes data along that no configuration brings back. Errs towards saying so."""
-
-_SETTINGS = re.compile(r"_(policy|policies|attachment|association|rule|rules|binding|member|alias|permission|grant)$")
-"""Types that belong to a stateful one but only hold its settings."""
+_HOLDS_DATA = """
+    archive backup bigquery bigtable bucket cache cluster cosmosdb database datastore db disk docdb documentdb dynamodb
+    ebs efs elasticache elasticsearch filestore filesystem firestore fsx keyspaces kinesis kms mongo mongodb mssql mysql
+    namespace neptune opensearch persistent postgresql queue rds redis redshift registry repository s3 secret
+    secretsmanager snapshot spanner sql sqs stateful statefulset storage stream topic vault volume
+"""
+_HOLDS_SETTINGS = "alias association attachment binding grant member permission policies policy rule rules"
+_STATEFUL = frozenset(_HOLDS_DATA.split())
+"""Words in types whose destruction takes data along that no configuration brings back. Errs towards saying so."""
+_SETTINGS = frozenset(_HOLDS_SETTINGS.split())
+"""Last words of types that belong to a stateful one and only hold its settings."""
 
 
 def plan_way_back(
@@ -81,7 +81,9 @@ def _lose(action: ActionSummary, verb: Verb, note: str) -> ResetAction:
 
 def is_stateful(type_: str) -> bool:
     """Whether resources of a type hold data of their own."""
-    return _STATEFUL.search(type_) is not None and _SETTINGS.search(type_) is None
+    words = type_.split("_")
+    singular = {word.removesuffix("s") for word in words}
+    return words[-1] not in _SETTINGS and ("file_system" in type_ or not _STATEFUL.isdisjoint({*words, *singular}))
 
 
 def _back(action: ActionSummary, verb: Verb, reversibility: Reversibility, note: str = "") -> ResetAction:

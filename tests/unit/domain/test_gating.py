@@ -249,7 +249,7 @@ def test_decisions_in_words(fields: dict[str, Any], expected: tuple[Reason, str]
 
 def test_a_soft_gate_says_how_to_pass_it() -> None:
     decision = make_decision(make_gate(level="soft-mandatory"), answers={"rules": [violated("low")]})
-    assert "an approval that overrides gate rules passes it" in explain(decision, "c")[1]
+    assert "setpoint approve with --override rules passes it" in explain(decision, "c")[1]
 
 
 # --- Properties --------------------------------------------------------------------------------------------------

@@ -5,11 +5,11 @@ import json
 from typing import Any
 
 import pytest
+from tests.fakes.plans import NAMES, RECORDED, change, plan, recorded, update
 
 from setpoint.api.v1alpha1.environment import IgnoreRule
 from setpoint.domain import plan_content
 from setpoint.domain.plans import analyse_plan, differing_paths
-from tests.fakes.plans import NAMES, RECORDED, change, plan, recorded, update
 
 DIGESTS = RECORDED.with_name("plan_digests.json")
 
@@ -57,9 +57,7 @@ def test_null_in_a_map_is_not_the_same_as_no_key() -> None:
 
 
 def test_an_import_of_another_id_moves_the_digest() -> None:
-    imports = [
-        plan(change("t.a", ["no-op"], {"x": 1}, {"x": 1}, importing={"id": name})) for name in ("i-1", "i-2")
-    ]
+    imports = [plan(change("t.a", ["no-op"], {"x": 1}, {"x": 1}, importing={"id": name})) for name in ("i-1", "i-2")]
     assert digest_of(imports[0]) != digest_of(imports[1])
 
 
@@ -74,9 +72,14 @@ def test_an_import_of_another_id_moves_the_digest() -> None:
             id="a mask on drift of another resource",
         ),
         pytest.param(plan(BASE, change("t.z", ["no-op"], {"x": 1}, {"x": 1})), id="a resource that stays"),
-        pytest.param(varied(before={**BASE["change"]["before"], "same": [2]}, after={**BASE["change"]["after"], "same": [2]}), id="what does not differ"),
+        pytest.param(
+            varied(before={**BASE["change"]["before"], "same": [2]}, after={**BASE["change"]["after"], "same": [2]}),
+            id="what does not differ",
+        ),
         pytest.param(varied(action_reason="replace_because_tainted"), id="reason"),
-        pytest.param(plan(BASE, outputs={"o": {"actions": ["no-op"], "before": 1, "after": 1}}), id="an output that stays"),
+        pytest.param(
+            plan(BASE, outputs={"o": {"actions": ["no-op"], "before": 1, "after": 1}}), id="an output that stays"
+        ),
     ],
 )
 def test_noise_does_not_move_the_digest(document: dict[str, Any]) -> None:
@@ -128,7 +131,10 @@ def test_a_secret_moves_the_digest_through_the_slow_hash_alone(monkeypatch: pyte
 
 def test_the_salt_is_what_surrounds_the_secret() -> None:
     salts = []
-    documents = [sensitive("1234"), plan(update("t.b", {"x": 1, "pin": "0"}, {"x": 2, "pin": "1234"}, after_sensitive=True))]
+    documents = [
+        sensitive("1234"),
+        plan(update("t.b", {"x": 1, "pin": "0"}, {"x": 2, "pin": "1234"}, after_sensitive=True)),
+    ]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("hashlib.scrypt", lambda *_args, salt, **_kwargs: salts.append(salt) or b"")
         for document in documents:

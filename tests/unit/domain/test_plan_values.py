@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.fakes.plans import values
 
 from setpoint.domain.errors import InvalidError
 from setpoint.domain.plan_values import cover_of, hide, leaves, occurring, scrub_values, true_paths, write_path
-from tests.fakes.plans import values
 
 paths = st.lists(st.integers(0, 3) | st.text(alphabet='a.[]"0\\ é', max_size=3), max_size=4).map(tuple)
 

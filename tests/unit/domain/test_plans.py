@@ -4,11 +4,11 @@ import copy
 from typing import Any
 
 import pytest
+from tests.fakes.plans import NAMES, change, plan, recorded, update
 
 from setpoint.api.v1alpha1.environment import IgnoreRule
 from setpoint.domain.errors import InvalidError
 from setpoint.domain.plans import DriftCounts, PlanAnalysis, analyse_plan
-from tests.fakes.plans import NAMES, change, plan, recorded, update
 
 
 def classes(analysis: PlanAnalysis) -> dict[str, list[str]]:
@@ -74,7 +74,10 @@ RECORDED: dict[str, tuple[dict[str, list[str]], DriftCounts, str]] = {
         "+2 ~0 -1",
     ),
     "drift_triggers": (
-        {"fakecloud_bucket.base": ["actionable update size"], "terraform_data.triggered": ["cascade replace id output"]},
+        {
+            "fakecloud_bucket.base": ["actionable update size"],
+            "terraform_data.triggered": ["cascade replace id output"],
+        },
         DriftCounts(actionable=1, cascade=1),
         "+1 ~1 -1",
     ),
@@ -345,7 +348,9 @@ def deep(levels: int) -> Any:
         pytest.param(broken(resource_changes={}), "resource_changes", id="changes that are no list"),
         pytest.param(broken(resource_changes=[1]), "resource_changes[0]", id="a change that is no map"),
         pytest.param(broken(resource_changes=[{"change": {}}]), "resource_changes[0].address", id="no address"),
-        pytest.param(broken(resource_changes=[{"address": "a" * 1025, "change": {}}]), "resource_changes[0].address", id="long"),
+        pytest.param(
+            broken(resource_changes=[{"address": "a" * 1025, "change": {}}]), "resource_changes[0].address", id="long"
+        ),
         pytest.param(broken(resource_changes=[{"address": "t.a"}]), "resource_changes[0].change", id="no change"),
         pytest.param(with_change(actions=None), "resource_changes[0].change.actions", id="no actions"),
         pytest.param(with_change(actions=["explode"]), "resource_changes[0].change.actions", id="an unknown action"),
@@ -370,7 +375,9 @@ def test_no_map_is_no_plan() -> None:
         analyse_plan([])  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("configuration", [None, [], {"root_module": 3}, {"root_module": {"resources": {}}}, deep(50_000)])
+@pytest.mark.parametrize(
+    "configuration", [None, [], {"root_module": 3}, {"root_module": {"resources": {}}}, deep(50_000)]
+)
 def test_a_configuration_that_is_none_explains_nothing(configuration: Any) -> None:
     analysis = analyse_plan({**recorded("drift_gone"), "configuration": configuration})
     assert classes(analysis)["fakecloud_bucket.follower"] == ["pending replace id name"]

@@ -4,10 +4,10 @@ import json
 from typing import Any
 
 import pytest
+from tests.fakes.plans import NAMES, change, plan, recorded, update
 
 from setpoint.domain.errors import InvalidError
 from setpoint.domain.redaction import redact_plan
-from tests.fakes.plans import NAMES, change, plan, recorded, update
 
 KEYS = {
     "format_version",
@@ -58,7 +58,12 @@ def test_a_masked_text_goes_wherever_a_value_holds_it() -> None:
 
 def test_a_known_secret_goes_everywhere() -> None:
     document = plan(
-        change('t.a["known-secret"]', ["create"], after={"known-secret": 1, "x": ["a known-secret b"]}, index="known-secret"),
+        change(
+            't.a["known-secret"]',
+            ["create"],
+            after={"known-secret": 1, "x": ["a known-secret b"]},
+            index="known-secret",
+        ),
         outputs={"o": {"actions": ["create"], "after": "known-secret"}},
     )
     document["terraform_version"] = "known-secret"
@@ -95,7 +100,11 @@ def test_providers_are_named_with_their_constraints_alone() -> None:
 
 def test_an_import_says_what_is_imported() -> None:
     changes = redact_plan(recorded("rearranged"))["resource_changes"]
-    assert [item["change"].get("importing") for item in changes[:3]] == [{"id": "b-adopted1"}, {"id": "b-adopted2"}, None]
+    assert [item["change"].get("importing") for item in changes[:3]] == [
+        {"id": "b-adopted1"},
+        {"id": "b-adopted2"},
+        None,
+    ]
 
 
 def test_a_misfit_is_refused_by_path() -> None:

@@ -120,7 +120,7 @@ class GitReader:
         """One fetch at a time per URL: the handle of the cache's lock."""
         async with self._fetching.setdefault(remote.url, asyncio.Lock()):
             with _cache_lock(remote.place) as handle:
-                await self._call(partial(_remove_stale_locks, remote.repository))
+                await self._call(partial(_remove_leftovers, remote.repository))
                 yield handle
 
     @contextlib.asynccontextmanager
@@ -229,7 +229,8 @@ def _cache_lock(place: Path) -> Iterator[int]:
         os.close(handle)
 
 
-def _remove_stale_locks(repository: Path) -> None:
-    """A killed git leaves its lock files behind; whoever holds the cache's lock knows that nobody uses them."""
-    for lock in (*repository.glob("*.lock"), *(repository / "refs").rglob("*.lock")):
-        lock.unlink(missing_ok=True)
+def _remove_leftovers(repository: Path) -> None:
+    """A killed git leaves locks and half packs behind; whoever holds the cache's lock knows that nobody uses them."""
+    locks = (*repository.glob("*.lock"), *(repository / "refs").rglob("*.lock"))
+    for leftover in (*locks, *repository.glob("objects/pack/tmp_*")):
+        leftover.unlink(missing_ok=True)

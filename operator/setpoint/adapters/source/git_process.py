@@ -17,6 +17,7 @@ MAX_PACK_BYTES = 1024 * 1024 * 1024
 _MAX_OUTPUT = 1024 * 1024
 _MAX_SHOWN = 300
 _CHUNK = 65_536
+_CUT_OFF = "fatal: fetch-pack: invalid index-pack output"  # and no word of why: its writer died of the limit
 _ABSENT = (
     "does not appear to be a git repository",
     "not found",
@@ -98,6 +99,9 @@ def failure(result: GitResult, url: str) -> StalledError | TransientError:
     fatal = [line for line in lines if line.startswith(("fatal:", "error:", "remote:", "ERROR:"))] or lines
     why = " ".join("".join(c for c in line if c.isprintable()) for line in fatal)[:_MAX_SHOWN]
     message = f"{scrub(url)}: {why or f'git ended with code {result.code}'}"
+    if why == _CUT_OFF:
+        why = f"a fetch of more than {MAX_PACK_BYTES // 1024**2} MiB"
+        return StalledError(Reason.SOURCE_REFUSED, f"{scrub(url)}: {why}")
     if "not allowed" in why:
         return StalledError(Reason.SOURCE_REFUSED, message)
     if any(text in result.complaint for text in _ABSENT):

@@ -8,13 +8,17 @@ import pygit2
 import pytest
 from aiohttp import web
 from tests.fakes.git_repository import Repository
+from tests.fakes.git_server import GitServer
 
 from setpoint.adapters.source import git_process
 from setpoint.adapters.source.resolver import SourceResolver
 from setpoint.api.conditions import Reason
 from setpoint.api.v1alpha1.environment import GitSource, Source
-from setpoint.domain.errors import StalledError, TransientError
+from setpoint.domain.errors import ReasonedError, StalledError, TransientError
 from setpoint.ports import SourceTree
+
+SECRET = "hunter2-hunter2"
+CREDENTIALS = {"username": "me", "password": SECRET}
 
 
 async def read(
@@ -69,7 +73,7 @@ async def test_the_next_commit_brings_what_changed(resolver: SourceResolver, fil
 
 async def test_limits_hold_for_files_that_come_later(resolver: SourceResolver, filtering: Repository) -> None:
     filtering.commit({"main.tf": "x" * 1001})
-    with pytest.raises(StalledError, match="main.tf is larger than 1000") as caught:
+    with pytest.raises(StalledError, match=r"main\.tf is larger than 1000") as caught:
         await read(resolver, f"file://{filtering.url}")
     assert caught.value.reason is Reason.SOURCE_REFUSED
 
@@ -83,17 +87,47 @@ async def test_a_file_that_the_server_lost_is_told(resolver: SourceResolver, fil
     assert caught.value.reason is Reason.SOURCE_UNAVAILABLE
 
 
-async def test_a_fetch_that_would_fill_the_disk_is_refused(
-    resolver: SourceResolver, repository: Repository, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("transport", ["file", "http"])
+async def test_a_fetch_that_would_fill_the_disk_is_refused_and_leaves_little(
+    resolver: SourceResolver, repository: Repository, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, transport: str
 ) -> None:
     monkeypatch.setattr(git_process, "MAX_PACK_BYTES", 1024 * 1024)
     noise = random.Random(1)
     for number in range(101):  # so many that git keeps the pack as it comes
         (repository.folder / f"{number}.bin").write_bytes(noise.randbytes(20_000))
     repository.commit({})
-    with pytest.raises(StalledError, match="more than 1 MiB") as caught:
-        await read(resolver, f"file://{repository.url}")
-    assert caught.value.reason is Reason.SOURCE_REFUSED
+    async with GitServer(repository, "me", SECRET) as server:
+        url = server.url if transport == "http" else f"file://{repository.url}"
+        for _ in range(2):
+            with pytest.raises(StalledError, match="more than 1 MiB") as caught:
+                await read(resolver, url, credentials=CREDENTIALS)
+            assert caught.value.reason is Reason.SOURCE_REFUSED
+    assert sum(path.stat().st_size for path in (tmp_path / "cache").rglob("*") if path.is_file()) < 1.2 * 1024 * 1024
+
+
+async def test_over_smart_http_with_a_password(resolver: SourceResolver, filtering: Repository, tmp_path: Path) -> None:
+    filtering.commit({"prod/main.tf": "one", "other/main.tf": "two"})
+    async with GitServer(filtering, "me", SECRET) as server:
+        tree = await read(resolver, server.url, "prod", CREDENTIALS)
+        assert tree.read("main.tf") == b"one"
+        assert not held(tmp_path / "cache", filtering, "other/main.tf")
+        asked = len(server.asked)
+        assert await read(resolver, server.url, "prod", CREDENTIALS) is tree
+        assert len(server.asked) <= asked + 2  # the refs, and nothing else
+        with pytest.raises(StalledError, match=r"could not read|Authentication") as caught:
+            await read(resolver, server.url, credentials={**CREDENTIALS, "password": "wrong-password"})
+    assert "wrong-password" not in str(caught.value)
+
+
+async def test_a_server_that_turns_dumb_starts_no_chain_of_processes(
+    resolver: SourceResolver, filtering: Repository
+) -> None:
+    filtering.commit({"main.tf": "one"})
+    filtering.git("update-server-info")
+    async with GitServer(filtering, "me", SECRET) as server:
+        server.smart = 2  # the listing and the commit; then the files are asked for
+        with pytest.raises(ReasonedError, match="dumb http transport"):
+            await read(resolver, server.url, credentials=CREDENTIALS)
 
 
 async def test_a_tree_that_names_a_file_twice_is_refused(resolver: SourceResolver, repository: Repository) -> None:
@@ -103,7 +137,7 @@ async def test_a_tree_that_names_a_file_twice_is_refused(resolver: SourceResolve
     raw.write_bytes(entry * 2)
     tree = repository.git("hash-object", "-t", "tree", "-w", "--literally", "--", str(raw))
     repository.git("update-ref", "refs/heads/main", repository.git("commit-tree", "-m", "x", tree))
-    with pytest.raises(StalledError, match="main.tf is there twice"):
+    with pytest.raises(StalledError, match=r"main\.tf is there twice"):
         await read(resolver, repository.url)
 
 
@@ -127,7 +161,7 @@ async def test_a_password_does_not_follow_a_redirect(resolver: SourceResolver) -
     try:
         url = f"http://127.0.0.1:{runner.addresses[0][1]}/code.git"
         with pytest.raises(TransientError, match="302"):
-            await read(resolver, url, credentials={"username": "me", "password": "hunter2-hunter2"})
+            await read(resolver, url, credentials=CREDENTIALS)
         assert seen == []
         with pytest.raises(StalledError):
             await read(resolver, url)
