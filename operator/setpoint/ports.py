@@ -349,6 +349,7 @@ class RunInputs:
     """Everything that a plan depends on besides the state and the world. Timeouts are in seconds.
 
     `has_state`: a state is managed already, so that a backend or a state file in the source is no surprise.
+    `recorded`: for a configuration of the past, which may know fewer secret variables: others are left out.
     """
 
     engine_type: Literal["terraform", "opentofu"]
@@ -359,6 +360,7 @@ class RunInputs:
     plan_environment: Mapping[str, str] = dataclasses.field(repr=False)
     apply_environment: Mapping[str, str] = dataclasses.field(repr=False)
     has_state: bool = False
+    recorded: bool = False
     init_timeout: float = 300.0
     plan_timeout: float = 900.0
     apply_timeout: float = 3600.0

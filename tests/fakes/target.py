@@ -153,7 +153,7 @@ class FakeSession:
         text = f"+{counts['create']} ~{counts['update']} -{counts['delete']}"
         return Change(
             target=self._target.ref,
-            cause=cause_of(self._goal, observation.findings, first=self._target.status.applied is None),
+            cause=cause_of(self._goal, observation.findings, in_force=self._target.status.applied is not None),
             digest=observation.content_digest,
             bundle=observation.bundle,
             state_version=observation.state_version,

@@ -87,12 +87,15 @@ def oldest_open_reset(resets: Iterable[Reset], environment: Environment) -> Rese
     return min(mine, key=lambda reset: (reset.metadata.creation_timestamp or "", reset.metadata.name), default=None)
 
 
-def cause_of(goal: Goal, findings: Iterable[Finding], *, first: bool) -> Cause:
-    """Why a Change is made. A spec change that meets drift is a SpecChanged; cascades follow their cause."""
+def cause_of(goal: Goal, findings: Iterable[Finding], *, in_force: bool) -> Cause:
+    """Why a Change is made. A spec change that meets drift is a SpecChanged; cascades follow their cause.
+
+    `in_force`: the configuration is the one that was applied last; under any other, nothing is mere drift.
+    """
     if goal.kind is GoalKind.DESTROY:
         return "Destroy"
     if goal.kind is GoalKind.SNAPSHOT:
         return "Reset"
     classes = {finding.drift_class for finding in findings if not finding.ignored}
     drifted = DriftClass.ACTIONABLE in classes and DriftClass.PENDING not in classes
-    return "Drift" if drifted and not first else "SpecChanged"
+    return "Drift" if drifted and in_force else "SpecChanged"

@@ -153,6 +153,20 @@ def _index(key: Any) -> str:
     return f"[{key}]"
 
 
+def with_lineage(data: bytes, *, lineage: str, serial: int) -> bytes:
+    """An `errored.tfstate` that Terraform wrote before its first save, given the history that it lacks.
+
+    Such a state has an empty lineage. One that has a lineage, or is no JSON object, comes back unchanged.
+    """
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError):
+        return data
+    if not isinstance(document, dict) or document.get("lineage") != "":
+        return data
+    return json.dumps({**document, "lineage": lineage, "serial": serial}).encode()
+
+
 def identity(facts: StateFacts, data: bytes) -> StateIdentity:
     """The identity of a state: `sha256` is that of the plain bytes, in hex."""
     return StateIdentity(facts.lineage, facts.serial, hashlib.sha256(data).hexdigest())

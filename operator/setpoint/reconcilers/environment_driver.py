@@ -6,6 +6,7 @@ One session is one pass: it holds the target's work folder from the first plan t
 import contextlib
 import json
 import logging
+import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -133,20 +134,15 @@ class EnvironmentSession:
     def _analyse(self, plan: PlanRun) -> plans.PlanAnalysis | None:
         if plan.document is None:
             return None
-        return plans.analyse_plan(plan.document, self._environment.spec.drift.ignore)
+        secrets = tuple(self._inputs.secret_variables.values())
+        return plans.analyse_plan(plan.document, self._environment.spec.drift.ignore, secrets)
 
     async def _gather_inputs(self, *, has_state: bool) -> RunInputs:
-        variables = await self._variables()
-        reader = SecretReader(self._driver.cluster, self._environment.metadata.namespace)
-        kept = None if self._goal.snapshot is None else frozenset(self._goal.snapshot.spec.secret_variables)
-        return await gather_inputs(self._environment.spec, variables, reader, secret_names=kept, has_state=has_state)
-
-    async def _variables(self) -> Mapping[str, Any]:
         sealed = self._recorded_variables()
-        if sealed is None:
-            return self._environment.spec.variables
-        variables: Mapping[str, Any] = json.loads(await self._blob(sealed))
-        return variables
+        variables = self._environment.spec.variables if sealed is None else json.loads(await self._blob(sealed))
+        reader = SecretReader(self._driver.cluster, self._environment.metadata.namespace)
+        recorded = sealed is not None
+        return await gather_inputs(self._environment.spec, variables, reader, has_state=has_state, recorded=recorded)
 
     def _recorded_variables(self) -> str | None:
         if self._goal.snapshot is not None and self._goal.snapshot.spec.variables is not None:
@@ -210,10 +206,14 @@ class EnvironmentSession:
         analysis = self._analysis
         if analysis is None or analysis.content is None or analysis.content_digest is None:
             return None
-        first = self._environment.status.applied is None
+        applied = self._environment.status.applied
+        in_force = applied is not None and (applied.bundle, applied.variables) == (
+            observation.bundle,
+            observation.variables_digest,
+        )
         return Change(
             target=self._environment.ref,
-            cause=cause_of(self._goal, observation.findings, first=first),
+            cause=cause_of(self._goal, observation.findings, in_force=in_force),
             digest=analysis.content_digest,
             bundle=observation.bundle,
             state_version=observation.state_version,
@@ -234,7 +234,9 @@ class EnvironmentSession:
 
     async def plan_reset(self, change: Change, snapshot: Snapshot) -> ResetPlan:
         """The inverse of the change, and the drill: does the last applied bundle plan today? (rules 21, 22)."""
-        actions = plan_way_back(change.actions, change.cause)
+        analysis = self._analysis
+        moved, imported = (analysis.moved, analysis.imported) if analysis else ((), ())
+        actions = plan_way_back(change.actions, change.cause, moved=moved, imported=imported)
         drill, message = await self._drill(change, snapshot)
         identity = {"snapshot": snapshot.digest, "actions": [action.as_json() for action in actions], "drill": drill}
         return ResetPlan(digest=digest(identity), actions=actions, drill=drill, message=message)
@@ -248,7 +250,7 @@ class EnvironmentSession:
         bundle = Bundle(digest=applied.bundle, revision=applied.revision, blob=applied.archive)
         variables = json.loads(await self._blob(applied.variables))
         reader = SecretReader(self._driver.cluster, self._environment.metadata.namespace)
-        inputs = await gather_inputs(self._environment.spec, variables, reader, secret_names=None, has_state=True)
+        inputs = await gather_inputs(self._environment.spec, variables, reader, has_state=True, recorded=True)
         try:
             plan = await self._workspace.plan(bundle, inputs)
         except StalledError as error:
@@ -349,6 +351,9 @@ class EnvironmentSession:
 
 async def save_errored_state(states: StateStore, key: str, data: bytes, *, run: str) -> None:
     """Keeps the state that Terraform could not save. One that does not follow ours is refused, and said so."""
+    head = await states.head(key)
+    lineage, serial = (head.lineage, head.serial + 1) if head else (str(uuid.uuid4()), 1)
+    data = state.with_lineage(data, lineage=lineage, serial=serial)
     try:
         await states.append(key, data, run=run)
     except (ConflictError, InvalidError) as error:

@@ -5,7 +5,7 @@ this module calls `apply`, and only with a GateDecision that passed. It must not
 """
 
 import dataclasses
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from setpoint.api.conditions import ConditionType, Reason
 from setpoint.api.v1alpha1.change import Change as ChangeObject
@@ -17,6 +17,7 @@ from setpoint.domain.errors import TransientError
 from setpoint.domain.gating import GateDecision, stages_of
 from setpoint.domain.goals import Goal, GoalKind
 from setpoint.domain.model import DriftClass, Finding
+from setpoint.domain.plans import count_classes, is_output
 from setpoint.ports import ClusterClient, TargetSession
 from setpoint.reconcilers.changes import ChangeRegister, describe_change, is_marked
 from setpoint.reconcilers.draft import Notice, StatusDraft
@@ -116,14 +117,16 @@ class Pipeline:
 
     async def analyse(self, work: Pass) -> bool:
         """What differs, by class; Drifted is about actionable drift alone."""
-        counted = [finding for finding in work.observation.findings if not finding.ignored]
-        actionable = sorted(f.address for f in counted if f.drift_class is DriftClass.ACTIONABLE)
+        findings = work.observation.findings
+        actionable = _drifted(findings)
         before = work.environment.status.drift.since
         since = (before or work.draft.now_text) if actionable else None
-        counts = {kind.value: sum(f.drift_class is kind for f in counted) for kind in DriftClass}
-        work.draft.set(drift=DriftStatus(**counts, addresses=actionable[:_MAX_ADDRESSES], since=since))
+        counts = count_classes(findings)
+        work.draft.set(
+            drift=DriftStatus(**dataclasses.asdict(counts), addresses=actionable[:_MAX_ADDRESSES], since=since)
+        )
         if actionable:
-            work.draft.condition(ConditionType.DRIFTED, "True", Reason.DRIFT_DETECTED, _drift_message(counted))
+            work.draft.condition(ConditionType.DRIFTED, "True", Reason.DRIFT_DETECTED, _drift_message(actionable))
         else:
             work.draft.condition(ConditionType.DRIFTED, "False", Reason.NO_DRIFT)
         return False
@@ -242,8 +245,13 @@ class Pipeline:
         return True
 
 
-def _drift_message(findings: list[Finding]) -> str:
-    drifted = sorted(f.address for f in findings if f.drift_class is DriftClass.ACTIONABLE)
+def _drifted(findings: Iterable[Finding]) -> list[str]:
+    """The resources with actionable drift; outputs only follow them."""
+    actionable = (f for f in findings if not f.ignored and f.drift_class is DriftClass.ACTIONABLE)
+    return sorted({finding.address for finding in actionable if not is_output(finding)})
+
+
+def _drift_message(drifted: Sequence[str]) -> str:
     more = f" and {len(drifted) - 5} more" if len(drifted) > 5 else ""
     return f"{len(drifted)} drifted: {', '.join(drifted[:5])}{more}"
 

@@ -13,13 +13,10 @@ async def gather_inputs(
     variables: Mapping[str, Any],
     reader: SecretReader,
     *,
-    secret_names: frozenset[str] | None,
     has_state: bool,
+    recorded: bool,
 ) -> RunInputs:
-    """The inputs of a run with these variables.
-
-    `secret_names` limits variablesFrom to the keys that a recorded configuration knew; None takes all.
-    """
+    """The inputs of a run with these variables; `has_state` and `recorded` as in RunInputs."""
     secrets = await reader.read_all(spec.variables_from, field="spec.variablesFrom")
     plan = await reader.read_all(spec.credentials.plan, field="spec.credentials.plan")
     apply = plan
@@ -30,10 +27,11 @@ async def gather_inputs(
         engine_version=spec.engine.version,
         lock_file=spec.engine.lock_file,
         variables=variables,
-        secret_variables={key: value for key, value in secrets.items() if secret_names is None or key in secret_names},
+        secret_variables=secrets,
         plan_environment=plan,
         apply_environment=apply,
         has_state=has_state,
+        recorded=recorded,
         init_timeout=spec.timeouts.init.total_seconds(),
         plan_timeout=spec.timeouts.plan.total_seconds(),
         apply_timeout=spec.timeouts.apply.total_seconds(),

@@ -159,7 +159,7 @@ SPEC = Goal(GoalKind.SPEC)
 
 
 @pytest.mark.parametrize(
-    ("goal", "classes", "first", "cause"),
+    ("goal", "classes", "changed", "cause"),
     [
         pytest.param(SPEC, ["actionable"], False, "Drift", id="drift"),
         pytest.param(SPEC, ["actionable", "cascade", "informational"], False, "Drift", id="drift-and-what-follows"),
@@ -173,9 +173,9 @@ SPEC = Goal(GoalKind.SPEC)
         pytest.param(Goal(GoalKind.SNAPSHOT, reset(), snapshot()), ["actionable"], False, "Reset", id="reset"),
     ],
 )
-def test_cause_of(goal: Goal, classes: list[str], first: bool, cause: str) -> None:
+def test_cause_of(goal: Goal, classes: list[str], changed: bool, cause: str) -> None:
     findings = [
         Finding(f"a.r{index}", DriftClass(text.split()[-1]), "update", ignored=text.startswith("ignored"))
         for index, text in enumerate(classes)
     ]
-    assert cause_of(goal, findings, first=first) == cause
+    assert cause_of(goal, findings, in_force=not changed) == cause

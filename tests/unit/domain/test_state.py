@@ -148,3 +148,19 @@ def test_identity_is_over_the_plain_bytes() -> None:
     assert state.identity(facts, data) == StateIdentity(
         "l", 3, hashlib.sha256(data).hexdigest()
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        pytest.param(b'{"lineage": "", "serial": 0}', {"lineage": "new", "serial": 4}, id="never saved"),
+        pytest.param(b'{"lineage": "old", "serial": 3}', {"lineage": "old", "serial": 3}, id="has a history"),
+    ],
+)
+def test_a_state_that_was_never_saved_gets_the_lineage_that_it_lacks(data, expected):
+    assert json.loads(state.with_lineage(data, lineage="new", serial=4)) == expected
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b"{", b'{"serial": 1}'])
+def test_what_is_no_state_is_left_as_it_is(data):
+    assert state.with_lineage(data, lineage="new", serial=4) == data

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import json
 import shutil
 import uuid
@@ -71,7 +72,7 @@ class Session:
         """Makes the folder exact, initialises it where needed, plans."""
         self._register_secrets(_secrets(inputs))
         words, _ = self._binaries.find(inputs)
-        facts = await self._prepare(bundle, inputs)
+        facts, inputs = await self._prepare(bundle, inputs)
         folder = self._open_run()
         write_variables(folder / "variables.tfvars.json", {**inputs.variables, **inputs.secret_variables})
         with self._backend.grant(self._target, run=folder.name, operation="plan") as access:
@@ -91,13 +92,17 @@ class Session:
             prevent_destroy=facts.prevent_destroy,
         )
 
-    async def _prepare(self, bundle: Bundle, inputs: RunInputs) -> Facts:
+    async def _prepare(self, bundle: Bundle, inputs: RunInputs) -> tuple[Facts, RunInputs]:
+        """Lays the bundle out; the inputs, as far as it knows them."""
         facts = self._folder.facts()
         if facts is None or facts.bundle != bundle.digest:
             facts = self._folder.lay_out(bundle.digest, await self._archive(bundle))
+        if inputs.recorded:
+            known = {name: value for name, value in inputs.secret_variables.items() if name in facts.variables}
+            return facts, dataclasses.replace(inputs, secret_variables=known)
         _refuse_undeclared("spec.variables", inputs.variables, facts)
         _refuse_undeclared("spec.variablesFrom", inputs.secret_variables, facts)
-        return facts
+        return facts, inputs
 
     async def _archive(self, bundle: Bundle) -> bytes:
         try:
@@ -142,6 +147,10 @@ class Session:
             raise TransientError(Reason.PLAN_FAILED, "terraform show gave no JSON document")
         if document.get("errored"):
             raise TransientError(Reason.PLAN_FAILED, "the plan broke off half way")
+        if not document.get("complete", True):
+            raise StalledError(
+                Reason.PLAN_FAILED, "Terraform deferred a part of the plan; what is partial is not applied"
+            )
         return document
 
     # --- apply --------------------------------------------------------------------------------------------------
@@ -152,7 +161,7 @@ class Session:
         """Executes that very plan. A cancellation stops Terraform gracefully, and the end is told all the same."""
         words, _ = self._binaries.find(inputs)
         folder = plan.path.parent
-        facts = await self._prepare(bundle, inputs)
+        facts, inputs = await self._prepare(bundle, inputs)
         seen: list[ResourceProgress] = []
 
         def hear(line: bytes) -> None:
