@@ -105,5 +105,5 @@ def failure(result: GitResult, url: str) -> StalledError | TransientError:
     if "not allowed" in why:
         return StalledError(Reason.SOURCE_REFUSED, message)
     if any(text in result.complaint for text in _ABSENT):
-        return StalledError(Reason.SOURCE_NOT_FOUND, message)
+        return StalledError(Reason.SOURCE_NOT_FOUND, f"spec.source.git.url: {message}")
     return TransientError(Reason.SOURCE_UNAVAILABLE, message)
