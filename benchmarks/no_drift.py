@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from homes import CODE, lay_out, run_once
+from _homes import CODE, lay_out, run_once
 
 WORKERS = (2, 4, 8, 16)
 WANTED_THROUGHPUT = 1.3

@@ -17,7 +17,7 @@ import urllib.request
 from pathlib import Path
 
 import psutil
-from homes import lay_out
+from _homes import lay_out
 
 WANTED_MB = 200
 
