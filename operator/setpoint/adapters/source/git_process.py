@@ -66,6 +66,8 @@ async def run_git(
         raise TransientError(Reason.SOURCE_UNAVAILABLE, why) from None
     finally:
         await _end(process)
+    if output is None or complaint is None:
+        raise TransientError(Reason.SOURCE_UNAVAILABLE, "git wrote more than could be of use")
     return GitResult(code, output, complaint)
 
 
@@ -75,22 +77,21 @@ def _limit_files(pid: int) -> None:
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (MAX_PACK_BYTES, MAX_PACK_BYTES))
 
 
-async def _bounded(stream: asyncio.StreamReader) -> str:
-    """What the stream holds. The other side writes part of it, so that there is a limit."""
+async def _bounded(stream: asyncio.StreamReader) -> str | None:
+    """What the stream holds; the other side writes part of it. None for too much, read and dropped to let it end."""
     parts, size = [], 0
     while chunk := await stream.read(_CHUNK):
         size += len(chunk)
-        if size > _MAX_OUTPUT:
-            raise TransientError(Reason.SOURCE_UNAVAILABLE, "git wrote more than could be of use")
-        parts.append(chunk)
-    return b"".join(parts).decode(errors="replace")
+        if size <= _MAX_OUTPUT:
+            parts.append(chunk)
+    return b"".join(parts).decode(errors="replace") if size <= _MAX_OUTPUT else None
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """Kills what is left of the process and of its transports, which may outlive it."""
+    """Kills what is left of the process group, and reaps it; asyncio's `wait` hangs while a pipe is not read."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    await process.wait()
+    await process.communicate()
 
 
 def failure(result: GitResult, url: str) -> StalledError | TransientError:
