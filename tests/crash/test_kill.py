@@ -90,7 +90,8 @@ async def approve(home: Home, status: dict) -> None:
     if not name:
         return
     change = await home.cluster.get(ObjectRef("Change", "default", name))
-    spec = {"changeRef": {"name": name}, "subject": change["spec"]["subject"], "verdict": "Approved", "approver": "test"}
+    subject = change["spec"]["subject"]
+    spec = {"changeRef": {"name": name}, "subject": subject, "verdict": "Approved", "approver": "test"}
     metadata = {"name": f"{name}-test", "namespace": "default"}
     await home.cluster.create(
         {"apiVersion": "setpoint.dev/v1alpha1", "kind": "Approval", "metadata": metadata, "spec": spec}
@@ -149,13 +150,13 @@ def processes_of(home: Path) -> dict[int, list[str]]:
 @pytest.mark.parametrize("terraform", [True, False], ids=["with-terraform", "manager-alone"])
 async def test_killed_in_the_middle_of_an_apply__what_is_lost_is_named(tmp_path, lines, terraform):
     home, log = lay_out(tmp_path, pause="0.4")
-    victim = subprocess.Popen([sys.executable, VICTIM, home, "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    victim = await asyncio.create_subprocess_exec(sys.executable, VICTIM, home, "0", stdout=-1, stderr=-1)
     await asyncio.to_thread(wait_for_apply, home, log, lines)
     victim.kill()
     if terraform:
         for pid in processes_of(home):
             kill(pid)
-    victim.communicate()
+    await victim.communicate()
     before = made(log)
     status, changes = await settle(home)
     again = {f"terraform_data.made[{n}]" for n, times in made(log).items() if times > 1}

@@ -28,6 +28,7 @@ from setpoint.domain.model import (
 )
 
 Resources = dict[str, str]
+HEALTHY = Verification(ok=True, reason="Verified", message="")
 
 
 @dataclasses.dataclass
@@ -46,7 +47,7 @@ class World:
     drill: str = "Passed"
     drill_destroy: str = ""
     verification: Verification | None = None
-    health: Verification = Verification(ok=True, reason="Verified", message="")
+    health: Verification = HEALTHY
     noise: itertools.count | None = None
     move_before_apply: bool = False
 

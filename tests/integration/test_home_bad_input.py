@@ -81,7 +81,8 @@ def home(tmp_path_factory):
     (root / "secret.yaml").write_text(json.dumps(secret))
     (root / "broken.yaml").write_text("kind: [unclosed\n  setpoint.dev")
     (root / "unknown.yaml").write_text(
-        "apiVersion: setpoint.dev/v1alpha1\nkind: Environment\nmetadata: {name: odd}\nspec: {stage: dev, source: {path: .}, sauce: {}}\n"
+        "apiVersion: setpoint.dev/v1alpha1\nkind: Environment\nmetadata: {name: odd}\n"
+        "spec: {stage: dev, source: {path: .}, sauce: {}}\n"
     )
     return root, setpoint(root, "up", str(root), "--once", "-o", "json")
 

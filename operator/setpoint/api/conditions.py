@@ -134,7 +134,7 @@ REASON_MEANING: dict[Reason, str] = {
     Reason.NO_DRIFT: "No resource differs.",
     Reason.PLAN_UNSTABLE: "Two plans of the same inputs differ; the message names the paths. Use drift.ignore.",
     Reason.INVALID_SPEC: "The spec can never work; the message names the field.",
-    Reason.INVALID_MANIFEST: "The manifest on disk can't be used; the object runs as it was.",
+    Reason.INVALID_MANIFEST: "The manifest on disk can't be used; nothing is done until it is mended or taken away.",
     Reason.SOURCE_NOT_FOUND: "The source's folder, repository or ref does not exist.",
     Reason.SOURCE_REFUSED: "The source breaks a limit or leaves its folder; the message names the file.",
     Reason.SOURCE_UNAVAILABLE: "The source can't be reached for now.",

@@ -64,24 +64,6 @@ def mark_ready(
     return set_condition(rest, ConditionType.READY, "True", reason, message, generation, now)
 
 
-def mark_reconciling(
-    conditions: Sequence[Condition], reason: Reason, message: str, generation: int, now: dt.datetime
-) -> Conditions:
-    """Work goes on. Ready stays as it was, so that it does not flap; Unknown where nothing was known."""
-    rest = remove_condition(conditions, ConditionType.STALLED)
-    if get_condition(rest, ConditionType.READY) is None:
-        rest = set_condition(rest, ConditionType.READY, "Unknown", reason, message, generation, now)
-    return set_condition(rest, ConditionType.RECONCILING, "True", reason, message, generation, now)
-
-
-def mark_waiting(
-    conditions: Sequence[Condition], reason: Reason, message: str, generation: int, now: dt.datetime
-) -> Conditions:
-    """Not ready, and goes on by itself once what it waits for is there."""
-    waiting = set_condition(conditions, ConditionType.READY, "False", reason, message, generation, now)
-    return mark_reconciling(waiting, Reason.PROGRESSING, message, generation, now)
-
-
 def mark_stalled(
     conditions: Sequence[Condition], reason: Reason, message: str, generation: int, now: dt.datetime
 ) -> Conditions:

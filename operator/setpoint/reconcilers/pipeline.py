@@ -213,6 +213,8 @@ class Pipeline:
         await self._announce(work)
         work.outcome = await work.session.apply(work.decision)
         self._metrics.count_apply(work.outcome.result)
+        if work.change.cause == "Reset":
+            self._metrics.count_reset(work.outcome.result)
         await self._settlement.applied(work)
         if work.outcome.result is model.Result.SUCCEEDED:
             return False

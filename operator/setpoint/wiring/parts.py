@@ -162,7 +162,8 @@ async def assemble(
     async with contextlib.AsyncExitStack() as stack:
         database = Database.open(home.database, check=check)
         stack.push_async_callback(database.close)
-        audit, objects = AuditTrail(database, clock), SqlObjectStore(database, AuditTrail(database, clock))
+        audit = AuditTrail(database, clock, count_rows=metrics.count_audit_rows)
+        objects = SqlObjectStore(database, audit)
         blobs = SealedBlobs.open(home.blobs, home.keys / "blobs.key")
         stack.push_async_callback(blobs.close)
         states = SqlStateStore(database, blobs, audit, clock)

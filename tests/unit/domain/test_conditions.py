@@ -11,9 +11,7 @@ from setpoint.domain.conditions import (
     get_condition,
     is_true,
     mark_ready,
-    mark_reconciling,
     mark_stalled,
-    mark_waiting,
     remove_condition,
     set_condition,
 )
@@ -92,7 +90,7 @@ def test_get_remove_is_true() -> None:
 BEFORE = {
     "nothing": (),
     "ready": mark_ready((), Reason.AT_SETPOINT, "", 1, T0),
-    "reconciling": mark_reconciling((), Reason.PROGRESSING, "", 1, T0),
+    "reconciling": set_condition((), ConditionType.RECONCILING, "True", Reason.PROGRESSING, "", 1, T0),
     "stalled": mark_stalled((), Reason.INVALID_SPEC, "", 1, T0),
 }
 
@@ -100,30 +98,13 @@ BEFORE = {
 @pytest.mark.parametrize("before", BEFORE.values(), ids=BEFORE.keys())
 def test_marks__reconciling_and_stalled_are_there_only_when_true(before: tuple[Condition, ...]) -> None:
     assert truths(mark_ready(before, Reason.AT_SETPOINT, "", 2, T1)) == {"Ready": ("True", "AtSetpoint")}
-    assert truths(mark_waiting(before, Reason.APPROVAL_REQUIRED, "", 2, T1)) == {
-        "Ready": ("False", "ApprovalRequired"),
-        "Reconciling": ("True", "Progressing"),
-    }
     assert truths(mark_stalled(before, Reason.INVALID_SPEC, "", 2, T1)) == {
         "Ready": ("False", "InvalidSpec"),
         "Stalled": ("True", "InvalidSpec"),
     }
 
 
-@pytest.mark.parametrize(
-    ("before", "ready"),
-    [
-        ("nothing", ("Unknown", "Progressing")),
-        ("ready", ("True", "AtSetpoint")),
-        ("stalled", ("False", "InvalidSpec")),
-    ],
-)
-def test_mark_reconciling__ready_does_not_flap(before: str, ready: tuple[str, str]) -> None:
-    marked = mark_reconciling(BEFORE[before], Reason.PROGRESSING, "", 2, T1)
-    assert truths(marked) == {"Ready": ready, "Reconciling": ("True", "Progressing")}
-
-
 def test_marks__leave_other_conditions_alone() -> None:
     held = set_condition((), ConditionType.HELD, "True", Reason.RESET_HOLD, "", 1, T0)
-    for mark in (mark_ready, mark_reconciling, mark_waiting, mark_stalled):
+    for mark in (mark_ready, mark_stalled):
         assert get_condition(mark(held, Reason.HELD, "", 2, T1), ConditionType.HELD) == held[0]

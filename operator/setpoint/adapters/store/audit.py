@@ -4,7 +4,7 @@ import datetime as dt
 import functools
 import itertools
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Dialect, Row, Select, Table, insert, literal_column, select
@@ -42,17 +42,22 @@ _RECORDS = (
 
 
 class AuditTrail:
-    """The AuditLog over the home's database."""
+    """The AuditLog over the home's database. `count_rows` hears of rows once they are durable."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, *, count_rows: Callable[[int], None] = lambda _rows: None
+    ) -> None:
         self._database = database
         self._clock = clock
+        self.count_rows = count_rows
 
     async def append(self, *entries: AuditEntry) -> tuple[int, ...]:
         """Records entries, all or none; durable on return. Raises StoreError."""
         if not entries:
             return ()
-        return await self._database.write_batched(_append, self.drafts(entries))
+        seqs = await self._database.write_batched(_append, self.drafts(entries))
+        self.count_rows(len(seqs))
+        return seqs
 
     def drafts(self, entries: Sequence[AuditEntry]) -> tuple[Draft, ...]:
         """Entries in their final bytes, for `record` to write within another transaction."""

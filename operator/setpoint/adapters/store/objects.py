@@ -43,14 +43,18 @@ class SqlObjectStore:
     async def put(self, obj: StoredObject, *, expected_version: int | None, audit: Sequence[AuditEntry] = ()) -> int:
         """Writes a row; see the port."""
         drafts = self._trail.drafts(audit)
-        return await self._database.write(lambda connection: _put(connection, obj, expected_version, drafts))
+        version = await self._database.write(lambda connection: _put(connection, obj, expected_version, drafts))
+        self._trail.count_rows(len(drafts))
+        return version
 
     async def remove(
         self, ref: ObjectRef, *, expected_version: int | None = None, audit: Sequence[AuditEntry] = ()
     ) -> int:
         """Leaves a tombstone; see the port."""
         drafts = self._trail.drafts(audit)
-        return await self._database.write(lambda connection: _remove(connection, ref, expected_version, drafts))
+        version = await self._database.write(lambda connection: _remove(connection, ref, expected_version, drafts))
+        self._trail.count_rows(len(drafts))
+        return version
 
     async def changes(self, after: int, kinds: Sequence[str], *, limit: int = 1000) -> StoredObjects:
         """Live rows and tombstones with a later version, in the order of their writes. Raises GoneError."""
