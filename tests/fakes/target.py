@@ -188,7 +188,16 @@ class FakeSession:
             world.state = dict(self._declared)
             world.version += 1
         message = "" if world.result is Result.SUCCEEDED else "quota exceeded"
-        return Outcome(world.result, self.run, message, orphans=world.orphans, state_version=world.version)
+        return Outcome(
+            world.result,
+            self.run,
+            message,
+            orphans=world.orphans,
+            state_version=world.version,
+            serial=world.version,
+            lineage="lineage",
+            resources=len(world.state),
+        )
 
     async def verify(self, change: Change) -> Verification:
         return self._world.verification or self._world.health

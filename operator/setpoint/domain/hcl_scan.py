@@ -47,6 +47,15 @@ def declared_variables(files: Files) -> frozenset[str]:
     return frozenset(block.labels[0] for block in _blocks(files) if block.type == "variable" and block.labels)
 
 
+def ephemeral_variables(files: Files) -> frozenset[str]:
+    """Those whose values Terraform keeps in no plan, so that an apply needs them again."""
+    return frozenset(
+        block.labels[0]
+        for block in _blocks(files)
+        if block.type == "variable" and block.labels and block.attributes.get("ephemeral") == "true"
+    )
+
+
 def foreign_backend(files: Files) -> str:
     """Where (`file:line`) the code asks for a backend or for HCP Terraform; empty where it does not."""
     for block in _blocks(files):
@@ -62,12 +71,22 @@ def installed_modules(files: Files) -> tuple[str, ...]:
     return tuple(block.labels[0] for block in _blocks(files) if block.type == "module" and block.labels)
 
 
-def needs_providers(files: Files) -> bool:
+def module_folders(manifest: bytes) -> tuple[str, ...]:
+    """The folders of all installed modules but the root, by the modules.json that `terraform get` writes."""
+    try:
+        listed = json.loads(manifest)["Modules"]
+        return tuple(sorted({one["Dir"] for one in listed if one["Dir"] not in {"", "."}}))
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return ()
+
+
+def needs_providers(files: Files, *, calls: bool = True) -> bool:
     """True where a provider other than the built-in `terraform` is needed, so that a lock file is, too.
 
-    A module may need any: what is in it is not looked at.
+    What is in a module that is called is not looked at: it may need any, so that a call counts unless `calls` is off.
     """
-    return any(_needs_provider(block) for block in _blocks(files))
+    blocks = (block for block in _blocks(files) if calls or block.type != "module")
+    return any(_needs_provider(block) for block in blocks)
 
 
 def _needs_provider(block: Block) -> bool:

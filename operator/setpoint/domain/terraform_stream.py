@@ -6,6 +6,7 @@ not understood is never taken for good news.
 
 import dataclasses
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
@@ -17,6 +18,9 @@ _HOOKS: Mapping[str, Literal["started", "completed", "failed"]] = {
     "apply_complete": "completed",
     "apply_errored": "failed",
 }
+_BOX = "╷│╵ \t"
+_ERROR = re.compile(r"^Error: (.*)$", re.MULTILINE)
+_PLACE = re.compile(r"\bon (\S{1,500}?\.[a-z.]{2,9}) line (\d{1,9})\b(?:, in [^:\n]*)?:?")
 _MAX_SECONDS = 10**9
 _MAX_TEXT = 2000
 
@@ -117,6 +121,20 @@ def diagnostics(messages: Iterable[Message | None]) -> tuple[Diagnostic, ...]:
     """Errors and warnings, in the order in which they came."""
     found = (message.get("diagnostic") for message in messages if message and message["type"] == "diagnostic")
     return tuple(_diagnostic(one) for one in found if isinstance(one, Mapping))
+
+
+def read_errors(text: str) -> tuple[Diagnostic, ...]:
+    """The errors of a command that has no `-json`, out of the boxes that Terraform draws."""
+    plain = "\n".join(line.strip(_BOX) for line in text.splitlines())
+    _, *parts = _ERROR.split(plain)
+    return tuple(_plain_error(summary, body) for summary, body in zip(parts[::2], parts[1::2], strict=True))
+
+
+def _plain_error(summary: str, body: str) -> Diagnostic:
+    place = _PLACE.search(body)
+    detail = body[: place.start()] + body[place.end() :] if place else body
+    at = f"{place[1]}:{place[2]}" if place else ""
+    return Diagnostic("error", _one_line(summary), _one_line(detail), at=at)
 
 
 def read_validation(document: Any) -> tuple[Diagnostic, ...]:

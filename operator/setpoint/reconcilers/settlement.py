@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from setpoint.api.conditions import ConditionType, Reason
 from setpoint.api.meta import API_VERSION, FINALIZER, JsonObject
-from setpoint.api.v1alpha1.environment import AppliedStatus, HoldStatus, StateStatus
+from setpoint.api.v1alpha1.environment import AppliedStatus, DriftStatus, HoldStatus, StateStatus
 from setpoint.domain import model
 from setpoint.domain.audit import AuditEntry, Phase
 from setpoint.domain.errors import AlreadyExistsError
@@ -168,6 +168,7 @@ class Settlement:
         )
         work.done = verification.ok
         if verification.ok:
+            work.draft.set(drift=DriftStatus())
             work.draft.condition(ConditionType.DRIFTED, "False", Reason.NO_DRIFT)
             await self._drill_first(work)
             await self._reach(work, verification)

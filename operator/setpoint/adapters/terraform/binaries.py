@@ -1,5 +1,6 @@
 """Owns finding the Terraform or OpenTofu that runs, and its version."""
 
+import asyncio
 import importlib.util
 import json
 import os
@@ -7,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
 from pathlib import Path
 
 from setpoint.adapters.terraform.commands import CommandBuilder
@@ -27,6 +29,16 @@ class Binaries:
         self._named = named
         self._environment = environment
         self._versions: dict[tuple[str, int], EngineVersion] = {}
+        self._asking = asyncio.Lock()
+
+    async def locate(self, inputs: RunInputs, threads: Executor) -> tuple[tuple[str, ...], EngineVersion]:
+        """Like `find`; a version that is not known yet is asked for in a thread."""
+        words = self._words(inputs.engine_type)
+        async with self._asking:
+            if (words[0], self.stamp(words)) not in self._versions:
+                loop = asyncio.get_running_loop()
+                await loop.run_in_executor(threads, self._version, words, inputs.engine_type)
+        return self.find(inputs)
 
     def find(self, inputs: RunInputs) -> tuple[tuple[str, ...], EngineVersion]:
         """The command's first words and the version. Raises StalledError (EngineNotFound, EngineVersionMismatch)."""
@@ -42,8 +54,12 @@ class Binaries:
         return words, version
 
     def stamp(self, words: Sequence[str]) -> int:
-        """What moves when the binary is replaced."""
-        return Path(words[0]).stat().st_mtime_ns
+        """What moves when the binary is replaced. Raises StalledError (EngineNotFound) where it is gone."""
+        try:
+            return Path(words[0]).stat().st_mtime_ns
+        except OSError as error:
+            message = f"{words[0]} can't be read: {error.strerror}"
+            raise StalledError(Reason.ENGINE_NOT_FOUND, message) from None
 
     def _words(self, engine: str) -> tuple[str, ...]:
         if self._named is not None:
@@ -68,7 +84,6 @@ class Binaries:
         return EngineVersion(engine, known.version)
 
     def _ask(self, words: tuple[str, ...]) -> str:
-        """Asked once a binary, and quick: not worth a process of the event loop."""
         line = builder(words).version_line()
         try:
             done = subprocess.run(

@@ -42,16 +42,10 @@ class CommandBuilder(PythonTerraform):  # type: ignore[misc]
         """Installs modules alone."""
         return self.cmd("get", no_color=IsFlagged)
 
-    def init_line(self, *, backend: bool, modules: bool, readonly_lock: bool) -> tuple[str, ...]:
-        """Terraform init; `readonly_lock` refuses a provider that the lock file does not name."""
-        lock = "readonly" if readonly_lock else None
+    def init_line(self, *, backend: bool, modules: bool) -> tuple[str, ...]:
+        """Terraform init. The lock file may grow: by the hashes of this platform, by providers that it does not name."""
         return self.cmd(
-            "init",
-            backend=backend,
-            get=modules,
-            lockfile=lock,
-            reconfigure=IsFlagged if backend else IsNotFlagged,
-            **_NO_INPUT,
+            "init", backend=backend, get=modules, reconfigure=IsFlagged if backend else IsNotFlagged, **_NO_INPUT
         )
 
     def plan_line(self, out: Path, variables: Path, *, destroy: bool) -> tuple[str, ...]:
@@ -63,6 +57,7 @@ class CommandBuilder(PythonTerraform):  # type: ignore[misc]
         """Terraform show -json."""
         return self.cmd("show", str(plan), json=IsFlagged, no_color=IsFlagged)
 
-    def apply_line(self, plan: Path) -> tuple[str, ...]:
-        """Terraform apply -json of a saved plan."""
-        return self.cmd("apply", str(plan), json=IsFlagged, lock_timeout="60s", **_NO_INPUT)
+    def apply_line(self, plan: Path, ephemeral: Path | None) -> tuple[str, ...]:
+        """Terraform apply -json of a saved plan; `ephemeral` is a file with the variables that no plan holds."""
+        files = [str(ephemeral)] if ephemeral else None
+        return self.cmd("apply", str(plan), json=IsFlagged, lock_timeout="60s", var_file=files, **_NO_INPUT)

@@ -1,27 +1,34 @@
 """Owns the environment of a run: made from nothing, so that nothing of the manager's leaks into it (rule 4)."""
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from setpoint.api.conditions import Reason
-from setpoint.domain.errors import StalledError
+from setpoint.domain.errors import InvalidError, StalledError
 from setpoint.ports import BackendAccess
 
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _OURS = ("TF_", "LD_", "DYLD_", "SETPOINT_", "PYTHON", "GIT_CONFIG")
+_THEIRS = "TF_TOKEN_"  # credentials of module and provider registries
+_PASSABLE = ("TF_LOG", "TF_TOKEN_", "TF_REGISTRY_", "TF_REATTACH_PROVIDERS")
+_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASS|CREDENTIAL|AUTH", re.IGNORECASE)
 _OURS_EXACTLY = frozenset({"PATH", "HOME", "TMPDIR", "SHELL", "IFS", "BASH_ENV", "ENV"})
 
 
 class RunEnvironment:
-    """Makes environments. `passthrough` are names that are handed on from the manager's own environment."""
+    """Makes environments. `passthrough` are names that are handed on from the manager's own environment.
+
+    Raises InvalidError for a name that would lead Terraform away from what Setpoint records of a run.
+    """
 
     def __init__(self, root: Path, mirror: Path | None, passthrough: Iterable[str]) -> None:
         self._home = root / "home"
         self._cli_config = root / "terraform.tfrc"
         self._mirror = mirror
         self._cache = root / "providers"
-        self._passed = {name: os.environ[name] for name in passthrough if name in os.environ}
+        self._passed = {name: os.environ[name] for name in map(_passable, passthrough) if name in os.environ}
 
     def prepare(self) -> None:
         """Makes the private HOME and the CLI configuration."""
@@ -30,7 +37,10 @@ class RunEnvironment:
             self._cache.mkdir(mode=0o700, parents=True, exist_ok=True)
         text = self.configuration()
         if not self._cli_config.exists() or self._cli_config.read_text() != text:
-            self._cli_config.write_text(text)
+            # By rename: a command of another process reads the old one or the new one.
+            temporary = self._cli_config.with_suffix(f".{os.getpid()}.new")
+            temporary.write_text(text)
+            temporary.replace(self._cli_config)
 
     def configuration(self) -> str:
         """The CLI configuration file: where providers come from."""
@@ -49,26 +59,41 @@ class RunEnvironment:
     def base(self) -> dict[str, str]:
         """What every command gets."""
         return {
+            **self._passed,
             "PATH": os.environ.get("PATH", _DEFAULT_PATH),
-            "HOME": str(self._home),
+            "HOME": self._passed.get("HOME", str(self._home)),
             "LANG": "C.UTF-8",
             "TF_IN_AUTOMATION": "1",
             "TF_INPUT": "0",
             "CHECKPOINT_DISABLE": "1",
             "TF_CLI_CONFIG_FILE": str(self._cli_config),
-            **self._passed,
         }
 
+    def secrets(self) -> frozenset[str]:
+        """The inherited values that are secrets by their names."""
+        return frozenset(value for name, value in self._passed.items() if _SECRET_NAME.search(name))
+
     def of_run(self, credentials: Mapping[str, str], access: BackendAccess | None) -> dict[str, str]:
-        """What a run gets: the base, its credentials, and the way to its state."""
+        """What a run gets: the base, its credentials, and the way to its state.
+
+        Credentials stand before what is inherited: a plan must not get the manager's own. Raises StalledError
+        (InvalidSpec) for a credential whose name is Setpoint's to set.
+        """
         for name in credentials:
             _refuse_ours(name)
-        return {**credentials, **self.base(), **(_backend(access) if access else {})}
+        return {**self.base(), **credentials, **(_backend(access) if access else {})}
+
+
+def _passable(name: str) -> str:
+    if name.upper().startswith("TF_") and not name.upper().startswith(_PASSABLE):
+        msg = f"{name} can't be handed on to Terraform: it would change what Setpoint knows of a run"
+        raise InvalidError(msg, field="SETPOINT_TERRAFORM_ENV")
+    return name
 
 
 def _refuse_ours(name: str) -> None:
     upper = name.upper()
-    ours = upper in _OURS_EXACTLY or upper.startswith(_OURS)
+    ours = upper in _OURS_EXACTLY or (upper.startswith(_OURS) and not upper.startswith(_THEIRS))
     if ours or "=" in name or "\0" in name or not name:
         message = f"spec.credentials: a Secret sets {name!r}, which is Setpoint's to set"
         raise StalledError(Reason.INVALID_SPEC, message)

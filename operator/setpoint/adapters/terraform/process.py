@@ -15,18 +15,22 @@ from pathlib import Path
 
 import psutil
 
-from setpoint.domain.errors import StoreError
+from setpoint.api.conditions import Reason
+from setpoint.domain.errors import StoreError, TransientError
 
 RUN_VARIABLE = "SETPOINT_RUN"
 """Environment variable of every process of a run, its providers included: how survivors are found."""
-_GRACE = 600.0
+READING_GRACE = 20.0
+"""Seconds for a command that only reads to end by itself once it was told to."""
+WRITING_GRACE = 600.0
+"""Seconds for one that changes the world: a call that a provider has begun may take long."""
 _SECOND_GRACE = 30.0
 _MAX_OUTPUT = 512 << 20
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Command:
-    """One command of a run. `folder` is the run's, `name` names its output files; `timeout` is in seconds."""
+    """One command of a run. `folder` is the run's, `name` names its output files; times are in seconds."""
 
     argv: Sequence[str]
     cwd: Path
@@ -35,6 +39,7 @@ class Command:
     name: str
     timeout: float
     facts: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    grace: float = READING_GRACE
 
     @property
     def stdout(self) -> Path:
@@ -60,7 +65,8 @@ class Ended:
 async def run(command: Command) -> Ended:
     """Runs a command to its end. Past its deadline it is stopped gracefully, and so it is when we are cancelled.
 
-    A cancellation is raised again once the command has ended.
+    A cancellation is raised again once the command has ended. Raises StoreError where the run folder can't be
+    written, TransientError where the command can't be started.
     """
     ended = await run_through(command)
     if ended.stopped == "cancelled":
@@ -70,44 +76,71 @@ async def run(command: Command) -> Ended:
 
 async def run_through(command: Command) -> Ended:
     """Like `run`, but a cancellation only stops the command: its end is returned, for what must be recorded."""
-    process = await _start(command)
-    stopped = ""
+    process, stopped = await _started(command)
     try:
-        async with asyncio.timeout(command.timeout):
-            await process.wait()
+        if not stopped:
+            async with asyncio.timeout(command.timeout):
+                await process.wait()
     except TimeoutError:
         stopped = "timeout"
     except asyncio.CancelledError:
         stopped = "cancelled"
     if stopped:
-        await _stop(process)
-    code = process.returncode if process.returncode is not None else -1
+        await _stop(process, command.grace)
+    code = process.returncode if process.returncode is not None else -signal.SIGKILL
+    if code < 0:
+        # Whoever killed it spared its providers, and they would live on without it.
+        _kill_session(process)
     return Ended(code, _read(command.stdout), _read(command.stderr), stopped)
 
 
+async def _started(command: Command) -> tuple[asyncio.subprocess.Process, str]:
+    """The process, and "cancelled" where we were while it started: it must not be lost from sight."""
+    starting = asyncio.ensure_future(_start(command))
+    stopped = ""
+    while not starting.done():
+        try:
+            await asyncio.wait({starting})
+        except asyncio.CancelledError:
+            stopped = "cancelled"
+    return starting.result(), stopped
+
+
 async def _start(command: Command) -> asyncio.subprocess.Process:
-    _note(command, pid=0)
-    with command.stdout.open("wb") as out, command.stderr.open("wb") as err:
-        process = await asyncio.create_subprocess_exec(
-            *command.argv,
-            cwd=command.cwd,
-            env={**command.environment, RUN_VARIABLE: command.folder.name},
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=out,
-            stderr=err,
-            start_new_session=True,
-        )
-    _note(command, pid=process.pid)
+    note = {**command.facts, "command": list(command.argv), "name": command.name}
+    note_run(command.folder, note)
+    try:
+        with command.stdout.open("wb") as out, command.stderr.open("wb") as err:
+            process = await asyncio.create_subprocess_exec(
+                *command.argv,
+                cwd=command.cwd,
+                env={**command.environment, RUN_VARIABLE: command.folder.name},
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+            )
+    except OSError as error:
+        message = f"{command.argv[0]} can't be started: {error.strerror}"
+        raise TransientError(Reason.ENGINE_NOT_FOUND, message) from error
+    try:
+        note_run(command.folder, {**note, "pid": process.pid, "start": _start_time(process.pid)})
+    except StoreError:
+        _kill_session(process)
+        await process.wait()
+        raise
     return process
 
 
-def _note(command: Command, *, pid: int) -> None:
-    """Written by rename: a killed manager leaves the old note or the new one. A power cut kills the process, too."""
-    note = {**command.facts, "command": list(command.argv), "name": command.name, "pid": pid, "start": _start_time(pid)}
-    temporary = command.folder / "process.json.new"
+def note_run(folder: Path, note: Mapping[str, object]) -> None:
+    """Writes what a run does. Raises StoreError.
+
+    Written by rename: a killed manager leaves the old note or the new one. A power cut kills the process, too.
+    """
+    temporary = folder / "process.json.new"
     try:
         temporary.write_text(json.dumps(note))
-        temporary.replace(command.folder / "process.json")
+        temporary.replace(folder / "process.json")
     except OSError as error:
         msg = f"can't write the run folder: {error.strerror}"
         raise StoreError(msg) from error
@@ -115,24 +148,29 @@ def _note(command: Command, *, pid: int) -> None:
 
 def _start_time(pid: int) -> float:
     try:
-        return psutil.Process(pid).create_time() if pid else 0.0
+        return psutil.Process(pid).create_time()
     except psutil.Error:
         return 0.0
 
 
-async def _stop(process: asyncio.subprocess.Process) -> None:
+async def _stop(process: asyncio.subprocess.Process, grace: float) -> None:
     """SIGINT to Terraform alone (a group signal would kill providers in mid-call), once more, then the whole group.
 
     Further cancellations do not hasten it: what Terraform has begun must be in the state.
     """
-    for sent, grace in ((signal.SIGINT, _GRACE), (signal.SIGINT, _SECOND_GRACE)):
+    for seconds in (grace, _SECOND_GRACE):
         with contextlib.suppress(ProcessLookupError):
-            process.send_signal(sent)
-        if await _ends_within(process, grace):
+            process.send_signal(signal.SIGINT)
+        if await _ends_within(process, seconds):
             return
+    _kill_session(process)
+    await _ends_within(process, _SECOND_GRACE)
+
+
+def _kill_session(process: asyncio.subprocess.Process) -> None:
+    """The process leads its session and its group, so that the group's id is its own."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    await _ends_within(process, _SECOND_GRACE)
 
 
 async def _ends_within(process: asyncio.subprocess.Process, seconds: float) -> bool:

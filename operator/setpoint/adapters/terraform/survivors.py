@@ -3,7 +3,7 @@
 import asyncio
 import json
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,11 @@ async def settle(root: Path) -> tuple[Survivor, ...]:
     """Ends every run of an earlier manager and tells what each did. Run folders of applies stay until `forget`."""
     runs = root / "runs"
     folders = sorted(runs.iterdir()) if runs.is_dir() else []
-    await _end_processes({folder.name for folder in folders})
+    notes = {folder.name: _read_note(folder) for folder in folders}
+    await _end_processes({run: note.get("command", ()) for run, note in notes.items()})
     survivors = []
     for folder in folders:
-        note = _read_note(folder)
+        note = notes[folder.name]
         if note.get("operation") == "apply" and note.get("name") == "apply":
             survivors.append(_survivor(root, folder, note))
         else:
@@ -73,10 +74,13 @@ def _hooks(path: Path) -> Iterable[Hook]:
 # --- Processes ----------------------------------------------------------------------------------------------------
 
 
-async def _end_processes(runs: set[str]) -> None:
-    """SIGINT to each Terraform, so that it saves its state; what is left after the grace is killed."""
-    found = _find(runs)
-    leaders = [process for process in found if _is_leader(process)]
+async def _end_processes(commands: Mapping[str, Sequence[str]]) -> None:
+    """SIGINT to each Terraform, so that it saves its state; what is left after the grace is killed.
+
+    Providers whose Terraform is dead are killed at once: they heed no SIGINT, and nobody hears what they answer.
+    """
+    runs = set(commands)
+    leaders = [process for process in _find(runs) if _is_leader(process, commands)]
     for process in leaders:
         _signal(process, graceful=True)
     await _gone(leaders, _GRACE)
@@ -97,13 +101,13 @@ def _find(runs: set[str]) -> list[psutil.Process]:
     return found
 
 
-def _is_leader(process: psutil.Process) -> bool:
+def _is_leader(process: psutil.Process, commands: Mapping[str, Sequence[str]]) -> bool:
     """Terraform, and not its providers: those it stops itself, once their calls are through."""
     try:
-        parent = process.parent()
-        return parent is None or RUN_VARIABLE not in parent.environ()
-    except (psutil.Error, OSError):
-        return True
+        arguments = list(commands[process.environ()[RUN_VARIABLE]])[1:]
+        return bool(arguments) and process.cmdline()[-len(arguments) :] == arguments
+    except (psutil.Error, OSError, KeyError):
+        return False
 
 
 def _signal(process: psutil.Process, *, graceful: bool) -> None:

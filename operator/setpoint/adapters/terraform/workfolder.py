@@ -15,14 +15,15 @@ import os
 import shutil
 import tarfile
 from collections.abc import AsyncIterator, Iterable, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from setpoint.domain import hcl_scan
 from setpoint.domain.digests import digest, digest_bytes
 from setpoint.domain.errors import StoreError
 
-OVERRIDE = "setpoint_override.tf.json"
+OVERRIDE = "~setpoint_override.tf.json"
+"""Terraform merges override files in the order of their names: ours is the last."""
 LOCK_FILE = ".terraform.lock.hcl"
 _MAX_NAME = 200
 _POLL = 0.2
@@ -75,30 +76,43 @@ class WorkFolder:
     def lay_out(self, bundle: str, archive: bytes) -> Facts:
         """Makes the bundle's files exact; removes those that an earlier bundle brought."""
         before = self.facts()
-        self._note.unlink(missing_ok=True)
+        owned = before.files if before else frozenset()
         with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-            names = frozenset(member.name for member in tar.getmembers())
-            for stale in sorted((before.files if before else frozenset()) - names):
-                (self.path / stale).unlink(missing_ok=True)
+            members = {_checked_name(member): member for member in tar.getmembers()}
+            names = frozenset(members)
+            # Killed half way, the next one still knows all that is the bundles'.
+            self._remember(Facts("", frozenset(), (), owned | names), init="")
+            for stale in sorted(owned - names):
+                self._remove(stale)
             shutil.rmtree(self.path / ".terraform" / "modules", ignore_errors=True)
-            for member in tar.getmembers():
-                self._write(member, tar)
+            for name, member in members.items():
+                self._write(name, member, tar)
         root_files = {name: (self.path / name).read_bytes() for name in names if "/" not in name}
         facts = Facts(bundle, hcl_scan.declared_variables(root_files), hcl_scan.prevent_destroy(root_files), names)
         self._remember(facts, init="")
         return facts
 
-    def _write(self, member: tarfile.TarInfo, tar: tarfile.TarFile) -> None:
-        """By hand, since only regular files with plain relative names are ours; anything else is no bundle."""
-        parts = PurePosixPath(member.name).parts
+    def _remove(self, name: str) -> None:
+        """A file of an earlier bundle, and the folders that are empty without it."""
+        path = self.path / name
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            path.unlink()
+        for folder in list(path.parents)[: name.count("/")]:
+            try:
+                folder.rmdir()
+            except OSError:
+                return
+
+    def _write(self, name: str, member: tarfile.TarInfo, tar: tarfile.TarFile) -> None:
         content = tar.extractfile(member)
-        if content is None or not parts or ".." in parts or member.name.startswith("/"):
-            msg = f"the bundle's archive is damaged at {member.name[:100]!r}"
-            raise StoreError(msg)
-        path = self.path.joinpath(*parts)
+        path = self.path / name
+        for folder in (path, *list(path.parents)[: name.count("/")]):
+            # Whatever stands in the way, a link that would lead elsewhere above all.
+            if folder.is_symlink() or (folder.exists() and folder.is_dir() is (folder == path)):
+                shutil.rmtree(folder) if folder.is_dir() and not folder.is_symlink() else folder.unlink()
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
-        path.write_bytes(content.read())
+        path.write_bytes(content.read() if content else b"")
         path.chmod(0o700 if member.mode & 0o100 else 0o600)
 
     def _remember(self, facts: Facts, *, init: str) -> None:
@@ -120,7 +134,7 @@ class WorkFolder:
             content["variable"] = {name: {"sensitive": True} for name in names}
         path = self.path / OVERRIDE
         text = json.dumps(content, sort_keys=True)
-        if not path.exists() or path.read_text() != text:
+        if not path.is_file() or path.read_text() != text:
             path.write_text(text)
         return digest(content)
 
@@ -133,6 +147,10 @@ class WorkFolder:
         except (OSError, ValueError):
             return False
         return known and (self.path / ".terraform").is_dir()
+
+    def forget_initialisation(self, facts: Facts) -> None:
+        """What init had made is gone, or may be."""
+        self._remember(facts, init="")
 
     def mark_initialised(self, facts: Facts, key: str) -> None:
         """Notes that init ran to its end for this key."""
@@ -156,6 +174,15 @@ class WorkFolder:
     def drop_errored_state(self) -> None:
         """Removes it once it is safe elsewhere."""
         (self.path / "errored.tfstate").unlink(missing_ok=True)
+
+
+def _checked_name(member: tarfile.TarInfo) -> str:
+    """By hand, since only regular files with plain relative names are ours; anything else is no bundle."""
+    name = member.name
+    if not member.isreg() or not name or any(part in {"", ".", ".."} for part in name.split("/")):
+        msg = f"the bundle's archive is damaged at {name[:100]!r}"
+        raise StoreError(msg)
+    return name
 
 
 def write_variables(path: Path, variables: Mapping[str, Any]) -> None:

@@ -1,0 +1,199 @@
+"""Owns a whole Environment reconciler over fakes: an in-memory cluster and a make-believe world."""
+
+import dataclasses
+import datetime as dt
+from typing import Any
+
+from tests.fakes.cluster import InMemoryCluster
+from tests.fakes.target import FakeDriver, World, snapshot_manifest
+
+from setpoint.api.meta import ObjectRef
+from setpoint.domain.errors import NotFoundError
+from setpoint.domain.policies import PolicyCheck, PolicyModules, PolicyResult
+from setpoint.reconcilers.changes import ChangeRegister
+from setpoint.reconcilers.environment import EnvironmentReconciler, PassReport
+from setpoint.reconcilers.gatekeeper import Gatekeeper
+from setpoint.reconcilers.pipeline import Pipeline
+from setpoint.reconcilers.resets import ResetRegister
+from setpoint.reconcilers.settlement import Settlement
+from setpoint.reconcilers.snapshots import SnapshotPruner
+from setpoint.reconcilers.target_metrics import TargetMetrics
+from setpoint.runtime.metrics import Metrics
+from setpoint.runtime.requests import Request
+
+REF = ObjectRef("Environment", "default", "web")
+START = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+
+
+class FakeClock:
+    """Time that a test moves."""
+
+    def __init__(self) -> None:
+        self.instant = START
+
+    def now(self) -> dt.datetime:
+        return self.instant
+
+
+class FakePolicies:
+    """PolicyEngine and PolicyResolver in one; answers what a test wants to hear."""
+
+    def __init__(self) -> None:
+        self.answer = PolicyResult()
+        self.asked: list[dict[str, Any]] = []
+
+    async def resolve(self, spec, *, origin) -> PolicyModules:
+        del origin
+        return PolicyModules.of(spec.source.inline or {}, spec.params)
+
+    async def check(self, modules: PolicyModules) -> PolicyCheck:
+        del modules
+        return PolicyCheck()
+
+    async def evaluate(self, modules, document, **limits) -> PolicyResult:
+        del modules, limits
+        self.asked.append(document)
+        return self.answer
+
+
+class NoStates:
+    """A StateStore that holds nothing: releases list no addresses."""
+
+    async def read(self, target: str, version: int | None = None) -> bytes:
+        raise NotFoundError(f"{target} has no state {version}")
+
+
+@dataclasses.dataclass
+class Recorder:
+    """Keeps events."""
+
+    events: list[tuple[str, str, str]] = dataclasses.field(default_factory=list)
+
+    def event(self, ref: ObjectRef, type_: str, reason: str, message: str) -> None:
+        del ref
+        self.events.append((type_, reason, message))
+
+
+class Bench:
+    """What a test of the reconciler works with."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.cluster = InMemoryCluster(now=self.clock.now)
+        self.world = World()
+        self.policies = FakePolicies()
+        self.recorder = Recorder()
+        self.reports: list[PassReport] = []
+        self.reconciler = self._make()
+
+    def _make(self) -> EnvironmentReconciler:
+        changes, resets = ChangeRegister(self.cluster, self.clock), ResetRegister(self.cluster, self.clock)
+        settlement = Settlement(cluster=self.cluster, changes=changes, resets=resets)
+        metrics = Metrics()
+        gatekeeper = Gatekeeper(
+            cluster=self.cluster,
+            engine=self.policies,
+            policies=self.policies,
+            origin_of=lambda _: None,
+            clock=self.clock,
+            metrics=metrics,
+        )
+        pipeline = Pipeline(
+            cluster=self.cluster, gatekeeper=gatekeeper, changes=changes, settlement=settlement, metrics=metrics
+        )
+        return EnvironmentReconciler(
+            cluster=self.cluster,
+            driver=FakeDriver(self.world),
+            pipeline=pipeline,
+            settlement=settlement,
+            resets=resets,
+            pruner=SnapshotPruner(self.cluster),
+            states=NoStates(),
+            recorder=self.recorder,
+            metrics=TargetMetrics(metrics),
+            clock=self.clock,
+            on_progress=lambda *_: None,
+            on_report=self.reports.append,
+        )
+
+    # --- What people do ---------------------------------------------------------------------------------------------
+
+    async def declare(self, resources: dict[str, str], **spec: Any) -> None:
+        """Creates the Environment, or changes its spec."""
+        wanted = {"stage": "dev", "source": {"path": "./infra"}, "variables": {"resources": resources}, **spec}
+        manifest = {"apiVersion": "setpoint.dev/v1alpha1", "kind": "Environment", "spec": wanted}
+        try:
+            current = await self.cluster.get(REF)
+        except NotFoundError:
+            await self.cluster.create({**manifest, "metadata": {"name": REF.name, "namespace": REF.namespace}})
+        else:
+            await self.cluster.update({**current, "spec": wanted})
+
+    async def approve(self, who: str = "ada", *, verdict: str = "Approved", subject: str = "", overrides=()) -> None:
+        """One person's word on the open Change."""
+        name = (await self.status())["change"]
+        change = await self.cluster.get(ObjectRef("Change", "default", name))
+        spec = {
+            "changeRef": {"name": name},
+            "subject": subject or change["spec"]["subject"],
+            "verdict": verdict,
+            "approver": who,
+            "reason": "because",
+            "overrides": list(overrides),
+        }
+        await self.create("Approval", f"{name}-{who}", spec)
+
+    async def reset(self, snapshot: str, name: str = "back") -> None:
+        """Asks for a reset."""
+        target = {"kind": "Environment", "name": REF.name}
+        spec = {"targetRef": target, "snapshotRef": {"name": snapshot}, "reason": "because", "requestedBy": "ada"}
+        await self.create("Reset", name, spec)
+
+    async def keep_snapshot(self, name: str, *, of: str = "web") -> None:
+        """A Snapshot of the configuration that was applied last."""
+        applied = (await self.status()).get("applied")
+        await self.cluster.create(
+            snapshot_manifest(of, applied["bundle"] if applied else None, self.world.version, name)
+        )
+
+    async def gate(self, **gate: Any) -> None:
+        """One EnforcementGates with one gate, and the PolicySet that it names."""
+        await self.create("PolicySet", "rules", {"source": {"inline": {"a.rego": "package a"}}}, namespace=None)
+        spec = {"name": "rules", "stages": ["plan", "apply", "reset"], "policySets": [{"name": "rules"}], **gate}
+        await self.create("EnforcementGates", "gates", {"gates": [spec]}, namespace=None)
+
+    async def create(self, kind: str, name: str, spec: dict[str, Any], namespace: str | None = "default") -> None:
+        metadata = {"name": name} | ({"namespace": namespace} if namespace else {})
+        await self.cluster.create(
+            {"apiVersion": "setpoint.dev/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec}
+        )
+
+    # --- What is --------------------------------------------------------------------------------------------------
+
+    async def run_silently(self) -> None:
+        """One pass; an error that the queue would see is kept in `error`."""
+        self.error: Exception | None = None
+        try:
+            await self.reconciler.reconcile(Request(REF))
+        except Exception as error:  # noqa: BLE001 whatever it is, a test looks at it
+            self.error = error
+
+    async def run(self) -> PassReport:
+        """One pass that reports."""
+        before = len(self.reports)
+        await self.run_silently()
+        assert len(self.reports) > before, self.error
+        return self.reports[-1]
+
+    async def status(self) -> dict[str, Any]:
+        return (await self.cluster.get(REF))["status"]
+
+    async def condition(self, type_: str) -> tuple[str, str] | None:
+        found = {one["type"]: one for one in (await self.status())["conditions"]}
+        return (found[type_]["status"], found[type_]["reason"]) if type_ in found else None
+
+    async def changes(self) -> list[dict[str, Any]]:
+        return list((await self.cluster.list("Change")).items)
+
+    def audited(self, action: str) -> list[tuple[str, str]]:
+        return [(one.phase.value, one.result) for one in self.cluster.audit if one.action == action]
