@@ -127,6 +127,10 @@ class _JsonFormatter(JsonFormatter):
         return self._redact(super().format(record))
 
 
+_CHATTY = ("alembic", "watchfiles", "aiohttp.access")
+"""Libraries that tell at INFO what only they care about."""
+
+
 def configure_logging(
     *,
     format: Literal["console", "json"] = "console",  # noqa: A002 the word that users know from --log-format
@@ -143,6 +147,8 @@ def configure_logging(
     handler.setFormatter((_JsonFormatter if format == "json" else _ConsoleFormatter)(secrets.redact))
     logging.basicConfig(handlers=[handler], level=level, force=True)
     logging.captureWarnings(capture=True)
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
     return secrets
 
 
