@@ -42,6 +42,18 @@ class Block:
     attributes: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
+def is_code(name: str) -> bool:
+    """Whether Terraform or OpenTofu reads a file of this name as code."""
+    return name.endswith((".tf", ".tofu", ".tf.json", ".tofu.json"))
+
+
+def files_of(files: Files, folder: str) -> Files:
+    """The files of one module, by their plain names: of a folder, or of the root where empty."""
+    prefix = f"{folder.rstrip('/')}/" if folder else ""
+    own = {name.removeprefix(prefix): content for name, content in files.items() if name.startswith(prefix)}
+    return {name: content for name, content in own.items() if "/" not in name}
+
+
 def declared_variables(files: Files) -> frozenset[str]:
     """The input variables that the root module declares."""
     return frozenset(block.labels[0] for block in _blocks(files) if block.type == "variable" and block.labels)

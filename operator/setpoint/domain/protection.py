@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from setpoint.api.v1alpha1.change import ActionSummary, ChangeSummary
 from setpoint.api.v1alpha1.enforcementgates import BlastRadius
 from setpoint.api.v1alpha1.environment import Protection
+from setpoint.domain.globs import matches
 from setpoint.domain.model import Change
 
 _DESTROYING = frozenset({"delete", "replace"})
@@ -45,24 +46,7 @@ def _violations(action: ActionSummary, protection: Protection) -> Iterator[str]:
 def _matches(pattern: str, address: str) -> bool:
     """A protected resource or module covers its instances and all that is in it."""
     ends = (i for i, character in enumerate(address) if character in ".[")
-    return _globs(pattern, address) or any(_globs(pattern, address[:end]) for end in ends)
-
-
-def _globs(pattern: str, text: str) -> bool:
-    """`*` matches any run of characters, nothing else is special. Never backtracks, whatever the pattern."""
-    first, *rest = pattern.split("*")
-    if not rest:
-        return text == pattern
-    *middle, last = rest
-    if not text.startswith(first) or not text.endswith(last) or len(text) < len(first) + len(last):
-        return False
-    at, end = len(first), len(text) - len(last)
-    for part in middle:
-        found = text.find(part, at, end)
-        if found < 0:
-            return False
-        at = found + len(part)
-    return True
+    return matches(pattern, address) or any(matches(pattern, address[:end]) for end in ends)
 
 
 def check_blast_radius(summary: ChangeSummary, radius: BlastRadius) -> tuple[str, ...]:

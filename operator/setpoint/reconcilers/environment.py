@@ -111,7 +111,8 @@ class EnvironmentReconciler:
         return parse(Environment, await self._cluster.update(found))
 
     async def _choose_goal(self, environment: Environment) -> Goal:
-        _refuse_bad_manifest(environment)
+        if not environment.metadata.deletion_timestamp:
+            _refuse_bad_manifest(environment)
         due = await self._resets.due(environment) if not environment.metadata.deletion_timestamp else None
         reset, snapshot = due or (None, None)
         return choose_goal(environment, reset, snapshot)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from setpoint.adapters.local import LocalHome, ManagerLock, watch_home
 from setpoint.api.conditions import Reason
 from setpoint.api.meta import ObjectRef
+from setpoint.domain.audit import Verdict
 from setpoint.domain.errors import GoneError
 from setpoint.ports import ResourceProgress
 from setpoint.reconcilers.environment import PassReport
@@ -67,6 +68,7 @@ async def run_manager(
     with ManagerLock(home):
         async with assemble(home, settings, secrets, check=True) as parts:
             await parts.recovery().run()
+            parts.metrics.set_audit_chain_ok((await parts.audit.verify()).verdict is Verdict.INTACT)
             return await _Run(parts, progress).go(once=once, stop=stop)
 
 

@@ -5,9 +5,9 @@ import dataclasses
 import datetime as dt
 import errno
 import fcntl
-import getpass
 import json
 import os
+import pwd
 import stat
 import sys
 from collections.abc import Iterator
@@ -187,10 +187,13 @@ def _this_process() -> dict[str, object]:
 
 
 def current_user() -> str:
-    """The operating system's user: a name, or `uid:1000` for one that has none."""
+    """The operating system's user: a name, or `uid:1000` for one that has none.
+
+    By the kernel's word: LOGNAME and its like say whatever one wants, and approvals are counted by name.
+    """
     try:
-        return getpass.getuser()
-    except (KeyError, OSError):
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
         return f"uid:{os.geteuid()}"
 
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import dataclasses
 from collections.abc import AsyncIterator, Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from setpoint.adapters.terraform import survivors
@@ -44,16 +45,17 @@ class TerraformAdapter:
         self._environment.prepare()
         self._binaries = Binaries(options.binary, self._environment.base())
         self._init_lock = asyncio.Lock()
-        self._bundles = BundleMaker(options.root, blobs, self._environment, self._init_lock)
+        self._threads = ThreadPoolExecutor(2, thread_name_prefix="setpoint-terraform")
+        self._bundles = BundleMaker(options.root, blobs, self._environment, self._init_lock, self._threads)
 
     async def engine(self, inputs: RunInputs) -> EngineVersion:
         """The binary for these inputs."""
-        return self._binaries.find(inputs)[1]
+        return (await self._binaries.locate(inputs, self._threads))[1]
 
     async def bundle(self, target: str, tree: SourceTree, inputs: RunInputs) -> Bundle:
         """The immutable bundle of a source; made once."""
         del target
-        words, engine = self._binaries.find(inputs)
+        words, engine = await self._binaries.locate(inputs, self._threads)
         return await self._bundles.make(tree, inputs, words, engine)
 
     @contextlib.asynccontextmanager
@@ -69,6 +71,7 @@ class TerraformAdapter:
                 binaries=self._binaries,
                 environment=self._environment,
                 init_lock=self._init_lock,
+                threads=self._threads,
                 register_secrets=self._register_secrets,
             )
             try:

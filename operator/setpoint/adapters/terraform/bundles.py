@@ -8,17 +8,19 @@ import shutil
 import tarfile
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from concurrent.futures import Executor
 from pathlib import Path
 
 from setpoint.adapters.terraform.binaries import builder
 from setpoint.adapters.terraform.environment import RunEnvironment
-from setpoint.adapters.terraform.failures import failure
+from setpoint.adapters.terraform.failures import LOCK_REMEDY, failure
+from setpoint.adapters.terraform.finishing import in_thread
 from setpoint.adapters.terraform.process import Command, run
-from setpoint.adapters.terraform.workfolder import LOCK_FILE, OVERRIDE
+from setpoint.adapters.terraform.workfolder import MODULES, OVERRIDE
 from setpoint.api.conditions import Reason
-from setpoint.domain import hcl_scan
+from setpoint.domain import hcl_scan, lock_file
 from setpoint.domain.digests import digest, digest_bytes
-from setpoint.domain.errors import StalledError
+from setpoint.domain.errors import NotFoundError, StalledError
 from setpoint.ports import BlobStore, Bundle, EngineVersion, RunInputs, SourceTree
 
 _LEFT_OUT = (".git", ".setpoint")
@@ -28,33 +30,48 @@ _MAX_BYTES = 256 << 20
 class BundleMaker:
     """Makes bundles, and remembers for which source each was made."""
 
-    def __init__(self, root: Path, blobs: BlobStore, environment: RunEnvironment, init_lock: asyncio.Lock) -> None:
+    def __init__(
+        self,
+        root: Path,
+        blobs: BlobStore,
+        environment: RunEnvironment,
+        init_lock: asyncio.Lock,
+        threads: Executor,
+    ) -> None:
         self._index = root / "bundles"
         self._scratch = root / "build"
         self._blobs = blobs
         self._environment = environment
         self._init_lock = init_lock
+        self._threads = threads
         self._known: dict[str, tuple[str, str]] = {}
 
     async def make(self, tree: SourceTree, inputs: RunInputs, words: Sequence[str], engine: EngineVersion) -> Bundle:
         """The bundle of a source. Raises StalledError (StateNotAdopted, LockFileMissing, ...)."""
-        roots = {name: tree.read(name) for name in tree.files if "/" not in name and _is_code(name)}
         if not inputs.has_state:
-            _refuse_foreign_state(tree, roots)
-        key = digest([tree.digest, str(engine), inputs.lock_file])
-        known = self._known.get(key) or self._read_index(key)
+            _refuse_foreign_state(tree, _root_code(tree))
+        key = self._key(tree, inputs, engine)
+        known = self._known.get(key) or await self._read_index(key)
         if known is None:
-            known = await self._make(tree, inputs, words, roots)
+            known = await self._make(tree, inputs, words, _root_code(tree))
             self._write_index(key, known)
         self._known[key] = known
         return Bundle(digest=known[0], revision=tree.revision, blob=known[1])
 
-    def _read_index(self, key: str) -> tuple[str, str] | None:
+    def _key(self, tree: SourceTree, inputs: RunInputs, engine: EngineVersion) -> str:
+        """What a bundle is made from. Another version of the engine makes no other: a lock file is made once."""
+        providers = self._environment.configuration() if inputs.lock_file == "Generate" else ""
+        return digest([tree.digest, engine.type, inputs.lock_file, providers])
+
+    async def _read_index(self, key: str) -> tuple[str, str] | None:
+        """What an earlier manager made, where the store still holds it."""
         try:
             found = json.loads((self._index / f"{key[7:]}.json").read_bytes())
-            return str(found["digest"]), str(found["blob"])
-        except (OSError, ValueError, KeyError):
+            known = str(found["digest"]), str(found["blob"])
+            await self._blobs.get(known[1])
+        except (OSError, ValueError, KeyError, TypeError, NotFoundError):
             return None
+        return known
 
     def _write_index(self, key: str, known: tuple[str, str]) -> None:
         self._index.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -63,35 +80,27 @@ class BundleMaker:
     async def _make(
         self, tree: SourceTree, inputs: RunInputs, words: Sequence[str], roots: hcl_scan.Files
     ) -> tuple[str, str]:
-        needs_lock = hcl_scan.needs_providers(roots)
-        if needs_lock and inputs.lock_file == "Required" and LOCK_FILE not in tree.files:
-            message = (
-                f"the source has no {LOCK_FILE}: run terraform providers lock and commit it, "
-                "or set spec.engine.lockFile: Generate"
-            )
-            raise StalledError(Reason.LOCK_FILE_MISSING, message)
-        generate = needs_lock and LOCK_FILE not in tree.files
         self._scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(dir=self._scratch))
         try:
-            return await self._build(
-                tree, folder, inputs, words, modules=bool(hcl_scan.installed_modules(roots)), lock=generate
-            )
+            return await self._build(tree, folder, inputs, words, roots)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
     async def _build(
-        self, tree: SourceTree, folder: Path, inputs: RunInputs, words: Sequence[str], *, modules: bool, lock: bool
+        self, tree: SourceTree, folder: Path, inputs: RunInputs, words: Sequence[str], roots: hcl_scan.Files
     ) -> tuple[str, str]:
         source = folder / "source"
-        _lay_out(tree, source)
+        await in_thread(self._threads, _lay_out, tree, source)
         commands = builder(tuple(words))
-        if lock:
-            line = commands.init_line(backend=False, modules=True, readonly_lock=False)
-            await self._locked(lambda: self._run("init", line, folder, source, inputs))
-        elif modules:
+        if hcl_scan.installed_modules(roots):
             await self._run("get", commands.get_line(), folder, source, inputs)
-        archive = _archive(source)
+        if lock_file.NAME not in tree.files and await in_thread(self._threads, _needs_providers, source, roots):
+            if inputs.lock_file == "Required":
+                raise StalledError(Reason.LOCK_FILE_MISSING, f"the source has no {lock_file.NAME}: {LOCK_REMEDY}")
+            line = commands.init_line(backend=False, modules=False)
+            await self._locked(lambda: self._run("init", line, folder, source, inputs))
+        archive = await in_thread(self._threads, _archive, source)
         return digest_bytes(archive), await self._blobs.put(archive)
 
     async def _locked(self, work: Callable[[], Awaitable[None]]) -> None:
@@ -103,12 +112,15 @@ class BundleMaker:
         command = Command(line, source, environment, folder, name, inputs.init_timeout, {"operation": "bundle"})
         ended = await run(command)
         if ended.exit_code != 0 or ended.stopped:
-            secrets = frozenset({*inputs.plan_environment.values(), *inputs.secret_variables.values()})
+            secrets = self._environment.secrets().union(
+                inputs.plan_environment.values(), inputs.secret_variables.values()
+            )
             raise failure(f"terraform {name}", ended, secrets, Reason.INIT_FAILED)
 
 
-def _is_code(name: str) -> bool:
-    return name.endswith((".tf", ".tofu", ".tf.json", ".tofu.json"))
+def _root_code(tree: SourceTree) -> hcl_scan.Files:
+    """The root module's code; the scanner knows which of it Terraform reads."""
+    return {name: tree.read(name) for name in tree.files if "/" not in name and hcl_scan.is_code(name)}
 
 
 def _refuse_foreign_state(tree: SourceTree, roots: hcl_scan.Files) -> None:
@@ -127,6 +139,24 @@ def _lay_out(tree: SourceTree, folder: Path) -> None:
         path.write_bytes(tree.read(name))
         path.chmod(0o700 if executable else 0o600)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def _needs_providers(source: Path, roots: hcl_scan.Files) -> bool:
+    """Whether the root module, or an installed one, needs a provider, so that a lock file must name it."""
+    try:
+        called = hcl_scan.module_folders((source / MODULES).read_bytes())
+    except FileNotFoundError:
+        called = ()
+    modules = (_code_in(source, folder) for folder in called)
+    return any(hcl_scan.needs_providers(files, calls=False) for files in (roots, *modules))
+
+
+def _code_in(source: Path, folder: str) -> hcl_scan.Files:
+    """The code of an installed module; none of one that modules.json says to be elsewhere."""
+    place = (source / folder).resolve()
+    if not place.is_relative_to(source.resolve()) or not place.is_dir():
+        return {}
+    return {path.name: path.read_bytes() for path in place.iterdir() if hcl_scan.is_code(path.name) and path.is_file()}
 
 
 def _archive(folder: Path) -> bytes:

@@ -43,7 +43,7 @@ class CommandBuilder(PythonTerraform):  # type: ignore[misc]
         return self.cmd("get", no_color=IsFlagged)
 
     def init_line(self, *, backend: bool, modules: bool) -> tuple[str, ...]:
-        """Terraform init. The lock file may grow: by the hashes of this platform, by providers that it does not name."""
+        """Terraform init. It takes the versions that the lock file names, and adds to the file what it lacks."""
         return self.cmd(
             "init", backend=backend, get=modules, reconfigure=IsFlagged if backend else IsNotFlagged, **_NO_INPUT
         )
@@ -57,7 +57,7 @@ class CommandBuilder(PythonTerraform):  # type: ignore[misc]
         """Terraform show -json."""
         return self.cmd("show", str(plan), json=IsFlagged, no_color=IsFlagged)
 
-    def apply_line(self, plan: Path, ephemeral: Path | None) -> tuple[str, ...]:
+    def apply_line(self, plan: Path, ephemeral: Path | None = None) -> tuple[str, ...]:
         """Terraform apply -json of a saved plan; `ephemeral` is a file with the variables that no plan holds."""
         files = [str(ephemeral)] if ephemeral else None
         return self.cmd("apply", str(plan), json=IsFlagged, lock_timeout="60s", var_file=files, **_NO_INPUT)

@@ -1,80 +1,52 @@
 """Owns what a failed command means: which reason, whether a person must act, and the scrubbed text."""
 
+import json
 import re
 from collections.abc import Collection, Sequence
 
 from setpoint.adapters.terraform.process import Ended
 from setpoint.api.conditions import Reason
 from setpoint.domain.errors import ReasonedError, StalledError, TransientError, WaitingError
-from setpoint.domain.plan_values import MIN_SECRET, scrub
+from setpoint.domain.plan_values import MIN_SECRET, scrub, scrub_values
 from setpoint.domain.terraform_stream import Diagnostic, diagnostics, read_errors, read_stream
-
-VARIABLES = "variables.tfvars.json"
-"""The name of a run's variable file: in messages it stands for the spec's variables."""
 
 _STALLED: tuple[tuple[str, Reason], ...] = (
     (r"match(es)? any of the checksums|^inconsistent dependency lock file", Reason.LOCK_FILE_MISMATCH),
     (r"locked provider .* does not match configured version constraint", Reason.LOCK_FILE_MISMATCH),
     (r"^failed to query available provider packages|^failed to install provider", Reason.PROVIDER_UNAVAILABLE),
     (r"^(incompatible|invalid) provider (version|registry host)", Reason.PROVIDER_UNAVAILABLE),
-    (r"^unsupported terraform core version|^unsupported opentofu core version", Reason.ENGINE_VERSION_MISMATCH),
+    (r"^unsupported (terraform|opentofu) core version", Reason.ENGINE_VERSION_MISMATCH),
     (r"state snapshot was created by|^unsupported state file format", Reason.STATE_TOO_NEW),
 )
 _UNINITIALISED = re.compile(
-    r"^(required plugins are not installed|module not installed|backend initialization required|initialization required)",
-    re.IGNORECASE,
+    r"^(required plugins are not installed|module not installed|(backend )?initialization required)", re.IGNORECASE
 )
+LOCK_REMEDY = "run terraform providers lock and commit .terraform.lock.hcl, or set spec.engine.lockFile: Generate"
 _REMEDIES = {
-    Reason.LOCK_FILE_MISMATCH: "run terraform providers lock and commit .terraform.lock.hcl, "
-    "or set spec.engine.lockFile: Generate",
+    Reason.LOCK_FILE_MISMATCH: LOCK_REMEDY,
     Reason.PROVIDER_UNAVAILABLE: "check the provider's source and version, "
     "or name a mirror with SETPOINT_TERRAFORM_MIRROR",
 }
 _LOCKED = re.compile(r"^error acquiring the state lock", re.IGNORECASE)
 _AT_CODE = re.compile(r"\.(?:tf|tofu)(?:\.json)?:\d+$")
-_AT_VARIABLES = re.compile(rf"\S*/{re.escape(VARIABLES)}(?::\d+)?")
+_AT_VARIABLES = re.compile(r"\S*/variables\.tfvars\.json(?::\d+)?")
+"""Our file of variables: for people these are the spec's, and its path differs from run to run."""
 _PREAMBLE = "encountered problems during initiali"
 _MAX_TEXT = 900
 
 
-def known_secrets(values: Collection[str]) -> tuple[str, ...]:
-    """The forms in which secrets show up in messages, the longest first: whole, on one line, line by line (rule 28)."""
-    forms = {form.strip() for value in values for form in (value, " ".join(value.split()), *value.splitlines())}
-    return tuple(sorted((form for form in forms if len(form) >= MIN_SECRET), key=lambda form: (-len(form), form)))
-
-
-def explain(ended: Ended, secrets: frozenset[str]) -> tuple[str, ...]:
-    """The errors of a command as text, without secrets; what it printed where it gave no diagnostics."""
+def explain(ended: Ended, secrets: Collection[str]) -> tuple[str, ...]:
+    """The errors of a command as text, without secrets; how it ended where it named none."""
     known = _forms(secrets)
-    texts = [str(one) for one in _errors(ended, known)] or [_plain(ended)]
-    return tuple(scrub(text, known)[:_MAX_TEXT] for text in texts)
+    found = tuple(_AT_VARIABLES.sub("spec.variables", str(one))[:_MAX_TEXT] for one in _errors(ended, known))
+    return found or (_silence(ended, known),)
 
 
-def is_uninitialised(ended: Ended) -> bool:
-    """Whether what init had installed is gone."""
-    return any(_UNINITIALISED.search(str(one)) for one in _errors(ended, ()))
-
-
-def _errors(ended: Ended, known: tuple[str, ...]) -> list[Diagnostic]:
-    """Scrubbed while they are whole: half of a secret that was cut is not found any more."""
-    messages = (scrub_values(message, known) for message in read_stream(ended.stdout))
-    return [one for one in diagnostics(messages) if one.severity == "error"]
-
-
-def _forms(secrets: frozenset[str]) -> tuple[str, ...]:
-    """Secrets as the texts show them, the longest first: on one line, line by line, or quoted as HCL and JSON quote."""
-    lines = {line.strip() for secret in secrets for line in secret.splitlines()}
-    on_one_line = {" ".join(secret.split()) for secret in secrets}
-    quoted = {json.dumps(secret, ensure_ascii=False)[1:-1] for secret in secrets}
-    forms = {*secrets, *lines, *on_one_line, *quoted}
-    return tuple(sorted((one for one in forms if len(one) >= MIN_SECRET), key=lambda one: (-len(one), one)))
-
-
-def failure(step: str, ended: Ended, secrets: Sequence[str], fallback: Reason) -> ReasonedError:
+def failure(step: str, ended: Ended, secrets: Collection[str], fallback: Reason) -> ReasonedError:
     """The error to raise for a command that failed. `step` is what was tried, as in `terraform plan`."""
     if ended.stopped == "timeout":
         return TransientError(Reason.TIMED_OUT, f"{step} took longer than its timeout and was stopped")
-    found = _errors(ended)
+    found = _errors(ended, _forms(secrets))
     text = "; ".join(explain(ended, secrets))[:_MAX_TEXT]
     # What has an address is a provider's word: it may say anything.
     own = [f"{one.summary}: {one.detail}" for one in found if not one.address]
@@ -90,17 +62,36 @@ def failure(step: str, ended: Ended, secrets: Sequence[str], fallback: Reason) -
     return error(fallback, f"{step}: {text}")
 
 
-def lacks_init(ended: Ended) -> bool:
-    """Whether the command failed because something that init brings is gone."""
-    return any(_UNINITIALISED.search(one.summary) for one in _errors(ended) if not one.address)
+def lock_mismatch(unpinned: Sequence[str]) -> str:
+    """What to say where providers are needed that the lock file does not name."""
+    return f".terraform.lock.hcl does not name {', '.join(unpinned)}; {LOCK_REMEDY}"
 
 
-def _errors(ended: Ended) -> list[Diagnostic]:
-    streamed = [one for one in diagnostics(read_stream(ended.stdout)) if one.severity == "error"]
+def is_uninitialised(ended: Ended) -> bool:
+    """Whether what init had installed is gone."""
+    return any(_UNINITIALISED.search(one.summary) for one in _errors(ended, ()) if not one.address)
+
+
+def _errors(ended: Ended, known: tuple[str, ...]) -> list[Diagnostic]:
+    """Scrubbed while they are whole: half of a secret that was cut is not found any more."""
+    messages = (scrub_values(message, known) for message in read_stream(ended.stdout))
+    streamed = [one for one in diagnostics(messages) if one.severity == "error"]
     if streamed:
         return streamed
-    plain = read_errors((ended.stderr or ended.stdout).decode("utf-8", "replace"))
+    plain = read_errors(scrub((ended.stderr or ended.stdout).decode("utf-8", "replace"), known))
     return [one for one in plain if _PREAMBLE not in one.summary] or list(plain)
+
+
+def _forms(secrets: Collection[str]) -> tuple[str, ...]:
+    """Secrets as the texts show them, the longest first: on one line, line by line, or quoted as HCL and JSON quote.
+
+    Those under six characters are left: they would be found everywhere (rule 28).
+    """
+    lines = {line.strip() for secret in secrets for line in secret.splitlines()}
+    on_one_line = {" ".join(secret.split()) for secret in secrets}
+    quoted = {json.dumps(secret, ensure_ascii=False)[1:-1] for secret in secrets}
+    forms = {*secrets, *lines, *on_one_line, *quoted}
+    return tuple(sorted((one for one in forms if len(one) >= MIN_SECRET), key=lambda one: (-len(one), one)))
 
 
 def _is_configuration(found: Sequence[Diagnostic]) -> bool:
@@ -110,12 +101,8 @@ def _is_configuration(found: Sequence[Diagnostic]) -> bool:
     )
 
 
-def _show(one: Diagnostic, secrets: Sequence[str]) -> str:
-    return _AT_VARIABLES.sub("spec.variables", scrub(str(one), secrets))[:_MAX_TEXT]
-
-
-def _silence(ended: Ended, secrets: Sequence[str]) -> str:
+def _silence(ended: Ended, known: tuple[str, ...]) -> str:
     """For a command that named no error: how it ended, and the last of what it printed besides its stream."""
-    said = " ".join(ended.stderr.decode("utf-8", "replace").split())
+    said = scrub(" ".join(ended.stderr.decode("utf-8", "replace").split()), known)
     how = f"ended by signal {-ended.exit_code}" if ended.exit_code < 0 else f"ended with exit code {ended.exit_code}"
-    return f"{how}: {scrub(said, secrets)[-_MAX_TEXT:]}" if said else how
+    return f"{how}: {said[-_MAX_TEXT:]}" if said else how

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 
+from setpoint.adapters.terraform.finishing import finish
 from setpoint.api.conditions import Reason
 from setpoint.domain.errors import StoreError, TransientError
 
@@ -97,12 +98,7 @@ async def run_through(command: Command) -> Ended:
 async def _started(command: Command) -> tuple[asyncio.subprocess.Process, str]:
     """The process, and "cancelled" where we were while it started: it must not be lost from sight."""
     starting = asyncio.ensure_future(_start(command))
-    stopped = ""
-    while not starting.done():
-        try:
-            await asyncio.wait({starting})
-        except asyncio.CancelledError:
-            stopped = "cancelled"
+    stopped = "cancelled" if await finish(starting) else ""
     return starting.result(), stopped
 
 

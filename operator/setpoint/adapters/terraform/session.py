@@ -4,22 +4,25 @@ import asyncio
 import contextlib
 import dataclasses
 import json
+import logging
 import shutil
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any, Literal
 
 from setpoint.adapters.terraform.binaries import Binaries, builder
 from setpoint.adapters.terraform.environment import RunEnvironment
-from setpoint.adapters.terraform.failures import explain, failure
-from setpoint.adapters.terraform.process import Command, Ended, run, run_through
+from setpoint.adapters.terraform.failures import explain, failure, is_uninitialised, lock_mismatch
+from setpoint.adapters.terraform.finishing import in_thread
+from setpoint.adapters.terraform.process import READING_GRACE, WRITING_GRACE, Command, Ended, note_run, run, run_through
 from setpoint.adapters.terraform.tailing import tail
 from setpoint.adapters.terraform.workfolder import Facts, WorkFolder, write_variables
 from setpoint.api.conditions import Reason
 from setpoint.domain.digests import digest
-from setpoint.domain.errors import NotFoundError, StalledError, TransientError
-from setpoint.domain.terraform_stream import Message, hook_of, is_quiet, read_line, read_stream
+from setpoint.domain.errors import NotFoundError, SetpointError, StalledError, StoreError, TransientError
+from setpoint.domain.terraform_stream import hook_of, is_quiet, read_line, read_stream
 from setpoint.ports import (
     ApplyRun,
     BackendAccess,
@@ -32,6 +35,9 @@ from setpoint.ports import (
 )
 
 Operation = Literal["plan", "apply"]
+
+VARIABLES = "variables.tfvars.json"
+_LOGGER = logging.getLogger(__name__)
 
 
 class Session:
@@ -48,6 +54,7 @@ class Session:
         binaries: Binaries,
         environment: RunEnvironment,
         init_lock: asyncio.Lock,
+        threads: Executor,
         register_secrets: Callable[[Collection[str]], None],
     ) -> None:
         self._runs = root / "runs"
@@ -58,29 +65,42 @@ class Session:
         self._binaries = binaries
         self._environment = environment
         self._init_lock = init_lock
+        self._threads = threads
         self._register_secrets = register_secrets
         self._opened: list[Path] = []
+        self._applied_in: Path | None = None
 
     def close(self) -> None:
-        """Empties the session's run folders: no plan file outlives its run (rules 24, 28)."""
+        """Empties the session's run folders: no plan file outlives its run (rules 24, 28).
+
+        A run whose state is still in errored.tfstate keeps its note, for `settle` at the next start.
+        """
+        unsaved = self._folder.errored_state() is not None
         for folder in self._opened:
-            shutil.rmtree(folder, ignore_errors=True)
+            if unsaved and folder == self._applied_in:
+                for path in (folder / "tfplan", folder / VARIABLES):
+                    path.unlink(missing_ok=True)
+            else:
+                shutil.rmtree(folder, ignore_errors=True)
 
     # --- plan ---------------------------------------------------------------------------------------------------
 
     async def plan(self, bundle: Bundle, inputs: RunInputs, *, destroy: bool = False, full: bool = False) -> PlanRun:
         """Makes the folder exact, initialises it where needed, plans."""
-        self._register_secrets(_secrets(inputs))
-        words, _ = self._binaries.find(inputs)
+        self._register_secrets(self._secrets(inputs))
+        self._refuse_unsaved_state()
+        words, _ = await self._binaries.locate(inputs, self._threads)
         facts, inputs = await self._prepare(bundle, inputs)
         folder = self._open_run()
-        write_variables(folder / "variables.tfvars.json", {**inputs.variables, **inputs.secret_variables})
+        write_variables(folder / VARIABLES, {**inputs.variables, **inputs.secret_variables})
         with self._backend.grant(self._target, run=folder.name, operation="plan") as access:
             await self._initialise(facts, inputs, words, folder, access)
-            line = builder(words).plan_line(folder / "tfplan", folder / "variables.tfvars.json", destroy=destroy)
+            line = builder(words).plan_line(folder / "tfplan", folder / VARIABLES, destroy=destroy)
             ended = await run(self._command("plan", line, folder, inputs, access))
             if ended.exit_code != 0 or ended.stopped:
-                raise failure("terraform plan", ended, _secrets(inputs), Reason.PLAN_FAILED)
+                if is_uninitialised(ended):
+                    self._folder.forget_initialisation(facts)
+                raise failure("terraform plan", ended, self._secrets(inputs), Reason.PLAN_FAILED)
             quiet = is_quiet(read_stream(ended.stdout), ended.exit_code)
             document = None if quiet and not full else await self._show(words, folder, inputs, access)
         return PlanRun(
@@ -92,11 +112,18 @@ class Session:
             prevent_destroy=facts.prevent_destroy,
         )
 
+    def _refuse_unsaved_state(self) -> None:
+        """A plan without it would make again all that it knows."""
+        if self._folder.errored_state() is not None:
+            message = "what the last apply made is not in the store yet; it is saved when the manager starts again"
+            raise TransientError(Reason.STORE_FAILED, message)
+
     async def _prepare(self, bundle: Bundle, inputs: RunInputs) -> tuple[Facts, RunInputs]:
         """Lays the bundle out; the inputs, as far as it knows them."""
         facts = self._folder.facts()
-        if facts is None or facts.bundle != bundle.digest:
-            facts = self._folder.lay_out(bundle.digest, await self._archive(bundle))
+        if facts is None or facts.bundle != bundle.digest or not self._folder.is_exact(facts):
+            archive = await self._archive(bundle)
+            facts = await in_thread(self._threads, self._folder.lay_out, bundle.digest, archive)
         if inputs.recorded:
             known = {name: value for name, value in inputs.secret_variables.items() if name in facts.variables}
             return facts, dataclasses.replace(inputs, secret_variables=known)
@@ -113,8 +140,13 @@ class Session:
 
     def _open_run(self) -> Path:
         folder = self._runs / uuid.uuid4().hex
-        folder.mkdir(mode=0o700, parents=True)
+        try:
+            folder.mkdir(mode=0o700, parents=True)
+        except OSError as error:
+            msg = f"can't make a run folder: {error.strerror}"
+            raise StoreError(msg) from error
         self._opened.append(folder)
+        note_run(folder, {"target": self._target, "operation": "plan"})
         return folder
 
     async def _initialise(
@@ -122,25 +154,27 @@ class Session:
     ) -> None:
         """Init, unless it ran to its end for all that it depends on (rule 9)."""
         override = self._folder.override(inputs.secret_variables)
-        parts = [facts.bundle, self._folder.lock_digest(), *words, self._binaries.stamp(words), override]
-        key = digest([*parts, self._environment.configuration()])
-        if self._folder.is_initialised(key):
+        parts = [facts.bundle, *words, self._binaries.stamp(words), override, self._environment.configuration()]
+        if self._folder.is_initialised(facts, digest([*parts, self._folder.lock_digest()])):
             return
-        line = builder(tuple(words)).init_line(backend=True, modules=False, readonly_lock=True)
+        self._folder.forget_initialisation(facts)
+        line = builder(tuple(words)).init_line(backend=True, modules=False)
         async with self._init_lock if self._environment.shares_cache else contextlib.nullcontext():
             ended = await run(self._command("init", line, folder, inputs, access))
         if ended.exit_code != 0 or ended.stopped:
-            raise failure("terraform init", ended, _secrets(inputs), Reason.INIT_FAILED)
-        self._folder.mark_initialised(facts, key)
+            raise failure("terraform init", ended, self._secrets(inputs), Reason.INIT_FAILED)
+        if inputs.lock_file == "Required" and (unpinned := self._folder.unpinned(facts)):
+            raise StalledError(Reason.LOCK_FILE_MISMATCH, lock_mismatch(unpinned))
+        self._folder.mark_initialised(facts, digest([*parts, self._folder.lock_digest()]))
 
     async def _show(
         self, words: tuple[str, ...], folder: Path, inputs: RunInputs, access: BackendAccess
     ) -> Mapping[str, Any]:
         ended = await run(self._command("show", builder(words).show_line(folder / "tfplan"), folder, inputs, access))
         if ended.exit_code != 0 or ended.stopped:
-            raise failure("terraform show", ended, _secrets(inputs), Reason.PLAN_FAILED)
+            raise failure("terraform show", ended, self._secrets(inputs), Reason.PLAN_FAILED)
         try:
-            document = await asyncio.to_thread(json.loads, ended.stdout)
+            document = await in_thread(self._threads, json.loads, ended.stdout)
         except (ValueError, RecursionError):
             document = None
         if not isinstance(document, dict):
@@ -159,23 +193,26 @@ class Session:
         self, plan: PlanRun, bundle: Bundle, inputs: RunInputs, progress: Callable[[ResourceProgress], None]
     ) -> ApplyRun:
         """Executes that very plan. A cancellation stops Terraform gracefully, and the end is told all the same."""
-        words, _ = self._binaries.find(inputs)
+        self._applied_in = plan.path.parent
+        seen: list[ResourceProgress] = []
+        try:
+            ended = await self._execute(plan, bundle, inputs, _Listener(seen, progress))
+        except asyncio.CancelledError:
+            return ApplyRun(False, True, (), ("cancelled before it began",))
+        except SetpointError as error:
+            return ApplyRun(False, False, (), (error.message,))
+        return self._applied(ended, seen, self._secrets(inputs))
+
+    async def _execute(self, plan: PlanRun, bundle: Bundle, inputs: RunInputs, hear: Callable[[bytes], None]) -> Ended:
+        words, _ = await self._binaries.locate(inputs, self._threads)
         folder = plan.path.parent
         facts, inputs = await self._prepare(bundle, inputs)
-        seen: list[ResourceProgress] = []
-
-        def hear(line: bytes) -> None:
-            step = _progress(read_line(line))
-            if step is not None:
-                seen.append(step)
-                progress(step)
-
         with self._backend.grant(self._target, run=plan.run, operation="apply") as access:
             await self._initialise(facts, inputs, words, folder, access)
-            command = self._command("apply", builder(words).apply_line(plan.path), folder, inputs, access, "apply")
+            line = builder(words).apply_line(plan.path, _write_ephemeral(folder, facts, inputs))
+            command = self._command("apply", line, folder, inputs, access, "apply")
             async with tail(command.stdout, hear):
-                ended = await run_through(command)
-        return self._applied(ended, seen, _secrets(inputs))
+                return await run_through(command)
 
     def _applied(self, ended: Ended, seen: Sequence[ResourceProgress], secrets: frozenset[str]) -> ApplyRun:
         ok = ended.exit_code == 0 and not ended.stopped
@@ -202,13 +239,23 @@ class Session:
         seconds = {"init": inputs.init_timeout, "apply": inputs.apply_timeout}.get(name, inputs.plan_timeout)
         facts = {"target": self._target, "operation": operation}
         environment = self._environment.of_run(credentials, access)
-        return Command(line, self._folder.path, environment, folder, name, seconds, facts)
+        grace = WRITING_GRACE if operation == "apply" else READING_GRACE
+        return Command(line, self._folder.path, environment, folder, name, seconds, facts, grace)
+
+    def _secrets(self, inputs: RunInputs) -> frozenset[str]:
+        environments = (inputs.plan_environment, inputs.apply_environment)
+        values = (value for given in (inputs.secret_variables, *environments) for value in given.values())
+        return self._environment.secrets().union(values)
 
 
-def _secrets(inputs: RunInputs) -> frozenset[str]:
-    return frozenset(
-        {*inputs.secret_variables.values(), *inputs.plan_environment.values(), *inputs.apply_environment.values()}
-    )
+def _write_ephemeral(folder: Path, facts: Facts, inputs: RunInputs) -> Path | None:
+    """A file with the variables that no plan file holds, if there are any; an apply takes no others."""
+    given = {**inputs.variables, **inputs.secret_variables}
+    ephemeral = {name: given[name] for name in facts.ephemeral if name in given}
+    if not ephemeral:
+        return None
+    write_variables(folder / VARIABLES, ephemeral)
+    return folder / VARIABLES
 
 
 def _refuse_undeclared(field: str, given: Collection[str], facts: Facts) -> None:
@@ -220,6 +267,20 @@ def _refuse_undeclared(field: str, given: Collection[str], facts: Facts) -> None
             raise StalledError(Reason.VARIABLE_UNDECLARED, message)
 
 
-def _progress(message: Message | None) -> ResourceProgress | None:
-    hook = hook_of(message)
-    return None if hook is None else ResourceProgress(hook.address, hook.action, hook.state, hook.seconds)
+class _Listener:
+    """Hears the lines of an apply. Whoever is told of progress can't break the apply."""
+
+    def __init__(self, seen: list[ResourceProgress], progress: Callable[[ResourceProgress], None]) -> None:
+        self._seen = seen
+        self._progress = progress
+
+    def __call__(self, line: bytes) -> None:
+        hook = hook_of(read_line(line))
+        if hook is None:
+            return
+        step = ResourceProgress(hook.address, hook.action, hook.state, hook.seconds)
+        self._seen.append(step)
+        try:
+            self._progress(step)
+        except Exception:
+            _LOGGER.exception("the progress of an apply could not be told")

@@ -2,6 +2,10 @@
 
 The folder stays where it is for good: relative paths and abspath(path.root) would show up as drift elsewhere
 (rule 7). Files that no bundle ever brought, such as those that Terraform makes, are left alone.
+
+The state may need a provider that the code no longer names, to destroy what it once made: a source that drops a
+provider, or a reset to before it was added. So the folder remembers what each bundle's lock file pinned, and pins
+those providers, too.
 """
 
 import asyncio
@@ -18,25 +22,35 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from setpoint.domain import hcl_scan
+from setpoint.domain import hcl_scan, lock_file
 from setpoint.domain.digests import digest, digest_bytes
 from setpoint.domain.errors import StoreError
 
 OVERRIDE = "~setpoint_override.tf.json"
 """Terraform merges override files in the order of their names: ours is the last."""
-LOCK_FILE = ".terraform.lock.hcl"
+MODULES = Path(".terraform", "modules", "modules.json")
 _MAX_NAME = 200
 _POLL = 0.2
+
+Stamp = tuple[int, int]
+"""Size and modification time of a file: what moves when something writes over it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of the bundle that the folder holds."""
+    """What is known of the bundle that the folder holds.
 
-    bundle: str
-    variables: frozenset[str]
-    prevent_destroy: tuple[str, ...]
-    files: frozenset[str]
+    `files` are the bundles' own, and how they were laid out. `locked` are the lock blocks of providers that bundles
+    pinned, by address. `init` is the key of the last init that ran to its end, empty where another one began since.
+    """
+
+    bundle: str = ""
+    variables: frozenset[str] = frozenset()
+    ephemeral: frozenset[str] = frozenset()
+    prevent_destroy: tuple[str, ...] = ()
+    files: Mapping[str, Stamp] = dataclasses.field(default_factory=dict)
+    locked: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    init: str = ""
 
 
 class WorkFolder:
@@ -46,20 +60,34 @@ class WorkFolder:
         name = target.replace("/", ".")
         name = name if len(name) <= _MAX_NAME else "h." + digest_bytes(target.encode())[7:]
         self.path = root / "work" / name
-        self._note = root / "work" / f"{name}.json"
-        self._lock = root / "work" / f"{name}.lock"
+        # With a dot, since shop.json is a good name for a target, too.
+        self._note = root / "work" / f".{name}.json"
+        self._lock = root / "work" / f".{name}.lock"
 
     @contextlib.asynccontextmanager
     async def held(self) -> AsyncIterator["WorkFolder"]:
         """Waits until no other pass, of this process or another, works in the folder."""
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = self._open_lock()
         try:
             while not _try_lock(descriptor):  # noqa: ASYNC110 another process may hold it
                 await asyncio.sleep(_POLL)
             yield self
         finally:
             os.close(descriptor)
+
+    def is_held(self) -> bool:
+        """Whether a session works in the folder now, of this process or another."""
+        if not self._lock.exists():
+            return False
+        descriptor = self._open_lock()
+        try:
+            return not _try_lock(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _open_lock(self) -> int:
+        return os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     # --- Files --------------------------------------------------------------------------------------------------
 
@@ -68,29 +96,68 @@ class WorkFolder:
         try:
             note = json.loads(self._note.read_bytes())
             return Facts(
-                note["bundle"], frozenset(note["variables"]), tuple(note["protected"]), frozenset(note["files"])
+                bundle=note["bundle"],
+                variables=frozenset(note["variables"]),
+                ephemeral=frozenset(note["ephemeral"]),
+                prevent_destroy=tuple(note["protected"]),
+                files={name: (size, modified) for name, (size, modified) in note["files"].items()},
+                locked=dict(note["locked"]),
+                init=note["init"],
             )
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
+
+    def is_exact(self, facts: Facts) -> bool:
+        """Whether the bundle's files are as they were laid out: Terraform may have run what writes over them."""
+        return all(_stamp(self.path / name) == stamp for name, stamp in facts.files.items())
 
     def lay_out(self, bundle: str, archive: bytes) -> Facts:
         """Makes the bundle's files exact; removes those that an earlier bundle brought."""
-        before = self.facts()
-        owned = before.files if before else frozenset()
+        before = self.facts() or Facts()
+        owned = before.files.keys()
         with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
             members = {_checked_name(member): member for member in tar.getmembers()}
             names = frozenset(members)
             # Killed half way, the next one still knows all that is the bundles'.
-            self._remember(Facts("", frozenset(), (), owned | names), init="")
+            self._remember(Facts(files=dict.fromkeys(owned | names, (0, 0)), locked=before.locked))
             for stale in sorted(owned - names):
                 self._remove(stale)
             shutil.rmtree(self.path / ".terraform" / "modules", ignore_errors=True)
+            (self.path / lock_file.NAME).unlink(missing_ok=True)
             for name, member in members.items():
                 self._write(name, member, tar)
-        root_files = {name: (self.path / name).read_bytes() for name in names if "/" not in name}
-        facts = Facts(bundle, hcl_scan.declared_variables(root_files), hcl_scan.prevent_destroy(root_files), names)
-        self._remember(facts, init="")
+        facts = self._learn(bundle, names, before.locked)
+        self._remember(facts)
         return facts
+
+    def _learn(self, bundle: str, names: frozenset[str], locked: Mapping[str, str]) -> Facts:
+        """Reads what must be known of a bundle, and pins what earlier ones pinned."""
+        pinned = self._lock_text()
+        if (text := lock_file.with_locked(pinned, locked)) != pinned:
+            (self.path / lock_file.NAME).write_text(text)
+        code = {name: (self.path / name).read_bytes() for name in names if hcl_scan.is_code(name)}
+        root = hcl_scan.files_of(code, "")
+        return Facts(
+            bundle=bundle,
+            variables=hcl_scan.declared_variables(root),
+            ephemeral=hcl_scan.ephemeral_variables(root),
+            prevent_destroy=self._protected(code),
+            # The lock file is left out: init writes the hashes of this platform into it.
+            files={name: _stamp(self.path / name) or (0, 0) for name in names - {lock_file.NAME}},
+            locked={**locked, **lock_file.read_locked(pinned)},
+        )
+
+    def _protected(self, code: hcl_scan.Files) -> tuple[str, ...]:
+        """What must not be destroyed, in the root module and, after their folder, in the modules that it calls."""
+        try:
+            called = hcl_scan.module_folders((self.path / MODULES).read_bytes())
+        except OSError:
+            called = ()
+        return tuple(
+            f"{folder}: {address}" if folder else address
+            for folder in ("", *called)
+            for address in hcl_scan.prevent_destroy(hcl_scan.files_of(code, folder))
+        )
 
     def _remove(self, name: str) -> None:
         """A file of an earlier bundle, and the folders that are empty without it."""
@@ -115,13 +182,15 @@ class WorkFolder:
         path.write_bytes(content.read() if content else b"")
         path.chmod(0o700 if member.mode & 0o100 else 0o600)
 
-    def _remember(self, facts: Facts, *, init: str) -> None:
+    def _remember(self, facts: Facts) -> None:
         note = {
             "bundle": facts.bundle,
             "variables": sorted(facts.variables),
-            "protected": list(facts.prevent_destroy),
-            "files": sorted(facts.files),
-            "init": init,
+            "ephemeral": sorted(facts.ephemeral),
+            "protected": facts.prevent_destroy,
+            "files": facts.files,
+            "locked": facts.locked,
+            "init": facts.init,
         }
         temporary = self._note.with_suffix(".json.new")
         temporary.write_text(json.dumps(note))
@@ -140,26 +209,31 @@ class WorkFolder:
 
     # --- Initialisation -----------------------------------------------------------------------------------------
 
-    def is_initialised(self, key: str) -> bool:
-        """Whether `mark_initialised` was the last word on this folder, with the same key (rule 9)."""
-        try:
-            known = json.loads(self._note.read_bytes()).get("init") == key
-        except (OSError, ValueError):
-            return False
-        return known and (self.path / ".terraform").is_dir()
+    def is_initialised(self, facts: Facts, key: str) -> bool:
+        """Whether the last init ran to its end, for the same key (rule 9)."""
+        return facts.init == key and (self.path / ".terraform").is_dir()
 
     def forget_initialisation(self, facts: Facts) -> None:
-        """What init had made is gone, or may be."""
-        self._remember(facts, init="")
+        """What init had made is gone, or may be: another one begins."""
+        self._remember(dataclasses.replace(facts, init=""))
 
     def mark_initialised(self, facts: Facts, key: str) -> None:
-        """Notes that init ran to its end for this key."""
-        self._remember(facts, init=key)
+        """Notes that init ran to its end for this key, and what the lock file now pins."""
+        locked = {**facts.locked, **lock_file.read_locked(self._lock_text())}
+        self._remember(dataclasses.replace(facts, init=key, locked=locked))
+
+    def unpinned(self, facts: Facts) -> tuple[str, ...]:
+        """The providers that no bundle had pinned, so that init has chosen their versions."""
+        return tuple(sorted(lock_file.read_locked(self._lock_text()).keys() - facts.locked.keys()))
 
     def lock_digest(self) -> str:
         """Of the lock file, empty where there is none."""
+        text = self._lock_text()
+        return digest_bytes(text.encode()) if text else ""
+
+    def _lock_text(self) -> str:
         try:
-            return digest_bytes((self.path / LOCK_FILE).read_bytes())
+            return (self.path / lock_file.NAME).read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:
             return ""
 
@@ -183,6 +257,14 @@ def _checked_name(member: tarfile.TarInfo) -> str:
         msg = f"the bundle's archive is damaged at {name[:100]!r}"
         raise StoreError(msg)
     return name
+
+
+def _stamp(path: Path) -> Stamp | None:
+    try:
+        status = path.lstat()
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns
 
 
 def write_variables(path: Path, variables: Mapping[str, Any]) -> None:
