@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from setpoint.api.conditions import Reason
 from setpoint.cli.context import ATTENTION, DONE, FAILED, INTERRUPTED, Invocation
 from setpoint.cli.main import SetpointCommand
 from setpoint.cli.options import output_option
@@ -158,7 +159,8 @@ def _next_steps(invocation: Invocation, root: Path, target: TargetReport) -> lis
     space = [] if target.ref.namespace in {"", "default"} else ["-n", target.ref.namespace]
     if target.change:
         lines.append(f"  {invocation.command('describe', f'change/{target.change}', *space, root=root)}")
-        lines.append(f"  {invocation.command('approve', target.change, *space, root=root)}")
+        if target.reason == Reason.APPROVAL_REQUIRED:
+            lines.append(f"  {invocation.command('approve', target.change, *space, root=root)}")
     else:
         lines.append(f"  {invocation.command('describe', str(target.ref), *space, root=root)}")
     return lines

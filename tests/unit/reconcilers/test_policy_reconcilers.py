@@ -45,7 +45,7 @@ class Engine:
         modules: PolicyModules,
         document: Any,
         *,
-        timeout: float,  # noqa: ASYNC109 the port's word
+        timeout: float,
         memory_mib: int,
     ) -> PolicyResult:
         raise AssertionError("a reconciler never asks a policy")

