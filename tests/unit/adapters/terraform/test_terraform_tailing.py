@@ -44,3 +44,17 @@ async def test_a_line_without_end_is_not_kept(tmp_path: Path, monkeypatch) -> No
             file.write(b"x\nlast\n")
             while (line := await heard.get()) != b"last":
                 assert len(line) <= 10
+
+
+async def test_a_cancellation_at_the_end_loses_nothing(tmp_path: Path) -> None:
+    heard: list[bytes] = []
+
+    async def follow() -> str:
+        async with tail(tmp_path / "out", heard.append):
+            (tmp_path / "out").write_bytes(b"one\n")
+            task.get_loop().call_soon(task.cancel)
+        return "told"
+
+    task = asyncio.create_task(follow())
+    assert await task == "told"
+    assert heard == [b"one"]
