@@ -41,7 +41,7 @@ variable "pause" { type = string }
 resource "terraform_data" "made" {
   count = 3
   provisioner "local-exec" {
-    command = "sleep ${var.pause}; echo ${count.index} ${self.id} >> ${var.log}"
+    command = "sleep ${var.pause * (count.index + 1)}; echo ${count.index} ${self.id} >> ${var.log}"
   }
 }
 """
@@ -149,7 +149,7 @@ def processes_of(home: Path) -> dict[int, list[str]]:
 @pytest.mark.parametrize("lines", [0, 1, 2])
 @pytest.mark.parametrize("terraform", [True, False], ids=["with-terraform", "manager-alone"])
 async def test_killed_in_the_middle_of_an_apply__what_is_lost_is_named(tmp_path, lines, terraform):
-    home, log = lay_out(tmp_path, pause="0.4")
+    home, log = lay_out(tmp_path, pause="0.7")
     victim = await asyncio.create_subprocess_exec(sys.executable, VICTIM, home, "0", stdout=-1, stderr=-1)
     await asyncio.to_thread(wait_for_apply, home, log, lines)
     victim.kill()
