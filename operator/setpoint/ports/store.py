@@ -1,0 +1,115 @@
+"""Owns the ports for what is kept: objects, the audit trail and sealed blobs. Declarations only."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Protocol
+
+from setpoint.api.meta import ObjectRef
+from setpoint.domain.audit import AuditEntry, AuditRow
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StoredObject:
+    """One object as the ObjectStore keeps it. `body` is the JSON text of the whole object.
+
+    `version` is the store-wide number of the write that made this row; it, and not what `body` says, is the
+    object's resourceVersion. `deleted` marks a tombstone, whose body is the last one. `source` is the path of the
+    manifest that declares the object, empty where none does.
+    """
+
+    ref: ObjectRef
+    uid: str
+    generation: int
+    body: str = dataclasses.field(repr=False)
+    source: str = ""
+    version: int = 0
+    deleted: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StoredObjects:
+    """Rows, and the version up to which they are complete: where `changes` goes on."""
+
+    items: tuple[StoredObject, ...]
+    version: int
+
+
+class ObjectStore(Protocol):
+    """Rows of objects with conditional writes, each in one transaction with its audit entries, shared by processes.
+
+    It knows no generation, finalizer or status rules: those are the local home's. All methods raise StoreError.
+    """
+
+    async def get(self, ref: ObjectRef) -> StoredObject:
+        """One live object. Raises NotFoundError."""
+        ...
+
+    async def list(self, kind: str, namespace: str | None = None) -> StoredObjects:
+        """All live objects of a kind (of all namespaces where None) in order of their key."""
+        ...
+
+    async def put(self, obj: StoredObject, *, expected_version: int | None, audit: Sequence[AuditEntry] = ()) -> int:
+        """Writes a row and returns its new version; `obj.version` and `obj.deleted` are not looked at.
+
+        `expected_version` None creates: AlreadyExistsError where a live row stands. Else NotFoundError where none
+        does, ConflictError where it has another version. A row that changes nothing is no write: the version
+        stays; its audit entries are recorded all the same.
+        """
+        ...
+
+    async def remove(
+        self, ref: ObjectRef, *, expected_version: int | None = None, audit: Sequence[AuditEntry] = ()
+    ) -> int:
+        """Leaves a tombstone and returns its version. None: whatever the version. Raises as `put` does."""
+        ...
+
+    async def changes(self, after: int, kinds: Sequence[str], *, limit: int = 1000) -> StoredObjects:
+        """Live rows and tombstones of these kinds with a later version, in the order of their writes.
+
+        Raises GoneError when tombstones after that version are no longer kept, or the version lies ahead.
+        """
+        ...
+
+    async def version(self) -> int:
+        """The version of the newest write."""
+        ...
+
+    async def data_version(self) -> int:
+        """A number that moves with every commit to the file, of any process; cheap enough to poll."""
+        ...
+
+
+class AuditLog(Protocol):
+    """The append-only trail."""
+
+    async def append(self, *entries: AuditEntry) -> tuple[int, ...]:
+        """Records entries, all or none; they are durable when this returns. Raises StoreError."""
+        ...
+
+    async def rows(self, *, after: int = 0, limit: int = 1000, target: ObjectRef | None = None) -> tuple[AuditRow, ...]:
+        """Rows with seq > after, oldest first."""
+        ...
+
+    async def open_intents(self) -> tuple[AuditRow, ...]:
+        """Intents whose run has no outcome: what a crash left in doubt."""
+        ...
+
+
+class BlobStore(Protocol):
+    """Sealed bytes by the digest of their plain text, keyed by this home."""
+
+    async def put(self, data: bytes) -> str:
+        """Seals and stores bytes, durably; returns their digest. The same bytes again cost nothing."""
+        ...
+
+    async def get(self, digest: str) -> bytes:
+        """The plain bytes. Raises NotFoundError, or StoreError when they are damaged."""
+        ...
+
+    async def prune(self, keep: frozenset[str]) -> int:
+        """Removes all other blobs that are older than an hour; returns how many."""
+        ...
+
+    def digest(self, data: bytes) -> str:
+        """What `put` would return."""
+        ...

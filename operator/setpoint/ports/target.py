@@ -1,0 +1,82 @@
+"""Owns the ports for what differs between kinds of target. Declarations only."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from setpoint.api.v1alpha1.environment import AppliedStatus, Environment
+from setpoint.domain.gating import GateDecision
+from setpoint.domain.goals import Goal
+from setpoint.domain.model import Change, Observation, Outcome, ResetPlan, Snapshot, Verification
+from setpoint.ports.terraform import ResourceProgress
+
+
+class HealthProber(Protocol):
+    """Looks at a target from outside."""
+
+    async def probe(self, url: str, status: int, seconds: float) -> str:
+        """GETs until the status comes back or the time is over; what is wrong, empty where nothing is."""
+        ...
+
+
+class TargetSession(Protocol):
+    """The one thing that differs between kinds of target: the I/O steps of one pass (design, section 8)."""
+
+    @property
+    def run(self) -> str:
+        """The id that joins the intent of this pass with its outcome."""
+        ...
+
+    async def observe(self) -> Observation:
+        """Reads the actual state with read-only credentials and compares it with the goal."""
+        ...
+
+    async def observe_again(self) -> str | None:
+        """The content digest of a second look at the same inputs; it should be the first one's."""
+        ...
+
+    async def plan(self, observation: Observation) -> Change | None:
+        """The exact change; None at the setpoint."""
+        ...
+
+    async def capture(self, observation: Observation, applied: AppliedStatus | None = None) -> Snapshot:
+        """Everything that a reset to the head state under the configuration last applied (or this one) needs."""
+        ...
+
+    async def plan_reset(self, change: Change, snapshot: Snapshot) -> ResetPlan:
+        """The way back, drilled."""
+        ...
+
+    async def apply(self, decision: GateDecision) -> Outcome:
+        """Executes what was decided, and nothing else. Raises ConflictError where the base moved."""
+        ...
+
+    async def verify(self, change: Change) -> Verification:
+        """A second look."""
+        ...
+
+    async def drill_destroy(self) -> str:
+        """Whether what was just made could be destroyed: what stands in the way, empty where nothing does."""
+        ...
+
+    async def probe_health(self) -> Verification:
+        """The target's health as seen from outside."""
+        ...
+
+    async def configuration(self, *, change: str | None, at: str) -> AppliedStatus:
+        """What this pass holds the target to, sealed, for the record."""
+        ...
+
+    async def publish(self) -> bool:
+        """Hands out what the target produces; True where something was written."""
+        ...
+
+
+class TargetDriver(Protocol):
+    """Opens sessions. A new kind of target is a new driver, never a second pipeline."""
+
+    def session(
+        self, target: Environment, goal: Goal, progress: Callable[[ResourceProgress], None]
+    ) -> AbstractAsyncContextManager[TargetSession]:
+        """Waits for the target and holds it for one pass."""
+        ...

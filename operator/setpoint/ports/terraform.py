@@ -1,0 +1,169 @@
+"""Owns the ports for sources, bundles and runs of Terraform. Declarations only."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from setpoint.api.v1alpha1.environment import Source
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SourceTree:
+    """A resolved source: files by relative path, within all limits, nothing but regular files.
+
+    `files` maps a POSIX path to (content digest, executable); `read` gives a file's bytes, or raises TransientError
+    where they are no longer those of the digest. `has_state_file`: Terraform keeps a local state in the source; the
+    state itself is left out of `files`.
+    """
+
+    digest: str
+    revision: str
+    files: Mapping[str, tuple[str, bool]]
+    read: Callable[[str], bytes] = dataclasses.field(repr=False, compare=False)
+    has_state_file: bool = False
+
+
+class SourceResolver(Protocol):
+    """Turns spec.source into a tree of files."""
+
+    async def resolve(self, source: Source, *, origin: Path | None, credentials: Mapping[str, str]) -> SourceTree:
+        """Reads the source. `origin` is the folder of the manifest, None on a cluster.
+
+        `credentials` are the keys of source.git.secretRef. An unchanged folder is recognised without reading it.
+        Raises StalledError (SourceNotFound, SourceRefused), TransientError (SourceUnavailable).
+        """
+        ...
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Bundle:
+    """Source, installed modules and lock file, immutable, named by content. `blob` is its archive's blob digest."""
+
+    digest: str
+    revision: str
+    blob: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RunInputs:
+    """Everything that a plan depends on besides the state and the world. Timeouts are in seconds.
+
+    `has_state`: a state is managed already, so that a backend or a state file in the source is no surprise.
+    `recorded`: for a configuration of the past, which may know fewer secret variables: others are left out.
+    """
+
+    engine_type: Literal["terraform", "opentofu"]
+    engine_version: str
+    lock_file: Literal["Required", "Generate"]
+    variables: Mapping[str, Any]
+    secret_variables: Mapping[str, str] = dataclasses.field(repr=False)
+    plan_environment: Mapping[str, str] = dataclasses.field(repr=False)
+    apply_environment: Mapping[str, str] = dataclasses.field(repr=False)
+    has_state: bool = False
+    recorded: bool = False
+    init_timeout: float = 300.0
+    plan_timeout: float = 900.0
+    apply_timeout: float = 3600.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class EngineVersion:
+    """The binary that runs: `terraform` or `opentofu` and its version."""
+
+    type: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.version}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PlanRun:
+    """One plan. `document` is `show -json` with secrets in clear, None where `quiet` proves that nothing differs."""
+
+    run: str
+    quiet: bool
+    document: Mapping[str, Any] | None = dataclasses.field(repr=False)
+    bundle: str
+    path: Path
+    prevent_destroy: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ResourceProgress:
+    """One step of an apply, as it happens."""
+
+    address: str
+    action: str
+    state: Literal["started", "completed", "failed"]
+    seconds: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ApplyRun:
+    """How an apply ended. `diagnostics` are scrubbed; `errored_state` is what Terraform could not save."""
+
+    ok: bool
+    interrupted: bool
+    progress: tuple[ResourceProgress, ...]
+    diagnostics: tuple[str, ...]
+    errored_state: bytes | None = dataclasses.field(repr=False, default=None)
+
+
+class TerraformSession(Protocol):
+    """The one work folder of a target, held exclusively."""
+
+    async def plan(self, bundle: Bundle, inputs: RunInputs, *, destroy: bool = False, full: bool = False) -> PlanRun:
+        """Makes the folder exact, initialises it where needed, plans. `full`: a document even where quiet.
+
+        Raises StalledError and TransientError with the reasons of the failure, scrubbed.
+        """
+        ...
+
+    async def apply(
+        self, plan: PlanRun, bundle: Bundle, inputs: RunInputs, progress: Callable[[ResourceProgress], None]
+    ) -> ApplyRun:
+        """Executes that very plan. Never raises for what Terraform does, nor when cancelled: the result says it."""
+        ...
+
+    def errored_state_saved(self) -> None:
+        """What ApplyRun.errored_state held is safe in the StateStore."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Survivor:
+    """A run that a killed manager left behind, now settled."""
+
+    target: str
+    run: str
+    operation: Literal["plan", "apply"]
+    started: tuple[str, ...]
+    completed: tuple[str, ...]
+    errored_state: bytes | None = dataclasses.field(repr=False, default=None)
+
+
+class Terraform(Protocol):
+    """Drives Terraform or OpenTofu."""
+
+    async def engine(self, inputs: RunInputs) -> EngineVersion:
+        """The binary for these inputs. Raises StalledError (EngineNotFound, EngineVersionMismatch)."""
+        ...
+
+    async def bundle(self, target: str, tree: SourceTree, inputs: RunInputs) -> Bundle:
+        """Installs modules, checks or makes the lock file, stores the archive. Cached by the tree's digest."""
+        ...
+
+    def session(self, target: str) -> AbstractAsyncContextManager[TerraformSession]:
+        """Waits for the target's work folder and holds it."""
+        ...
+
+    async def settle(self) -> tuple[Survivor, ...]:
+        """Finds the applies of a killed manager, stops them gracefully, harvests what they left, until `forget`."""
+        ...
+
+    def forget(self, run: str, target: str) -> None:
+        """Drops what was kept of a settled run: its state and its outcome are on record."""
+        ...
