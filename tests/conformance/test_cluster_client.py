@@ -26,11 +26,11 @@ DIGEST = "sha256:" + "a" * 64
 
 @dataclasses.dataclass
 class Home:
-    """A home under test: two clients of it, a way to outdate old versions, and the actions in its audit trail."""
+    """A home under test: two clients of it, a way to an outdated version, and the actions in its audit trail."""
 
     cluster: ClusterClient
     other: ClusterClient
-    outdate: Callable[[], Awaitable[None]]
+    outdate: Callable[[], Awaitable[str]]
     actions: Callable[[], Awaitable[list[str]]]
 
 
@@ -38,8 +38,11 @@ class Home:
 async def _memory(_folder: Path) -> AsyncIterator[Home]:
     cluster = InMemoryCluster()
 
-    async def outdate() -> None:
+    async def outdate() -> str:
+        old = (await cluster.list("Environment")).resource_version
+        await cluster.create(environment())
         cluster.forget()
+        return old
 
     async def actions() -> list[str]:
         return [entry.action for entry in cluster.audit]
@@ -54,7 +57,14 @@ async def _local(folder: Path) -> AsyncIterator[Home]:
         async def actions() -> list[str]:
             return [row.entry.action for row in await there.audit.rows()]
 
-        yield Home(here.cluster, there.cluster, here.outdate, actions)
+        async def outdate() -> str:
+            old = (await here.cluster.list("Environment")).resource_version
+            await here.cluster.create(environment())
+            await here.cluster.delete(REF)
+            await here.outdate()
+            return old
+
+        yield Home(here.cluster, there.cluster, outdate, actions)
 
 
 HOMES = {"memory": _memory, "local": _local}
@@ -430,6 +440,43 @@ class TestStatus:
         assert updated["metadata"]["deletionTimestamp"]
 
 
+class TestFinalizers:
+    async def test_are_replaced_and_nothing_else(self, cluster: ClusterClient) -> None:
+        created = await cluster.create(environment(labels={"a": "b"}, finalizers=["a.example/one"]))
+        held = await cluster.set_finalizers(with_stage(created, "prod"), ["a.example/one", FINALIZER])
+        assert held["metadata"]["finalizers"] == ["a.example/one", FINALIZER]
+        assert (held["spec"]["stage"], held["metadata"]["labels"]) == ("dev", {"a": "b"})
+        assert held["metadata"]["generation"] == 1
+        assert await cluster.get(REF) == held
+
+    async def test_the_last_one_lets_a_deleted_object_go(self, home: Home) -> None:
+        await home.cluster.create(environment(finalizers=[FINALIZER]))
+        await home.cluster.delete(REF)
+        await home.cluster.set_finalizers(await home.cluster.get(REF), [], audit=[entry("released")])
+        with pytest.raises(NotFoundError):
+            await home.cluster.get(REF)
+        assert await home.actions() == ["released"]
+
+    async def test_of_an_old_version_conflict(self, cluster: ClusterClient) -> None:
+        created = await cluster.create(environment())
+        await cluster.annotate(REF, {"a": "b"})
+        with pytest.raises(ConflictError):
+            await cluster.set_finalizers(created, [FINALIZER])
+
+    async def test_of_what_is_absent(self, cluster: ClusterClient) -> None:
+        with pytest.raises(NotFoundError):
+            await cluster.set_finalizers(environment(resourceVersion="1"), [FINALIZER])
+
+    async def test_that_are_there_already_are_no_write(self, cluster: ClusterClient) -> None:
+        created = await cluster.create(environment(finalizers=[FINALIZER]))
+        assert version(await cluster.set_finalizers(created, [FINALIZER])) == version(created)
+
+    async def test_with_bad_names_are_refused(self, cluster: ClusterClient) -> None:
+        created = await cluster.create(environment())
+        with pytest.raises(InvalidError):
+            await cluster.set_finalizers(created, ["no name"])
+
+
 class TestAnnotate:
     async def test_sets_and_removes(self, cluster: ClusterClient) -> None:
         await cluster.create(environment(annotations={"keep": "1", "drop": "2"}))
@@ -499,8 +546,10 @@ class TestDelete:
 
     async def test_is_not_asked_for_by_an_update(self, cluster: ClusterClient) -> None:
         created = await cluster.create(environment())
-        updated = await cluster.update(with_metadata(created, deletionTimestamp="2026-01-01T00:00:00Z"))
-        assert not updated["metadata"].get("deletionTimestamp")
+        with pytest.raises(InvalidError) as caught:
+            await cluster.update(with_metadata(created, deletionTimestamp="2026-01-01T00:00:00Z"))
+        assert caught.value.field == "metadata.deletionTimestamp"
+        assert await cluster.get(REF) == created
 
 
 class TestSecrets:
@@ -653,10 +702,7 @@ class TestWatch:
             assert (await watch.next()).type == "DELETED"
 
     async def test_of_a_forgotten_version_is_gone(self, home: Home) -> None:
-        old = (await home.cluster.list("Environment")).resource_version
-        await home.cluster.create(environment())
-        await home.cluster.delete(REF)
-        await home.outdate()
+        old = await home.outdate()
         with pytest.raises(GoneError):
             async with watching(home, "Environment", resource_version=old) as watch:
                 await watch.next()

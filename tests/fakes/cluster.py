@@ -73,6 +73,15 @@ class InMemoryCluster:
         objects.check_version(current, str(version), obj)
         return await self._replace(current, objects.update_status(current, _copy(obj)), audit)
 
+    async def set_finalizers(
+        self, obj: JsonObject, finalizers: Sequence[str], *, audit: Sequence[AuditEntry] = ()
+    ) -> JsonObject:
+        """Replaces the finalizers."""
+        await asyncio.sleep(0)
+        version, current = self._find(ObjectRef.of(obj))
+        objects.check_version(current, str(version), obj)
+        return await self._replace(current, objects.set_finalizers(current, finalizers), audit)
+
     async def annotate(self, ref: ObjectRef, annotations: Mapping[str, str | None]) -> JsonObject:
         """Sets annotations, removes those that are None."""
         await asyncio.sleep(0)

@@ -88,6 +88,7 @@ class Reason(StrEnum):
     ORPHANS_SUSPECTED = "OrphansSuspected"
     STATE_LOCKED = "StateLocked"
     STORE_FAILED = "StoreFailed"
+    API_UNAVAILABLE = "ApiUnavailable"
     INTERNAL_ERROR = "InternalError"
     # The way back
     DRILL_PASSED = "DrillPassed"
@@ -155,6 +156,7 @@ REASON_MEANING: dict[Reason, str] = {
     Reason.INTERRUPTED: "The apply was interrupted; its approval is spent.",
     Reason.ORPHANS_SUSPECTED: "Creations started and are in no state; look for them before going on.",
     Reason.STATE_LOCKED: "Another run holds the state's lock.",
+    Reason.API_UNAVAILABLE: "The Kubernetes API server can't be reached or refuses to answer; tried again.",
     Reason.STORE_FAILED: "The store refused a write; nothing was changed.",
     Reason.INTERNAL_ERROR: "A fault in Setpoint; the log has the details.",
     Reason.DRILL_PASSED: "The last applied configuration initialises and plans today.",
@@ -208,6 +210,7 @@ _FAILURE_REASONS = (
     Reason.ORPHANS_SUSPECTED,
     Reason.STATE_LOCKED,
     Reason.STORE_FAILED,
+    Reason.API_UNAVAILABLE,
     Reason.INTERNAL_ERROR,
 )
 _GATE_REASONS = (

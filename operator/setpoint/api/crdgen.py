@@ -108,7 +108,7 @@ def object_schema(kind: type[KubeObject]) -> JsonObject:
     properties: JsonObject = {
         "apiVersion": {"description": _API_VERSION, "type": "string"},
         "kind": {"description": _KIND, "type": "string"},
-        "metadata": {"description": "Standard object metadata.", "type": "object"},
+        "metadata": {"type": "object"},  # the server takes no more than this here
         "spec": _structural(generated["properties"]["spec"], definitions),
     }
     if kind.META.spec_immutable:

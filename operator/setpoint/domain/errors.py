@@ -8,6 +8,7 @@ SetpointError
 ├── NotFoundError     there is no such object
 ├── AlreadyExistsError
 ├── InvalidError      an object was refused; names the field
+├── ForbiddenError    we, or the person, may not do that
 ├── GoneError         a watch can't resume from there; list again
 └── StoreError        the store refused or lost something
 """
@@ -71,6 +72,10 @@ class InvalidError(SetpointError):
     def __init__(self, message: str, *, field: str = "") -> None:
         super().__init__(f"{field}: {message}" if field else message)
         self.field = field
+
+
+class ForbiddenError(SetpointError):
+    """The API server's rules do not let this user do that."""
 
 
 class GoneError(SetpointError):

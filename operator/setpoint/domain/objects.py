@@ -8,7 +8,7 @@ a new object and leaves what it was given alone; one that equals the old object 
 import copy
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from setpoint.api.meta import JsonObject, ObjectRef
@@ -55,6 +55,8 @@ def update(current: JsonObject, desired: JsonObject) -> JsonObject:
     content = kinds.content(kind, desired)
     kept = {name: current["metadata"][name] for name in _KEPT if name in current["metadata"]}
     written = _writable(metadata)
+    if metadata.get("deletionTimestamp") not in {None, kept.get("deletionTimestamp")}:
+        raise InvalidError("is immutable", field="metadata.deletionTimestamp")
     _check_finalizers(current, written.get("finalizers", []))
     if not _is_content(kind, current, content):
         if kind.immutable:
@@ -62,6 +64,11 @@ def update(current: JsonObject, desired: JsonObject) -> JsonObject:
         kept["generation"] += 1
     status = {"status": current["status"]} if "status" in current else {}
     return _frame(kind, kept | written, content | copy.deepcopy(status))
+
+
+def set_finalizers(current: JsonObject, finalizers: Sequence[str]) -> JsonObject:
+    """The object with these finalizers and nothing else changed. Raises InvalidError."""
+    return update(current, current | {"metadata": current["metadata"] | {"finalizers": [*finalizers]}})
 
 
 def update_status(current: JsonObject, desired: JsonObject) -> JsonObject:

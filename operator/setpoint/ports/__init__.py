@@ -3,7 +3,7 @@
 Fakes of these ports pass the same conformance suites (tests/conformance) as the real thing.
 """
 
-from setpoint.ports.cluster import Clock, ClusterClient, EventRecorder, ObjectList, WatchEvent
+from setpoint.ports.cluster import ApiCredentials, Clock, ClusterClient, EventRecorder, ObjectList, WatchEvent
 from setpoint.ports.policy import PolicyEngine, PolicyResolver
 from setpoint.ports.states import BackendAccess, StateBackend, StateLock, StateLocks, StateStore, StateVersion
 from setpoint.ports.store import AuditLog, BlobStore, ObjectStore, StoredObject, StoredObjects
@@ -23,6 +23,7 @@ from setpoint.ports.terraform import (
 )
 
 __all__ = [
+    "ApiCredentials",
     "ApplyRun",
     "AuditLog",
     "BackendAccess",

@@ -25,6 +25,19 @@ class WatchEvent:
     object: JsonObject
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class ApiCredentials:
+    """How to reach an API server and as whom."""
+
+    server: str
+    ca_path: str | None = None
+    ca_data: str | None = None
+    insecure: bool = False
+    token: str | None = dataclasses.field(default=None, repr=False)
+    certificate_path: str | None = None
+    private_key_path: str | None = None
+
+
 class ClusterClient(Protocol):
     """Objects with the semantics of the Kubernetes API: optimistic conflicts, generations, finalizers, status apart.
 
@@ -64,6 +77,12 @@ class ClusterClient(Protocol):
         """Replaces the status and nothing else; same errors as update."""
         ...
 
+    async def set_finalizers(
+        self, obj: JsonObject, finalizers: Sequence[str], *, audit: Sequence[AuditEntry] = ()
+    ) -> JsonObject:
+        """Replaces the finalizers of the version that was read and nothing else; same errors as update."""
+        ...
+
     async def annotate(self, ref: ObjectRef, annotations: Mapping[str, str | None]) -> JsonObject:
         """Sets annotations, removes those that are None. Needs no resourceVersion. Raises NotFoundError."""
         ...
@@ -73,7 +92,7 @@ class ClusterClient(Protocol):
         ...
 
     def watch(self, kinds: Sequence[str], *, resource_version: str) -> AsyncIterator[WatchEvent]:
-        """Changes after that version, for ever, in the order of their writes. Raises GoneError if too old."""
+        """Changes after that version, for ever, in the order of their writes to a kind. Raises GoneError if too old."""
         ...
 
 

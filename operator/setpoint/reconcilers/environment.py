@@ -106,9 +106,8 @@ class EnvironmentReconciler:
         environment = parse(Environment, found)
         if environment.metadata.deletion_timestamp or FINALIZER in environment.metadata.finalizers:
             return environment
-        metadata = found["metadata"]
-        metadata["finalizers"] = [*(metadata.get("finalizers") or []), FINALIZER]
-        return parse(Environment, await self._cluster.update(found))
+        held = [*environment.metadata.finalizers, FINALIZER]
+        return parse(Environment, await self._cluster.set_finalizers(found, held))
 
     async def _choose_goal(self, environment: Environment) -> Goal:
         if not environment.metadata.deletion_timestamp:

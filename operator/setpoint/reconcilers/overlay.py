@@ -56,6 +56,13 @@ class OverlayCluster:
         del audit
         return self._keep(obj)
 
+    async def set_finalizers(
+        self, obj: JsonObject, finalizers: Sequence[str], *, audit: Sequence[AuditEntry] = ()
+    ) -> JsonObject:
+        """Keeps the object here."""
+        del audit
+        return self._keep({**obj, "metadata": {**obj["metadata"], "finalizers": [*finalizers]}})
+
     async def annotate(self, ref: ObjectRef, annotations: Mapping[str, str | None]) -> JsonObject:
         """Keeps the annotations here."""
         current = await self.get(ref)

@@ -254,8 +254,7 @@ class Settlement:
         """Takes our finalizer away, and with it the object."""
         current = await self._cluster.get(work.environment.ref)
         kept = [name for name in current["metadata"].get("finalizers") or [] if name != FINALIZER]
-        current["metadata"]["finalizers"] = kept
-        await self._cluster.update(current, audit=(entry,))
+        await self._cluster.set_finalizers(current, kept, audit=(entry,))
         work.gone = True
 
 

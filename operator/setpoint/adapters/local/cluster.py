@@ -84,6 +84,14 @@ class LocalCluster:
         objects.check_version(current.object, str(current.row.version), obj)
         return await self._replace(current, objects.update_status(current.object, obj), audit)
 
+    async def set_finalizers(
+        self, obj: JsonObject, finalizers: Sequence[str], *, audit: Sequence[AuditEntry] = ()
+    ) -> JsonObject:
+        """Replaces the finalizers."""
+        current = await self._read(ObjectRef.of(obj))
+        objects.check_version(current.object, str(current.row.version), obj)
+        return await self._replace(current, objects.set_finalizers(current.object, finalizers), audit)
+
     async def annotate(self, ref: ObjectRef, annotations: Mapping[str, str | None]) -> JsonObject:
         """Sets annotations, removes those that are None."""
         await self._refuse_file_object(ref)

@@ -1,0 +1,204 @@
+"""Owns kopf's life: its thread, its restarts, and the knowledge of whether it still sees anything.
+
+kopf runs in a thread of its own, since it cancels whatever else runs in its event loop. Events cross over to ours by
+`call_soon_threadsafe` and nothing else does. A dead kopf is started again in the process; workers don't notice.
+"""
+
+import asyncio
+import contextlib
+import dataclasses
+import logging
+import threading
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Literal
+
+import kopf
+
+from setpoint.api.meta import JsonObject, ObjectRef
+from setpoint.domain.errors import SetpointError
+from setpoint.ports import ApiCredentials, WatchEvent
+from setpoint.runtime.backoff import Backoff
+from setpoint.watch.registry import build_registry, build_settings
+
+_LOGGER = logging.getLogger(__name__)
+
+_BACKOFF = (0.5, 6.0)
+_HEALTHY_SECONDS = 60.0
+_STOP_SECONDS = 10.0
+
+Seen = tuple[str, str]
+"""An object's uid and resourceVersion."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class WatchOptions:
+    """What is watched: the kinds, in all namespaces where none is named."""
+
+    kinds: Sequence[str]
+    namespaces: Sequence[str] = ()
+
+
+class KopfSource:
+    """Events of our kinds. `credentials` is called in kopf's thread, `deliver` in the loop that made this object."""
+
+    def __init__(
+        self,
+        options: WatchOptions,
+        *,
+        credentials: Callable[[], Awaitable[ApiCredentials]],
+        deliver: Callable[[WatchEvent], None],
+        on_start: Callable[[], Awaitable[None]],
+        count_restart: Callable[[Literal["died", "blind"]], None] = lambda _: None,
+    ) -> None:
+        self._options = options
+        self._credentials = credentials
+        self._deliver = deliver
+        self._on_start = on_start
+        self._count_restart = count_restart
+        self._loop = asyncio.get_running_loop()
+        self._seen: dict[ObjectRef, Seen] = {}
+        self._blind = asyncio.Event()
+        self._died_at: float | None = self._loop.time()
+
+    def blind_to(self, objects: Mapping[ObjectRef, Seen]) -> list[ObjectRef]:
+        """What is otherwise in a list than the watch had it last."""
+        return [ref for ref, seen in objects.items() if self._seen.get(ref) != seen]
+
+    def gone(self, kind: str, objects: Mapping[ObjectRef, Seen]) -> list[ObjectRef]:
+        """What the watch still has and a list of the kind has no more: a deletion that kopf never told of."""
+        return [ref for ref in self._seen if ref.kind == kind and ref not in objects]
+
+    def forget(self, ref: ObjectRef) -> None:
+        """The object is known to be gone."""
+        self._seen.pop(ref, None)
+
+    def restart(self) -> None:
+        """Says that the watch has gone blind: it is begun anew."""
+        self._blind.set()
+
+    def seconds_dead(self) -> float:
+        """For how long there has been no live watch; 0 while there is one."""
+        return 0.0 if self._died_at is None else self._loop.time() - self._died_at
+
+    async def run(self, ended: asyncio.Event) -> None:
+        """Keeps a kopf running until `ended`."""
+        backoff = Backoff(base=_BACKOFF[0], maximum=_BACKOFF[1])
+        while not ended.is_set():
+            began = self._loop.time()
+            cause = await self._run_once(ended)
+            if cause is None:
+                return
+            self._count_restart(cause)
+            if self._loop.time() - began > _HEALTHY_SECONDS:
+                backoff.forget("kopf")
+            seconds = backoff.next("kopf")
+            _LOGGER.warning("The watch %s; starting it again in %.1f s", _CAUSES[cause], seconds)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await ended.wait()
+
+    async def _run_once(self, ended: asyncio.Event) -> Literal["died", "blind"] | None:
+        """One life of kopf: waits for the server, starts it, and says what it ended of; None where it was told to."""
+        try:
+            await self._on_start()
+        except SetpointError as error:
+            _LOGGER.warning("Not watching yet: %s", error.message)
+            return "died"
+        self._blind.clear()
+        life = _Life(self._options, self._credentials, self._receive)
+        self._died_at = None
+        try:
+            async with asyncio.TaskGroup() as group:
+                waits = [group.create_task(event.wait()) for event in (life.died, self._blind, ended)]
+                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+                for wait in waits:
+                    wait.cancel()
+        finally:
+            self._died_at = self._loop.time()
+            await life.stop()
+        if ended.is_set():
+            return None
+        return "blind" if self._blind.is_set() else "died"
+
+    def _receive(self, raw_type: str | None, obj: JsonObject) -> None:
+        ref = ObjectRef.of(obj)
+        metadata = obj["metadata"]
+        if raw_type == "DELETED":
+            self._seen.pop(ref, None)
+        else:
+            self._seen[ref] = (metadata.get("uid", ""), metadata.get("resourceVersion", ""))
+        self._deliver(WatchEvent(_TYPES[raw_type], obj))
+
+
+_CAUSES = {"died": "ended", "blind": "missed changes"}
+_TYPES: Mapping[str | None, Literal["ADDED", "MODIFIED", "DELETED"]] = {
+    None: "ADDED",
+    "ADDED": "ADDED",
+    "MODIFIED": "MODIFIED",
+    "DELETED": "DELETED",
+}
+
+
+class _Life:
+    """One kopf in one thread. Its end is read from `died`, never from the thread, which may outlive it."""
+
+    def __init__(
+        self,
+        options: WatchOptions,
+        credentials: Callable[[], Awaitable[ApiCredentials]],
+        receive: Callable[[str | None, JsonObject], None],
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._options = options
+        self._receive = receive
+        self._stop = threading.Event()
+        self._current = True
+        self.died = asyncio.Event()
+        self._registry = build_registry(options.kinds, self._cross, credentials)
+        self._thread = threading.Thread(target=self._run, name="setpoint-kopf", daemon=True)
+        self._thread.start()
+
+    async def stop(self) -> None:
+        """Ends it; events that are still on their way are dropped."""
+        self._current = False
+        self._stop.set()
+        try:
+            async with asyncio.timeout(_STOP_SECONDS):
+                await self.died.wait()
+        except TimeoutError:
+            _LOGGER.warning("The old watch does not end; its thread is left behind")
+
+    def _cross(self, raw_type: str | None, obj: Any) -> None:
+        """In kopf's thread."""
+        plain = dict(obj)
+        with contextlib.suppress(RuntimeError):  # our loop is closed: the process ends
+            self._loop.call_soon_threadsafe(self._take, raw_type, plain)
+
+    def _take(self, raw_type: str | None, obj: JsonObject) -> None:
+        if self._current:
+            self._receive(raw_type, obj)
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._operate())
+        except BaseException:
+            _LOGGER.debug("kopf ended", exc_info=True)
+        finally:
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self.died.set)
+
+    async def _operate(self) -> None:
+        namespaces = self._options.namespaces
+        try:
+            await kopf.operator(
+                registry=self._registry,
+                settings=build_settings(scan=not namespaces),
+                standalone=True,
+                clusterwide=not namespaces,
+                namespaces=tuple(namespaces),
+                stop_flag=self._stop,
+            )
+        finally:
+            # kopf's thread waits for its stop flag even after its operator died.
+            self._stop.set()
+            self._loop.call_soon_threadsafe(self.died.set)
