@@ -3,7 +3,16 @@
 Fakes of these ports pass the same conformance suites (tests/conformance) as the real thing.
 """
 
-from setpoint.ports.cluster import ApiCredentials, Clock, ClusterClient, EventRecorder, ObjectList, WatchEvent
+from setpoint.ports.cluster import (
+    ApiCredentials,
+    Clock,
+    ClusterClient,
+    EventRecorder,
+    LeaseLock,
+    LeaseRecord,
+    ObjectList,
+    WatchEvent,
+)
 from setpoint.ports.policy import PolicyEngine, PolicyResolver
 from setpoint.ports.states import BackendAccess, StateBackend, StateLock, StateLocks, StateStore, StateVersion
 from setpoint.ports.store import AuditLog, BlobStore, ObjectStore, StoredObject, StoredObjects
@@ -12,6 +21,7 @@ from setpoint.ports.terraform import (
     ApplyRun,
     Bundle,
     EngineVersion,
+    ErroredState,
     PlanRun,
     ResourceProgress,
     RunInputs,
@@ -32,8 +42,11 @@ __all__ = [
     "Clock",
     "ClusterClient",
     "EngineVersion",
+    "ErroredState",
     "EventRecorder",
     "HealthProber",
+    "LeaseLock",
+    "LeaseRecord",
     "ObjectList",
     "ObjectStore",
     "PlanRun",

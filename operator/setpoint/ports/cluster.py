@@ -110,3 +110,28 @@ class Clock(Protocol):
     def now(self) -> dt.datetime:
         """The instant, with a time zone."""
         ...
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class LeaseRecord:
+    """Who leads. `holder` is empty where nobody does; `version` changes with every write, of whomever."""
+
+    holder: str
+    duration: dt.timedelta
+    transitions: int
+    version: str
+
+
+class LeaseLock(Protocol):
+    """One Lease (coordination.k8s.io/v1). Its times are the writers' clocks: for show, never for a decision."""
+
+    async def read(self) -> LeaseRecord | None:
+        """The record; None where there is no Lease. Raises TransientError."""
+        ...
+
+    async def write(self, record: LeaseRecord) -> LeaseRecord:
+        """Writes over the version that was read, or creates where `version` is empty, stamped with the time now.
+
+        Raises ConflictError where someone else was first, TransientError.
+        """
+        ...

@@ -1,0 +1,190 @@
+"""Owns who leads: acquiring a Lease, keeping it, and knowing in time that it is lost. Decides by its own clock alone.
+
+A holder whose renewals fail stops leading at the renew deadline, before any other may take over: the others wait for
+the Lease's whole duration since they last saw it move (client-go's rule; wall clocks are never compared).
+"""
+
+import asyncio
+import contextlib
+import dataclasses
+import datetime as dt
+import logging
+import random
+from collections.abc import Awaitable, Callable
+
+from setpoint.domain.errors import ConflictError, ForbiddenError, TransientError
+from setpoint.ports import LeaseLock, LeaseRecord
+
+_LOGGER = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class LeaseTiming:
+    """Seconds. `duration` > `renew_deadline` > `retry`. A standby leads at most duration + jitter after a death."""
+
+    duration: float = 15.0
+    renew_deadline: float = 10.0
+    retry: float = 2.0
+    jitter: float = 1.0
+
+
+class Elector:
+    """Leads again and again, as long as it runs. `lead` is called with an event that is set when it must stop.
+
+    `lead` must have stopped within `duration - renew_deadline` seconds of that event when leadership was lost.
+    """
+
+    def __init__(
+        self,
+        lock: LeaseLock,
+        identity: str,
+        *,
+        lead: Callable[[asyncio.Event], Awaitable[None]],
+        timing: LeaseTiming = LeaseTiming(),
+        on_change: Callable[[bool], None] = lambda _leads: None,
+        uniform: Callable[[], float] = random.random,
+    ) -> None:
+        self._lock = lock
+        self._identity = identity
+        self._lead = lead
+        self._timing = timing
+        self._on_change = on_change
+        self._uniform = uniform
+        self._observed: LeaseRecord | None = None
+        self._observed_at = 0.0
+
+    async def run(self, ended: asyncio.Event) -> None:
+        """Stands by, leads, and stands by again after a loss, until `ended`; then releases the Lease."""
+        while not ended.is_set():
+            held = await self._acquire(ended)
+            if held is None:
+                return
+            _LOGGER.info("Leading as %s", self._identity)
+            self._on_change(True)
+            try:
+                await self._lead_while_held(held, ended)
+            finally:
+                self._on_change(False)
+
+    # --- standing by ----------------------------------------------------------------------------------------
+
+    async def _acquire(self, ended: asyncio.Event) -> LeaseRecord | None:
+        """Waits until the Lease is ours; None where the end came first."""
+        while not ended.is_set():
+            wait = self._timing.retry
+            try:
+                held, wait = await self._try_to_acquire()
+                if held is not None:
+                    return held
+            except ConflictError:
+                # Someone else was faster; the next look sees who.
+                wait = self._timing.retry * self._uniform()
+            except (TransientError, ForbiddenError) as error:
+                _LOGGER.warning("Can't look at the Lease: %s", error.message)
+            await _either(ended, wait)
+        return None
+
+    async def _try_to_acquire(self) -> tuple[LeaseRecord | None, float]:
+        """The Lease where it is free now, else how long to wait for the next look."""
+        now = asyncio.get_running_loop().time()
+        found = await self._lock.read()
+        if found is None:
+            return await self._lock.write(self._record(None)), 0.0
+        if self._observed is None or found.version != self._observed.version:
+            self._observed, self._observed_at = found, now
+        if found.holder and found.holder != self._identity:
+            free_at = self._observed_at + found.duration.total_seconds() + self._timing.jitter * self._uniform()
+            if now < free_at:
+                return None, min(self._timing.retry, free_at - now)
+        return await self._lock.write(self._record(found)), 0.0
+
+    def _record(self, found: LeaseRecord | None) -> LeaseRecord:
+        duration = dt.timedelta(seconds=self._timing.duration)
+        if found is None:
+            return LeaseRecord(self._identity, duration, 0, "")
+        changed = found.holder != self._identity
+        return LeaseRecord(self._identity, duration, found.transitions + changed, found.version)
+
+    # --- leading --------------------------------------------------------------------------------------------
+
+    async def _lead_while_held(self, held: LeaseRecord, ended: asyncio.Event) -> None:
+        stop = asyncio.Event()
+        work = asyncio.ensure_future(self._lead(stop))
+        renewal = asyncio.create_task(self._renew(held))
+        asked = asyncio.create_task(ended.wait())
+        try:
+            await asyncio.wait({work, renewal, asked}, return_when=asyncio.FIRST_COMPLETED)
+            if renewal.done():
+                await self._step_down(work, stop)
+            else:
+                # Asked to stop, or the work is over: it may drain as long as the Lease is ours.
+                stop.set()
+                await asyncio.wait({work, renewal}, return_when=asyncio.FIRST_COMPLETED)
+                if not work.done():
+                    await self._step_down(work, stop)
+        finally:
+            work.cancel()
+            renewal.cancel()
+            asked.cancel()
+            await asyncio.wait({work, renewal, asked})
+        if ended.is_set() and not _was_lost(renewal):
+            await self._release()
+        if not work.cancelled():
+            work.result()
+
+    async def _step_down(self, work: "asyncio.Future[None]", stop: asyncio.Event) -> None:
+        """What is led ends before the Lease does: cancelled at half of the time that is left."""
+        _LOGGER.error("Lost the Lease; stopping what runs")
+        stop.set()
+        grace = (self._timing.duration - self._timing.renew_deadline) / 2
+        await asyncio.wait({work}, timeout=grace)
+        work.cancel()
+
+    async def _renew(self, held: LeaseRecord) -> None:
+        """Keeps the Lease; returns when it can't be kept."""
+        loop = asyncio.get_running_loop()
+        renewed_at = loop.time()
+        while loop.time() - renewed_at < self._timing.renew_deadline:
+            await asyncio.sleep(self._timing.retry)
+            began = loop.time()
+            if began - renewed_at >= self._timing.renew_deadline:
+                return
+            try:
+                async with asyncio.timeout(renewed_at + self._timing.renew_deadline - began):
+                    held = await self._lock.write(self._record(held))
+                renewed_at = began
+                self._observed = held
+            except ConflictError:
+                current = await self._reread()
+                if current is None or current.holder != self._identity:
+                    return
+                held = current
+            except (TransientError, ForbiddenError, TimeoutError) as error:
+                _LOGGER.warning("Can't renew the Lease: %s", error)
+
+    async def _reread(self) -> LeaseRecord | None:
+        """After a conflict: our own write may have arrived though its answer did not."""
+        try:
+            async with asyncio.timeout(self._timing.retry):
+                return await self._lock.read()
+        except (TransientError, ForbiddenError, TimeoutError):
+            return None
+
+    async def _release(self) -> None:
+        """Lets the next one lead at once. On a best-effort basis: else the Lease expires."""
+        with contextlib.suppress(ConflictError, TransientError, ForbiddenError, TimeoutError):
+            async with asyncio.timeout(self._timing.retry):
+                found = await self._lock.read()
+                if found is not None and found.holder == self._identity:
+                    await self._lock.write(dataclasses.replace(found, holder="", duration=dt.timedelta(seconds=1)))
+
+
+def _was_lost(renewal: "asyncio.Task[None]") -> bool:
+    return renewal.done() and not renewal.cancelled()
+
+
+async def _either(ended: asyncio.Event, seconds: float) -> None:
+    """Waits that long, or until the end."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await ended.wait()
