@@ -77,7 +77,7 @@ async def home(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
 
 
 @pytest.fixture
-def cluster(home: Home) -> ClusterClient:
+def client(home: Home) -> ClusterClient:
     return home.cluster
 
 
@@ -133,8 +133,8 @@ REF = ObjectRef("Environment", "default", "shop")
 
 
 class TestCreate:
-    async def test_gives_identity(self, cluster: ClusterClient) -> None:
-        created = await cluster.create(environment(labels={"a": "b"}))
+    async def test_gives_identity(self, client: ClusterClient) -> None:
+        created = await client.create(environment(labels={"a": "b"}))
         metadata = created["metadata"]
         assert metadata["uid"]
         assert metadata["resourceVersion"]
@@ -142,40 +142,40 @@ class TestCreate:
         assert metadata["creationTimestamp"].endswith("Z")
         assert metadata["labels"] == {"a": "b"}
 
-    async def test_fills_in_defaults(self, cluster: ClusterClient) -> None:
-        created = await cluster.create(environment())
+    async def test_fills_in_defaults(self, client: ClusterClient) -> None:
+        created = await client.create(environment())
         assert created["spec"]["drift"]["mode"] == "Propose"
         assert created["spec"]["engine"]["version"] == ">= 1.9"
 
-    async def test_can_be_got(self, cluster: ClusterClient) -> None:
-        created = await cluster.create(environment())
-        assert await cluster.get(REF) == created
+    async def test_can_be_got(self, client: ClusterClient) -> None:
+        created = await client.create(environment())
+        assert await client.get(REF) == created
 
-    async def test_leaves_out_the_status(self, cluster: ClusterClient) -> None:
-        created = await cluster.create(environment() | {"status": {"failures": 3}})
+    async def test_leaves_out_the_status(self, client: ClusterClient) -> None:
+        created = await client.create(environment() | {"status": {"failures": 3}})
         assert not created.get("status")
 
-    async def test_twice_is_refused(self, cluster: ClusterClient) -> None:
-        first = await cluster.create(environment())
+    async def test_twice_is_refused(self, client: ClusterClient) -> None:
+        first = await client.create(environment())
         with pytest.raises(AlreadyExistsError):
-            await cluster.create(with_stage(environment(), "prod"))
-        assert await cluster.get(REF) == first
+            await client.create(with_stage(environment(), "prod"))
+        assert await client.get(REF) == first
 
-    async def test_of_one_name_in_two_namespaces(self, cluster: ClusterClient) -> None:
-        await cluster.create(environment(namespace="a"))
-        await cluster.create(environment(namespace="b"))
-        assert len((await cluster.list("Environment")).items) == 2
+    async def test_of_one_name_in_two_namespaces(self, client: ClusterClient) -> None:
+        await client.create(environment(namespace="a"))
+        await client.create(environment(namespace="b"))
+        assert len((await client.list("Environment")).items) == 2
 
-    async def test_again_after_deletion_is_another_object(self, cluster: ClusterClient) -> None:
-        first = await cluster.create(environment())
-        await cluster.delete(REF)
-        second = await cluster.create(environment())
+    async def test_again_after_deletion_is_another_object(self, client: ClusterClient) -> None:
+        first = await client.create(environment())
+        await client.delete(REF)
+        second = await client.create(environment())
         assert second["metadata"]["uid"] != first["metadata"]["uid"]
         assert second["metadata"]["generation"] == 1
 
-    async def test_cluster_scoped(self, cluster: ClusterClient) -> None:
-        await cluster.create(policy_set())
-        found = await cluster.get(ObjectRef("PolicySet", "", "baseline"))
+    async def test_cluster_scoped(self, client: ClusterClient) -> None:
+        await client.create(policy_set())
+        found = await client.get(ObjectRef("PolicySet", "", "baseline"))
         assert not found["metadata"].get("namespace")
 
     @pytest.mark.parametrize(
@@ -199,15 +199,15 @@ class TestCreate:
             "%2e",
         ],
     )
-    async def test_refuses_hostile_names(self, cluster: ClusterClient, name: str) -> None:
+    async def test_refuses_hostile_names(self, client: ClusterClient, name: str) -> None:
         with pytest.raises(InvalidError):
-            await cluster.create(environment(name))
-        assert (await cluster.list("Environment")).items == ()
+            await client.create(environment(name))
+        assert (await client.list("Environment")).items == ()
 
     @pytest.mark.parametrize("name", ["a", "0", "a.b-c", "x" * 253, "true", "null"])
-    async def test_takes_odd_names(self, cluster: ClusterClient, name: str) -> None:
-        await cluster.create(environment(name))
-        assert (await cluster.get(ObjectRef("Environment", "default", name)))["metadata"]["name"] == name
+    async def test_takes_odd_names(self, client: ClusterClient, name: str) -> None:
+        await client.create(environment(name))
+        assert (await client.get(ObjectRef("Environment", "default", name)))["metadata"]["name"] == name
 
     @pytest.mark.parametrize(
         ("change", "field"),
@@ -224,15 +224,15 @@ class TestCreate:
         ],
     )
     async def test_refuses_bad_specs_naming_the_field(
-        self, cluster: ClusterClient, change: JsonObject, field: str
+        self, client: ClusterClient, change: JsonObject, field: str
     ) -> None:
         bad = environment()
         bad["spec"] |= change
         with pytest.raises(InvalidError) as caught:
-            await cluster.create(bad)
+            await client.create(bad)
         assert caught.value.field == field
         with pytest.raises(NotFoundError):
-            await cluster.get(REF)
+            await client.get(REF)
 
     @pytest.mark.parametrize(
         "metadata",
@@ -244,17 +244,17 @@ class TestCreate:
             pytest.param({"annotations": {"a": "x" * (257 << 10)}}, id="annotations too large"),
         ],
     )
-    async def test_refuses_bad_metadata(self, cluster: ClusterClient, metadata: JsonObject) -> None:
+    async def test_refuses_bad_metadata(self, client: ClusterClient, metadata: JsonObject) -> None:
         with pytest.raises(InvalidError):
-            await cluster.create(environment(**metadata))
+            await client.create(environment(**metadata))
 
-    async def test_does_not_keep_hold_of_what_it_was_given(self, cluster: ClusterClient) -> None:
+    async def test_does_not_keep_hold_of_what_it_was_given(self, client: ClusterClient) -> None:
         given = environment()
-        created = await cluster.create(given)
+        created = await client.create(given)
         given["spec"]["source"]["inline"]["main.tf"] = "changed"
         created["spec"]["stage"] = "changed"
-        assert (await cluster.get(REF))["spec"]["source"]["inline"] == {"main.tf": ""}
-        assert (await cluster.get(REF))["spec"]["stage"] == "dev"
+        assert (await client.get(REF))["spec"]["source"]["inline"] == {"main.tf": ""}
+        assert (await client.get(REF))["spec"]["stage"] == "dev"
 
 
 class TestRead:
@@ -263,20 +263,20 @@ class TestRead:
         [REF, ObjectRef("Secret", "default", "none"), ObjectRef("PolicySet", "", "none")],
         ids=["environment", "secret", "cluster-scoped"],
     )
-    async def test_absent(self, cluster: ClusterClient, ref: ObjectRef) -> None:
+    async def test_absent(self, client: ClusterClient, ref: ObjectRef) -> None:
         with pytest.raises(NotFoundError):
-            await cluster.get(ref)
+            await client.get(ref)
 
-    async def test_list_is_in_order_and_by_kind(self, cluster: ClusterClient) -> None:
+    async def test_list_is_in_order_and_by_kind(self, client: ClusterClient) -> None:
         for name in ("c", "a", "b"):
-            await cluster.create(environment(name))
-        await cluster.create(policy_set())
-        assert [obj["metadata"]["name"] for obj in (await cluster.list("Environment")).items] == ["a", "b", "c"]
+            await client.create(environment(name))
+        await client.create(policy_set())
+        assert [obj["metadata"]["name"] for obj in (await client.list("Environment")).items] == ["a", "b", "c"]
 
-    async def test_list_by_namespace(self, cluster: ClusterClient) -> None:
-        await cluster.create(environment(namespace="a"))
-        await cluster.create(environment(namespace="b"))
-        found = await cluster.list("Environment", namespace="b")
+    async def test_list_by_namespace(self, client: ClusterClient) -> None:
+        await client.create(environment(namespace="a"))
+        await client.create(environment(namespace="b"))
+        found = await client.list("Environment", namespace="b")
         assert [obj["metadata"]["namespace"] for obj in found.items] == ["b"]
 
     @pytest.mark.parametrize(
@@ -284,170 +284,170 @@ class TestRead:
         [({"x": "1"}, ["a", "b"]), ({"x": "1", "y": "2"}, ["b"]), ({"x": "2"}, []), ({}, ["a", "b", "c"])],
         ids=["one", "two", "none match", "no selector"],
     )
-    async def test_list_by_labels(self, cluster: ClusterClient, labels: dict[str, str], names: list[str]) -> None:
-        await cluster.create(environment("a", labels={"x": "1"}))
-        await cluster.create(environment("b", labels={"x": "1", "y": "2"}))
-        await cluster.create(environment("c"))
-        found = await cluster.list("Environment", labels=labels)
+    async def test_list_by_labels(self, client: ClusterClient, labels: dict[str, str], names: list[str]) -> None:
+        await client.create(environment("a", labels={"x": "1"}))
+        await client.create(environment("b", labels={"x": "1", "y": "2"}))
+        await client.create(environment("c"))
+        found = await client.list("Environment", labels=labels)
         assert [obj["metadata"]["name"] for obj in found.items] == names
 
-    async def test_list_shows_what_get_shows(self, cluster: ClusterClient) -> None:
-        await cluster.create(environment())
-        assert (await cluster.list("Environment")).items == (await cluster.get(REF),)
+    async def test_list_shows_what_get_shows(self, client: ClusterClient) -> None:
+        await client.create(environment())
+        assert (await client.list("Environment")).items == (await client.get(REF),)
 
 
 class TestUpdate:
-    async def test_of_the_spec_is_a_new_generation(self, cluster: ClusterClient) -> None:
-        created = await cluster.create(environment())
-        updated = await cluster.update(with_stage(created, "prod"))
+    async def test_of_the_spec_is_a_new_generation(self, client: ClusterClient) -> None:
+        created = await client.create(environment())
+        updated = await client.update(with_stage(created, "prod"))
         assert updated["spec"]["stage"] == "prod"
         assert updated["metadata"]["generation"] == 2
         assert version(updated) != version(created)
         assert updated["metadata"]["uid"] == created["metadata"]["uid"]
-        assert await cluster.get(REF) == updated
+        assert await client.get(REF) == updated
 
-    async def test_of_metadata_is_no_new_generation(self, cluster: ClusterClient) -> None:
-        created = await cluster.create(environment())
+    async def test_of_metadata_is_no_new_generation(self, client: ClusterClient) -> None:
+        created = await client.create(environment())
         changed = with_metadata(created, labels={"a": "b"}, annotations={"c": "d"}, finalizers=[FINALIZER])
-        updated = await cluster.update(changed)
+        updated = await client.update(changed)
         assert updated["metadata"]["generation"] == 1
         assert updated["metadata"]["labels"] == {"a": "b"}
         assert updated["metadata"]["annotations"] == {"c": "d"}
         assert updated["metadata"]["finalizers"] == [FINALIZER]
         assert version(updated) != version(created)
 
-    async def test_removes_what_is_left_out(self, cluster: ClusterClient) -> None:
-        created = await cluster.create(environment(labels={"a": "b"}))
+    async def test_removes_what_is_left_out(self, client: ClusterClient) -> None:
+        created = await client.create(environment(labels={"a": "b"}))
         created["metadata"].pop("labels")
-        assert not (await cluster.update(created))["metadata"].get("labels")
+        assert not (await client.update(created))["metadata"].get("labels")
 
-    async def test_that_changes_nothing_is_no_write(self, cluster: ClusterClient) -> None:
-        created = await cluster.create(environment(labels={"a": "b"}))
-        assert version(await cluster.update(created)) == version(created)
+    async def test_that_changes_nothing_is_no_write(self, client: ClusterClient) -> None:
+        created = await client.create(environment(labels={"a": "b"}))
+        assert version(await client.update(created)) == version(created)
 
-    async def test_with_defaults_left_out_is_no_write(self, cluster: ClusterClient) -> None:
-        created = await cluster.create(environment())
+    async def test_with_defaults_left_out_is_no_write(self, client: ClusterClient) -> None:
+        created = await client.create(environment())
         again = with_metadata(environment(), resourceVersion=version(created))
-        assert version(await cluster.update(again)) == version(created)
+        assert version(await client.update(again)) == version(created)
 
-    async def test_keeps_the_status(self, cluster: ClusterClient) -> None:
-        created = await cluster.create(environment())
-        shown = await cluster.update_status({**created, "status": {"failures": 1}})
-        updated = await cluster.update(with_stage(shown, "prod") | {"status": {"failures": 9}})
+    async def test_keeps_the_status(self, client: ClusterClient) -> None:
+        created = await client.create(environment())
+        shown = await client.update_status({**created, "status": {"failures": 1}})
+        updated = await client.update(with_stage(shown, "prod") | {"status": {"failures": 9}})
         assert updated["status"]["failures"] == 1
 
-    async def test_keeps_identity(self, cluster: ClusterClient) -> None:
-        created = await cluster.create(environment())
+    async def test_keeps_identity(self, client: ClusterClient) -> None:
+        created = await client.create(environment())
         forged = with_metadata(
             with_stage(created, "prod"), generation=99, creationTimestamp="2000-01-01T00:00:00Z", selfLink="x"
         )
-        updated = await cluster.update(forged)
+        updated = await client.update(forged)
         assert updated["metadata"]["generation"] == 2
         assert updated["metadata"]["creationTimestamp"] == created["metadata"]["creationTimestamp"]
 
-    async def test_of_an_old_version_conflicts(self, cluster: ClusterClient) -> None:
-        created = await cluster.create(environment())
-        await cluster.update(with_stage(created, "prod"))
+    async def test_of_an_old_version_conflicts(self, client: ClusterClient) -> None:
+        created = await client.create(environment())
+        await client.update(with_stage(created, "prod"))
         with pytest.raises(ConflictError):
-            await cluster.update(with_stage(created, "staging"))
-        assert (await cluster.get(REF))["spec"]["stage"] == "prod"
+            await client.update(with_stage(created, "staging"))
+        assert (await client.get(REF))["spec"]["stage"] == "prod"
 
-    async def test_of_an_old_version_conflicts_even_if_nothing_changes(self, cluster: ClusterClient) -> None:
-        created = await cluster.create(environment())
-        await cluster.annotate(REF, {"a": "b"})
+    async def test_of_an_old_version_conflicts_even_if_nothing_changes(self, client: ClusterClient) -> None:
+        created = await client.create(environment())
+        await client.annotate(REF, {"a": "b"})
         with pytest.raises(ConflictError):
-            await cluster.update(with_metadata(created, annotations={"a": "b"}))
+            await client.update(with_metadata(created, annotations={"a": "b"}))
 
-    async def test_of_a_namesake_conflicts(self, cluster: ClusterClient) -> None:
-        first = await cluster.create(environment())
-        await cluster.delete(REF)
-        second = await cluster.create(environment())
+    async def test_of_a_namesake_conflicts(self, client: ClusterClient) -> None:
+        first = await client.create(environment())
+        await client.delete(REF)
+        second = await client.create(environment())
         with pytest.raises(ConflictError):
-            await cluster.update(with_metadata(first, resourceVersion=version(second)))
+            await client.update(with_metadata(first, resourceVersion=version(second)))
 
-    async def test_of_what_is_absent(self, cluster: ClusterClient) -> None:
+    async def test_of_what_is_absent(self, client: ClusterClient) -> None:
         with pytest.raises(NotFoundError):
-            await cluster.update(environment(resourceVersion="1"))
+            await client.update(environment(resourceVersion="1"))
 
-    async def test_of_a_bad_spec_is_refused(self, cluster: ClusterClient) -> None:
-        created = await cluster.create(environment())
+    async def test_of_a_bad_spec_is_refused(self, client: ClusterClient) -> None:
+        created = await client.create(environment())
         with pytest.raises(InvalidError) as caught:
-            await cluster.update(with_stage(created, "No Stage"))
+            await client.update(with_stage(created, "No Stage"))
         assert caught.value.field == "spec.stage"
-        assert await cluster.get(REF) == created
+        assert await client.get(REF) == created
 
-    async def test_of_an_immutable_spec_is_refused(self, cluster: ClusterClient) -> None:
-        created = await cluster.create(approval())
+    async def test_of_an_immutable_spec_is_refused(self, client: ClusterClient) -> None:
+        created = await client.create(approval())
         created["spec"]["approver"] = "mallory"
         with pytest.raises(InvalidError) as caught:
-            await cluster.update(created)
+            await client.update(created)
         assert caught.value.field == "spec"
-        assert (await cluster.get(ObjectRef("Approval", "default", "yes")))["spec"]["approver"] == "alice"
+        assert (await client.get(ObjectRef("Approval", "default", "yes")))["spec"]["approver"] == "alice"
 
-    async def test_of_an_immutable_kinds_labels(self, cluster: ClusterClient) -> None:
-        created = await cluster.create(approval())
-        updated = await cluster.update(with_metadata(created, labels={"a": "b"}))
+    async def test_of_an_immutable_kinds_labels(self, client: ClusterClient) -> None:
+        created = await client.create(approval())
+        updated = await client.update(with_metadata(created, labels={"a": "b"}))
         assert updated["metadata"]["labels"] == {"a": "b"}
 
 
 class TestStatus:
-    async def test_is_written_alone(self, cluster: ClusterClient) -> None:
-        created = await cluster.create(environment())
+    async def test_is_written_alone(self, client: ClusterClient) -> None:
+        created = await client.create(environment())
         changed = with_metadata(with_stage(created, "prod"), labels={"a": "b"}) | {"status": {"failures": 2}}
-        updated = await cluster.update_status(changed)
+        updated = await client.update_status(changed)
         assert updated["status"]["failures"] == 2
         assert updated["spec"]["stage"] == "dev"
         assert not updated["metadata"].get("labels")
         assert updated["metadata"]["generation"] == 1
         assert version(updated) != version(created)
 
-    async def test_is_replaced(self, cluster: ClusterClient) -> None:
-        created = await cluster.create(environment())
-        first = await cluster.update_status({**created, "status": {"failures": 2, "change": "c"}})
-        second = await cluster.update_status({**first, "status": {"failures": 3}})
+    async def test_is_replaced(self, client: ClusterClient) -> None:
+        created = await client.create(environment())
+        first = await client.update_status({**created, "status": {"failures": 2, "change": "c"}})
+        second = await client.update_status({**first, "status": {"failures": 3}})
         assert second["status"] == {"failures": 3}
 
-    async def test_that_changes_nothing_is_no_write(self, cluster: ClusterClient) -> None:
-        created = await cluster.create(environment())
-        first = await cluster.update_status({**created, "status": {"failures": 2}})
-        assert version(await cluster.update_status(first)) == version(first)
+    async def test_that_changes_nothing_is_no_write(self, client: ClusterClient) -> None:
+        created = await client.create(environment())
+        first = await client.update_status({**created, "status": {"failures": 2}})
+        assert version(await client.update_status(first)) == version(first)
 
-    async def test_of_an_old_version_conflicts(self, cluster: ClusterClient) -> None:
-        created = await cluster.create(environment())
-        await cluster.update(with_stage(created, "prod"))
+    async def test_of_an_old_version_conflicts(self, client: ClusterClient) -> None:
+        created = await client.create(environment())
+        await client.update(with_stage(created, "prod"))
         with pytest.raises(ConflictError):
-            await cluster.update_status({**created, "status": {"failures": 2}})
+            await client.update_status({**created, "status": {"failures": 2}})
 
-    async def test_of_what_is_absent(self, cluster: ClusterClient) -> None:
+    async def test_of_what_is_absent(self, client: ClusterClient) -> None:
         with pytest.raises(NotFoundError):
-            await cluster.update_status(environment(resourceVersion="1") | {"status": {}})
+            await client.update_status(environment(resourceVersion="1") | {"status": {}})
 
     @pytest.mark.parametrize(
         ("status", "field"),
         [({"failures": "many"}, "status.failures"), ({"mood": "good"}, "status.mood")],
         ids=["type", "unknown field"],
     )
-    async def test_bad_is_refused(self, cluster: ClusterClient, status: JsonObject, field: str) -> None:
-        created = await cluster.create(environment())
+    async def test_bad_is_refused(self, client: ClusterClient, status: JsonObject, field: str) -> None:
+        created = await client.create(environment())
         with pytest.raises(InvalidError) as caught:
-            await cluster.update_status({**created, "status": status})
+            await client.update_status({**created, "status": status})
         assert caught.value.field == field
 
-    async def test_of_a_deleted_object_that_has_finalizers(self, cluster: ClusterClient) -> None:
-        await cluster.create(environment(finalizers=[FINALIZER]))
-        await cluster.delete(REF)
-        updated = await cluster.update_status({**await cluster.get(REF), "status": {"failures": 1}})
+    async def test_of_a_deleted_object_that_has_finalizers(self, client: ClusterClient) -> None:
+        await client.create(environment(finalizers=[FINALIZER]))
+        await client.delete(REF)
+        updated = await client.update_status({**await client.get(REF), "status": {"failures": 1}})
         assert updated["metadata"]["deletionTimestamp"]
 
 
 class TestFinalizers:
-    async def test_are_replaced_and_nothing_else(self, cluster: ClusterClient) -> None:
-        created = await cluster.create(environment(labels={"a": "b"}, finalizers=["a.example/one"]))
-        held = await cluster.set_finalizers(with_stage(created, "prod"), ["a.example/one", FINALIZER])
+    async def test_are_replaced_and_nothing_else(self, client: ClusterClient) -> None:
+        created = await client.create(environment(labels={"a": "b"}, finalizers=["a.example/one"]))
+        held = await client.set_finalizers(with_stage(created, "prod"), ["a.example/one", FINALIZER])
         assert held["metadata"]["finalizers"] == ["a.example/one", FINALIZER]
         assert (held["spec"]["stage"], held["metadata"]["labels"]) == ("dev", {"a": "b"})
         assert held["metadata"]["generation"] == 1
-        assert await cluster.get(REF) == held
+        assert await client.get(REF) == held
 
     async def test_the_last_one_lets_a_deleted_object_go(self, home: Home) -> None:
         await home.cluster.create(environment(finalizers=[FINALIZER]))
@@ -457,99 +457,99 @@ class TestFinalizers:
             await home.cluster.get(REF)
         assert await home.actions() == ["released"]
 
-    async def test_of_an_old_version_conflict(self, cluster: ClusterClient) -> None:
-        created = await cluster.create(environment())
-        await cluster.annotate(REF, {"a": "b"})
+    async def test_of_an_old_version_conflict(self, client: ClusterClient) -> None:
+        created = await client.create(environment())
+        await client.annotate(REF, {"a": "b"})
         with pytest.raises(ConflictError):
-            await cluster.set_finalizers(created, [FINALIZER])
+            await client.set_finalizers(created, [FINALIZER])
 
-    async def test_of_what_is_absent(self, cluster: ClusterClient) -> None:
+    async def test_of_what_is_absent(self, client: ClusterClient) -> None:
         with pytest.raises(NotFoundError):
-            await cluster.set_finalizers(environment(resourceVersion="1"), [FINALIZER])
+            await client.set_finalizers(environment(resourceVersion="1"), [FINALIZER])
 
-    async def test_that_are_there_already_are_no_write(self, cluster: ClusterClient) -> None:
-        created = await cluster.create(environment(finalizers=[FINALIZER]))
-        assert version(await cluster.set_finalizers(created, [FINALIZER])) == version(created)
+    async def test_that_are_there_already_are_no_write(self, client: ClusterClient) -> None:
+        created = await client.create(environment(finalizers=[FINALIZER]))
+        assert version(await client.set_finalizers(created, [FINALIZER])) == version(created)
 
-    async def test_with_bad_names_are_refused(self, cluster: ClusterClient) -> None:
-        created = await cluster.create(environment())
+    async def test_with_bad_names_are_refused(self, client: ClusterClient) -> None:
+        created = await client.create(environment())
         with pytest.raises(InvalidError):
-            await cluster.set_finalizers(created, ["no name"])
+            await client.set_finalizers(created, ["no name"])
 
 
 class TestAnnotate:
-    async def test_sets_and_removes(self, cluster: ClusterClient) -> None:
-        await cluster.create(environment(annotations={"keep": "1", "drop": "2"}))
-        annotated = await cluster.annotate(REF, {"drop": None, "new": "3", "never-there": None})
+    async def test_sets_and_removes(self, client: ClusterClient) -> None:
+        await client.create(environment(annotations={"keep": "1", "drop": "2"}))
+        annotated = await client.annotate(REF, {"drop": None, "new": "3", "never-there": None})
         assert annotated["metadata"]["annotations"] == {"keep": "1", "new": "3"}
         assert annotated["metadata"]["generation"] == 1
-        assert await cluster.get(REF) == annotated
+        assert await client.get(REF) == annotated
 
-    async def test_that_changes_nothing_is_no_write(self, cluster: ClusterClient) -> None:
-        created = await cluster.create(environment(annotations={"a": "1"}))
-        assert version(await cluster.annotate(REF, {"a": "1", "b": None})) == version(created)
+    async def test_that_changes_nothing_is_no_write(self, client: ClusterClient) -> None:
+        created = await client.create(environment(annotations={"a": "1"}))
+        assert version(await client.annotate(REF, {"a": "1", "b": None})) == version(created)
 
-    async def test_of_what_is_absent(self, cluster: ClusterClient) -> None:
+    async def test_of_what_is_absent(self, client: ClusterClient) -> None:
         with pytest.raises(NotFoundError):
-            await cluster.annotate(REF, {"a": "1"})
+            await client.annotate(REF, {"a": "1"})
 
-    async def test_bad_is_refused(self, cluster: ClusterClient) -> None:
-        await cluster.create(environment())
+    async def test_bad_is_refused(self, client: ClusterClient) -> None:
+        await client.create(environment())
         with pytest.raises(InvalidError):
-            await cluster.annotate(REF, {"not a key": "1"})
+            await client.annotate(REF, {"not a key": "1"})
 
 
 class TestDelete:
-    async def test_removes(self, cluster: ClusterClient) -> None:
-        await cluster.create(environment())
-        await cluster.delete(REF)
+    async def test_removes(self, client: ClusterClient) -> None:
+        await client.create(environment())
+        await client.delete(REF)
         with pytest.raises(NotFoundError):
-            await cluster.get(REF)
-        assert (await cluster.list("Environment")).items == ()
+            await client.get(REF)
+        assert (await client.list("Environment")).items == ()
 
-    async def test_of_what_is_absent(self, cluster: ClusterClient) -> None:
+    async def test_of_what_is_absent(self, client: ClusterClient) -> None:
         with pytest.raises(NotFoundError):
-            await cluster.delete(REF)
+            await client.delete(REF)
 
-    async def test_waits_for_finalizers(self, cluster: ClusterClient) -> None:
-        await cluster.create(environment(finalizers=["a.example/one", "b.example/two"]))
-        await cluster.delete(REF)
-        deleted = await cluster.get(REF)
+    async def test_waits_for_finalizers(self, client: ClusterClient) -> None:
+        await client.create(environment(finalizers=["a.example/one", "b.example/two"]))
+        await client.delete(REF)
+        deleted = await client.get(REF)
         assert deleted["metadata"]["deletionTimestamp"].endswith("Z")
-        held = await cluster.update(with_metadata(deleted, finalizers=["b.example/two"]))
+        held = await client.update(with_metadata(deleted, finalizers=["b.example/two"]))
         assert held["metadata"]["deletionTimestamp"] == deleted["metadata"]["deletionTimestamp"]
-        await cluster.update(with_metadata(held, finalizers=[]))
+        await client.update(with_metadata(held, finalizers=[]))
         with pytest.raises(NotFoundError):
-            await cluster.get(REF)
+            await client.get(REF)
 
-    async def test_twice_changes_nothing(self, cluster: ClusterClient) -> None:
-        await cluster.create(environment(finalizers=[FINALIZER]))
-        await cluster.delete(REF)
-        once = await cluster.get(REF)
-        await cluster.delete(REF)
-        assert await cluster.get(REF) == once
+    async def test_twice_changes_nothing(self, client: ClusterClient) -> None:
+        await client.create(environment(finalizers=[FINALIZER]))
+        await client.delete(REF)
+        once = await client.get(REF)
+        await client.delete(REF)
+        assert await client.get(REF) == once
 
-    async def test_is_not_undone_by_an_update(self, cluster: ClusterClient) -> None:
-        await cluster.create(environment(finalizers=[FINALIZER]))
-        await cluster.delete(REF)
-        deleted = await cluster.get(REF)
+    async def test_is_not_undone_by_an_update(self, client: ClusterClient) -> None:
+        await client.create(environment(finalizers=[FINALIZER]))
+        await client.delete(REF)
+        deleted = await client.get(REF)
         revived = {**deleted, "metadata": {k: v for k, v in deleted["metadata"].items() if k != "deletionTimestamp"}}
-        updated = await cluster.update(with_stage(revived, "prod"))
+        updated = await client.update(with_stage(revived, "prod"))
         assert updated["metadata"]["deletionTimestamp"] == deleted["metadata"]["deletionTimestamp"]
 
-    async def test_takes_no_new_finalizers(self, cluster: ClusterClient) -> None:
-        await cluster.create(environment(finalizers=[FINALIZER]))
-        await cluster.delete(REF)
-        deleted = await cluster.get(REF)
+    async def test_takes_no_new_finalizers(self, client: ClusterClient) -> None:
+        await client.create(environment(finalizers=[FINALIZER]))
+        await client.delete(REF)
+        deleted = await client.get(REF)
         with pytest.raises(InvalidError):
-            await cluster.update(with_metadata(deleted, finalizers=[FINALIZER, "x.example/new"]))
+            await client.update(with_metadata(deleted, finalizers=[FINALIZER, "x.example/new"]))
 
-    async def test_is_not_asked_for_by_an_update(self, cluster: ClusterClient) -> None:
-        created = await cluster.create(environment())
+    async def test_is_not_asked_for_by_an_update(self, client: ClusterClient) -> None:
+        created = await client.create(environment())
         with pytest.raises(InvalidError) as caught:
-            await cluster.update(with_metadata(created, deletionTimestamp="2026-01-01T00:00:00Z"))
+            await client.update(with_metadata(created, deletionTimestamp="2026-01-01T00:00:00Z"))
         assert caught.value.field == "metadata.deletionTimestamp"
-        assert await cluster.get(REF) == created
+        assert await client.get(REF) == created
 
 
 class TestSecrets:
@@ -567,34 +567,34 @@ class TestSecrets:
         assert found["data"] == {"a": "Mw=="}
         assert found == updated
 
-    async def test_same_data_is_no_write(self, cluster: ClusterClient) -> None:
-        created = await cluster.create(secret(a="MQ=="))
-        assert version(await cluster.update(created)) == version(created)
+    async def test_same_data_is_no_write(self, client: ClusterClient) -> None:
+        created = await client.create(secret(a="MQ=="))
+        assert version(await client.update(created)) == version(created)
 
-    async def test_text_is_encoded(self, cluster: ClusterClient) -> None:
-        created = await cluster.create(secret(a="MQ==") | {"stringData": {"b": "2"}})
+    async def test_text_is_encoded(self, client: ClusterClient) -> None:
+        created = await client.create(secret(a="MQ==") | {"stringData": {"b": "2"}})
         assert created["data"] == {"a": "MQ==", "b": "Mg=="}
         assert "stringData" not in created
 
-    async def test_are_listed_by_label(self, cluster: ClusterClient) -> None:
-        await cluster.create(with_metadata(secret("one"), labels={"a": "b"}))
-        await cluster.create(secret("two"))
-        found = await cluster.list("Secret", namespace="default", labels={"a": "b"})
+    async def test_are_listed_by_label(self, client: ClusterClient) -> None:
+        await client.create(with_metadata(secret("one"), labels={"a": "b"}))
+        await client.create(secret("two"))
+        found = await client.list("Secret", namespace="default", labels={"a": "b"})
         assert [obj["metadata"]["name"] for obj in found.items] == ["one"]
 
     @pytest.mark.parametrize(
         "data", [{"a": "not base64!"}, {"a b": "MQ=="}, {"a": 5}], ids=["no base64", "key", "type"]
     )
-    async def test_bad_are_refused(self, cluster: ClusterClient, data: dict[str, Any]) -> None:
+    async def test_bad_are_refused(self, client: ClusterClient, data: dict[str, Any]) -> None:
         with pytest.raises(InvalidError) as caught:
-            await cluster.create(secret() | {"data": data})
+            await client.create(secret() | {"data": data})
         assert "not base64!" not in str(caught.value)
 
-    async def test_are_deleted(self, cluster: ClusterClient) -> None:
-        await cluster.create(secret())
-        await cluster.delete(ObjectRef("Secret", "default", "outputs"))
+    async def test_are_deleted(self, client: ClusterClient) -> None:
+        await client.create(secret())
+        await client.delete(ObjectRef("Secret", "default", "outputs"))
         with pytest.raises(NotFoundError):
-            await cluster.get(ObjectRef("Secret", "default", "outputs"))
+            await client.get(ObjectRef("Secret", "default", "outputs"))
 
 
 class TestAudit:

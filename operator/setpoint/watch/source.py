@@ -25,6 +25,7 @@ _LOGGER = logging.getLogger(__name__)
 _BACKOFF = (0.5, 6.0)
 _HEALTHY_SECONDS = 60.0
 _STOP_SECONDS = 10.0
+_CLOSING_SECONDS = 0.25
 
 Seen = tuple[str, str]
 """An object's uid and resourceVersion."""
@@ -201,4 +202,5 @@ class _Life:
         finally:
             # kopf's thread waits for its stop flag even after its operator died.
             self._stop.set()
-            self._loop.call_soon_threadsafe(self.died.set)
+            # aiohttp's TLS connections close a moment after their session does.
+            await asyncio.sleep(_CLOSING_SECONDS)

@@ -22,6 +22,7 @@ from setpoint.adapters.kube.limits import RateLimiter
 from setpoint.api.conditions import Reason
 from setpoint.api.meta import JsonObject
 from setpoint.domain.errors import InvalidError, TransientError
+from setpoint.ports import ApiCredentials
 
 READS_A_SECOND = 200.0
 WRITES_A_SECOND = 20.0
@@ -71,10 +72,20 @@ class KubeConnection:
         self._reads = RateLimiter(options.reads_a_second, burst=int(2 * options.reads_a_second))
         self._writes = RateLimiter(options.writes_a_second, burst=int(5 * options.writes_a_second))
 
-    @property
-    def configuration(self) -> client.Configuration:
-        """Host, trust and credentials, for another client of the same server."""
-        return cast("client.Configuration", self._api.configuration)
+    async def credentials(self) -> ApiCredentials:
+        """Read anew, for another client of the same server; may be called from any event loop."""
+        configuration = type.__call__(client.Configuration)
+        await self._load(configuration)
+        bearer = configuration.api_key.get("BearerToken") or ""
+        return ApiCredentials(
+            server=configuration.host,
+            ca_path=configuration.ssl_ca_cert,
+            ca_data=configuration.ca_cert_data,
+            insecure=not configuration.verify_ssl,
+            token=bearer.partition(" ")[2] or None,
+            certificate_path=configuration.cert_file,
+            private_key_path=configuration.key_file,
+        )
 
     async def request(self, request: KubeRequest) -> JsonObject:
         """The object of the answer."""
