@@ -45,6 +45,24 @@ class Settings(BaseModel):
     drain_seconds: Annotated[float, Field(ge=0, le=86_400)] = Field(
         default=60.0, description="How long a graceful stop waits for running reconciles, in seconds."
     )
+    state_dir: Path = Field(
+        default=Path("/var/lib/setpoint"),
+        description="The operator's own folder: work folders of runs, and the store where `store_url` names none.",
+    )
+    namespaces: Annotated[str, Field(max_length=4096)] = Field(
+        default="", description="Comma-separated namespaces that the operator serves; all where empty."
+    )
+    lease_namespace: Annotated[str, Field(max_length=63)] = Field(
+        default="", description="Where the operator's Lease is; else the pod's own namespace, else setpoint-system."
+    )
+    identity: Annotated[str, Field(max_length=253)] = Field(
+        default="", description="The operator's name in its Lease; else the host's name and a random part."
+    )
+
+    @property
+    def served_namespaces(self) -> tuple[str, ...]:
+        """The names of `namespaces`."""
+        return tuple(sorted({name.strip() for name in self.namespaces.split(",") if name.strip()}))
 
     @property
     def passthrough(self) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from setpoint.domain.errors import SetpointError
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "up": ("up", "Run the manager on the manifests in a folder."),
+    "operator": ("operator", "Run the manager on a cluster."),
     "get": ("get", "Show objects as a table, JSON or YAML."),
     "describe": ("describe", "Tell an object's story."),
     "plan": ("plan", "Show what would change and why. Changes nothing."),

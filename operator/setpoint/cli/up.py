@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from setpoint.cli.main import SetpointCommand
 from setpoint.cli.options import output_option
 from setpoint.cli.output import print_value
 from setpoint.cli.progress import ProgressLines
+from setpoint.cli.signals import stop_on_signals
 from setpoint.cli.table import plain, render
 
 if TYPE_CHECKING:
@@ -35,21 +35,25 @@ def _check_address(_ctx: click.Context, _param: click.Parameter, value: str | No
     return value
 
 
-@click.command(cls=SetpointCommand, examples=("setpoint up home --once", "setpoint up home --listen 127.0.0.1:9090"))
-@click.argument(
-    "folder", metavar="[DIR]", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path)
-)
-@click.option("--once", is_flag=True, help="Observe every target now and stop when each rests.")
-@click.option(
+listen_option = click.option(
     "--listen",
     metavar="HOST:PORT",
     envvar="SETPOINT_LISTEN",
     callback=_check_address,
     help="Serve /healthz, /readyz and /metrics there.",
 )
-@click.option(
+log_format_option = click.option(
     "--log-format", type=click.Choice(["console", "json"]), envvar="SETPOINT_LOG_FORMAT", help="How log lines look."
 )
+
+
+@click.command(cls=SetpointCommand, examples=("setpoint up home --once", "setpoint up home --listen 127.0.0.1:9090"))
+@click.argument(
+    "folder", metavar="[DIR]", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path)
+)
+@click.option("--once", is_flag=True, help="Observe every target now and stop when each rests.")
+@listen_option
+@log_format_option
 @output_option
 @click.pass_obj
 def up(
@@ -87,7 +91,7 @@ async def _run(
 ) -> tuple[RunReport, bool]:
     """How the run ended, and whether that was because someone stopped it."""
     stop = asyncio.Event()
-    _stop_on_signals(stop)
+    stop_on_signals(stop)
     progress: Progress = _silence if log_format == "json" else ProgressLines()
     report = await invocation.wiring().run_manager(
         root, once=once, metrics_address=listen, log_format=log_format, progress=progress, stop=stop
@@ -97,21 +101,6 @@ async def _run(
 
 def _silence(_ref: ObjectRef, _step: str, resource: ResourceProgress | None = None) -> None:
     """No progress for people among log lines for programs."""
-
-
-def _stop_on_signals(stop: asyncio.Event) -> None:
-    """The first SIGINT or SIGTERM stops gracefully, the second at once."""
-    task = asyncio.current_task()
-
-    def interrupt() -> None:
-        if stop.is_set() and task is not None:
-            task.cancel()
-            return
-        click.echo("stopping: what runs comes to its end; Ctrl-C again stops at once", err=True)
-        stop.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, interrupt)
 
 
 def exit_code(report: RunReport) -> int:

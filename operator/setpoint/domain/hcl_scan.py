@@ -7,7 +7,7 @@ see blocks, and to never see one where there is none. Terraform itself judges ev
 import dataclasses
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 Files = Mapping[str, bytes]
@@ -28,6 +28,7 @@ _TOKEN = re.compile(
 _QUOTE = '"'
 _MAX_DEPTH = 100
 _MAX_VALUE = 200
+_TEXT_TYPES = frozenset({"", "string", "number", "bool"})
 _LABELS = {"variable": 1, "module": 1, "provider": 1, "resource": 2, "data": 2, "ephemeral": 2}
 
 
@@ -68,14 +69,29 @@ def ephemeral_variables(files: Files) -> frozenset[str]:
     )
 
 
+def structured_variables(files: Files) -> frozenset[str]:
+    """Those whose declared type is a list, map, set, tuple, object or any; one without a type is taken for text."""
+    return frozenset(
+        block.labels[0]
+        for block in _blocks(files)
+        if block.type == "variable" and block.labels and block.attributes.get("type", "") not in _TEXT_TYPES
+    )
+
+
 def foreign_backend(files: Files) -> str:
     """Where (`file:line`) the code asks for a backend or for HCP Terraform; empty where it does not."""
-    for block in _blocks(files):
-        if block.type == "terraform":
-            for inner in block.blocks:
-                if inner.type in {"backend", "cloud"}:
-                    return inner.at
-    return ""
+    return _setting(files, {"backend", "cloud"})
+
+
+def state_encryption(files: Files) -> str:
+    """Where (`file:line`) the code asks OpenTofu to encrypt state or plans; empty where it does not."""
+    return _setting(files, {"encryption"})
+
+
+def _setting(files: Files, types: Collection[str]) -> str:
+    """Where the first block of these types within `terraform` is."""
+    settings = (block for block in _blocks(files) if block.type == "terraform")
+    return next((inner.at for block in settings for inner in block.blocks if inner.type in types), "")
 
 
 def installed_modules(files: Files) -> tuple[str, ...]:

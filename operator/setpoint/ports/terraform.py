@@ -112,8 +112,23 @@ class ApplyRun:
     errored_state: bytes | None = dataclasses.field(repr=False, default=None)
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class ErroredState:
+    """A state that Terraform could not save, and the apply that left it; `run` is empty where that is not known."""
+
+    run: str
+    data: bytes = dataclasses.field(repr=False)
+
+
 class TerraformSession(Protocol):
     """The one work folder of a target, held exclusively."""
+
+    def require_settled(self) -> None:
+        """For one that may not settle anything itself: refuses a folder in which a killed manager's run goes on.
+
+        Raises WaitingError for such a run, TransientError for a state that nobody has saved yet.
+        """
+        ...
 
     async def plan(self, bundle: Bundle, inputs: RunInputs, *, destroy: bool = False, full: bool = False) -> PlanRun:
         """Makes the folder exact, initialises it where needed, plans. `full`: a document even where quiet.
@@ -128,8 +143,16 @@ class TerraformSession(Protocol):
         """Executes that very plan. Never raises for what Terraform does, nor when cancelled: the result says it."""
         ...
 
+    def errored_state(self) -> ErroredState | None:
+        """What an earlier apply could not save. While there is one, `plan` raises TransientError."""
+        ...
+
     def errored_state_saved(self) -> None:
-        """What ApplyRun.errored_state held is safe in the StateStore."""
+        """What it held is safe in the StateStore: it is removed."""
+        ...
+
+    def set_errored_state_aside(self, run: str) -> Path:
+        """The StateStore refused it: it is moved to a place of its own, which is returned. Raises StoreError."""
         ...
 
 
@@ -162,6 +185,10 @@ class Terraform(Protocol):
 
     async def settle(self) -> tuple[Survivor, ...]:
         """Finds the applies of a killed manager, stops them gracefully, harvests what they left, until `forget`."""
+        ...
+
+    def set_errored_state_aside(self, run: str, target: str) -> Path:
+        """As the session's; for the state of a settled run."""
         ...
 
     def forget(self, run: str, target: str) -> None:

@@ -4,24 +4,24 @@ One session is one pass: it holds the target's work folder from the first plan t
 """
 
 import contextlib
+import functools
 import json
-import logging
-import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
 from setpoint.api.conditions import Reason
 from setpoint.api.meta import ObjectRef
 from setpoint.api.v1alpha1.environment import AppliedStatus, Environment
-from setpoint.domain import plans, redaction, state
+from setpoint.domain import state
 from setpoint.domain.digests import canonical, digest
-from setpoint.domain.errors import ConflictError, InvalidError, NotFoundError, StalledError, TransientError
+from setpoint.domain.errors import ConflictError, NotFoundError, StalledError, StoreError, TransientError
 from setpoint.domain.gating import GateDecision
 from setpoint.domain.goals import Goal, GoalKind, cause_of
 from setpoint.domain.model import Change, Observation, Outcome, ResetPlan, Result, Snapshot, Verification
+from setpoint.domain.plans import PlanAnalysis
 from setpoint.domain.verification import find_orphans, verify_plan
-from setpoint.domain.versions import is_newer
 from setpoint.domain.way_back import plan_way_back
 from setpoint.ports import (
     ApplyRun,
@@ -40,17 +40,21 @@ from setpoint.ports import (
     TerraformSession,
 )
 from setpoint.reconcilers import drills
+from setpoint.reconcilers.plan_reading import PlanReader
 from setpoint.reconcilers.run_inputs import gather_inputs
 from setpoint.reconcilers.secrets import SecretReader, publish_outputs
 from setpoint.reconcilers.snapshots import SnapshotTaker
-
-_LOGGER = logging.getLogger(__name__)
+from setpoint.reconcilers.states import refuse_newer_state, save_errored_state
 
 Progress = Callable[[ResourceProgress], None]
 
 
 class EnvironmentDriver:
-    """Opens sessions. `origin_of` gives the folder of the manifest that declares an Environment, None on a cluster."""
+    """Opens sessions. `origin_of` gives the folder of the manifest that declares an Environment, None on a cluster.
+
+    `threads` take the pure work on large plans off the event loop. One that does not settle, such as a preview's,
+    saves no state that an earlier apply left, and refuses a folder in which a killed manager's run goes on.
+    """
 
     def __init__(
         self,
@@ -62,6 +66,8 @@ class EnvironmentDriver:
         blobs: BlobStore,
         prober: HealthProber,
         origin_of: Callable[[Environment], Path | None],
+        threads: Executor,
+        settles: bool = True,
     ) -> None:
         self.cluster = cluster
         self.terraform = terraform
@@ -70,6 +76,8 @@ class EnvironmentDriver:
         self.blobs = blobs
         self.prober = prober
         self.origin_of = origin_of
+        self.plans = PlanReader(threads)
+        self._settles = settles
 
     @contextlib.asynccontextmanager
     async def session(
@@ -77,6 +85,8 @@ class EnvironmentDriver:
     ) -> AsyncIterator["EnvironmentSession"]:
         """Waits for the work folder and holds it for one pass."""
         async with self.terraform.session(environment.ref.key) as workspace:
+            if not self._settles:
+                workspace.require_settled()
             yield EnvironmentSession(self, environment, goal, workspace, progress)
 
 
@@ -102,20 +112,34 @@ class EnvironmentSession:
         self._bundle: Bundle
         self._engine: EngineVersion
         self._plan: PlanRun
-        self._analysis: plans.PlanAnalysis | None
+        self._analysis: PlanAnalysis | None
 
     # --- observe and plan -----------------------------------------------------------------------------------
 
     async def observe(self) -> Observation:
         """One plan of the goal's configuration against state and world."""
         driver = self._driver
+        await self._save_errored_state()
         head = await driver.states.head(self._key)
         self._inputs = await self._gather_inputs(has_state=head is not None)
         self._engine = await driver.terraform.engine(self._inputs)
-        _refuse_newer_state(self._engine, head)
+        refuse_newer_state(self._engine, head)
         self._bundle = await self._resolve_bundle()
         await self._observe_once()
-        return self._observation(head)
+        return self._observation(head, await driver.plans.redact(self._plan, self._inputs))
+
+    async def _save_errored_state(self) -> None:
+        """What an earlier apply could not save comes first: a plan without it would make again all that it knows."""
+        errored = self._workspace.errored_state()
+        if errored is not None and (problem := await self._take_over(errored.data, errored.run)):
+            raise TransientError(Reason.STORE_FAILED, problem)
+
+    async def _take_over(self, data: bytes, run: str) -> str:
+        """Saves a state that Terraform could not; what people must know where it was refused, else empty."""
+        set_aside = functools.partial(self._workspace.set_errored_state_aside, run)
+        problem = await save_errored_state(self._driver.states, self._key, data, run=run, set_aside=set_aside)
+        self._workspace.errored_state_saved()
+        return problem
 
     @property
     def run(self) -> str:
@@ -129,13 +153,10 @@ class EnvironmentSession:
 
     async def _observe_once(self) -> None:
         self._plan = await self._workspace.plan(self._bundle, self._inputs, destroy=self._goal.destroys)
-        self._analysis = self._analyse(self._plan)
+        self._analysis = await self._analyse(self._plan)
 
-    def _analyse(self, plan: PlanRun) -> plans.PlanAnalysis | None:
-        if plan.document is None:
-            return None
-        secrets = tuple(self._inputs.secret_variables.values())
-        return plans.analyse_plan(plan.document, self._environment.spec.drift.ignore, secrets)
+    async def _analyse(self, plan: PlanRun) -> PlanAnalysis | None:
+        return await self._driver.plans.analyse(plan, self._environment.spec.drift.ignore, self._inputs)
 
     async def _gather_inputs(self, *, has_state: bool) -> RunInputs:
         sealed = self._recorded_variables()
@@ -179,7 +200,7 @@ class EnvironmentSession:
         )
         return await driver.terraform.bundle(self._key, tree, self._inputs)
 
-    def _observation(self, head: StateVersion | None) -> Observation:
+    def _observation(self, head: StateVersion | None, redacted: Mapping[str, Any] | None) -> Observation:
         analysis = self._analysis
         return Observation(
             state_version=head.version if head else 0,
@@ -192,14 +213,9 @@ class EnvironmentSession:
             findings=analysis.findings if analysis else (),
             content=analysis.content if analysis else None,
             content_digest=analysis.content_digest if analysis else None,
-            redacted=self._redacted(),
+            redacted=redacted,
             variables_digest=self._driver.blobs.digest(canonical(dict(self._inputs.variables))),
         )
-
-    def _redacted(self) -> Mapping[str, Any] | None:
-        if self._plan.document is None:
-            return None
-        return redaction.redact_plan(self._plan.document, tuple(self._inputs.secret_variables.values()))
 
     async def plan(self, observation: Observation) -> Change | None:
         """The exact change; None at the setpoint."""
@@ -220,8 +236,13 @@ class EnvironmentSession:
             generation=self._environment.metadata.generation,
             actions=analysis.actions,
             summary=analysis.summary,
-            orphans=tuple(self._environment.status.orphans),
+            orphans=await self._suspects(),
         )
+
+    async def _suspects(self) -> tuple[str, ...]:
+        """Suspected orphans, but those that are in the state by now."""
+        known = self._environment.status.orphans
+        return find_orphans(known, await self.addresses()) if known else ()
 
     # --- guard ----------------------------------------------------------------------------------------------
 
@@ -255,7 +276,7 @@ class EnvironmentSession:
             plan = await self._workspace.plan(bundle, inputs)
         except StalledError as error:
             return "Failed", error.message
-        return drills.judge_drill(self._environment, self._analyse(plan))
+        return drills.judge_drill(self._environment, await self._analyse(plan))
 
     # --- apply and verify -----------------------------------------------------------------------------------
 
@@ -267,19 +288,26 @@ class EnvironmentSession:
             message = "the state moved since it was planned"
             raise ConflictError(message)
         run = await self._workspace.apply(self._plan, self._bundle, self._inputs, self._progress)
+        problem = ""
         if run.errored_state is not None:
-            await save_errored_state(self._driver.states, self._key, run.errored_state, run=self._plan.run)
-            self._workspace.errored_state_saved()
-        return await self._outcome(run)
+            problem = await self._harvest(run.errored_state)
+        return await self._outcome(run, problem)
 
-    async def _outcome(self, run: ApplyRun) -> Outcome:
+    async def _harvest(self, errored_state: bytes) -> str:
+        """Takes the state over that the apply could not save; what people must know of it, else empty."""
+        try:
+            return await self._take_over(errored_state, self._plan.run)
+        except StoreError as error:
+            return f"the state that the apply left is not saved yet ({error.message}); it is before the next plan"
+
+    async def _outcome(self, run: ApplyRun, problem: str) -> Outcome:
         head = await self._driver.states.head(self._key)
         result = Result.INTERRUPTED if run.interrupted else Result.SUCCEEDED if run.ok else Result.FAILED
         lost = find_orphans(_creations(run.progress), await self.addresses()) if result is not Result.SUCCEEDED else ()
         return Outcome(
             result=result,
             run=self._plan.run,
-            message="; ".join(run.diagnostics)[:1000],
+            message="; ".join(filter(None, (problem, *run.diagnostics)))[:1000],
             completed=tuple(step.address for step in run.progress if step.state == "completed"),
             orphans=lost,
             state_version=head.version if head else 0,
@@ -298,7 +326,7 @@ class EnvironmentSession:
             plan = await self._workspace.plan(self._bundle, self._inputs, destroy=self._goal.destroys)
         except (StalledError, TransientError) as error:
             return Verification(ok=False, reason=Reason.PLAN_FAILED, message=error.message)
-        verification = verify_plan(self._analyse(plan), change.actions)
+        verification = verify_plan(await self._analyse(plan), change.actions)
         if not verification.ok or self._goal.destroys:
             return verification
         return await self.probe_health()
@@ -349,17 +377,6 @@ class EnvironmentSession:
         return await publish_outputs(self._driver.cluster, ref, values)
 
 
-async def save_errored_state(states: StateStore, key: str, data: bytes, *, run: str) -> None:
-    """Keeps the state that Terraform could not save. One that does not follow ours is refused, and said so."""
-    head = await states.head(key)
-    lineage, serial = (head.lineage, head.serial + 1) if head else (str(uuid.uuid4()), 1)
-    data = state.with_lineage(data, lineage=lineage, serial=serial)
-    try:
-        await states.append(key, data, run=run)
-    except (ConflictError, InvalidError) as error:
-        _LOGGER.warning("Refusing the state that run %s left behind: %s", run, error.message)
-
-
 async def read_addresses(states: StateStore, key: str) -> tuple[str, ...]:
     """The resource instances in a target's newest state; none where there is no state."""
     try:
@@ -370,12 +387,3 @@ async def read_addresses(states: StateStore, key: str) -> tuple[str, ...]:
 
 def _creations(progress: Iterable[ResourceProgress]) -> set[str]:
     return {step.address for step in progress if step.action == "create"}
-
-
-def _refuse_newer_state(engine: EngineVersion, head: StateVersion | None) -> None:
-    """Rule 17: Terraform would rewrite the state of a newer one without a word."""
-    if head is not None and is_newer(head.terraform_version, engine.version):
-        message = (
-            f"the state was written by {head.terraform_version}, newer than {engine}; use that version or a later one"
-        )
-        raise StalledError(Reason.STATE_TOO_NEW, message)

@@ -3,6 +3,8 @@
 Runs once, before any reconcile. Idempotent: killed half way, it does the rest at the next start.
 """
 
+import functools
+
 from setpoint.api.conditions import ConditionType, Reason
 from setpoint.api.meta import ObjectRef
 from setpoint.api.v1alpha1.change import Change
@@ -11,7 +13,8 @@ from setpoint.domain.audit import AuditEntry, AuditRow, Phase
 from setpoint.domain.errors import NotFoundError
 from setpoint.ports import AuditLog, ClusterClient, StateLocks, StateStore, Survivor, Terraform
 from setpoint.reconcilers.changes import ChangeCondition, ChangeRegister, is_closed
-from setpoint.reconcilers.environment_driver import read_addresses, save_errored_state
+from setpoint.reconcilers.environment_driver import read_addresses
+from setpoint.reconcilers.states import save_errored_state
 from setpoint.reconcilers.status import write_status
 
 _MESSAGE = "the manager ended before the apply did"
@@ -41,17 +44,25 @@ class Recovery:
     async def run(self) -> None:
         """Settles survivors first, so that nothing writes a state any more; then closes the intents."""
         survivors = {survivor.run: survivor for survivor in await self._terraform.settle()}
-        for survivor in survivors.values():
-            if survivor.errored_state is not None:
-                await save_errored_state(self._states, survivor.target, survivor.errored_state, run=survivor.run)
+        problems = {run: await self._save_state(survivor) for run, survivor in survivors.items()}
         for intent in await self._audit.open_intents():
-            await self._close(intent, survivors.get(intent.entry.run))
+            run = intent.entry.run
+            message = "; ".join(filter(None, (_MESSAGE, problems.get(run))))
+            await self._close(intent, survivors.get(run), message)
         for lock in await self._locks.held():
             await self._locks.release_run(lock.run)
         for survivor in survivors.values():
             self._terraform.forget(survivor.run, survivor.target)
 
-    async def _close(self, intent: AuditRow, survivor: Survivor | None) -> None:
+    async def _save_state(self, survivor: Survivor) -> str:
+        """What people must know of the state that an apply left behind, empty where there is none or it is saved."""
+        run, target, data = survivor.run, survivor.target, survivor.errored_state
+        if data is None:
+            return ""
+        set_aside = functools.partial(self._terraform.set_errored_state_aside, run, target)
+        return await save_errored_state(self._states, target, data, run=run, set_aside=set_aside)
+
+    async def _close(self, intent: AuditRow, survivor: Survivor | None, message: str) -> None:
         ref = intent.entry.target
         if ref is None:
             return
@@ -64,9 +75,10 @@ class Recovery:
             run=intent.entry.run,
             result=Reason.INTERRUPTED,
             digests=dict(intent.entry.digests),
-            payload={"message": _MESSAGE, "orphans": list(orphans)},
+            payload={"message": message, "orphans": list(orphans)},
         )
-        await self._mark_change(ref, intent.entry.run, intent.entry.digests.get("subject", ""), orphans)
+        interrupted: ChangeCondition = (ConditionType.APPLIED, "False", Reason.INTERRUPTED, message)
+        await self._mark_change(intent, interrupted, orphans)
         await self._mark_environment(ref, orphans)
         await self._audit.append(outcome)
 
@@ -76,12 +88,13 @@ class Recovery:
         known = set(await read_addresses(self._states, ref.key))
         return tuple(sorted(set(survivor.started) - known))
 
-    async def _mark_change(self, ref: ObjectRef, run: str, subject: str, orphans: tuple[str, ...]) -> None:
-        for item in (await self._cluster.list("Change", namespace=ref.namespace)).items:
+    async def _mark_change(self, intent: AuditRow, interrupted: ChangeCondition, orphans: tuple[str, ...]) -> None:
+        entry = intent.entry
+        namespace = entry.target.namespace if entry.target else ""
+        for item in (await self._cluster.list("Change", namespace=namespace)).items:
             change = Change.model_validate(item)
-            if change.spec.subject == subject and not is_closed(change):
-                interrupted: ChangeCondition = (ConditionType.APPLIED, "False", Reason.INTERRUPTED, _MESSAGE)
-                await self._changes.mark(change, interrupted, run=run, orphans=orphans[:_MAX_LISTED])
+            if change.spec.subject == entry.digests.get("subject", "") and not is_closed(change):
+                await self._changes.mark(change, interrupted, run=entry.run, orphans=orphans[:_MAX_LISTED])
 
     async def _mark_environment(self, ref: ObjectRef, orphans: tuple[str, ...]) -> None:
         try:

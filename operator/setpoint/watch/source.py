@@ -131,6 +131,14 @@ class KopfSource:
         self._deliver(WatchEvent(_TYPES[raw_type], obj))
 
 
+def _is_news(record: logging.LogRecord) -> bool:
+    """kopf warns that it handles no signals: it is not meant to."""
+    return "OS signals are ignored" not in record.getMessage()
+
+
+logging.getLogger("kopf").setLevel(logging.WARNING)
+logging.getLogger("kopf._core.reactor.running").addFilter(_is_news)
+
 _CAUSES = {"died": "ended", "blind": "missed changes"}
 _TYPES: Mapping[str | None, Literal["ADDED", "MODIFIED", "DELETED"]] = {
     None: "ADDED",

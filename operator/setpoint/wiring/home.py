@@ -16,7 +16,7 @@ from setpoint.reconcilers.preview import PlanReport
 from setpoint.runtime.logging import SecretFilter
 from setpoint.runtime.recorder import EventRecord
 from setpoint.settings import read_settings
-from setpoint.wiring.parts import Parts, assemble
+from setpoint.wiring.local import LocalParts, open_local
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -32,13 +32,14 @@ class VerifyReport:
 class Home:
     """One open home."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+    def __init__(self, local: LocalParts) -> None:
+        self._local = local
+        self._parts = local.parts
 
     @property
     def root(self) -> Path:
         """The folder with the manifests."""
-        return self._parts.home.root
+        return self._local.home.root
 
     @property
     def cluster(self) -> ClusterClient:
@@ -56,7 +57,7 @@ class Home:
 
     async def sync(self) -> Sequence[object]:
         """Reads the manifests now; returns what is wrong with them."""
-        return (await self._parts.sync.sync()).errors
+        return (await self._local.sync.sync()).errors
 
     async def events(self, ref: ObjectRef) -> Sequence[EventRecord]:
         """What happened to an object, oldest first."""
@@ -93,5 +94,5 @@ class Home:
 async def open_home(root: Path, *, create: bool = False) -> AsyncIterator[Home]:
     """Opens the home of a folder; makes its `.setpoint/` first where asked. Raises HomeError, StoreError."""
     home = LocalHome.create(root) if create else LocalHome.open(root)
-    async with assemble(home, read_settings(), SecretFilter()) as parts:
-        yield Home(parts)
+    async with open_local(home, read_settings(), SecretFilter()) as local:
+        yield Home(local)

@@ -15,7 +15,7 @@ from setpoint.domain.errors import SetpointError
 from setpoint.ports import RunInputs
 from setpoint.runtime.logging import SecretFilter
 from setpoint.settings import Settings, read_settings
-from setpoint.wiring.parts import assemble
+from setpoint.wiring.local import open_local
 
 _SECONDS = 10
 
@@ -75,8 +75,8 @@ def _git() -> Check:
 async def _home(root: Path, settings: Settings) -> Check:
     try:
         home = LocalHome.open(root)
-        async with assemble(home, settings, SecretFilter()) as parts:
-            objects = await parts.objects.version()
+        async with open_local(home, settings, SecretFilter()) as local:
+            objects = await local.objects.version()
     except SetpointError as error:
         return Check("home", False, error.message, "see the message")
     manager = holder(home)

@@ -14,22 +14,17 @@ from setpoint.domain.audit import Verdict
 from setpoint.domain.errors import GoneError
 from setpoint.ports import ResourceProgress
 from setpoint.reconcilers.environment import PassReport
-from setpoint.reconcilers.policies import EnforcementGatesReconciler, PolicySetReconciler
-from setpoint.reconcilers.routing import EVERY_KIND, WATCHED, Router, referrers
-from setpoint.runtime.controller import Controller
+from setpoint.reconcilers.routing import EVERY_KIND, WATCHED, referrers
 from setpoint.runtime.logging import configure_logging
 from setpoint.runtime.manager import Manager, Runnable
 from setpoint.runtime.recorder import BufferedEventRecorder
 from setpoint.runtime.requests import Request
-from setpoint.runtime.workqueue import Priority, WorkQueue
 from setpoint.server.http import serve_http
 from setpoint.settings import read_settings
-from setpoint.wiring.parts import Parts, assemble
+from setpoint.wiring.local import LocalParts, open_local
+from setpoint.wiring.work import RECONCILED, Work
 
 TargetState = Literal["at the setpoint", "needs attention", "failed"]
-
-_RECONCILE_TIMEOUT = 24 * 3600.0
-"""Seconds; a bound for what hangs in ways that no step's own deadline catches."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -66,61 +61,29 @@ async def run_manager(
     secrets = configure_logging(format=settings.log_format, level=level.upper())
     home = LocalHome.create(root)
     with ManagerLock(home):
-        async with assemble(home, settings, secrets, check=True) as parts:
-            await parts.recovery().run()
-            parts.metrics.set_audit_chain_ok((await parts.audit.verify()).verdict is Verdict.INTACT)
-            return await _Run(parts, progress).go(once=once, stop=stop)
+        async with open_local(home, settings, secrets, check=True) as local:
+            await local.parts.recovery().run()
+            verdict = (await local.parts.audit.verify()).verdict
+            local.parts.metrics.set_audit_chain_ok(verdict is Verdict.INTACT)
+            return await _Run(local, progress).go(once=once, stop=stop)
 
 
 class _Run:
     """One run of the manager."""
 
-    def __init__(self, parts: Parts, progress: Any) -> None:
-        self._parts = parts
+    def __init__(self, local: LocalParts, progress: Any) -> None:
+        self._local = local
+        self._parts = parts = local.parts
         self._progress = progress
         self._reports: dict[ObjectRef, TargetReport] = {}
         self._errors: tuple[object, ...] = ()
-        self._router = Router(parts.cluster)
-        self._queues = {kind: self._queue(kind) for kind in ("Environment", "PolicySet", "EnforcementGates")}
         self._recorder = BufferedEventRecorder(
             parts.events, clock=parts.clock, metrics=parts.metrics, redact=parts.secrets.redact
         )
-        self._controllers = self._make_controllers()
+        self._work = Work(parts, self._recorder, on_progress=self._hear, on_report=self._keep)
         self._seen = 0
         self._done: set[ObjectRef] = set()
         self._manager: Manager
-
-    def _queue(self, kind: str) -> WorkQueue:
-        return WorkQueue(on_latency=self._parts.metrics.queue_latency(kind))
-
-    def _make_controllers(self) -> tuple[Controller, ...]:
-        parts = self._parts
-        environments = parts.environment_reconciler(self._recorder, on_progress=self._hear, on_report=self._keep)
-        policy_sets = PolicySetReconciler(
-            cluster=parts.cluster,
-            engine=parts.policy_engine,
-            policies=parts.policies,
-            clock=parts.clock,
-            origin_of=parts.origin_of,
-        )
-        gates = EnforcementGatesReconciler(cluster=parts.cluster, clock=parts.clock)
-        workers = {"Environment": parts.settings.workers}
-        reconciles = {
-            "Environment": environments.reconcile,
-            "PolicySet": policy_sets.reconcile,
-            "EnforcementGates": gates.reconcile,
-        }
-        return tuple(
-            Controller(
-                kind,
-                reconcile,
-                self._queues[kind],
-                metrics=parts.metrics,
-                workers=workers.get(kind, 1),
-                timeout=_RECONCILE_TIMEOUT,
-            )
-            for kind, reconcile in reconciles.items()
-        )
 
     # --- The run ------------------------------------------------------------------------------------------------
 
@@ -138,18 +101,14 @@ class _Run:
 
     async def _load(self) -> str:
         """Reads the manifests and asks for a look at everything; returns where the watch goes on."""
-        self._errors = (await self._parts.sync.sync()).errors
-        version = str(await self._parts.objects.version())
-        for kind, queue in self._queues.items():
-            for item in (await self._parts.cluster.list(kind)).items:
-                queue.add(Request(ObjectRef.of(item)), Priority.LOW)
+        self._errors = (await self._local.sync.sync()).errors
+        version = str(await self._local.objects.version())
+        await self._work.look_at_all()
         self._seen = int(version)
         return version
 
     def _runnables(self, version: str, *, once: bool) -> list[Runnable]:
-        grace = self._parts.settings.drain_seconds
-        runnables = [Runnable("events", self._recorder.run, grace=5.0)]
-        runnables += [Runnable(one.name, one.run, grace=grace) for one in self._controllers]
+        runnables = [Runnable("events", self._recorder.run, grace=5.0), *self._work.runnables()]
         runnables.append(Runnable("watch", lambda ended: self._watch(version, EVERY_KIND if once else WATCHED, ended)))
         if once:
             runnables.append(Runnable("rest", lambda _: self._rest(), finite=True))
@@ -164,16 +123,15 @@ class _Run:
             yield
             return
         host, _, port = address.rpartition(":")
-        live = {one.name: one.check for one in self._controllers}
+        live = self._work.live()
         async with serve_http(metrics=self._parts.metrics, live=live, ready={}, host=host.strip("[]"), port=int(port)):
             yield
 
     async def _rest(self) -> None:
         """Ends the run once no queue has work and no write is unseen."""
         while True:
-            for queue in self._queues.values():
-                await queue.idle()
-            if await self._parts.objects.version() <= self._seen and all(_is_idle(q) for q in self._queues.values()):
+            await self._work.idle()
+            if await self._local.objects.version() <= self._seen and self._work.is_idle():
                 self._manager.stop()
                 return
             await asyncio.sleep(0.02)
@@ -190,27 +148,24 @@ class _Run:
                 version = await self._load()
 
     async def _route(self, event: Any) -> None:
-        if event.object["kind"] in WATCHED:
-            for request in await self._router.route(event):
-                self._queues[request.ref.kind].add(request)
+        await self._work.hear(event)
         self._seen = max(self._seen, int(event.object["metadata"]["resourceVersion"]))
 
     async def _watch_manifests(self, ended: asyncio.Event) -> None:
-        await watch_home(self._parts.home.root, self._files_changed, ended)
+        await watch_home(self._local.home.root, self._files_changed, ended)
 
     async def _files_changed(self, paths: frozenset[str]) -> None:
         """Edits become objects, and files of a source or of a Secret wake those that use them."""
-        report = await self._parts.sync.sync()
+        report = await self._local.sync.sync()
         self._errors = report.errors
         for error in report.errors:
             self._progress(ObjectRef("Manifest", "", str(getattr(error, "file", "?"))), str(error))
-        touched = self._parts.sync.affected(paths) if paths else frozenset()
+        touched = self._local.sync.affected(paths) if paths else frozenset()
         secrets = [ref for ref in touched if ref.kind == "Secret"]
-        wake = [Request(ref) for ref in touched if ref.kind in self._queues]
+        wake = [Request(ref) for ref in touched if ref.kind in RECONCILED]
         if secrets:
             wake += referrers((await self._parts.cluster.list("Environment")).items, secrets)
-        for request in wake:
-            self._queues[request.ref.kind].add(request)
+        self._work.wake(wake)
 
     # --- What comes of it ---------------------------------------------------------------------------------------
 
@@ -232,10 +187,6 @@ def _state_of(report: PassReport) -> TargetState:
     if report.ready == "True" or report.done:
         return "at the setpoint"
     return "needs attention"
-
-
-def _is_idle(queue: WorkQueue) -> bool:
-    return not len(queue) and not queue.processing
 
 
 async def _forward(stop: asyncio.Event, manager: Manager) -> None:

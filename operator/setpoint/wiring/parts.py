@@ -1,21 +1,21 @@
-"""Owns putting a local home's adapters and reconcilers together. Every adapter is made here, once, and closed here."""
+"""Owns putting adapters and reconcilers together, the same on every home. What is made here is closed here."""
 
 import contextlib
 import dataclasses
 import datetime as dt
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Protocol
 
 from setpoint.adapters.health import HttpProber
-from setpoint.adapters.local import LocalCluster, LocalHome, ManifestIndex, ManifestSync, StoredEvents
 from setpoint.adapters.policy.engine import RegorusEngine
 from setpoint.adapters.policy.modules import PolicyFolders
 from setpoint.adapters.source.resolver import SourceResolver
-from setpoint.adapters.store import AuditTrail, Database, SealedBlobs, SqlObjectStore, SqlStateLocks, SqlStateStore
+from setpoint.adapters.store import AuditTrail, SqlStateLocks, SqlStateStore
 from setpoint.adapters.terraform import TerraformAdapter, TerraformOptions
 from setpoint.api.meta import KubeObject, ObjectRef
-from setpoint.ports import ClusterClient, ResourceProgress
+from setpoint.ports import BlobStore, ClusterClient, ResourceProgress
 from setpoint.reconcilers.changes import ChangeRegister
 from setpoint.reconcilers.environment import EnvironmentReconciler, PassReport
 from setpoint.reconcilers.environment_driver import EnvironmentDriver
@@ -30,7 +30,7 @@ from setpoint.reconcilers.snapshots import SnapshotPruner
 from setpoint.reconcilers.target_metrics import TargetMetrics
 from setpoint.runtime.logging import SecretFilter
 from setpoint.runtime.metrics import Metrics
-from setpoint.runtime.recorder import BufferedEventRecorder
+from setpoint.runtime.recorder import BufferedEventRecorder, EventRecord
 from setpoint.server.state_backend import StateBackendServer
 from setpoint.settings import Settings
 
@@ -43,34 +43,51 @@ class SystemClock:
         return dt.datetime.now(dt.UTC)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+class Events(Protocol):
+    """Where events go, and where they are read."""
+
+    async def __call__(self, record: EventRecord) -> None:
+        """Keeps an event."""
+        ...
+
+    async def of(self, ref: ObjectRef) -> Sequence[EventRecord]:
+        """What happened to an object, oldest first."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Stores:
+    """Where everything that must last is kept."""
+
+    audit: AuditTrail
+    blobs: BlobStore
+    states: SqlStateStore
+    locks: SqlStateLocks
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What a home is made of. Reconcilers are made from it by the methods."""
+    """What a manager is made of on any home. Reconcilers are made from it by the methods."""
 
     settings: Settings
-    home: LocalHome
     clock: SystemClock
     metrics: Metrics
     secrets: SecretFilter
     audit: AuditTrail
-    objects: SqlObjectStore
-    blobs: SealedBlobs
+    blobs: BlobStore
     states: SqlStateStore
     locks: SqlStateLocks
-    cluster: LocalCluster
-    sync: ManifestSync
-    events: StoredEvents
+    cluster: ClusterClient
+    events: Events
     terraform: TerraformAdapter
+    plan_threads: ThreadPoolExecutor
     sources: SourceResolver
     policies: PolicyFolders
     policy_engine: RegorusEngine
+    origin_of: Callable[[KubeObject], Path | None]
 
-    def origin_of(self, obj: KubeObject) -> Path:
-        """The folder of the manifest that declares an object."""
-        return self.sync.folder_of(obj.ref)
-
-    def driver(self, cluster: ClusterClient) -> EnvironmentDriver:
-        """The Environment's driver over a cluster."""
+    def driver(self, cluster: ClusterClient, *, settles: bool = True) -> EnvironmentDriver:
+        """The Environment's driver over a cluster; a preview's does not settle."""
         return EnvironmentDriver(
             cluster=cluster,
             terraform=self.terraform,
@@ -79,6 +96,8 @@ class Parts:
             blobs=self.blobs,
             prober=HttpProber(),
             origin_of=self.origin_of,
+            threads=self.plan_threads,
+            settles=settles,
         )
 
     def settlement(self, cluster: ClusterClient) -> Settlement:
@@ -143,59 +162,66 @@ class Parts:
         overlay = OverlayCluster(self.cluster)
         return Previewer(
             cluster=overlay,
-            driver=self.driver(overlay),
+            driver=self.driver(overlay, settles=False),
             pipeline=self.pipeline(overlay, Metrics()),
             resets=ResetRegister(overlay, self.clock),
             clock=self.clock,
         )
 
 
-@contextlib.asynccontextmanager
-async def assemble(
-    home: LocalHome, settings: Settings, secrets: SecretFilter, *, check: bool = False
-) -> AsyncIterator[Parts]:
-    """Opens everything that a home needs, and closes it again. Raises StoreError for a store that is damaged.
+@dataclasses.dataclass(frozen=True, slots=True)
+class Foundation:
+    """What the homes differ in: their stores, objects and events, and the folders that they may use.
 
-    `check` reads the whole database first: for a manager, not for each command.
+    `private` is the manager's own folder; `home_root` bounds what paths in specs may reach, None where there are none.
     """
-    clock, metrics = SystemClock(), Metrics()
-    async with contextlib.AsyncExitStack() as stack:
-        database = Database.open(home.database, check=check)
-        stack.push_async_callback(database.close)
-        audit = AuditTrail(database, clock, count_rows=metrics.count_audit_rows)
-        objects = SqlObjectStore(database, audit)
-        blobs = SealedBlobs.open(home.blobs, home.keys / "blobs.key")
-        stack.push_async_callback(blobs.close)
-        states = SqlStateStore(database, blobs, audit, clock)
-        stack.callback(states.close)
-        locks = SqlStateLocks(database, clock)
-        index = ManifestIndex(home.root)
-        stack.push_async_callback(index.close)
-        cluster = LocalCluster(objects, blobs, index, clock=clock)
-        backend = StateBackendServer(states, locks, count_locks=lambda held: metrics.set_state_locks("held", held))
-        await stack.enter_async_context(backend.serving())
-        options = TerraformOptions(home.state, settings.terraform, settings.terraform_mirror, settings.passthrough)
-        policy_engine = RegorusEngine()
-        stack.push_async_callback(policy_engine.aclose)
-        threads = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="setpoint-policies"))
-        sources = SourceResolver(home.root, home.state)
-        stack.push_async_callback(sources.close)
-        yield Parts(
-            settings=settings,
-            home=home,
-            clock=clock,
-            metrics=metrics,
-            secrets=secrets,
-            audit=audit,
-            objects=objects,
-            blobs=blobs,
-            states=states,
-            locks=locks,
-            cluster=cluster,
-            sync=ManifestSync(cluster, index),
-            events=StoredEvents(objects),
-            terraform=TerraformAdapter(options, blobs=blobs, backend=backend, register_secrets=secrets.add),
-            sources=sources,
-            policies=PolicyFolders(home=home.root, executor=threads),
-            policy_engine=policy_engine,
-        )
+
+    stores: Stores
+    cluster: ClusterClient
+    events: Events
+    private: Path
+    home_root: Path | None
+    origin_of: Callable[[KubeObject], Path | None]
+
+
+async def open_parts(
+    stack: contextlib.AsyncExitStack,
+    foundation: Foundation,
+    *,
+    settings: Settings,
+    clock: SystemClock,
+    metrics: Metrics,
+    secrets: SecretFilter,
+) -> Parts:
+    """Makes what is the same on every home; the stack closes it."""
+    stores = foundation.stores
+    backend = StateBackendServer(
+        stores.states, stores.locks, count_locks=lambda held: metrics.set_state_locks("held", held)
+    )
+    await stack.enter_async_context(backend.serving())
+    options = TerraformOptions(foundation.private, settings.terraform, settings.terraform_mirror, settings.passthrough)
+    terraform = TerraformAdapter(options, blobs=stores.blobs, backend=backend, register_secrets=secrets.add)
+    stack.push_async_callback(terraform.close)
+    policy_engine = RegorusEngine()
+    stack.push_async_callback(policy_engine.aclose)
+    sources = SourceResolver(foundation.home_root, foundation.private)
+    stack.push_async_callback(sources.close)
+    policy_threads = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="setpoint-policies"))
+    return Parts(
+        settings=settings,
+        clock=clock,
+        metrics=metrics,
+        secrets=secrets,
+        audit=stores.audit,
+        blobs=stores.blobs,
+        states=stores.states,
+        locks=stores.locks,
+        cluster=foundation.cluster,
+        events=foundation.events,
+        terraform=terraform,
+        plan_threads=stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="setpoint-plans")),
+        sources=sources,
+        policies=PolicyFolders(home=foundation.home_root, executor=policy_threads),
+        policy_engine=policy_engine,
+        origin_of=foundation.origin_of,
+    )

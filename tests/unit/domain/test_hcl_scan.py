@@ -10,6 +10,8 @@ from setpoint.domain.hcl_scan import (
     installed_modules,
     needs_providers,
     prevent_destroy,
+    state_encryption,
+    structured_variables,
 )
 
 HIDDEN = [
@@ -75,6 +77,18 @@ def test_a_variable_is_not_seen_where_there_is_none(wrapping: str) -> None:
 )
 def test_a_foreign_backend_is_found_with_its_place(files: dict[str, bytes], where: str) -> None:
     assert foreign_backend(files) == where
+
+
+@pytest.mark.parametrize(
+    ("files", "where"),
+    [
+        pytest.param({"a.tofu": b"terraform {\n  encryption {\n    state {\n    }\n  }\n}\n"}, "a.tofu:2", id="hcl"),
+        pytest.param({"a.tf.json": b'{"terraform": {"encryption": {"state": {}}}}'}, "a.tf.json:1", id="json"),
+        pytest.param({"a.tf": b'resource "x" "y" {\n  encryption {\n  }\n}\n'}, "", id="in-a-resource"),
+    ],
+)
+def test_an_encryption_of_the_state_is_found(files: dict[str, bytes], where: str) -> None:
+    assert state_encryption(files) == where
 
 
 @pytest.mark.parametrize(
@@ -161,3 +175,29 @@ TEXT = st.text(alphabet=st.sampled_from('ab{}[]()"$%\\\n #/*<-=é'), max_size=60
 def test_any_text_is_scanned(text: str) -> None:
     declared_variables(main(text))
     assert declared_variables({"a.tf": text.encode(), "b.tf": b'variable "shown" {}'}) >= {"shown"}
+
+
+@pytest.mark.parametrize(
+    ("declared", "structured"),
+    [
+        pytest.param("", False, id="none"),
+        pytest.param("type = string", False, id="string"),
+        pytest.param("type = number # list(string)", False, id="number"),
+        pytest.param("type = bool", False, id="bool"),
+        pytest.param('type = "string"', False, id="quoted"),
+        pytest.param("type = any", True, id="any"),
+        pytest.param("type = list(string)", True, id="list"),
+        pytest.param("type = set(\n    number\n  )", True, id="set"),
+        pytest.param("type = object({\n    a = string\n    b = optional(string)\n  })", True, id="object"),
+        pytest.param('type = "map"', True, id="old map"),
+    ],
+)
+def test_a_variable_that_takes_more_than_text_is_known(declared: str, structured: bool) -> None:
+    found = structured_variables(main(f'variable "v" {{\n  default = null\n  {declared}\n  nullable = true\n}}\n'))
+    assert found == ({"v"} if structured else set())
+
+
+@pytest.mark.parametrize(("declared", "structured"), [("string", False), ("list(string)", True), ("any", True)])
+def test_a_variables_type_is_known_in_json_too(declared: str, structured: bool) -> None:
+    code = {"main.tf.json": f'{{"variable": {{"v": {{"type": "{declared}"}}}}}}'.encode()}
+    assert structured_variables(code) == ({"v"} if structured else set())

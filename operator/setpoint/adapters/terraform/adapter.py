@@ -11,6 +11,7 @@ from setpoint.adapters.terraform import survivors
 from setpoint.adapters.terraform.binaries import Binaries
 from setpoint.adapters.terraform.bundles import BundleMaker
 from setpoint.adapters.terraform.environment import RunEnvironment
+from setpoint.adapters.terraform.finishing import in_thread
 from setpoint.adapters.terraform.session import Session
 from setpoint.adapters.terraform.workfolder import WorkFolder
 from setpoint.ports import BlobStore, Bundle, EngineVersion, RunInputs, SourceTree, StateBackend, Survivor
@@ -48,6 +49,11 @@ class TerraformAdapter:
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="setpoint-terraform")
         self._bundles = BundleMaker(options.root, blobs, self._environment, self._init_lock, self._threads)
 
+    async def close(self) -> None:
+        """Ends the threads, once what they do is done; for when no session is open any more."""
+        await in_thread(self._threads, lambda: None)
+        self._threads.shutdown(wait=False)
+
     async def engine(self, inputs: RunInputs) -> EngineVersion:
         """The binary for these inputs."""
         return (await self._binaries.locate(inputs, self._threads))[1]
@@ -82,6 +88,10 @@ class TerraformAdapter:
     async def settle(self) -> tuple[Survivor, ...]:
         """Ends the runs of a killed manager and tells what they did."""
         return await survivors.settle(self._root)
+
+    def set_errored_state_aside(self, run: str, target: str) -> Path:
+        """Keeps the state of a settled run, which the store refused, out of the way."""
+        return WorkFolder(self._root, target).set_errored_state_aside(run)
 
     def forget(self, run: str, target: str) -> None:
         """Drops what was kept of a settled run: its outcome and its state are on record."""

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import io
 import json
+import re
 import shutil
 import tarfile
 import tempfile
@@ -21,10 +22,12 @@ from setpoint.api.conditions import Reason
 from setpoint.domain import hcl_scan, lock_file
 from setpoint.domain.digests import digest, digest_bytes
 from setpoint.domain.errors import NotFoundError, StalledError
+from setpoint.domain.secret_values import known_texts
 from setpoint.ports import BlobStore, Bundle, EngineVersion, RunInputs, SourceTree
 
 _LEFT_OUT = (".git", ".setpoint")
 _MAX_BYTES = 256 << 20
+_OVERRIDING = re.compile(r"_override\.(tf|tofu)(\.json)?$")
 
 
 class BundleMaker:
@@ -48,12 +51,14 @@ class BundleMaker:
 
     async def make(self, tree: SourceTree, inputs: RunInputs, words: Sequence[str], engine: EngineVersion) -> Bundle:
         """The bundle of a source. Raises StalledError (StateNotAdopted, LockFileMissing, ...)."""
+        roots = _root_code(tree)
+        _refuse_hidden_state(roots)
         if not inputs.has_state:
-            _refuse_foreign_state(tree, _root_code(tree))
+            _refuse_foreign_state(tree, roots)
         key = self._key(tree, inputs, engine)
         known = self._known.get(key) or await self._read_index(key)
         if known is None:
-            known = await self._make(tree, inputs, words, _root_code(tree))
+            known = await self._make(tree, inputs, words, roots)
             self._write_index(key, known)
         self._known[key] = known
         return Bundle(digest=known[0], revision=tree.revision, blob=known[1])
@@ -121,7 +126,7 @@ class BundleMaker:
         ended = await run(command)
         if ended.exit_code != 0 or ended.stopped:
             secrets = self._environment.secrets().union(
-                inputs.plan_environment.values(), inputs.secret_variables.values()
+                inputs.plan_environment.values(), known_texts(inputs.secret_variables.values())
             )
             raise failure(f"terraform {name}", ended, secrets, Reason.INIT_FAILED)
 
@@ -129,6 +134,18 @@ class BundleMaker:
 def _root_code(tree: SourceTree) -> hcl_scan.Files:
     """The root module's code; the scanner knows which of it Terraform reads."""
     return {name: tree.read(name) for name in tree.files if "/" not in name and hcl_scan.is_code(name)}
+
+
+def _refuse_hidden_state(roots: hcl_scan.Files) -> None:
+    """Code that would keep its state where Setpoint does not see it, even though there is one already."""
+    for name in sorted(roots):
+        # The later override counts; OpenTofu, moreover, reads x.tofu.json in the place of x.tf.json.
+        if _OVERRIDING.search(name) and name > OVERRIDE:
+            message = f"{name}: this file would be read after Setpoint's own settings; give it another name"
+            raise StalledError(Reason.SOURCE_REFUSED, message)
+    if where := hcl_scan.state_encryption(roots):
+        message = f"{where}: Setpoint seals states itself, and keeps none that it can't read; drop this encryption"
+        raise StalledError(Reason.SOURCE_REFUSED, message)
 
 
 def _refuse_foreign_state(tree: SourceTree, roots: hcl_scan.Files) -> None:

@@ -13,7 +13,7 @@ from setpoint.domain.terraform_stream import Diagnostic, diagnostics, read_error
 _STALLED: tuple[tuple[str, Reason], ...] = (
     (r"match(es)? any of the checksums|^inconsistent dependency lock file", Reason.LOCK_FILE_MISMATCH),
     (r"locked provider .* does not match configured version constraint", Reason.LOCK_FILE_MISMATCH),
-    (r"^failed to query available provider packages|^failed to install provider", Reason.PROVIDER_UNAVAILABLE),
+    (r"^failed to (query available|resolve|install) provider", Reason.PROVIDER_UNAVAILABLE),
     (r"^(incompatible|invalid) provider (version|registry host)", Reason.PROVIDER_UNAVAILABLE),
     (r"^unsupported (terraform|opentofu) core version", Reason.ENGINE_VERSION_MISMATCH),
     (r"state snapshot was created by|^unsupported state file format", Reason.STATE_TOO_NEW),

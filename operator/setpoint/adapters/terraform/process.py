@@ -7,6 +7,7 @@ is lost (rule 1). The pid, its start time and the command are on disk as it star
 import asyncio
 import contextlib
 import dataclasses
+import functools
 import json
 import os
 import signal
@@ -135,17 +136,29 @@ def note_run(folder: Path, note: Mapping[str, object]) -> None:
     """
     temporary = folder / "process.json.new"
     try:
-        temporary.write_text(json.dumps(note))
+        temporary.write_text(json.dumps({**note, "maker": _own_identity(os.getpid())}))
         temporary.replace(folder / "process.json")
     except OSError as error:
         msg = f"can't write the run folder: {error.strerror}"
         raise StoreError(msg) from error
 
 
+def started_by_living(note: Mapping[str, object]) -> bool:
+    """Whether the process that wrote a note still runs."""
+    maker = note.get("maker")
+    return isinstance(maker, list) and len(maker) == 2 and maker[1] == _start_time(maker[0]) != 0.0
+
+
+@functools.cache
+def _own_identity(pid: int) -> tuple[int, float]:
+    """This process, for whoever reads its notes; ids are used again, so that the start counts, too."""
+    return pid, _start_time(pid)
+
+
 def _start_time(pid: int) -> float:
     try:
         return psutil.Process(pid).create_time()
-    except psutil.Error:
+    except (psutil.Error, TypeError, ValueError):
         return 0.0
 
 

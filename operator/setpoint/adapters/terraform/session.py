@@ -12,6 +12,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any, Literal
 
+from setpoint.adapters.terraform import survivors
 from setpoint.adapters.terraform.binaries import Binaries, builder
 from setpoint.adapters.terraform.environment import RunEnvironment
 from setpoint.adapters.terraform.failures import explain, failure, is_uninitialised, lock_mismatch
@@ -21,13 +22,22 @@ from setpoint.adapters.terraform.tailing import tail
 from setpoint.adapters.terraform.workfolder import Facts, WorkFolder, write_variables
 from setpoint.api.conditions import Reason
 from setpoint.domain.digests import digest
-from setpoint.domain.errors import NotFoundError, SetpointError, StalledError, StoreError, TransientError
+from setpoint.domain.errors import (
+    NotFoundError,
+    SetpointError,
+    StalledError,
+    StoreError,
+    TransientError,
+    WaitingError,
+)
+from setpoint.domain.secret_values import known_texts, variable_values
 from setpoint.domain.terraform_stream import hook_of, is_quiet, read_line, read_stream
 from setpoint.ports import (
     ApplyRun,
     BackendAccess,
     BlobStore,
     Bundle,
+    ErroredState,
     PlanRun,
     ResourceProgress,
     RunInputs,
@@ -57,6 +67,7 @@ class Session:
         threads: Executor,
         register_secrets: Callable[[Collection[str]], None],
     ) -> None:
+        self._root = root
         self._runs = root / "runs"
         self._target = target
         self._folder = folder
@@ -83,6 +94,13 @@ class Session:
             else:
                 shutil.rmtree(folder, ignore_errors=True)
 
+    def require_settled(self) -> None:
+        """Refuses a folder in which a killed manager's run goes on, or whose state nobody has saved yet."""
+        if run := survivors.find_running(self._root, self._target):
+            message = f"run {run} of a manager that is gone still works here; setpoint up stops and records it"
+            raise WaitingError(Reason.STATE_LOCKED, message)
+        self._refuse_unsaved_state()
+
     # --- plan ---------------------------------------------------------------------------------------------------
 
     async def plan(self, bundle: Bundle, inputs: RunInputs, *, destroy: bool = False, full: bool = False) -> PlanRun:
@@ -92,7 +110,7 @@ class Session:
         words, _ = await self._binaries.locate(inputs, self._threads)
         facts, inputs = await self._prepare(bundle, inputs)
         folder = self._open_run()
-        write_variables(folder / VARIABLES, {**inputs.variables, **inputs.secret_variables})
+        write_variables(folder / VARIABLES, _variables(facts, inputs))
         with self._backend.grant(self._target, run=folder.name, operation="plan") as access:
             await self._initialise(facts, inputs, words, folder, access)
             line = builder(words).plan_line(folder / "tfplan", folder / VARIABLES, destroy=destroy)
@@ -115,7 +133,7 @@ class Session:
     def _refuse_unsaved_state(self) -> None:
         """A plan without it would make again all that it knows."""
         if self._folder.errored_state() is not None:
-            message = "what the last apply made is not in the store yet; it is saved when the manager starts again"
+            message = "what the last apply made is not in the store yet; setpoint up saves it before it plans again"
             raise TransientError(Reason.STORE_FAILED, message)
 
     async def _prepare(self, bundle: Bundle, inputs: RunInputs) -> tuple[Facts, RunInputs]:
@@ -222,9 +240,18 @@ class Session:
         interrupted = bool(ended.stopped) or ended.exit_code < 0
         return ApplyRun(ok, interrupted, tuple(seen), text, self._folder.errored_state())
 
+    def errored_state(self) -> ErroredState | None:
+        """What an earlier apply could not save."""
+        data = self._folder.errored_state()
+        return None if data is None else ErroredState(survivors.find_applied(self._root, self._target), data)
+
     def errored_state_saved(self) -> None:
         """Drops errored.tfstate: what it held is safe in the store."""
         self._folder.drop_errored_state()
+
+    def set_errored_state_aside(self, run: str) -> Path:
+        """Keeps errored.tfstate, which the store refused, out of the way."""
+        return self._folder.set_errored_state_aside(run)
 
     def _command(
         self,
@@ -244,13 +271,18 @@ class Session:
 
     def _secrets(self, inputs: RunInputs) -> frozenset[str]:
         environments = (inputs.plan_environment, inputs.apply_environment)
-        values = (value for given in (inputs.secret_variables, *environments) for value in given.values())
-        return self._environment.secrets().union(values)
+        values = (value for given in environments for value in given.values())
+        return self._environment.secrets().union(values, known_texts(inputs.secret_variables.values()))
+
+
+def _variables(facts: Facts, inputs: RunInputs) -> dict[str, Any]:
+    """All of them; secrets come last, since they win."""
+    return {**inputs.variables, **variable_values(inputs.secret_variables, facts.structured)}
 
 
 def _write_ephemeral(folder: Path, facts: Facts, inputs: RunInputs) -> Path | None:
     """A file with the variables that no plan file holds, if there are any; an apply takes no others."""
-    given = {**inputs.variables, **inputs.secret_variables}
+    given = _variables(facts, inputs)
     ephemeral = {name: given[name] for name in facts.ephemeral if name in given}
     if not ephemeral:
         return None

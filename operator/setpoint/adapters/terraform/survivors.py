@@ -10,7 +10,7 @@ from typing import Any
 
 import psutil
 
-from setpoint.adapters.terraform.process import RUN_VARIABLE
+from setpoint.adapters.terraform.process import RUN_VARIABLE, started_by_living
 from setpoint.adapters.terraform.workfolder import WorkFolder
 from setpoint.domain.terraform_stream import Hook, hook_of, read_stream
 from setpoint.ports import Survivor
@@ -24,22 +24,51 @@ _MAX_OUTPUT = 512 << 20
 async def settle(root: Path) -> tuple[Survivor, ...]:
     """Ends every run of an earlier manager and tells what each did. Run folders of applies stay until `forget`.
 
-    Runs of a process that lives, such as a `setpoint plan`, are left alone: it holds the target's work folder.
+    Runs of a process that lives, such as a `setpoint plan`, are left alone while it holds the target's work folder.
     """
     _sweep(root / "build")
-    runs = root / "runs"
-    found = {folder: _read_note(folder) for folder in (sorted(runs.iterdir()) if runs.is_dir() else ())}
-    folders = [folder for folder, note in found.items() if not WorkFolder(root, _target(note)).is_held()]
+    found = _notes(root)
+    folders = [folder for folder, note in found.items() if not _is_held_by_its_maker(root, note)]
     notes = {folder.name: found[folder] for folder in folders}
     await _end_processes({run: note.get("command", ()) for run, note in notes.items()})
     survivors = []
     for folder in folders:
         note = notes[folder.name]
-        if note.get("operation") == "apply" and note.get("name") == "apply":
+        if _is_apply(note):
             survivors.append(_survivor(root, folder, note))
         else:
             shutil.rmtree(folder, ignore_errors=True)
     return tuple(survivors)
+
+
+def find_running(root: Path, target: str) -> str:
+    """The run of a killed manager that goes on in a target's folder, empty where there is none.
+
+    For the holder of the folder: nothing of a living process runs there besides its own.
+    """
+    runs = {folder.name for folder, note in _notes(root).items() if _target(note) == target}
+    return next((run for process in _find(runs) if (run := _run_of(process))), "")
+
+
+def find_applied(root: Path, target: str) -> str:
+    """The last apply in a target's folder whose run folder is still there, empty where there is none."""
+    applied = [folder for folder, note in _notes(root).items() if _target(note) == target and _is_apply(note)]
+    return max(applied, key=lambda folder: folder.stat().st_mtime_ns).name if applied else ""
+
+
+def _notes(root: Path) -> dict[Path, Mapping[str, Any]]:
+    """What the run folders say of themselves."""
+    runs = root / "runs"
+    return {folder: _read_note(folder) for folder in (sorted(runs.iterdir()) if runs.is_dir() else ())}
+
+
+def _is_apply(note: Mapping[str, Any]) -> bool:
+    return note.get("operation") == "apply" and note.get("name") == "apply"
+
+
+def _is_held_by_its_maker(root: Path, note: Mapping[str, Any]) -> bool:
+    """Another's hold says nothing of this run: a `setpoint plan` may look at the folder just now."""
+    return started_by_living(note) and WorkFolder(root, _target(note)).is_held()
 
 
 def _sweep(build: Path) -> None:
@@ -112,17 +141,25 @@ def _find(runs: set[str]) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter() if runs else ():
         try:
-            if process.environ().get(RUN_VARIABLE) in runs and process.status() != psutil.STATUS_ZOMBIE:
+            if _run_of(process) in runs and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
         except (psutil.Error, OSError):
             continue
     return found
 
 
+def _run_of(process: psutil.Process) -> str:
+    """The run that a process belongs to, empty where it belongs to none or is gone."""
+    try:
+        return str(process.environ().get(RUN_VARIABLE, ""))
+    except (psutil.Error, OSError):
+        return ""
+
+
 def _is_leader(process: psutil.Process, commands: Mapping[str, Sequence[str]]) -> bool:
     """Terraform, and not its providers: those it stops itself, once their calls are through."""
     try:
-        arguments = list(commands[process.environ()[RUN_VARIABLE]])[1:]
+        arguments = list(commands[_run_of(process)])[1:]
         return bool(arguments) and process.cmdline()[-len(arguments) :] == arguments
     except (psutil.Error, OSError, KeyError):
         return False

@@ -14,6 +14,7 @@ import dataclasses
 import errno
 import fcntl
 import io
+import itertools
 import json
 import os
 import shutil
@@ -47,6 +48,7 @@ class Facts:
     bundle: str = ""
     variables: frozenset[str] = frozenset()
     ephemeral: frozenset[str] = frozenset()
+    structured: frozenset[str] = frozenset()
     prevent_destroy: tuple[str, ...] = ()
     files: Mapping[str, Stamp] = dataclasses.field(default_factory=dict)
     locked: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -63,6 +65,7 @@ class WorkFolder:
         # With a dot, since shop.json is a good name for a target, too.
         self._note = root / "work" / f".{name}.json"
         self._lock = root / "work" / f".{name}.lock"
+        self._aside = root / "errored" / name
 
     @contextlib.asynccontextmanager
     async def held(self) -> AsyncIterator["WorkFolder"]:
@@ -99,6 +102,7 @@ class WorkFolder:
                 bundle=note["bundle"],
                 variables=frozenset(note["variables"]),
                 ephemeral=frozenset(note["ephemeral"]),
+                structured=frozenset(note["structured"]),
                 prevent_destroy=tuple(note["protected"]),
                 files={name: (size, modified) for name, (size, modified) in note["files"].items()},
                 locked=dict(note["locked"]),
@@ -141,6 +145,7 @@ class WorkFolder:
             bundle=bundle,
             variables=hcl_scan.declared_variables(root),
             ephemeral=hcl_scan.ephemeral_variables(root),
+            structured=hcl_scan.structured_variables(root),
             prevent_destroy=self._protected(code),
             # The lock file is left out: init writes the hashes of this platform into it.
             files={name: _stamp(self.path / name) or (0, 0) for name in names - {lock_file.NAME}},
@@ -187,6 +192,7 @@ class WorkFolder:
             "bundle": facts.bundle,
             "variables": sorted(facts.variables),
             "ephemeral": sorted(facts.ephemeral),
+            "structured": sorted(facts.structured),
             "protected": facts.prevent_destroy,
             "files": facts.files,
             "locked": facts.locked,
@@ -248,6 +254,19 @@ class WorkFolder:
     def drop_errored_state(self) -> None:
         """Removes it once it is safe elsewhere."""
         (self.path / "errored.tfstate").unlink(missing_ok=True)
+
+    def set_errored_state_aside(self, run: str) -> Path:
+        """Moves it, by rename, to where nothing writes over it and no code looks at it. Raises StoreError."""
+        errored = self.path / "errored.tfstate"
+        try:
+            self._aside.mkdir(mode=0o700, parents=True, exist_ok=True)
+            places = (self._aside / f"{run or 'unknown'}.{number}.tfstate" for number in itertools.count(1))
+            place = next(one for one in places if not one.exists())
+            errored.chmod(0o600)
+            return errored.rename(place)
+        except OSError as error:
+            msg = f"can't set {errored} aside: {error.strerror}"
+            raise StoreError(msg) from error
 
 
 def _checked_name(member: tarfile.TarInfo) -> str:

@@ -190,7 +190,10 @@ class EnvironmentSpec(ApiModel):
         default_factory=dict, description="Input variables; each must be declared by the code."
     )
     variables_from: Annotated[list[SecretReference], Field(max_length=16)] = Field(
-        default_factory=list, description="Secrets whose keys are input variables; later wins; always sensitive."
+        default_factory=list,
+        description="Secrets whose keys are input variables; later wins; always sensitive. A value is text; where the "
+        "code declares the variable's type as a list, set, map, tuple, object or any, a value that is a JSON array or "
+        "object is passed as that.",
     )
     interval: Duration = Field(default=dt.timedelta(minutes=10), description="Time between observations, ± 10 %.")
     timeouts: Timeouts = Field(default_factory=Timeouts, description="Deadlines of the commands.")

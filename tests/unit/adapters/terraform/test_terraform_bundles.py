@@ -140,3 +140,25 @@ async def test_a_module_that_is_not_there_names_its_call(rig: Rig) -> None:
     error = await refusal(rig, {"main.tf": '\nmodule "m" {\n  source = "./nowhere"\n}\n'})
     assert isinstance(error, StalledError)
     assert "main.tf:2" in error.message or "main.tf:3" in error.message
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["~zz_override.tf", "~setpoint_override.tofu", "~setpoint_override.tofu.json", "\u00fc_override.tf.json"],
+)
+async def test_a_file_that_would_win_over_our_settings_is_refused(rig: Rig, name: str) -> None:
+    error = await refusal(rig, {"main.tf": BUILT_IN, name: "{}"})
+    assert error.reason == Reason.SOURCE_REFUSED
+    assert error.message.startswith(f"{name}: ")
+
+
+async def test_an_override_that_ours_wins_over_and_a_name_that_is_late_but_no_override(rig: Rig) -> None:
+    files = {"main.tf": BUILT_IN, "zz_override.tf": "", "~setpoint_override.tf": "", "\u00fcber.tf": ""}
+    assert (await contents(rig, await rig.bundle(files))).keys() == files.keys()
+
+
+async def test_a_state_that_setpoint_could_not_read_is_refused(rig: Rig) -> None:
+    encryption = "terraform {\n  encryption {\n    state {\n      method = method.aes_gcm.m\n    }\n  }\n}\n"
+    error = await refusal(rig, {"main.tf": BUILT_IN, "state.tf": encryption})
+    assert error.reason == Reason.SOURCE_REFUSED
+    assert error.message.startswith("state.tf:2: ")

@@ -67,6 +67,13 @@ CASES = {
         boxed(NOT_LISTED, f"{LISTING}no available releases match the given constraints 9.9.9{HINT}"),
         Reason.INIT_FAILED, StalledError, Reason.PROVIDER_UNAVAILABLE, "SETPOINT_TERRAFORM_MIRROR",
     ),
+    "no such provider, in OpenTofu": (
+        boxed(
+            "Failed to resolve provider packages",
+            f"Could not resolve provider acme/fakecloud: no available releases match the given constraints 9.9.9{HINT}",
+        ),
+        Reason.INIT_FAILED, StalledError, Reason.PROVIDER_UNAVAILABLE, "SETPOINT_TERRAFORM_MIRROR",
+    ),
     "registry out of reach": (
         boxed(
             NOT_LISTED,

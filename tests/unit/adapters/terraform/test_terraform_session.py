@@ -12,13 +12,14 @@ from tests.fixtures.terraform import TARGET, Rig, bucket, code
 
 from setpoint.adapters.terraform.process import RUN_VARIABLE
 from setpoint.api.conditions import Reason
-from setpoint.domain.errors import ReasonedError, StalledError, TransientError
-from setpoint.ports import ApplyRun
+from setpoint.domain.errors import ReasonedError, StalledError, TransientError, WaitingError
+from setpoint.ports import ApplyRun, ErroredState
 
 ONE = code(bucket("a"), fakecloud="0.1.0")
 BOTH = code(bucket("a"), bucket("b", type_="othercloud_bucket"), fakecloud="0.1.0", othercloud="0.1.0")
 BUILT_IN = 'resource "terraform_data" "a" {}\n'
 LOCK = ".terraform.lock.hcl"
+APPLYING = f'{{"operation": "apply", "name": "apply", "target": "{TARGET}", "command": ["terraform", "apply"]}}'
 
 
 async def lock_of(rig: Rig, source: str) -> str:
@@ -163,6 +164,65 @@ async def test_ephemeral_variables_are_given_to_the_apply_again(rig: Rig, where:
     assert rig.left_behind() == []
 
 
+TYPED = """
+variable "list" { type = list(string) }
+variable "object" {
+  type = object({
+    user     = string
+    password = string
+  })
+}
+variable "any" { type = any }
+variable "text" { type = string }
+variable "untyped" {}
+variable "number" { type = number }
+output "seen" {
+  value     = [var.list, var.object, var.any, var.text, var.untyped, var.number]
+  sensitive = true
+}
+"""
+
+
+async def test_a_secret_is_read_as_json_where_the_variable_takes_more_than_text(rig: Rig) -> None:
+    secrets = {
+        "list": '["first-secret", "${not a template}"]',
+        "object": '{"user": "ada", "password": "hidden-within"}',
+        "any": "[1]",
+        "text": "[1]",
+        "untyped": '{"a": 1}',
+        "number": "5",
+    }
+    plan = await rig.plan(TYPED, rig.inputs(secret_variables=secrets))
+    assert plan.document["output_changes"]["seen"]["after"] == [
+        ["first-secret", "${not a template}"],
+        {"user": "ada", "password": "hidden-within"},
+        [1],
+        "[1]",
+        '{"a": 1}',
+        5,
+    ]
+    assert {"first-secret", "hidden-within"} <= rig.secrets
+
+
+async def test_a_secret_that_is_no_json_is_terraforms_to_judge_and_stays_hidden(rig: Rig) -> None:
+    source = 'variable "list" {\n  type = list(string)\n}\n'
+    error = await refusal(rig, source, secret_variables={"list": "secret-but-no-list"})
+    assert error.reason == Reason.CONFIGURATION_INVALID
+    assert "list of string required" in error.message
+    assert "secret-but" not in error.message
+
+
+async def test_what_stands_in_a_secret_is_hidden_where_the_code_lays_it_open(rig: Rig) -> None:
+    source = (
+        'variable "list" {\n  type = list(string)\n}\n'
+        'resource "terraform_data" "a" {\n lifecycle {\n precondition {\n condition = var.list == null\n'
+        ' error_message = "saw ${nonsensitive(var.list[0])}"\n }\n }\n}\n'
+    )
+    error = await refusal(rig, source, secret_variables={"list": '["hidden-within"]'})
+    assert "saw" in error.message
+    assert "hidden-within" not in error.message
+
+
 async def test_a_wrong_value_is_said_of_the_spec_and_alike_each_time(rig: Rig) -> None:
     source = 'variable "n" {\n  type = number\n}\n'
     first = await refusal(rig, source, variables={"n": "many"})
@@ -282,6 +342,49 @@ async def test_a_state_that_nobody_took_stops_plans_until_it_is_settled(rig: Rig
     assert (await rig.plan(ONE)).quiet
 
 
+async def test_a_state_that_nobody_took_is_handed_to_the_next_session(rig: Rig) -> None:
+    inputs = rig.inputs()
+    bundle = await rig.bundle(ONE, inputs)
+    async with rig.adapter.session(TARGET) as session:
+        assert session.errored_state() is None
+        plan = await session.plan(bundle, inputs)
+        assert (await session.apply(plan, bundle, inputs, rig.progress.append)).ok
+        (rig.work / "errored.tfstate").write_text("{}")
+    async with rig.adapter.session(TARGET) as session:
+        assert session.errored_state() == ErroredState(plan.run, b"{}")
+        with pytest.raises(TransientError):
+            session.require_settled()
+        place = session.set_errored_state_aside(plan.run)
+        session.require_settled()
+        assert (await session.plan(bundle, inputs)).quiet
+    assert place.read_text() == "{}"
+    (survivor,) = await rig.adapter.settle()
+    assert (survivor.run, survivor.errored_state) == (plan.run, None)
+
+
+async def test_who_does_not_settle_stays_out_while_a_killed_managers_run_goes_on(rig: Rig) -> None:
+    orphan = await orphaned(rig, APPLYING)
+    async with rig.adapter.session(TARGET) as session:
+        with pytest.raises(WaitingError, match="0123456789abcdef") as raised:
+            session.require_settled()
+    assert raised.value.reason == Reason.STATE_LOCKED
+    async with rig.adapter.session(f"{TARGET}-2") as session:
+        session.require_settled()
+    orphan.kill()
+    await orphan.wait()
+    async with rig.adapter.session(TARGET) as session:
+        session.require_settled()
+
+
+async def test_a_hold_on_the_folder_hides_no_run_of_a_killed_manager(rig: Rig) -> None:
+    """A `setpoint plan` may have the folder just when a manager starts."""
+    orphan = await orphaned(rig, APPLYING)
+    async with rig.adapter.session(TARGET), asyncio.timeout(10):
+        (survivor,) = await rig.adapter.settle()
+        assert await orphan.wait() == -signal.SIGKILL
+    assert survivor.run == "0123456789abcdef"
+
+
 async def test_settling_leaves_the_runs_of_the_living_alone(rig: Rig, tmp_path: Path) -> None:
     task = await blocked(rig, tmp_path / "gate")
     assert await rig.adapter.settle() == ()
@@ -290,11 +393,10 @@ async def test_settling_leaves_the_runs_of_the_living_alone(rig: Rig, tmp_path: 
     assert (run.ok, run.interrupted) == (True, False)
 
 
-async def test_orphaned_providers_are_ended_at_once(rig: Rig, tmp_path: Path) -> None:
-    """With Terraform dead nobody waits for their answers, and they heed no interrupt."""
+async def orphaned(rig: Rig, note: str) -> asyncio.subprocess.Process:
+    """A process of a run whose manager is gone; it heeds no interrupt."""
     folder = rig.root / "runs" / "0123456789abcdef"
     folder.mkdir(parents=True)
-    note = f'{{"operation": "plan", "name": "plan", "target": "{TARGET}", "command": ["terraform", "plan"]}}'
     (folder / "process.json").write_text(note)
     orphan = await asyncio.create_subprocess_exec(
         "sh", "-c", 'trap "" INT; echo ready; while :; do sleep 1; done',
@@ -302,7 +404,21 @@ async def test_orphaned_providers_are_ended_at_once(rig: Rig, tmp_path: Path) ->
         start_new_session=True,
     )  # fmt: skip
     assert await orphan.stdout.readline() == b"ready\n"
+    return orphan
+
+
+async def test_orphaned_providers_are_ended_at_once(rig: Rig) -> None:
+    """With Terraform dead nobody waits for their answers, and they heed no interrupt."""
+    orphan = await orphaned(rig, APPLYING.replace("apply", "plan"))
     async with asyncio.timeout(10):
         assert await rig.adapter.settle() == ()
         assert await orphan.wait() == -signal.SIGKILL
-    assert not folder.exists()
+    assert rig.left_behind() == []
+
+
+async def test_a_closed_adapter_has_no_threads(rig: Rig) -> None:
+    await rig.plan(BUILT_IN)
+    await rig.adapter.close()
+    with pytest.raises(RuntimeError):
+        await rig.bundle(ONE)
+    rig.restart()

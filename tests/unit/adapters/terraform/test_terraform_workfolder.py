@@ -204,3 +204,23 @@ def test_what_terraform_could_not_save_is_kept_until_it_is_dropped(folder: WorkF
     folder.drop_errored_state()
     folder.drop_errored_state()
     assert folder.errored_state() is None
+
+
+def test_what_the_store_refused_is_moved_aside_and_never_written_over(folder: WorkFolder) -> None:
+    places = []
+    for text in ("one", "two"):
+        (folder.path / "errored.tfstate").write_text(text)
+        (folder.path / "errored.tfstate").chmod(0o644)
+        places.append(folder.set_errored_state_aside("run-1"))
+    assert [place.read_text() for place in places] == ["one", "two"]
+    assert all("run-1" in place.name and place.stat().st_mode & 0o777 == 0o600 for place in places)
+    assert all(folder.path not in place.parents and place.parent.stat().st_mode & 0o777 == 0o700 for place in places)
+    assert folder.errored_state() is None
+
+
+def test_a_state_that_can_not_be_moved_aside_stays(folder: WorkFolder) -> None:
+    (folder.path / "errored.tfstate").write_text("state")
+    (folder.path.parents[1] / "errored").write_text("in the way")
+    with pytest.raises(StoreError):
+        folder.set_errored_state_aside("run-1")
+    assert folder.errored_state() == b"state"

@@ -1,0 +1,41 @@
+"""Owns what a secret's text stands for: the value that a variable gets, and every text to be kept from sight. Pure."""
+
+import json
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from setpoint.domain.errors import InvalidError
+from setpoint.domain.plan_values import leaves
+
+
+def variable_values(secrets: Mapping[str, str], structured: Collection[str]) -> dict[str, Any]:
+    """The values of secret variables: text, but what a JSON array or object says for those of a `structured` type.
+
+    As Terraform does with TF_VAR_x, whose text it parses only where the variable's type is not a plain one. What does
+    not parse stays text, for Terraform to judge.
+    """
+    return {name: _parsed(text, text) if name in structured else text for name, text in secrets.items()}
+
+
+def known_texts(secrets: Iterable[str]) -> frozenset[str]:
+    """The texts by which these secrets could show: each as it is, and what stands in one that is JSON."""
+    texts = frozenset(secrets)
+    return texts.union(*(_inner_texts(text) for text in texts))
+
+
+def _inner_texts(text: str) -> set[str]:
+    try:
+        values = leaves(_parsed(text, None)).values()
+    except InvalidError:
+        return set()
+    return {value if isinstance(value, str) else json.dumps(value) for value in values if isinstance(value, str | int)}
+
+
+def _parsed(text: str, otherwise: Any) -> Any:
+    """A JSON array or object; `otherwise` where the text is neither."""
+    if text.lstrip()[:1] not in {"[", "{"}:
+        return otherwise
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return otherwise

@@ -1,0 +1,57 @@
+"""Owns which Terraform states a pass may build on, and what becomes of one that Terraform could not save.
+
+Such a state may be the only record of what an apply made: it becomes a version, or is kept aside, and never lost.
+"""
+
+import logging
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+from setpoint.api.conditions import Reason
+from setpoint.domain import state
+from setpoint.domain.errors import ConflictError, InvalidError, StalledError
+from setpoint.domain.versions import is_newer
+from setpoint.ports import EngineVersion, StateStore, StateVersion
+
+_LOGGER = logging.getLogger(__name__)
+
+
+async def save_errored_state(
+    states: StateStore, key: str, data: bytes, *, run: str, set_aside: Callable[[], Path]
+) -> str:
+    """Adds the state to the store; what a person must know and do where it was refused and set aside, else empty.
+
+    Raises StoreError where it could be neither saved nor set aside: it is where Terraform left it, for another try.
+    """
+    head = await states.head(key)
+    lineage, serial = (head.lineage, head.serial + 1) if head else (str(uuid.uuid4()), 1)
+    data = state.with_lineage(data, lineage=lineage, serial=serial)
+    try:
+        await states.append(key, data, run=run)
+    except (ConflictError, InvalidError) as error:
+        message = _refusal(error.message, run, set_aside(), managed=head is not None)
+        _LOGGER.warning("%s: %s", key, message)
+        return message
+    return ""
+
+
+def _refusal(why: str, run: str, place: Path, *, managed: bool) -> str:
+    remedy = (
+        "bring what only it knows into the state with import blocks"
+        if managed
+        else "once it is whole, adopt it with setpoint import-state"
+    )
+    return (
+        f"the state that run {run} left behind was refused ({why}) and is kept as {place}: "
+        f"compare it with what there is (terraform state list -state={place}), and {remedy}"
+    )
+
+
+def refuse_newer_state(engine: EngineVersion, head: StateVersion | None) -> None:
+    """Rule 17: Terraform would rewrite the state of a newer one without a word."""
+    if head is not None and is_newer(head.terraform_version, engine.version):
+        message = (
+            f"the state was written by {head.terraform_version}, newer than {engine}; use that version or a later one"
+        )
+        raise StalledError(Reason.STATE_TOO_NEW, message)

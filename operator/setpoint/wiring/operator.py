@@ -1,0 +1,222 @@
+"""Owns running the manager on a cluster: the watch, the election, and one term of leadership after another.
+
+A standby watches and works on nothing. A term begins with recovery and a look at everything, and ends with all work
+stopped before the Lease could be another's.
+"""
+
+import asyncio
+import contextlib
+import dataclasses
+import logging
+import os
+import secrets as random_bytes
+import socket
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+
+from setpoint.adapters.kube import ConnectionOptions
+from setpoint.api.meta import JsonObject, ObjectRef
+from setpoint.domain.audit import Verdict
+from setpoint.domain.errors import SetpointError
+from setpoint.ports import WatchEvent
+from setpoint.reconcilers.routing import WATCHED
+from setpoint.runtime.leader import Elector
+from setpoint.runtime.logging import configure_logging
+from setpoint.runtime.manager import Manager, Runnable
+from setpoint.runtime.recorder import BufferedEventRecorder
+from setpoint.runtime.requests import Request
+from setpoint.server.http import serve_http
+from setpoint.settings import Settings, read_settings
+from setpoint.watch import KopfSource, WatchOptions
+from setpoint.wiring.cluster import ClusterParts, open_cluster
+from setpoint.wiring.work import RECONCILED, Work
+
+_LOGGER = logging.getLogger(__name__)
+
+_RESYNC_SECONDS = 300.0
+_BLIND_SECONDS = 30.0
+_BLIND_LIMIT_SECONDS = 300.0
+_POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+_DEFAULT_NAMESPACE = "setpoint-system"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class OperatorOptions:
+    """What the command line says of an operator; the settings say the rest."""
+
+    context: str | None = None
+    kubeconfig: Path | None = None
+    namespaces: str | None = None
+    listen: str | None = None
+    log_format: str | None = None
+
+
+class WatchLostError(SetpointError):
+    """There was no live watch for too long: what moves on the cluster goes unseen."""
+
+
+async def run_operator(options: OperatorOptions, stop: asyncio.Event) -> None:
+    """Runs until `stop` is set and all work is drained. Raises SetpointError where it can't go on."""
+    settings = read_settings(listen=options.listen, log_format=options.log_format, namespaces=options.namespaces)
+    hidden = configure_logging(format=settings.log_format, level=settings.log_level.upper())
+    connection = ConnectionOptions(context=options.context, kubeconfig=options.kubeconfig)
+    identity = settings.identity or f"{socket.gethostname()}-{random_bytes.token_hex(4)}"
+    async with open_cluster(connection, settings, hidden, identity=identity) as cluster:
+        await Operator(cluster, settings, identity).run(stop)
+
+
+class Operator:
+    """One replica."""
+
+    def __init__(self, cluster: ClusterParts, settings: Settings, identity: str) -> None:
+        self._cluster = cluster
+        self._parts = parts = cluster.parts
+        self._settings = settings
+        self._recorder = BufferedEventRecorder(
+            parts.events, clock=parts.clock, metrics=parts.metrics, redact=parts.secrets.redact
+        )
+        self._source = KopfSource(
+            WatchOptions(WATCHED, settings.served_namespaces),
+            credentials=cluster.connection.credentials,
+            deliver=self._deliver,
+            on_start=self._await_server,
+        )
+        namespace = settings.lease_namespace or _pod_namespace()
+        self._elector = Elector(cluster.lease(namespace), identity, lead=self._lead)
+        self._moved: asyncio.Queue[WatchEvent] = asyncio.Queue()
+        self._work: Work | None = None
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serves, watches, stands by and leads."""
+        manager = Manager(
+            [
+                Runnable("events", self._recorder.run, grace=5.0),
+                Runnable("watch", self._source.run, grace=15.0),
+                Runnable("watchdog", self._check_watch),
+                Runnable("leader", self._elector.run, grace=self._settings.drain_seconds + 5.0),
+            ]
+        )
+        stopping = asyncio.create_task(_forward(stop, manager))
+        try:
+            async with self._observability():
+                await manager.run()
+        finally:
+            stopping.cancel()
+
+    @contextlib.asynccontextmanager
+    async def _observability(self) -> AsyncIterator[None]:
+        if not self._settings.listen:
+            yield
+            return
+        host, _, port = self._settings.listen.rpartition(":")
+        checks = {"workers": self._check_workers}
+        ready = {"watch": self._check_watching}
+        async with serve_http(
+            metrics=self._parts.metrics, live=checks, ready=ready, host=host.strip("[]"), port=int(port)
+        ):
+            yield
+
+    def _check_workers(self) -> str:
+        wrong = [text for check in (self._work.live() if self._work else {}).values() if (text := check())]
+        return "; ".join(wrong)
+
+    def _check_watching(self) -> str:
+        dead = self._source.seconds_dead()
+        return f"no live watch for {dead:.0f} s" if dead > _BLIND_SECONDS else ""
+
+    # --- The watch ----------------------------------------------------------------------------------------------
+
+    async def _await_server(self) -> None:
+        """Kopf that connects while the API server still boots stays blind for ever: we ask first, and list."""
+        await self._cluster.connection.text("/readyz")
+        for kind in WATCHED:
+            await self._parts.cluster.list(kind)
+
+    def _deliver(self, event: WatchEvent) -> None:
+        if self._work is not None:
+            self._moved.put_nowait(event)
+
+    async def _check_watch(self, ended: asyncio.Event) -> None:
+        """Ends the process where the watch is dead for so long that a new process is the better hope."""
+        while not ended.is_set():
+            if self._source.seconds_dead() > _BLIND_LIMIT_SECONDS:
+                raise WatchLostError(f"no live watch for {_BLIND_LIMIT_SECONDS:.0f} s")
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_BLIND_SECONDS):
+                    await ended.wait()
+
+    # --- A term of leadership -----------------------------------------------------------------------------------
+
+    async def _lead(self, stop: asyncio.Event) -> None:
+        await self._parts.recovery().run()
+        verdict = (await self._parts.audit.verify()).verdict
+        self._parts.metrics.set_audit_chain_ok(verdict is Verdict.INTACT)
+        work = self._work = Work(self._parts, self._recorder)
+        manager = Manager([*work.runnables(), Runnable("moves", self._hear), Runnable("resync", self._resync)])
+        stopping = asyncio.create_task(_forward(stop, manager))
+        try:
+            await self._run_term(manager)
+        finally:
+            stopping.cancel()
+            self._work = None
+            while not self._moved.empty():
+                self._moved.get_nowait()
+
+    async def _run_term(self, manager: Manager) -> None:
+        """Cancelled, as when the Lease is lost, the work ends at once instead of draining."""
+        running = asyncio.ensure_future(manager.run())
+        try:
+            await asyncio.shield(running)
+        except asyncio.CancelledError:
+            manager.stop_now()
+            await asyncio.wait({running})
+            raise
+
+    async def _hear(self, ended: asyncio.Event) -> None:
+        while not ended.is_set():
+            event = await self._moved.get()
+            if self._work is not None:
+                await self._work.hear(event)
+
+    async def _resync(self, ended: asyncio.Event) -> None:
+        """Lists everything, at first and again and again: a missed move is found, and so is a blind watch."""
+        suspects: set[ObjectRef] = set()
+        while not ended.is_set():
+            suspects = await self._look_at_all(suspects)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_BLIND_SECONDS if suspects else _RESYNC_SECONDS):
+                    await ended.wait()
+
+    async def _look_at_all(self, suspects: set[ObjectRef]) -> set[ObjectRef]:
+        """Queues what a list shows; returns what the watch has otherwise. Seen twice, the watch is blind."""
+        if self._work is None:
+            return set()
+        different: set[ObjectRef] = set()
+        for kind in RECONCILED:
+            listed = (await self._parts.cluster.list(kind)).items
+            now = {ObjectRef.of(obj): _seen(obj) for obj in listed}
+            gone = self._source.gone(kind, now)
+            for ref in gone:
+                self._source.forget(ref)
+            self._work.wake([Request(ref) for ref in (*now, *gone)])
+            different |= set(self._source.blind_to(now))
+        if suspects & different:
+            self._source.restart()
+            return set()
+        return different
+
+
+def _seen(obj: JsonObject) -> tuple[str, str]:
+    return obj["metadata"]["uid"], obj["metadata"]["resourceVersion"]
+
+
+def _pod_namespace(environ: Mapping[str, str] = os.environ) -> str:
+    try:
+        return _POD_NAMESPACE.read_text(encoding="utf-8").strip()
+    except OSError:
+        return environ.get("POD_NAMESPACE") or _DEFAULT_NAMESPACE
+
+
+async def _forward(stop: asyncio.Event, manager: Manager) -> None:
+    await stop.wait()
+    manager.stop()

@@ -1,0 +1,106 @@
+"""Owns the queues and controllers of a manager, and what wakes them: the same on every home."""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from setpoint.api.meta import ObjectRef
+from setpoint.ports import ResourceProgress, WatchEvent
+from setpoint.reconcilers.environment import PassReport
+from setpoint.reconcilers.policies import EnforcementGatesReconciler, PolicySetReconciler
+from setpoint.reconcilers.routing import WATCHED, Router
+from setpoint.runtime.controller import Controller
+from setpoint.runtime.health import Check
+from setpoint.runtime.manager import Runnable
+from setpoint.runtime.recorder import BufferedEventRecorder
+from setpoint.runtime.requests import Request
+from setpoint.runtime.workqueue import Priority, WorkQueue
+from setpoint.wiring.parts import Parts
+
+RECONCILED = ("Environment", "PolicySet", "EnforcementGates")
+"""The kinds that have a controller."""
+_RECONCILE_TIMEOUT = 24 * 3600.0
+"""Seconds; a bound for what hangs in ways that no step's own deadline catches."""
+
+
+class Work:
+    """Requests come in, controllers work them off. A term of leadership on a cluster has a Work of its own."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        recorder: BufferedEventRecorder,
+        *,
+        on_progress: Callable[[ObjectRef, ResourceProgress], None] = lambda _ref, _step: None,
+        on_report: Callable[[PassReport], None] = lambda _report: None,
+    ) -> None:
+        self._parts = parts
+        self._recorder = recorder
+        self._router = Router(parts.cluster)
+        self.queues = {kind: WorkQueue(on_latency=parts.metrics.queue_latency(kind)) for kind in RECONCILED}
+        self.controllers = self._make_controllers(on_progress, on_report)
+
+    def runnables(self) -> list[Runnable]:
+        """The controllers, with the time that a graceful stop gives them."""
+        grace = self._parts.settings.drain_seconds
+        return [Runnable(one.name, one.run, grace=grace) for one in self.controllers]
+
+    def live(self) -> Mapping[str, Check]:
+        """The health of each controller."""
+        return {one.name: one.check for one in self.controllers}
+
+    def wake(self, requests: Iterable[Request], priority: Priority = Priority.NORMAL) -> None:
+        """Queues requests."""
+        for request in requests:
+            self.queues[request.ref.kind].add(request, priority)
+
+    async def look_at_all(self) -> None:
+        """Asks for a look at every object that has a controller."""
+        for kind in self.queues:
+            found = (await self._parts.cluster.list(kind)).items
+            self.wake((Request(ObjectRef.of(item)) for item in found), Priority.LOW)
+
+    async def hear(self, event: WatchEvent) -> None:
+        """Wakes whom a moved object concerns."""
+        if event.object["kind"] in WATCHED:
+            self.wake(await self._router.route(event))
+
+    def is_idle(self) -> bool:
+        """True where nothing is queued or worked on."""
+        return all(not len(queue) and not queue.processing for queue in self.queues.values())
+
+    async def idle(self) -> None:
+        """Waits until no queue has work; another may have some again by then."""
+        for queue in self.queues.values():
+            await queue.idle()
+
+    def _make_controllers(
+        self,
+        on_progress: Callable[[ObjectRef, ResourceProgress], None],
+        on_report: Callable[[PassReport], None],
+    ) -> tuple[Controller, ...]:
+        parts = self._parts
+        environments = parts.environment_reconciler(self._recorder, on_progress=on_progress, on_report=on_report)
+        policy_sets = PolicySetReconciler(
+            cluster=parts.cluster,
+            engine=parts.policy_engine,
+            policies=parts.policies,
+            clock=parts.clock,
+            origin_of=parts.origin_of,
+        )
+        gates = EnforcementGatesReconciler(cluster=parts.cluster, clock=parts.clock)
+        workers = {"Environment": parts.settings.workers}
+        reconciles = {
+            "Environment": environments.reconcile,
+            "PolicySet": policy_sets.reconcile,
+            "EnforcementGates": gates.reconcile,
+        }
+        return tuple(
+            Controller(
+                kind,
+                reconcile,
+                self.queues[kind],
+                metrics=parts.metrics,
+                workers=workers.get(kind, 1),
+                timeout=_RECONCILE_TIMEOUT,
+            )
+            for kind, reconcile in reconciles.items()
+        )

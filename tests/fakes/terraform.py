@@ -1,0 +1,84 @@
+"""Owns FakeTerraform: the ports Terraform and TerraformSession without a binary; a test says what happens."""
+
+import contextlib
+import dataclasses
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from setpoint.domain.errors import ReasonedError, TransientError
+from setpoint.ports import ApplyRun, Bundle, EngineVersion, ErroredState, PlanRun, Survivor
+
+BUNDLE = Bundle("sha256:" + "b" * 64, "r1", "sha256:" + "a" * 64)
+DONE = ApplyRun(True, False, (), ())
+
+
+@dataclasses.dataclass
+class FakeTerraform:
+    """One target's Terraform. `document` is what plans show; `errored` is the errored.tfstate in the work folder."""
+
+    document: Mapping[str, Any] | None = None
+    errored: bytes | None = None
+    applied: ApplyRun = DONE
+    unsettled: ReasonedError | None = None
+    survivors: tuple[Survivor, ...] = ()
+    aside: dict[str, bytes] = dataclasses.field(default_factory=dict)
+    forgotten: list[str] = dataclasses.field(default_factory=list)
+    plans: int = 0
+    run: str = "run-1"
+
+    # --- ports.Terraform --------------------------------------------------------------------------------------------
+
+    async def engine(self, inputs: Any) -> EngineVersion:
+        return EngineVersion("terraform", "1.11.4")
+
+    async def bundle(self, target: str, tree: Any, inputs: Any) -> Bundle:
+        return BUNDLE
+
+    @contextlib.asynccontextmanager
+    async def session(self, target: str) -> AsyncIterator["FakeSession"]:
+        yield FakeSession(self)
+
+    async def settle(self) -> tuple[Survivor, ...]:
+        return self.survivors
+
+    def set_errored_state_aside(self, run: str, target: str) -> Path:
+        assert self.errored is not None
+        self.aside[run], self.errored = self.errored, None
+        return Path("errored") / f"{run}.tfstate"
+
+    def forget(self, run: str, target: str) -> None:
+        self.errored = None
+        self.forgotten.append(run)
+
+
+class FakeSession:
+    """One pass."""
+
+    def __init__(self, terraform: FakeTerraform) -> None:
+        self._terraform = terraform
+
+    def require_settled(self) -> None:
+        if self._terraform.unsettled:
+            raise self._terraform.unsettled
+
+    async def plan(self, bundle: Bundle, inputs: Any, *, destroy: bool = False, full: bool = False) -> PlanRun:
+        terraform = self._terraform
+        if terraform.errored is not None:
+            raise TransientError("StoreFailed", "there is a state that nobody saved")
+        terraform.plans += 1
+        return PlanRun(terraform.run, terraform.document is None, terraform.document, bundle.digest, Path("tfplan"))
+
+    async def apply(self, plan: PlanRun, bundle: Bundle, inputs: Any, progress: Any) -> ApplyRun:
+        self._terraform.errored = self._terraform.applied.errored_state
+        return self._terraform.applied
+
+    def errored_state(self) -> ErroredState | None:
+        errored = self._terraform.errored
+        return None if errored is None else ErroredState(self._terraform.run, errored)
+
+    def errored_state_saved(self) -> None:
+        self._terraform.errored = None
+
+    def set_errored_state_aside(self, run: str) -> Path:
+        return self._terraform.set_errored_state_aside(run, "")

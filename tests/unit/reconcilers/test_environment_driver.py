@@ -1,0 +1,195 @@
+"""What the driver does with states that an apply left, with plans, and with a folder that is not its own."""
+
+import contextlib
+import dataclasses
+import threading
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from tests.fakes.cluster import InMemoryCluster
+from tests.fakes.plan_documents import plan, resource
+from tests.fakes.store import Stores, memory_stores, state_file
+from tests.fakes.terraform import FakeTerraform
+
+from setpoint.api.conditions import Reason
+from setpoint.api.v1alpha1.environment import Environment
+from setpoint.domain.errors import StoreError, TransientError, WaitingError
+from setpoint.domain.goals import Goal, GoalKind
+from setpoint.domain.model import Outcome, Result
+from setpoint.ports import ApplyRun, ResourceProgress
+from setpoint.reconcilers import plan_reading
+from setpoint.reconcilers.environment_driver import EnvironmentDriver, EnvironmentSession
+
+KEY = "environment/default/web"
+PENDING = plan(resource("terraform_data.r1", ["create"], None, {"input": "x"}))
+
+
+@dataclasses.dataclass
+class Desk:
+    """A driver over fakes."""
+
+    terraform: FakeTerraform
+    stores: Stores
+    threads: ThreadPoolExecutor
+    status: dict[str, Any] = dataclasses.field(default_factory=dict)
+    spec: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    @contextlib.asynccontextmanager
+    async def session(self, **options: Any) -> AsyncIterator[EnvironmentSession]:
+        """One pass for the spec."""
+        environment = Environment.model_validate(
+            {
+                "apiVersion": "setpoint.dev/v1alpha1",
+                "kind": "Environment",
+                "metadata": {"name": "web", "namespace": "default"},
+                "spec": {"stage": "dev", "source": {"path": "./infra"}, **self.spec},
+                "status": self.status,
+            }
+        )
+        driver = EnvironmentDriver(
+            cluster=InMemoryCluster(),
+            terraform=self.terraform,
+            resolver=SimpleNamespace(resolve=_resolve),
+            states=self.stores.states,
+            blobs=self.stores.blobs,
+            prober=None,
+            origin_of=lambda _: Path(),
+            threads=self.threads,
+            **options,
+        )
+        async with driver.session(environment, Goal(GoalKind.SPEC), lambda _: None) as opened:
+            yield opened
+
+    async def apply(self, run: ApplyRun) -> Outcome:
+        """Observes, and applies what ends like this."""
+        self.terraform.applied = run
+        async with self.session() as session:
+            seen = await session.observe()
+            decision: Any = SimpleNamespace(
+                require_pass=lambda: None, change=SimpleNamespace(state_version=seen.state_version)
+            )
+            return await session.apply(decision)
+
+
+async def _resolve(*_: Any, **__: Any) -> None:
+    return None
+
+
+@pytest.fixture
+def desk() -> Any:
+    with ThreadPoolExecutor(1, thread_name_prefix="plans") as threads:
+        yield Desk(FakeTerraform(), memory_stores(), threads)
+
+
+def failed(errored: bytes | None, *created: str) -> ApplyRun:
+    progress = tuple(ResourceProgress(address, "create", "started") for address in created)
+    return ApplyRun(False, False, progress, ("it broke",), errored)
+
+
+# --- What an apply could not save -------------------------------------------------------------------------------------
+
+
+async def test_what_an_apply_could_not_save_becomes_a_version(desk: Desk) -> None:
+    outcome = await desk.apply(failed(state_file(4), "terraform_data.r0", "terraform_data.r1"))
+    assert (outcome.result, outcome.message) == (Result.FAILED, "it broke")
+    assert (outcome.state_version, outcome.serial) == (1, 4)
+    assert outcome.orphans == ("terraform_data.r1",)
+    assert desk.terraform.errored is None
+    assert desk.terraform.aside == {}
+
+
+async def test_one_that_is_refused_is_kept_and_the_outcome_says_where(desk: Desk) -> None:
+    torn = state_file(4)[:-9]
+    outcome = await desk.apply(failed(torn, "terraform_data.r0"))
+    assert desk.terraform.aside == {"run-1": torn}
+    assert outcome.message.startswith("the state that run run-1 left behind was refused")
+    assert "errored/run-1.tfstate" in outcome.message
+    assert outcome.message.endswith("it broke")
+    assert outcome.orphans == ("terraform_data.r0",)
+    async with desk.session() as session:
+        assert (await session.observe()).state_version == 0, "it blocks nothing"
+
+
+async def test_one_that_a_full_disk_keeps_out_is_saved_before_the_next_plan(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_: Any, **__: Any) -> None:
+        raise StoreError("no space left on device")
+
+    with monkeypatch.context() as full:
+        full.setattr(desk.stores.states, "append", refuse)
+        outcome = await desk.apply(failed(state_file(4), "terraform_data.r0"))
+    assert "no space left on device" in outcome.message
+    assert outcome.orphans == ("terraform_data.r0",), "suspected, until the state that knows it is saved"
+    assert desk.terraform.errored == state_file(4)
+    async with desk.session() as session:
+        seen = await session.observe()
+    assert (seen.state_version, seen.serial) == (1, 4)
+    assert desk.terraform.errored is None
+
+
+async def test_one_that_is_refused_before_a_plan_ends_that_pass_and_no_other(desk: Desk) -> None:
+    desk.terraform.errored = b"torn"
+    async with desk.session() as session:
+        with pytest.raises(TransientError, match=r"errored/run-1\.tfstate") as raised:
+            await session.observe()
+        assert raised.value.reason == Reason.STORE_FAILED
+        assert desk.terraform.plans == 0
+        await session.observe()
+    assert desk.terraform.plans == 1
+    assert desk.terraform.aside == {"run-1": b"torn"}
+
+
+async def test_what_is_in_the_state_is_no_orphan_any_more(desk: Desk) -> None:
+    await desk.stores.states.append(KEY, state_file(1), run="run-1")
+    desk.status = {"orphans": ["terraform_data.r0", "terraform_data.r1"]}
+    desk.terraform.document = PENDING
+    async with desk.session() as session:
+        change = await session.plan(await session.observe())
+    assert change.orphans == ("terraform_data.r1",)
+
+
+# --- A preview --------------------------------------------------------------------------------------------------------
+
+
+async def test_a_preview_enters_no_folder_that_is_not_settled(desk: Desk) -> None:
+    desk.terraform.unsettled = WaitingError(Reason.STATE_LOCKED, "a run goes on")
+    with pytest.raises(WaitingError):
+        async with desk.session(settles=False):
+            pytest.fail("it was entered")
+    async with desk.session() as session:
+        assert (await session.observe()).content is None
+
+
+# --- Plans ------------------------------------------------------------------------------------------------------------
+
+
+async def test_plans_are_read_off_the_event_loop(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = {}
+    for name in ("analyse_plan", "redact_plan"):
+        module = plan_reading if name == "analyse_plan" else plan_reading.redaction
+        real = getattr(module, name)
+
+        def reading(*args: Any, _name: str = name, _real: Any = real) -> Any:
+            seen[_name] = threading.current_thread().name
+            return _real(*args)
+
+        monkeypatch.setattr(module, name, reading)
+    desk.terraform.document = PENDING
+    async with desk.session() as session:
+        observation = await session.observe()
+    assert observation.redacted["resource_changes"][0]["address"] == "terraform_data.r1"
+    assert set(seen) == {"analyse_plan", "redact_plan"}
+    assert all(thread.startswith("plans") for thread in seen.values())
+
+
+async def test_a_quiet_plan_is_not_read_at_all(desk: Desk) -> None:
+    async with desk.session() as session:
+        observation = await session.observe()
+        assert (observation.content, observation.redacted) == (None, None)
+        assert await session.plan(observation) is None
+    desk.threads.shutdown()

@@ -1,0 +1,118 @@
+"""What a starting manager makes of an earlier one's leavings."""
+
+import dataclasses
+from typing import Any
+
+import pytest
+from tests.fakes.cluster import InMemoryCluster
+from tests.fakes.reconciling import FakeClock
+from tests.fakes.store import Stores, memory_stores, state_file
+from tests.fakes.terraform import FakeTerraform
+
+from setpoint.api.meta import ObjectRef
+from setpoint.domain.audit import AuditEntry, Phase
+from setpoint.ports import StateLock, Survivor
+from setpoint.reconcilers.changes import ChangeRegister
+from setpoint.reconcilers.recovery import Recovery
+
+REF = ObjectRef("Environment", "default", "web")
+CHANGE = ObjectRef("Change", "default", "web-0000000000")
+SUBJECT = "sha256:" + "5" * 64
+
+
+@dataclasses.dataclass
+class Morning:
+    """A home whose manager was killed during the apply of run-1."""
+
+    cluster: InMemoryCluster
+    stores: Stores
+    terraform: FakeTerraform
+
+    async def recover(self) -> None:
+        await Recovery(
+            cluster=self.cluster,
+            audit=self.stores.trail,
+            states=self.stores.states,
+            locks=self.stores.locks,
+            terraform=self.terraform,
+            changes=ChangeRegister(self.cluster, FakeClock()),
+        ).run()
+
+    async def applied(self) -> dict[str, Any]:
+        """The Change's word on its apply."""
+        conditions = (await self.cluster.get(CHANGE))["status"]["conditions"]
+        (found,) = (one for one in conditions if one["type"] == "Applied")
+        return found
+
+
+@pytest.fixture
+async def morning() -> Morning:
+    cluster, stores = InMemoryCluster(), memory_stores()
+    metadata = {"name": REF.name, "namespace": REF.namespace}
+    spec = {"stage": "dev", "source": {"path": "./infra"}}
+    head = {"apiVersion": "setpoint.dev/v1alpha1"}
+    await cluster.create({**head, "kind": "Environment", "metadata": metadata, "spec": spec})
+    await cluster.create({**head, "kind": "Change", "metadata": {**metadata, "name": CHANGE.name}, "spec": _change()})
+    digests = {"subject": SUBJECT}
+    await stores.trail.append(AuditEntry("apply", Phase.INTENT, "setpoint", REF, run="run-1", digests=digests))
+    await stores.locks.acquire(StateLock(REF.key, "lock-1", "run-1", "{}"))
+    return Morning(cluster, stores, FakeTerraform())
+
+
+def _change() -> dict[str, Any]:
+    digest = "sha256:" + "1" * 64
+    return {
+        "targetRef": {"kind": "Environment", "name": REF.name},
+        "cause": "SpecChanged",
+        "digest": digest,
+        "subject": SUBJECT,
+        "bundle": digest,
+        "stateVersion": 0,
+        "generation": 1,
+        "summary": {"text": "+1 ~0 -0", "create": 1},
+        "snapshotRef": "web-snap-0000000000",
+        "resetPlan": {"digest": digest, "drill": "NotDrillable"},
+    }
+
+
+def survivor(errored: bytes | None) -> Survivor:
+    started = ("terraform_data.r0", "terraform_data.r1")
+    return Survivor(REF.key, "run-1", "apply", started, started[:1], errored)
+
+
+async def test_the_intent_is_closed_and_what_was_made_is_told(morning: Morning) -> None:
+    morning.terraform.errored = state_file(4)
+    morning.terraform.survivors = (survivor(morning.terraform.errored),)
+    await morning.recover()
+    assert (await morning.stores.states.head(REF.key)).serial == 4
+    assert await morning.stores.trail.open_intents() == ()
+    assert await morning.stores.locks.held() == ()
+    assert morning.terraform.forgotten == ["run-1"]
+    assert (await morning.applied())["message"] == "the manager ended before the apply did"
+    status = (await morning.cluster.get(REF))["status"]
+    assert (status["orphans"], status["failures"]) == (["terraform_data.r1"], 1)
+
+
+async def test_a_state_that_is_refused_is_kept_and_the_change_and_the_trail_say_where(morning: Morning) -> None:
+    torn = state_file(4)[:-9]
+    morning.terraform.errored = torn
+    morning.terraform.survivors = (survivor(torn),)
+    await morning.recover()
+    assert morning.terraform.aside == {"run-1": torn}
+    assert morning.terraform.forgotten == ["run-1"]
+    condition = await morning.applied()
+    assert (condition["status"], condition["reason"]) == ("False", "Interrupted")
+    assert "errored/run-1.tfstate" in condition["message"]
+    rows = await morning.stores.trail.rows()
+    assert rows[-1].entry.phase is Phase.OUTCOME
+    assert "errored/run-1.tfstate" in rows[-1].entry.payload["message"]
+    assert (await morning.cluster.get(REF))["status"]["orphans"] == ["terraform_data.r0", "terraform_data.r1"]
+
+
+async def test_done_twice_it_is_done_once(morning: Morning) -> None:
+    morning.terraform.survivors = (survivor(None),)
+    await morning.recover()
+    before = await morning.stores.trail.rows()
+    morning.terraform.survivors = ()
+    await morning.recover()
+    assert await morning.stores.trail.rows() == before
