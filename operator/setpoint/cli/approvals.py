@@ -182,5 +182,4 @@ def _tell(invocation: Invocation, created: JsonObject, change: Change) -> None:
     verdict, name = created["spec"]["verdict"], created["metadata"]["name"]
     click.echo(f"\nchange/{change.metadata.name} {verdict.lower()} by {plain(created['spec']['approver'])} ({name})")
     if verdict == "Approved":
-        once = invocation.command("up", str(invocation.root()), "--once", root=invocation.root())
-        click.echo(f"A running manager carries it out now; without one: {once}")
+        click.echo(invocation.how_it_goes_on("carries it out"))

@@ -139,6 +139,7 @@ class Invocation:
     """One call of the command: its global options, and the way to a home."""
 
     home: Path | None = None
+    context: str | None = None
     verbose: bool = False
     wiring: Callable[[], Wiring] = load_wiring
 
@@ -156,6 +157,10 @@ class Invocation:
 
         `create` makes a home of a folder that was named and is none yet.
         """
+        if self.context is not None:
+            import asyncio  # noqa: PLC0415 as below
+
+            return asyncio.run(self._run_on_cluster(self.context, action))
         root = self.root()
         is_home = (root / HOME_FOLDER).is_dir()
         if not is_home and not create:
@@ -171,8 +176,24 @@ class Invocation:
                 click.echo(f"warning: {problem}", err=True)
             return await action(home)
 
+    async def _run_on_cluster(self, context: str, action: Callable[[Home], Awaitable[int]]) -> int:
+        # The Kubernetes client takes a second to import, and no local home needs it.
+        from setpoint.wiring.cluster_home import open_cluster_home  # noqa: PLC0415
+
+        async with open_cluster_home(context or None) as home:
+            return await action(home)
+
+    def how_it_goes_on(self, what: str) -> str:
+        """Who does it now, and how it is done where nobody is there to."""
+        if self.context is not None:
+            return f"The operator {what} now."
+        once = self.command("up", str(self.root()), "--once", root=self.root())
+        return f"A running manager {what} now; without one: {once}"
+
     def command(self, *words: str, root: Path | None = None) -> str:
         """A command to type next, with `--home` where the home would not be found without."""
+        if self.context is not None:
+            return shlex.join(["setpoint", *(["--context", self.context] if self.context else []), *words])
         root = root or self.root()
         named = not os.environ.get("SETPOINT_HOME") and find_home(Path.cwd()) != root.resolve()
         return shlex.join(["setpoint", *(["--home", str(root)] if named else []), *words])

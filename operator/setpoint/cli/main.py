@@ -87,6 +87,11 @@ def _set_home(ctx: click.Context, _param: click.Parameter, value: Path | None) -
         ctx.find_root().obj.home = value.resolve()
 
 
+def _set_context(ctx: click.Context, _param: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        ctx.find_root().obj.context = value
+
+
 def _set_verbose(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
     if value:
         ctx.find_root().obj.verbose = True
@@ -101,6 +106,13 @@ def _global_options() -> list[click.Parameter]:
             expose_value=False,
             callback=_set_home,
             help="The home to work on; else SETPOINT_HOME, else the one that holds the working directory.",
+        ),
+        click.Option(
+            ["--context"],
+            metavar="NAME",
+            expose_value=False,
+            callback=_set_context,
+            help="Work on a cluster: a context of the kubeconfig, or '' for its current one.",
         ),
         click.Option(
             ["-v", "--verbose"],

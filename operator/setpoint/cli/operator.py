@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from setpoint.cli.context import DONE, INTERRUPTED
+from setpoint.cli.context import DONE, INTERRUPTED, Invocation
 from setpoint.cli.main import SetpointCommand
 from setpoint.cli.signals import stop_on_signals
 from setpoint.cli.up import listen_option, log_format_option
@@ -17,7 +17,6 @@ from setpoint.cli.up import listen_option, log_format_option
     cls=SetpointCommand,
     examples=("setpoint operator --context kind-setpoint", "setpoint operator --listen 0.0.0.0:8080"),
 )
-@click.option("--context", metavar="NAME", help="The kubeconfig's context; else its current one, or the pod's own.")
 @click.option(
     "--kubeconfig",
     metavar="FILE",
@@ -32,16 +31,17 @@ from setpoint.cli.up import listen_option, log_format_option
 )
 @listen_option
 @log_format_option
+@click.pass_obj
 def operator(
-    context: str | None, kubeconfig: Path | None, namespaces: str | None, listen: str | None, log_format: str | None
+    invocation: Invocation, kubeconfig: Path | None, namespaces: str | None, listen: str | None, log_format: str | None
 ) -> int:
     """Run the manager on a cluster.
 
-    Watches the custom resources with the rights of its service account or of your kubeconfig, stands by until it holds
-    the Lease, and then reconciles. SIGTERM or Ctrl-C stops gracefully, a second one at once.
+    Watches the custom resources with the rights of its pod's service account, or of --context; stands by until it
+    holds the Lease, and then reconciles. SIGTERM or Ctrl-C stops gracefully, a second one at once.
     """
     try:
-        asyncio.run(_run(context, kubeconfig, namespaces, listen, log_format))
+        asyncio.run(_run(invocation.context or None, kubeconfig, namespaces, listen, log_format))
     except asyncio.CancelledError:
         click.echo("error: stopped at once; the next leader settles what was running", err=True)
         return INTERRUPTED

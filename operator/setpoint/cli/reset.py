@@ -53,8 +53,7 @@ def reset(invocation: Invocation, target: str, snapshot: str, reason: str, names
             print_value(created, output)
             return DONE
         click.echo(f"reset/{created['metadata']['name']} created: {target_ref} to {snapshot_ref}")
-        once = invocation.command("up", str(invocation.root()), "--once", root=invocation.root())
-        click.echo(f"A running manager computes its Change now; without one: {once}")
+        click.echo(invocation.how_it_goes_on("computes its Change"))
         return DONE
 
     return invocation.run(run)

@@ -102,6 +102,13 @@ class KubeConnection:
                 break
         raise error_of(status, data, request.subject)
 
+    async def user(self) -> str:
+        """The name by which the server knows us (KEP-3325)."""
+        review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+        path = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+        found = await self.request(KubeRequest("POST", path, "who we are", body=review))
+        return str(found["status"]["userInfo"].get("username") or "")
+
     async def text(self, path: str) -> str:
         """A plain text answer, such as /readyz."""
         status, _, data = await self._exchange(KubeRequest("GET", path, path))
