@@ -1,0 +1,82 @@
+"""The Kubernetes API that the tests of this folder talk to: one for each worker of the session.
+
+With SETPOINT_TEST_KUBECONFIG or KUBECONFIG set it is that cluster. SETPOINT_REQUIRE_CLUSTER=1 makes a failure of what
+is skipped otherwise.
+"""
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.cluster.apiserver import ApiServer, Cluster, UnavailableError, UserCluster
+
+ROOT = Path(__file__).parents[2]
+
+
+def _named() -> str:
+    return os.environ.get("SETPOINT_TEST_KUBECONFIG") or os.environ.get("KUBECONFIG") or ""
+
+
+def pytest_report_header() -> str:
+    return f"cluster: {_named() or 'an API server of our own'}"
+
+
+def _unavailable(error: UnavailableError) -> None:
+    if os.environ.get("SETPOINT_REQUIRE_CLUSTER"):
+        pytest.fail(f"the cluster suite can't run: {error}", pytrace=False)
+    pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A Kubernetes API with every role; no namespace, CRD or RBAC of ours yet."""
+    folder = tmp_path_factory.mktemp("cluster")
+    try:
+        made = UserCluster(folder, _named()) if _named() else ApiServer(folder)
+    except UnavailableError as error:
+        _unavailable(error)
+    if not isinstance(made, ApiServer):
+        yield made
+        return
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()
+
+
+@pytest.fixture
+def api_server(cluster: Cluster) -> Iterator[ApiServer]:
+    """The server of this worker, for tests that stop, kill or pause its processes. It serves again afterwards."""
+    if not isinstance(cluster, ApiServer):
+        pytest.skip("takes its API server down: not done to a cluster of yours")
+    yield cluster
+    cluster.recover()
+
+
+@pytest.fixture
+def controllers(cluster: Cluster) -> None:
+    """kube-controller-manager runs: owned objects and namespaces go, aggregated roles are filled."""
+    if isinstance(cluster, ApiServer) and cluster.controllers is None:
+        try:
+            cluster.start_controllers()
+        except UnavailableError as error:
+            _unavailable(error)
+
+
+@pytest.fixture(scope="session")
+def crds(cluster: Cluster) -> None:
+    """Our CRDs are there, as an administrator applies them."""
+    cluster.kubectl("apply", "--server-side", "--validate=strict", "-f", str(ROOT / "crds"))
+    cluster.kubectl("wait", "--for=condition=Established", "-f", str(ROOT / "crds"))
+
+
+@pytest.fixture
+def namespace(cluster: Cluster) -> Iterator[str]:
+    """A new namespace. Without controllers it stays, empty of what a test deletes, until the server ends."""
+    name = f"test-{uuid.uuid4().hex[:10]}"
+    cluster.kubectl("create", "namespace", name)
+    yield name
+    cluster.kubectl("delete", "namespace", name, "--wait=false")

@@ -1,0 +1,72 @@
+"""The ClusterClient's conformance suite on a real API server: the third home."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import pytest
+from tests.cluster.apiserver import ApiServer, Cluster
+from tests.conformance.test_cluster_client import *  # noqa: F403 the suite, collected here for another home
+from tests.conformance.test_cluster_client import Home
+
+from setpoint.adapters.kube import ConnectionOptions, KubeCluster, connect
+from setpoint.api.meta import ObjectRef
+from setpoint.domain.audit import AuditEntry
+from setpoint.domain.errors import NotFoundError
+from setpoint.ports import ClusterClient
+
+NAMESPACES = ("default", "a", "b")
+KINDS = ("Environment", "Approval", "PolicySet", "Secret")
+
+
+class ListedTrail:
+    """Remembers what was appended."""
+
+    def __init__(self) -> None:
+        self.actions: list[str] = []
+
+    async def append(self, *entries: AuditEntry) -> tuple[int, ...]:
+        self.actions += [entry.action for entry in entries]
+        return ()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def namespaces(cluster: Cluster, crds: None) -> None:
+    if not isinstance(cluster, ApiServer):
+        pytest.skip("deletes all objects of our kinds: not done to a cluster of yours")
+    for name in NAMESPACES[1:]:
+        cluster.kubectl("create", "namespace", name, check=False)
+
+
+@pytest.fixture
+async def home(cluster: Cluster) -> AsyncIterator[Home]:
+    options = ConnectionOptions(kubeconfig=cluster.kubeconfig(), writes_a_second=1000, reads_a_second=1000)
+    trail = ListedTrail()
+    async with connect(options) as one, connect(options) as two:
+        here, there = KubeCluster(one, trail), KubeCluster(two, trail)
+        await _wipe(here)
+        yield Home(here, there, _outdated, lambda: _actions(trail))
+        await _wipe(here)
+
+
+async def _outdated() -> str:
+    return "1"  # long compacted, and never in a watch cache
+
+
+async def _actions(trail: ListedTrail) -> list[str]:
+    return trail.actions
+
+
+async def _wipe(cluster: ClusterClient) -> None:
+    found = [obj for kind in KINDS for obj in (await cluster.list(kind)).items]
+    async with asyncio.TaskGroup() as group:
+        for obj in found:
+            if obj["metadata"].get("namespace", "default") in NAMESPACES:
+                group.create_task(_remove(cluster, obj))
+
+
+async def _remove(cluster: ClusterClient, obj: dict[str, object]) -> None:
+    ref = ObjectRef.of(obj)
+    with contextlib.suppress(NotFoundError):
+        await cluster.delete(ref)
+        await cluster.set_finalizers(await cluster.get(ref), [])

@@ -1,0 +1,123 @@
+"""The operator on a real API server, as people meet it: apply, look, approve, drift, delete."""
+
+import base64
+from collections.abc import Iterator
+
+import pytest
+from tests.cluster.apiserver import NAMESPACE, Cluster
+from tests.cluster.operators import Operator, People, environment, running, until
+
+OUTPUT = """
+variable "who" { default = "nobody" }
+resource "terraform_data" "a" { input = var.who }
+output "greeting" { value = "hello ${terraform_data.a.output}" }
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def operator(cluster: Cluster, crds: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
+    cluster.kubectl("create", "namespace", NAMESPACE, check=False)
+    with running(cluster, tmp_path_factory.mktemp("operator")) as operator:
+        yield operator
+
+
+@pytest.fixture
+def people(cluster: Cluster, namespace: str) -> Iterator[People]:
+    yield People(cluster, namespace)
+    cluster.kubectl("delete", "environments", "--all", "-n", namespace, "--timeout=60s")
+
+
+def test_from_apply_to_ready(people: People) -> None:
+    people.apply(environment("shop", OUTPUT, variables={"who": "world"}, outputsTo={"secretRef": {"name": "out"}}))
+    change = people.approve("shop")
+    people.cluster.kubectl(
+        "wait", "--for=condition=Ready", "environment/shop", "-n", people.namespace, "--timeout=60s", seconds=90
+    )
+    assert people.get("change", change)["status"]["conditions"][-1]["reason"] in {"Applied", "Verified", "GatesPassed"}
+    secret = people.get("secret", "out")
+    assert base64.b64decode(secret["data"]["greeting"]) == b"hello world"
+    assert len(people.all("snapshots")) == 2
+
+
+def test_events_tell_the_story_once(people: People) -> None:
+    people.apply(environment("shop"))
+    people.approve("shop")
+    people.until_reason("shop", "AtSetpoint")
+    until(lambda: "AtSetpoint" in reasons(people, "shop"))
+    assert sorted(reasons(people, "shop")) == sorted(set(reasons(people, "shop")))
+    told = people.cluster.kubectl("describe", "environment", "shop", "-n", people.namespace).stdout
+    assert "ApprovalRequired" in told
+    assert "setpoint approve" in told
+
+
+def test_the_command_line_gives_the_same_answers_as_kubectl(people: People) -> None:
+    people.apply(environment("shop"))
+    people.until_reason("shop", "ApprovalRequired")
+    ours = people.setpoint("get", "environments", "-n", people.namespace).stdout.split()
+    theirs = people.cluster.kubectl("get", "environments", "-n", people.namespace).stdout.split()
+    assert ours[: len(["NAME", "READY", "STAGE"])] == theirs[:3]
+    assert "shop" in ours
+    assert people.setpoint("get", "environments", "nothing", "-n", people.namespace, check=False).returncode == 1
+
+
+def test_a_new_spec_is_a_new_change_and_a_rejected_one_is_not_proposed_again(people: People) -> None:
+    people.apply(environment("shop"))
+    first = people.approve("shop")
+    people.until_reason("shop", "AtSetpoint")
+    people.apply(environment("shop", 'resource "terraform_data" "a" { input = 1 }'))
+    people.until_reason("shop", "ApprovalRequired")
+    second = people.get("environment", "shop")["status"]["change"]
+    assert second != first
+    people.setpoint("reject", second, "--reason", "not today", "-n", people.namespace)
+    people.until_reason("shop", "Rejected")
+
+
+def test_what_a_spec_lacks_is_said(people: People) -> None:
+    people.apply(environment("shop", variablesFrom=[{"secretRef": {"name": "absent"}}]))
+    people.until_reason("shop", "SecretNotFound", "Stalled")
+    assert "absent" in people.condition("shop", "Stalled")["message"]
+
+
+def test_a_secret_that_comes_and_moves_wakes_its_reader(people: People) -> None:
+    people.apply(environment("shop", OUTPUT, variablesFrom=[{"secretRef": {"name": "later"}}]))
+    people.until_reason("shop", "SecretNotFound", "Stalled")
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "later"}, "stringData": {"who": "one"}}
+    people.apply(secret)
+    people.approve("shop")
+    people.until_reason("shop", "AtSetpoint")
+    people.apply({**secret, "stringData": {"who": "two"}})
+    people.until_reason("shop", "ApprovalRequired")
+
+
+def test_a_path_on_a_cluster_is_refused(people: People) -> None:
+    made = environment("shop")
+    made["spec"]["source"] = {"path": "./infra"}
+    people.apply(made)
+    until(lambda: people.condition("shop", "Stalled").get("status") == "True")
+    assert "local home" in people.condition("shop", "Stalled")["message"]
+
+
+def test_a_deleted_environment_is_released_and_keeps_what_it_has(people: People) -> None:
+    people.apply(environment("shop"))
+    people.approve("shop")
+    people.until_reason("shop", "AtSetpoint")
+    people.cluster.kubectl("delete", "environment", "shop", "-n", people.namespace, "--timeout=60s", seconds=90)
+    assert people.all("environments") == []
+    until(lambda: "Released" in reasons(people, "shop"))
+
+
+def test_one_that_always_fails_backs_off_and_harms_no_other(people: People, operator: Operator) -> None:
+    people.apply(environment("broken", 'resource "nonsense_thing" "a" {}'), environment("shop"))
+    people.approve("shop")
+    people.until_reason("shop", "AtSetpoint")
+    people.until_reason("broken", "ProviderUnavailable")
+    until(lambda: operator.metric('setpoint_reconcile_errors_total{controller="Environment"}') > 1)
+    assert people.condition("broken", "Reconciling")["reason"] == "ProgressingWithRetry"
+
+
+def reasons(people: People, name: str) -> list[str]:
+    """The reasons of an object's events."""
+    found = people.cluster.get(
+        "events.events.k8s.io", "-n", people.namespace, "--field-selector", f"regarding.name={name}"
+    )
+    return [one["reason"] for one in found["items"]]

@@ -1,0 +1,129 @@
+"""kopf as the watch, on a real API server that is killed, cut and booted under it."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+from tests.cluster.apiserver import ApiServer, Cluster
+from tests.conformance.test_cluster_client import environment
+
+from setpoint.adapters.kube import ConnectionOptions, KubeCluster, KubeConnection, connect
+from setpoint.api.meta import ObjectRef
+from setpoint.ports import WatchEvent
+from setpoint.watch import KopfSource, WatchOptions
+
+KINDS = ("Environment", "PolicySet")
+
+
+class NoTrail:
+    async def append(self, *_entries: Any) -> tuple[int, ...]:
+        return ()
+
+
+class Watched:
+    """What a source delivered, and a client to make something happen with."""
+
+    def __init__(self, connection: KubeConnection) -> None:
+        self.client = KubeCluster(connection, NoTrail())  # type: ignore[arg-type]
+        self.events: list[WatchEvent] = []
+        self.restarts: list[str] = []
+        self._moved = asyncio.Event()
+        self.source: KopfSource
+
+    def deliver(self, event: WatchEvent) -> None:
+        self.events.append(event)
+        self._moved.set()
+
+    async def until(self, happened: Callable[[], bool], seconds: float = 60.0) -> None:
+        async with asyncio.timeout(seconds):
+            while not happened():
+                self._moved.clear()
+                await self._moved.wait()
+
+    def has(self, name: str, type_: str) -> bool:
+        return any(one.type == type_ and one.object["metadata"]["name"] == name for one in self.events)
+
+
+@contextlib.asynccontextmanager
+async def watching(
+    cluster: Cluster, role: str = "admin", on_start: Callable[[], Awaitable[None]] | None = None
+) -> AsyncIterator[Watched]:
+    options = ConnectionOptions(kubeconfig=cluster.kubeconfig(role))
+    async with connect(options) as connection:
+        watched = Watched(connection)
+
+        async def ready() -> None:
+            await connection.text("/readyz")
+            for kind in KINDS:
+                await watched.client.list(kind)
+
+        watched.source = KopfSource(
+            WatchOptions(KINDS),
+            credentials=connection.credentials,
+            deliver=watched.deliver,
+            on_start=on_start or ready,
+            count_restart=watched.restarts.append,
+        )
+        ended = asyncio.Event()
+        running = asyncio.create_task(watched.source.run(ended))
+        try:
+            yield watched
+        finally:
+            ended.set()
+            async with asyncio.timeout(30):
+                await running
+
+
+async def test_tells_of_what_is_there_and_of_what_moves(cluster: Cluster, crds: None, namespace: str) -> None:
+    async with connect(ConnectionOptions(kubeconfig=cluster.kubeconfig())) as connection:
+        before = KubeCluster(connection, NoTrail())  # type: ignore[arg-type]
+        await before.create(environment("old", namespace))
+        async with watching(cluster) as watched:
+            await watched.until(lambda: watched.has("old", "ADDED"))
+            created = await watched.client.create(environment("new", namespace))
+            await watched.until(lambda: watched.has("new", "ADDED"))
+            await watched.client.update({**created, "spec": {**created["spec"], "stage": "prod"}})
+            await watched.until(lambda: watched.has("new", "MODIFIED"))
+            await watched.client.delete(ObjectRef("Environment", namespace, "new"))
+            await watched.until(lambda: watched.has("new", "DELETED"))
+            assert watched.source.seconds_dead() == 0
+            await watched.client.delete(ObjectRef("Environment", namespace, "old"))
+
+
+async def test_goes_on_after_the_api_server_was_killed(api_server: ApiServer, crds: None, namespace: str) -> None:
+    async with watching(api_server) as watched:
+        await watched.client.create(environment("before", namespace))
+        await watched.until(lambda: watched.has("before", "ADDED"))
+        await asyncio.to_thread(api_server.api.kill)
+        await asyncio.to_thread(api_server.recover)
+        await watched.client.create(environment("after", namespace))
+        await watched.until(lambda: watched.has("after", "ADDED"))
+        for name in ("before", "after"):
+            await watched.client.delete(ObjectRef("Environment", namespace, name))
+
+
+async def test_a_deletion_that_was_missed_is_seen_in_a_list(api_server: ApiServer, crds: None, namespace: str) -> None:
+    async with watching(api_server) as watched:
+        await watched.client.create(environment("doomed", namespace))
+        await watched.until(lambda: watched.has("doomed", "ADDED"))
+        listed = (await watched.client.list("Environment")).items
+        now = {ObjectRef.of(obj): (obj["metadata"]["uid"], obj["metadata"]["resourceVersion"]) for obj in listed}
+        assert watched.source.blind_to(now) == []
+        doomed = ObjectRef("Environment", namespace, "doomed")
+        assert watched.source.gone("Environment", {ref: seen for ref, seen in now.items() if ref != doomed}) == [doomed]
+        watched.source.forget(doomed)
+        assert watched.source.blind_to(now) == [doomed]
+        watched.source.restart()
+        await watched.until(lambda: sum(one.object["metadata"]["name"] == "doomed" for one in watched.events) > 1)
+        assert watched.restarts == ["blind"]
+        await watched.client.delete(doomed)
+
+
+async def test_a_watch_that_may_not_is_dead_and_says_so(cluster: Cluster, crds: None) -> None:
+    async with watching(cluster, role="nobody") as watched:
+        async with asyncio.timeout(20):
+            while not watched.restarts:
+                await asyncio.sleep(0.1)
+        assert watched.source.seconds_dead() > 0
+        assert watched.events == []
