@@ -16,12 +16,15 @@ def undrillable(prevent_destroy: Sequence[str]) -> str:
     return f"{message}; prevent_destroy stands in its way at {', '.join(prevent_destroy[:5])}"
 
 
-def judge_drill(environment: Environment, drill: PlanAnalysis | None) -> tuple[str, str]:
+def judge_drill(
+    environment: Environment, drill: PlanAnalysis | None, *, secrets_moved: bool = False
+) -> tuple[str, str]:
     """Whether the drill's plan shows nothing beyond the known drift; (`Passed` or `Failed`, message).
 
-    Where the last apply failed or did not converge, the last configuration can't plan empty: that it plans is enough.
+    Where the last apply failed or did not converge, the last configuration can't plan empty, nor can it where Secrets
+    moved since, which are read anew each time: that it plans is enough.
     """
-    if drill is None or _expects_differences(environment):
+    if drill is None or secrets_moved or _expects_differences(environment):
         return "Passed", ""
     pending = [
         finding.address

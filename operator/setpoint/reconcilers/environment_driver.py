@@ -276,7 +276,8 @@ class EnvironmentSession:
             plan = await self._workspace.plan(bundle, inputs)
         except StalledError as error:
             return "Failed", error.message
-        return drills.judge_drill(self._environment, await self._analyse(plan))
+        secrets_moved = self._secrets_digest(inputs) != applied.secrets
+        return drills.judge_drill(self._environment, await self._analyse(plan), secrets_moved=secrets_moved)
 
     # --- apply and verify -----------------------------------------------------------------------------------
 
@@ -358,10 +359,15 @@ class EnvironmentSession:
             archive=self._bundle.blob,
             revision=self._bundle.revision,
             variables=variables,
+            secrets=self._secrets_digest(self._inputs),
             generation=self._environment.metadata.generation,
             change=change,
             at=at,
         )
+
+    def _secrets_digest(self, inputs: RunInputs) -> str | None:
+        secrets = dict(inputs.secret_variables)
+        return self._driver.blobs.digest(canonical(secrets)) if secrets else None
 
     async def publish(self) -> bool:
         """Writes the outputs to spec.outputsTo."""

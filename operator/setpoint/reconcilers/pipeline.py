@@ -225,6 +225,7 @@ class Pipeline:
         """Spends the approval and writes the intent, in one durable write where the home can."""
         work.draft.set(attempts=work.environment.status.attempts + 1)
         message = f"applying {work.record.metadata.name}"
+        work.draft.ready("False", Reason.PROGRESSING, message)
         work.draft.condition(ConditionType.RECONCILING, "True", Reason.PROGRESSING, message)
         spec = work.record.spec
         digests = {"content": spec.digest, "subject": spec.subject, "resetPlan": spec.reset_plan.digest}

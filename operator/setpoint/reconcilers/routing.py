@@ -61,14 +61,29 @@ class Router:
         return [Request(ObjectRef.of(item)) for item in found.items if (item.get("status") or {}).get("change")]
 
 
-def referrers(environments: Iterable[JsonObject], secrets: Iterable[ObjectRef]) -> list[Request]:
-    """The Environments that read one of these Secrets."""
-    named = {(ref.namespace, ref.name) for ref in secrets}
-    return [
-        Request(ObjectRef.of(item))
-        for item in environments
-        if any((item["metadata"].get("namespace", ""), name) in named for name in _secret_names(item["spec"]))
-    ]
+class Referrers:
+    """Who reads which Secret. Holds names alone, and only of Environments that read any."""
+
+    def __init__(self) -> None:
+        self._names: dict[ObjectRef, frozenset[str]] = {}
+
+    def note(self, environment: JsonObject) -> None:
+        """The Environment is so now."""
+        ref = ObjectRef.of(environment)
+        self.forget(ref)
+        if names := frozenset(_secret_names(environment["spec"])):
+            self._names[ref] = names
+
+    def forget(self, ref: ObjectRef) -> None:
+        """The Environment is gone."""
+        self._names.pop(ref, None)
+
+    def of(self, secrets: Iterable[ObjectRef]) -> list[Request]:
+        """Requests for the Environments that read one of these Secrets: those of the same namespace, by name."""
+        named = {(secret.namespace, secret.name) for secret in secrets}
+        return [
+            Request(ref) for ref, names in self._names.items() if any((ref.namespace, name) in named for name in names)
+        ]
 
 
 def _secret_names(spec: JsonObject) -> list[str]:

@@ -14,7 +14,7 @@ from setpoint.domain.audit import Verdict
 from setpoint.domain.errors import GoneError
 from setpoint.ports import ResourceProgress
 from setpoint.reconcilers.environment import PassReport
-from setpoint.reconcilers.routing import EVERY_KIND, WATCHED, referrers
+from setpoint.reconcilers.routing import EVERY_KIND, WATCHED
 from setpoint.runtime.logging import configure_logging
 from setpoint.runtime.manager import Manager, Runnable
 from setpoint.runtime.recorder import BufferedEventRecorder
@@ -162,10 +162,8 @@ class _Run:
             self._progress(ObjectRef("Manifest", "", str(getattr(error, "file", "?"))), str(error))
         touched = self._local.sync.affected(paths) if paths else frozenset()
         secrets = [ref for ref in touched if ref.kind == "Secret"]
-        wake = [Request(ref) for ref in touched if ref.kind in RECONCILED]
-        if secrets:
-            wake += referrers((await self._parts.cluster.list("Environment")).items, secrets)
-        self._work.wake(wake)
+        self._work.wake(Request(ref) for ref in touched if ref.kind in RECONCILED)
+        self._work.wake_referrers(secrets)
 
     # --- What comes of it ---------------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from setpoint.adapters.kube import ConnectionOptions
 from setpoint.api.meta import JsonObject, ObjectRef
 from setpoint.domain.audit import Verdict
-from setpoint.domain.errors import SetpointError
+from setpoint.domain.errors import GoneError, SetpointError
 from setpoint.ports import WatchEvent
 from setpoint.reconcilers.routing import WATCHED
 from setpoint.runtime.leader import Elector
@@ -152,7 +152,14 @@ class Operator:
         verdict = (await self._parts.audit.verify()).verdict
         self._parts.metrics.set_audit_chain_ok(verdict is Verdict.INTACT)
         work = self._work = Work(self._parts, self._recorder)
-        manager = Manager([*work.runnables(), Runnable("moves", self._hear), Runnable("resync", self._resync)])
+        manager = Manager(
+            [
+                *work.runnables(),
+                Runnable("moves", self._hear),
+                Runnable("resync", self._resync),
+                Runnable("secrets", self._watch_secrets, restart=True),
+            ]
+        )
         stopping = asyncio.create_task(_forward(stop, manager))
         try:
             await self._run_term(manager)
@@ -178,6 +185,17 @@ class Operator:
             if self._work is not None:
                 await self._work.hear(event)
 
+    async def _watch_secrets(self, ended: asyncio.Event) -> None:
+        """A Secret that moved wakes those that read it. Only names come over the wire, never content."""
+        while not ended.is_set():
+            listed = await self._parts.cluster.list("Secret")
+            try:
+                async for event in self._parts.cluster.watch(["Secret"], resource_version=listed.resource_version):
+                    if self._work is not None:
+                        self._work.wake_referrers([ObjectRef.of(event.object)])
+            except GoneError:
+                continue
+
     async def _resync(self, ended: asyncio.Event) -> None:
         """Lists everything, at first and again and again: a missed move is found, and so is a blind watch."""
         suspects: set[ObjectRef] = set()
@@ -198,7 +216,8 @@ class Operator:
             gone = self._source.gone(kind, now)
             for ref in gone:
                 self._source.forget(ref)
-            self._work.wake([Request(ref) for ref in (*now, *gone)])
+            self._work.look_at(kind, listed)
+            self._work.wake(Request(ref) for ref in gone)
             different |= set(self._source.blind_to(now))
         if suspects & different:
             self._source.restart()

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterable, Mapping
 
-from setpoint.api.meta import ObjectRef
+from setpoint.api.meta import JsonObject, ObjectRef
 from setpoint.ports import ResourceProgress, WatchEvent
 from setpoint.reconcilers.environment import PassReport
 from setpoint.reconcilers.policies import EnforcementGatesReconciler, PolicySetReconciler
-from setpoint.reconcilers.routing import WATCHED, Router
+from setpoint.reconcilers.routing import WATCHED, Referrers, Router
 from setpoint.runtime.controller import Controller
 from setpoint.runtime.health import Check
 from setpoint.runtime.manager import Runnable
@@ -35,6 +35,7 @@ class Work:
         self._parts = parts
         self._recorder = recorder
         self._router = Router(parts.cluster)
+        self._referrers = Referrers()
         self.queues = {kind: WorkQueue(on_latency=parts.metrics.queue_latency(kind)) for kind in RECONCILED}
         self.controllers = self._make_controllers(on_progress, on_report)
 
@@ -55,13 +56,26 @@ class Work:
     async def look_at_all(self) -> None:
         """Asks for a look at every object that has a controller."""
         for kind in self.queues:
-            found = (await self._parts.cluster.list(kind)).items
-            self.wake((Request(ObjectRef.of(item)) for item in found), Priority.LOW)
+            self.look_at(kind, (await self._parts.cluster.list(kind)).items)
+
+    def look_at(self, kind: str, found: Iterable[JsonObject]) -> None:
+        """Asks for a look at what a list of a kind shows."""
+        for item in found:
+            self._note(item)
+            self.queues[kind].add(Request(ObjectRef.of(item)), Priority.LOW)
 
     async def hear(self, event: WatchEvent) -> None:
         """Wakes whom a moved object concerns."""
+        if event.type == "DELETED":
+            self._referrers.forget(ObjectRef.of(event.object))
+        else:
+            self._note(event.object)
         if event.object["kind"] in WATCHED:
             self.wake(await self._router.route(event))
+
+    def wake_referrers(self, secrets: Iterable[ObjectRef]) -> None:
+        """Wakes those that read one of these Secrets."""
+        self.wake(self._referrers.of(secrets))
 
     def is_idle(self) -> bool:
         """True where nothing is queued or worked on."""
@@ -71,6 +85,10 @@ class Work:
         """Waits until no queue has work; another may have some again by then."""
         for queue in self.queues.values():
             await queue.idle()
+
+    def _note(self, obj: JsonObject) -> None:
+        if obj["kind"] == "Environment":
+            self._referrers.note(obj)
 
     def _make_controllers(
         self,

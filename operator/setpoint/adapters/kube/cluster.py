@@ -38,7 +38,7 @@ class KubeCluster:
     async def list(
         self, kind: str, *, namespace: str | None = None, labels: Mapping[str, str] | None = None
     ) -> ObjectList:
-        """All objects of a kind, page by page; of our namespaces alone where we were given some."""
+        """All objects of a kind, page by page, of our namespaces alone where we have some; Secrets without content."""
         resource = resource_of(kind)
         if namespace is None and self._namespaces and resource.namespaced:
             return await self._list_namespaces(kind, labels)
@@ -124,7 +124,8 @@ class KubeCluster:
         items: list[JsonObject] = []
         while True:
             path = resource.collection(namespace)
-            page = await self._connection.request(KubeRequest("GET", path, resource.plural, query))
+            accept = resource.accept("PartialObjectMetadataList")
+            page = await self._connection.request(KubeRequest("GET", path, resource.plural, query, accept=accept))
             items += (_shown(resource, item) for item in page.get("items") or ())
             query["continue"] = page["metadata"].get("continue") or ""
             if not query["continue"]:
@@ -172,4 +173,5 @@ def _version(obj: JsonObject) -> str:
 def _shown(resource: Resource, obj: JsonObject) -> JsonObject:
     """The object complete, as a get would show it (items of lists lack their kind), without its managers' ledger."""
     obj["metadata"].pop("managedFields", None)
-    return {"apiVersion": resource.api_version, "kind": resource.kind, **obj}
+    kind = {"apiVersion": resource.api_version, "kind": resource.kind}
+    return kind | {name: value for name, value in obj.items() if name not in kind}

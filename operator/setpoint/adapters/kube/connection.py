@@ -58,6 +58,7 @@ class KubeRequest:
     query: Mapping[str, str] = dataclasses.field(default_factory=dict)
     body: Any = None
     content_type: str = "application/json"
+    accept: str = "application/json"
     seconds: float = 30.0
 
 
@@ -152,7 +153,7 @@ class KubeConnection:
             request.method,
             request.path,
             query_params=[*request.query.items()],
-            header_params={"Accept": "application/json", "Content-Type": request.content_type},
+            header_params={"Accept": request.accept, "Content-Type": request.content_type},
             body=request.body,
             auth_settings=["BearerToken"],
         )

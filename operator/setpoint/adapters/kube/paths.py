@@ -1,11 +1,13 @@
 """Owns where a kind stands in the API server's URL space. Pure."""
 
 import dataclasses
+from typing import Literal
 from urllib.parse import quote
 
 from setpoint.api.meta import API_VERSION, ObjectRef
 from setpoint.api.v1alpha1 import KINDS
 from setpoint.domain.errors import InvalidError
+from setpoint.domain.kinds import SEALED_KINDS
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -16,6 +18,10 @@ class Resource:
     api_version: str
     plural: str
     namespaced: bool = True
+
+    def accept(self, shape: Literal["PartialObjectMetadata", "PartialObjectMetadataList"]) -> str:
+        """What a watch or a list asks for: of Secrets and ConfigMaps nothing but the metadata."""
+        return f"application/json;as={shape};g=meta.k8s.io;v=v1" if self.kind in SEALED_KINDS else "application/json"
 
     def collection(self, namespace: str | None) -> str:
         """The path of the objects of a namespace; of all namespaces where None."""

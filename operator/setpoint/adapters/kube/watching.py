@@ -82,7 +82,8 @@ async def _stream(
     connection: KubeConnection, resource: Resource, namespace: str | None, version: str
 ) -> AsyncGenerator[tuple[Any, JsonObject]]:
     query = {"watch": "true", "resourceVersion": version, "allowWatchBookmarks": "true"}
-    request = KubeRequest("GET", resource.collection(namespace), resource.plural, query)
+    accept = resource.accept("PartialObjectMetadata")
+    request = KubeRequest("GET", resource.collection(namespace), resource.plural, query, accept=accept)
     async with connection.stream(request, silence_seconds=SILENCE_SECONDS) as lines:
         async for line in lines:
             if line["type"] == "ERROR":

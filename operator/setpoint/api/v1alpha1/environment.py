@@ -246,6 +246,9 @@ class AppliedStatus(ApiModel):
     archive: Digest = Field(description="Where the sealed bundle is in the store.")
     revision: ShortText = Field(default="", description="Commit, or the digest of the files.")
     variables: Digest = Field(description="Where the sealed spec.variables are in the store.")
+    secrets: Digest | None = Field(
+        default=None, description="A keyed digest of the secret variables, by which it is seen that they moved."
+    )
     generation: int = Field(default=0, description="The metadata.generation that was applied.")
     change: Name | None = Field(default=None, description="The Change that brought it about.")
     at: Time = Field(description="When it was applied or first seen to be in force.")
