@@ -44,7 +44,8 @@ def _refusal(why: str, run: str, place: Path, *, managed: bool) -> str:
     )
     return (
         f"the state that run {run} left behind was refused ({why}) and is kept as {place}: "
-        f"compare it with what there is (terraform state list -state={place}), and {remedy}"
+        f"compare it with what there is (terraform state list -state={place}), {remedy}, "
+        "and remove it then: it may hold secrets"
     )
 
 

@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 from tests.fakes.cluster import InMemoryCluster
-from tests.fakes.plan_documents import plan, resource
+from tests.fakes.plans import change, plan
+from tests.fakes.reconciling import FakeClock
 from tests.fakes.store import Stores, memory_stores, state_file
 from tests.fakes.terraform import FakeTerraform
 
 from setpoint.api.conditions import Reason
+from setpoint.api.meta import ObjectRef
 from setpoint.api.v1alpha1.environment import Environment
 from setpoint.domain.errors import StoreError, TransientError, WaitingError
 from setpoint.domain.goals import Goal, GoalKind
@@ -23,9 +25,16 @@ from setpoint.domain.model import Outcome, Result
 from setpoint.ports import ApplyRun, ResourceProgress
 from setpoint.reconcilers import plan_reading
 from setpoint.reconcilers.environment_driver import EnvironmentDriver, EnvironmentSession
+from setpoint.reconcilers.preview import Previewer
 
 KEY = "environment/default/web"
-PENDING = plan(resource("terraform_data.r1", ["create"], None, {"input": "x"}))
+MANIFEST = {
+    "apiVersion": "setpoint.dev/v1alpha1",
+    "kind": "Environment",
+    "metadata": {"name": "web", "namespace": "default"},
+    "spec": {"stage": "dev", "source": {"path": "./infra"}},
+}
+PENDING = plan(change("terraform_data.r1", ["create"], None, {"input": "x"}))
 
 
 @dataclasses.dataclass
@@ -36,21 +45,9 @@ class Desk:
     stores: Stores
     threads: ThreadPoolExecutor
     status: dict[str, Any] = dataclasses.field(default_factory=dict)
-    spec: dict[str, Any] = dataclasses.field(default_factory=dict)
 
-    @contextlib.asynccontextmanager
-    async def session(self, **options: Any) -> AsyncIterator[EnvironmentSession]:
-        """One pass for the spec."""
-        environment = Environment.model_validate(
-            {
-                "apiVersion": "setpoint.dev/v1alpha1",
-                "kind": "Environment",
-                "metadata": {"name": "web", "namespace": "default"},
-                "spec": {"stage": "dev", "source": {"path": "./infra"}, **self.spec},
-                "status": self.status,
-            }
-        )
-        driver = EnvironmentDriver(
+    def driver(self, **options: Any) -> EnvironmentDriver:
+        return EnvironmentDriver(
             cluster=InMemoryCluster(),
             terraform=self.terraform,
             resolver=SimpleNamespace(resolve=_resolve),
@@ -61,7 +58,12 @@ class Desk:
             threads=self.threads,
             **options,
         )
-        async with driver.session(environment, Goal(GoalKind.SPEC), lambda _: None) as opened:
+
+    @contextlib.asynccontextmanager
+    async def session(self, **options: Any) -> AsyncIterator[EnvironmentSession]:
+        """One pass for the spec."""
+        environment = Environment.model_validate({**MANIFEST, "status": self.status})
+        async with self.driver(**options).session(environment, Goal(GoalKind.SPEC), lambda _: None) as opened:
             yield opened
 
     async def apply(self, run: ApplyRun) -> Outcome:
@@ -163,6 +165,21 @@ async def test_a_preview_enters_no_folder_that_is_not_settled(desk: Desk) -> Non
             pytest.fail("it was entered")
     async with desk.session() as session:
         assert (await session.observe()).content is None
+
+
+async def test_a_preview_says_why_it_did_not_look(desk: Desk) -> None:
+    desk.terraform.unsettled = WaitingError(Reason.STATE_LOCKED, "run 7 goes on")
+    cluster = InMemoryCluster()
+    await cluster.create(MANIFEST)
+    previewer = Previewer(
+        cluster=cluster,
+        driver=desk.driver(settles=False),
+        pipeline=None,
+        resets=SimpleNamespace(due=_resolve),
+        clock=FakeClock(),
+    )
+    report = await previewer.preview(ObjectRef("Environment", "default", "web"), lambda _: None)
+    assert report.error == "StateLocked: run 7 goes on"
 
 
 # --- Plans ------------------------------------------------------------------------------------------------------------

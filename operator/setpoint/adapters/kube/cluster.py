@@ -25,8 +25,11 @@ _MERGE_PATCH = "application/merge-patch+json"
 class KubeCluster:
     """Objects on an API server."""
 
-    def __init__(self, connection: KubeConnection, audit: AuditLog, *, namespaces: Sequence[str] = ()) -> None:
+    def __init__(
+        self, connection: KubeConnection, audit: AuditLog, *, namespaces: Sequence[str] = (), page: int = PAGE
+    ) -> None:
         self._connection = connection
+        self._page = page
         self._audit = audit
         self._namespaces = tuple(namespaces)
 
@@ -118,7 +121,7 @@ class KubeCluster:
     async def _list_pages(
         self, resource: Resource, namespace: str | None, labels: Mapping[str, str] | None
     ) -> ObjectList:
-        query = {"limit": str(PAGE)}
+        query = {"limit": str(self._page)}
         if labels:
             query["labelSelector"] = ",".join(f"{name}={value}" for name, value in sorted(labels.items()))
         items: list[JsonObject] = []

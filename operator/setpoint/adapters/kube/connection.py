@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import aiohttp
+import yaml
 from kubernetes.aio import client, config
 from kubernetes.aio.config import ConfigException
 
@@ -31,6 +32,8 @@ _RETRIES = 2
 """How often an answer of 429 or 503 that names a delay is asked again, before the caller's own back-off begins."""
 _MAX_ERROR = 1 << 20
 _CONNECTION_ERRORS = (aiohttp.ClientError, TimeoutError, OSError, ssl.SSLError)
+_CONFIG_ERRORS = (ConfigException, OSError, ValueError, TypeError, LookupError, AttributeError, yaml.YAMLError)
+"""What the library raises for a kubeconfig of another shape."""
 _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
@@ -215,7 +218,7 @@ def _loader(options: ConnectionOptions) -> _Loader:
                     client_configuration=configuration,
                     persist_config=False,
                 )
-        except (ConfigException, OSError, ValueError) as error:
+        except _CONFIG_ERRORS as error:
             raise InvalidError(f"kubeconfig: {_one_line(error)}") from None
         token = configuration.api_key.get("BearerToken")
         if token:

@@ -12,6 +12,7 @@ from setpoint.domain.errors import AlreadyExistsError, NotFoundError
 from setpoint.runtime.recorder import EventRecord
 
 _MAX_NOTE = 1024
+"""Bytes; the server calls them characters."""
 _CLUSTER_NAMESPACE = "default"
 """Where events about objects without a namespace are (KEP-383)."""
 _CONTROLLER = "setpoint.dev/operator"
@@ -53,7 +54,7 @@ class KubeEvents:
             "type": record.type,
             "reason": record.reason,
             "action": record.reason,
-            "note": record.message[:_MAX_NOTE],
+            "note": _cut(record.message),
             "reportingController": _CONTROLLER,
             "reportingInstance": self._instance[:128],
         }
@@ -73,6 +74,10 @@ class KubeEvents:
         return await self._connection.request(
             KubeRequest(method, path, str(ref), body=body, content_type=content, seconds=10.0)
         )
+
+
+def _cut(message: str) -> str:
+    return message.encode()[:_MAX_NOTE].decode(errors="ignore")
 
 
 def _event_ref(record: EventRecord) -> ObjectRef:

@@ -182,7 +182,8 @@ def _refused(entry: Entry, error: InvalidError) -> ManifestError:
 
 
 def _is_as(current: JsonObject, desired: JsonObject) -> bool:
-    return objects.update(current, _merged(current, desired)) == current
+    declared = {name: value for name, value in current.items() if name != "status"}
+    return objects.update(declared, _merged(declared, desired)) == declared
 
 
 def _merged(current: JsonObject, desired: JsonObject) -> JsonObject:

@@ -11,7 +11,6 @@ from setpoint.adapters.terraform import survivors
 from setpoint.adapters.terraform.binaries import Binaries
 from setpoint.adapters.terraform.bundles import BundleMaker
 from setpoint.adapters.terraform.environment import RunEnvironment
-from setpoint.adapters.terraform.finishing import in_thread
 from setpoint.adapters.terraform.session import Session
 from setpoint.adapters.terraform.workfolder import WorkFolder
 from setpoint.ports import BlobStore, Bundle, EngineVersion, RunInputs, SourceTree, StateBackend, Survivor
@@ -50,19 +49,18 @@ class TerraformAdapter:
         self._bundles = BundleMaker(options.root, blobs, self._environment, self._init_lock, self._threads)
 
     async def close(self) -> None:
-        """Ends the threads, once what they do is done; for when no session is open any more."""
-        await in_thread(self._threads, lambda: None)
+        """Ends the threads; what they have begun they finish."""
         self._threads.shutdown(wait=False)
 
     async def engine(self, inputs: RunInputs) -> EngineVersion:
         """The binary for these inputs."""
-        return (await self._binaries.locate(inputs, self._threads))[1]
+        return (await self._binaries.locate(inputs, self._threads)).version
 
     async def bundle(self, target: str, tree: SourceTree, inputs: RunInputs) -> Bundle:
         """The immutable bundle of a source; made once."""
         del target
-        words, engine = await self._binaries.locate(inputs, self._threads)
-        return await self._bundles.make(tree, inputs, words, engine)
+        binary = await self._binaries.locate(inputs, self._threads)
+        return await self._bundles.make(tree, inputs, binary.words, binary.version)
 
     @contextlib.asynccontextmanager
     async def session(self, target: str) -> AsyncIterator[Session]:

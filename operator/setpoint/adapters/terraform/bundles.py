@@ -65,7 +65,7 @@ class BundleMaker:
 
     def _key(self, tree: SourceTree, inputs: RunInputs, engine: EngineVersion) -> str:
         """What a bundle is made from. Another version of the engine makes no other: a lock file is made once."""
-        providers = self._environment.configuration() if inputs.lock_file == "Generate" else ""
+        providers = self._environment.configuration if inputs.lock_file == "Generate" else ""
         return digest([tree.digest, engine.type, inputs.lock_file, providers])
 
     async def _read_index(self, key: str) -> tuple[str, str] | None:

@@ -48,10 +48,11 @@ class CommandBuilder(PythonTerraform):  # type: ignore[misc]
             "init", backend=backend, get=modules, reconfigure=IsFlagged if backend else IsNotFlagged, **_NO_INPUT
         )
 
-    def plan_line(self, out: Path, variables: Path, *, destroy: bool) -> tuple[str, ...]:
+    def plan_line(self, out: Path, variables: Path | None, *, destroy: bool) -> tuple[str, ...]:
         """Terraform plan -json, without a lock: a plan only reads, and one that is killed leaves none (rule 13)."""
-        options = {**_NO_INPUT, "json": IsFlagged, "lock": False, "out": str(out), "var_file": [str(variables)]}
-        return self.cmd("plan", **options, destroy=IsFlagged if destroy else IsNotFlagged)
+        options = {**_NO_INPUT, "json": IsFlagged, "lock": False, "out": str(out)}
+        files = [str(variables)] if variables else None
+        return self.cmd("plan", **options, var_file=files, destroy=IsFlagged if destroy else IsNotFlagged)
 
     def show_line(self, plan: Path) -> tuple[str, ...]:
         """Terraform show -json."""

@@ -28,6 +28,8 @@ class RunEnvironment:
         self._cli_config = root / "terraform.tfrc"
         self._mirror = mirror
         self._cache = root / "providers"
+        self.configuration = self._configure()
+        """The CLI configuration file: where providers come from."""
         self._passed = {name: os.environ[name] for name in map(_passable, passthrough) if name in os.environ}
 
     def prepare(self) -> None:
@@ -35,15 +37,14 @@ class RunEnvironment:
         self._home.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self._mirror is None:
             self._cache.mkdir(mode=0o700, parents=True, exist_ok=True)
-        text = self.configuration()
+        text = self.configuration
         if not self._cli_config.exists() or self._cli_config.read_text() != text:
             # By rename: a command of another process reads the old one or the new one.
             temporary = self._cli_config.with_suffix(f".{os.getpid()}.new")
             temporary.write_text(text)
             temporary.replace(self._cli_config)
 
-    def configuration(self) -> str:
-        """The CLI configuration file: where providers come from."""
+    def _configure(self) -> str:
         if self._mirror is None:
             return f"disable_checkpoint = true\nplugin_cache_dir = {_quote(self._cache)}\n"
         return (

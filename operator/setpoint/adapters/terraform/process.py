@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import json
 import os
+import shutil
 import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -136,11 +137,21 @@ def note_run(folder: Path, note: Mapping[str, object]) -> None:
     """
     temporary = folder / "process.json.new"
     try:
-        temporary.write_text(json.dumps({**note, "maker": _own_identity(os.getpid())}))
+        temporary.write_bytes(json.dumps({**note, "maker": _own_identity(os.getpid())}).encode())
         temporary.replace(folder / "process.json")
     except OSError as error:
         msg = f"can't write the run folder: {error.strerror}"
         raise StoreError(msg) from error
+
+
+def remove_run(folder: Path) -> None:
+    """Removes a run folder. It holds nothing but files, unless something went wrong: then rmtree, at twice the cost."""
+    try:
+        for file in folder.iterdir():
+            file.unlink()
+        folder.rmdir()
+    except OSError:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def started_by_living(note: Mapping[str, object]) -> bool:

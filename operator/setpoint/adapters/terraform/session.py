@@ -5,7 +5,6 @@ import contextlib
 import dataclasses
 import json
 import logging
-import shutil
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Executor
@@ -13,11 +12,19 @@ from pathlib import Path
 from typing import Any, Literal
 
 from setpoint.adapters.terraform import survivors
-from setpoint.adapters.terraform.binaries import Binaries, builder
+from setpoint.adapters.terraform.binaries import Binaries, Binary, builder
 from setpoint.adapters.terraform.environment import RunEnvironment
 from setpoint.adapters.terraform.failures import explain, failure, is_uninitialised, lock_mismatch
 from setpoint.adapters.terraform.finishing import in_thread
-from setpoint.adapters.terraform.process import READING_GRACE, WRITING_GRACE, Command, Ended, note_run, run, run_through
+from setpoint.adapters.terraform.process import (
+    READING_GRACE,
+    WRITING_GRACE,
+    Command,
+    Ended,
+    remove_run,
+    run,
+    run_through,
+)
 from setpoint.adapters.terraform.tailing import tail
 from setpoint.adapters.terraform.workfolder import Facts, WorkFolder, write_variables
 from setpoint.api.conditions import Reason
@@ -92,7 +99,7 @@ class Session:
                 for path in (folder / "tfplan", folder / VARIABLES):
                     path.unlink(missing_ok=True)
             else:
-                shutil.rmtree(folder, ignore_errors=True)
+                remove_run(folder)
 
     def require_settled(self) -> None:
         """Refuses a folder in which a killed manager's run goes on, or whose state nobody has saved yet."""
@@ -107,20 +114,20 @@ class Session:
         """Makes the folder exact, initialises it where needed, plans."""
         self._register_secrets(self._secrets(inputs))
         self._refuse_unsaved_state()
-        words, _ = await self._binaries.locate(inputs, self._threads)
+        binary = await self._binaries.locate(inputs, self._threads)
         facts, inputs = await self._prepare(bundle, inputs)
         folder = self._open_run()
-        write_variables(folder / VARIABLES, _variables(facts, inputs))
+        variables = _write_variables(folder, _variables(facts, inputs))
         with self._backend.grant(self._target, run=folder.name, operation="plan") as access:
-            await self._initialise(facts, inputs, words, folder, access)
-            line = builder(words).plan_line(folder / "tfplan", folder / VARIABLES, destroy=destroy)
+            await self._initialise(facts, inputs, binary, folder, access)
+            line = builder(binary.words).plan_line(folder / "tfplan", variables, destroy=destroy)
             ended = await run(self._command("plan", line, folder, inputs, access))
             if ended.exit_code != 0 or ended.stopped:
                 if is_uninitialised(ended):
                     self._folder.forget_initialisation(facts)
                 raise failure("terraform plan", ended, self._secrets(inputs), Reason.PLAN_FAILED)
             quiet = is_quiet(read_stream(ended.stdout), ended.exit_code)
-            document = None if quiet and not full else await self._show(words, folder, inputs, access)
+            document = None if quiet and not full else await self._show(binary.words, folder, inputs, access)
         return PlanRun(
             run=folder.name,
             quiet=quiet,
@@ -164,19 +171,18 @@ class Session:
             msg = f"can't make a run folder: {error.strerror}"
             raise StoreError(msg) from error
         self._opened.append(folder)
-        note_run(folder, {"target": self._target, "operation": "plan"})
         return folder
 
     async def _initialise(
-        self, facts: Facts, inputs: RunInputs, words: Sequence[str], folder: Path, access: BackendAccess
+        self, facts: Facts, inputs: RunInputs, binary: Binary, folder: Path, access: BackendAccess
     ) -> None:
         """Init, unless it ran to its end for all that it depends on (rule 9)."""
         override = self._folder.override(inputs.secret_variables)
-        parts = [facts.bundle, *words, self._binaries.stamp(words), override, self._environment.configuration()]
+        parts = [facts.bundle, *binary.words, binary.stamp, override, self._environment.configuration]
         if self._folder.is_initialised(facts, digest([*parts, self._folder.lock_digest()])):
             return
         self._folder.forget_initialisation(facts)
-        line = builder(tuple(words)).init_line(backend=True, modules=False)
+        line = builder(binary.words).init_line(backend=True, modules=False)
         async with self._init_lock if self._environment.shares_cache else contextlib.nullcontext():
             ended = await run(self._command("init", line, folder, inputs, access))
         if ended.exit_code != 0 or ended.stopped:
@@ -222,12 +228,12 @@ class Session:
         return self._applied(ended, seen, self._secrets(inputs))
 
     async def _execute(self, plan: PlanRun, bundle: Bundle, inputs: RunInputs, hear: Callable[[bytes], None]) -> Ended:
-        words, _ = await self._binaries.locate(inputs, self._threads)
+        binary = await self._binaries.locate(inputs, self._threads)
         folder = plan.path.parent
         facts, inputs = await self._prepare(bundle, inputs)
         with self._backend.grant(self._target, run=plan.run, operation="apply") as access:
-            await self._initialise(facts, inputs, words, folder, access)
-            line = builder(words).apply_line(plan.path, _write_ephemeral(folder, facts, inputs))
+            await self._initialise(facts, inputs, binary, folder, access)
+            line = builder(binary.words).apply_line(plan.path, _write_ephemeral(folder, facts, inputs))
             command = self._command("apply", line, folder, inputs, access, "apply")
             async with tail(command.stdout, hear):
                 return await run_through(command)
@@ -280,14 +286,18 @@ def _variables(facts: Facts, inputs: RunInputs) -> dict[str, Any]:
     return {**inputs.variables, **variable_values(inputs.secret_variables, facts.structured)}
 
 
+def _write_variables(folder: Path, variables: Mapping[str, Any]) -> Path | None:
+    """A file with these variables, where there are any."""
+    if not variables:
+        return None
+    write_variables(folder / VARIABLES, variables)
+    return folder / VARIABLES
+
+
 def _write_ephemeral(folder: Path, facts: Facts, inputs: RunInputs) -> Path | None:
     """A file with the variables that no plan file holds, if there are any; an apply takes no others."""
     given = _variables(facts, inputs)
-    ephemeral = {name: given[name] for name in facts.ephemeral if name in given}
-    if not ephemeral:
-        return None
-    write_variables(folder / VARIABLES, ephemeral)
-    return folder / VARIABLES
+    return _write_variables(folder, {name: given[name] for name in facts.ephemeral if name in given})
 
 
 def _refuse_undeclared(field: str, given: Collection[str], facts: Facts) -> None:

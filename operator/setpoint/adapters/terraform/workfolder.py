@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from setpoint.domain import hcl_scan, lock_file
-from setpoint.domain.digests import digest, digest_bytes
+from setpoint.domain.digests import digest_bytes
 from setpoint.domain.errors import StoreError
 
 OVERRIDE = "~setpoint_override.tf.json"
@@ -66,11 +66,13 @@ class WorkFolder:
         self._note = root / "work" / f".{name}.json"
         self._lock = root / "work" / f".{name}.lock"
         self._aside = root / "errored" / name
+        self._errored = self.path / "errored.tfstate"
 
     @contextlib.asynccontextmanager
     async def held(self) -> AsyncIterator["WorkFolder"]:
         """Waits until no other pass, of this process or another, works in the folder."""
-        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not self.path.is_dir():
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = self._open_lock()
         try:
             while not _try_lock(descriptor):  # noqa: ASYNC110 another process may hold it
@@ -113,7 +115,7 @@ class WorkFolder:
 
     def is_exact(self, facts: Facts) -> bool:
         """Whether the bundle's files are as they were laid out: Terraform may have run what writes over them."""
-        return all(_stamp(self.path / name) == stamp for name, stamp in facts.files.items())
+        return all(_stamp(f"{self.path}/{name}") == stamp for name, stamp in facts.files.items())
 
     def lay_out(self, bundle: str, archive: bytes) -> Facts:
         """Makes the bundle's files exact; removes those that an earlier bundle brought."""
@@ -203,15 +205,15 @@ class WorkFolder:
         temporary.replace(self._note)
 
     def override(self, sensitive: Iterable[str]) -> str:
-        """Writes our override file (rules 10 and 11) where it is another; returns its digest."""
+        """Writes our override file (rules 10 and 11) where it is another; returns its text."""
         content: dict[str, Any] = {"terraform": {"backend": {"http": {}}}}
         if names := sorted(sensitive):
             content["variable"] = {name: {"sensitive": True} for name in names}
         path = self.path / OVERRIDE
         text = json.dumps(content, sort_keys=True)
-        if not path.is_file() or path.read_text() != text:
+        if _read_text(path) != text:
             path.write_text(text)
-        return digest(content)
+        return text
 
     # --- Initialisation -----------------------------------------------------------------------------------------
 
@@ -238,34 +240,29 @@ class WorkFolder:
         return digest_bytes(text.encode()) if text else ""
 
     def _lock_text(self) -> str:
-        try:
-            return (self.path / lock_file.NAME).read_text(encoding="utf-8", errors="replace")
-        except FileNotFoundError:
-            return ""
+        return _read_text(self.path / lock_file.NAME)
 
     def errored_state(self) -> bytes | None:
         """What Terraform could not save; kept until `drop_errored_state`."""
-        path = self.path / "errored.tfstate"
         try:
-            return path.read_bytes()
+            return self._errored.read_bytes()
         except FileNotFoundError:
             return None
 
     def drop_errored_state(self) -> None:
         """Removes it once it is safe elsewhere."""
-        (self.path / "errored.tfstate").unlink(missing_ok=True)
+        self._errored.unlink(missing_ok=True)
 
     def set_errored_state_aside(self, run: str) -> Path:
         """Moves it, by rename, to where nothing writes over it and no code looks at it. Raises StoreError."""
-        errored = self.path / "errored.tfstate"
         try:
             self._aside.mkdir(mode=0o700, parents=True, exist_ok=True)
             places = (self._aside / f"{run or 'unknown'}.{number}.tfstate" for number in itertools.count(1))
             place = next(one for one in places if not one.exists())
-            errored.chmod(0o600)
-            return errored.rename(place)
+            self._errored.chmod(0o600)
+            return self._errored.rename(place)
         except OSError as error:
-            msg = f"can't set {errored} aside: {error.strerror}"
+            msg = f"can't set {self._errored} aside: {error.strerror}"
             raise StoreError(msg) from error
 
 
@@ -278,9 +275,17 @@ def _checked_name(member: tarfile.TarInfo) -> str:
     return name
 
 
-def _stamp(path: Path) -> Stamp | None:
+def _read_text(path: Path) -> str:
+    """The text of a file, empty where there is none."""
     try:
-        status = path.lstat()
+        return path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return ""
+
+
+def _stamp(path: Path | str) -> Stamp | None:
+    try:
+        status = os.lstat(path)
     except OSError:
         return None
     return status.st_size, status.st_mtime_ns

@@ -39,14 +39,14 @@ def refused(finder: Binaries, given: RunInputs) -> StalledError:
 
 async def test_the_named_one_wins(tmp_path: Path) -> None:
     named, on_path = install(tmp_path / "named", version="1.12.0"), install(tmp_path / "bin")
-    words, engine = Binaries(named, {"PATH": str(on_path.parent)}).find(inputs())
+    words, engine, _ = Binaries(named, {"PATH": str(on_path.parent)}).find(inputs())
     assert (words, str(engine)) == ((str(named),), "terraform 1.12.0")
 
 
 @pytest.mark.parametrize(("engine", "name"), [("terraform", "terraform"), ("opentofu", "tofu")])
 async def test_else_the_one_on_path(tmp_path: Path, engine: str, name: str) -> None:
     path = install(tmp_path / "bin", name)
-    words, found = Binaries(None, {"PATH": str(path.parent)}).find(inputs(engine))
+    words, found, _ = Binaries(None, {"PATH": str(path.parent)}).find(inputs(engine))
     assert (words, found.type) == ((str(path),), engine)
 
 
@@ -54,7 +54,7 @@ async def test_else_the_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(binaries.importlib.util, "find_spec", lambda name: name)
     finder = Binaries(None, {"PATH": str(tmp_path)})
     monkeypatch.setattr(finder, "_ask", lambda words: "1.15.5")
-    words, engine = finder.find(inputs())
+    words, engine, _ = finder.find(inputs())
     assert words == (sys.executable, "-m", "setpoint.adapters.terraform.embedded")
     assert engine.version == "1.15.5"
 

@@ -60,7 +60,7 @@ def test_a_mirror_is_the_only_place_that_providers_come_from(tmp_path: Path) -> 
     environment = RunEnvironment(tmp_path, tmp_path / 'a "${mirror}"', ())
     environment.prepare()
     assert not environment.shares_cache
-    text = environment.configuration()
+    text = environment.configuration
     assert "direct" not in text
     assert 'a \\"$${mirror}\\""' in text
     assert (tmp_path / "terraform.tfrc").read_text() == text
@@ -70,7 +70,7 @@ def test_without_a_mirror_inits_share_a_cache(tmp_path: Path) -> None:
     environment = RunEnvironment(tmp_path, None, ())
     environment.prepare()
     assert environment.shares_cache
-    assert "plugin_cache_dir" in environment.configuration()
+    assert "plugin_cache_dir" in environment.configuration
     assert (tmp_path / "providers").is_dir()
 
 
