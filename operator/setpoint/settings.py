@@ -24,7 +24,8 @@ class Settings(BaseModel):
     home: Path | None = Field(
         default=None, description="The local home; else the one that holds the working directory."
     )
-    terraform: Path | None = Field(default=None, description="The terraform or tofu binary; else the one on PATH.")
+    terraform: Path | None = Field(default=None, description="The terraform binary; else the one on PATH.")
+    tofu: Path | None = Field(default=None, description="The OpenTofu binary, tofu; else the one on PATH.")
     terraform_mirror: Path | None = Field(
         default=None, description="A filesystem mirror of providers, for sites without a registry."
     )
@@ -58,6 +59,11 @@ class Settings(BaseModel):
     identity: Annotated[str, Field(max_length=253)] = Field(
         default="", description="The operator's name in its Lease; else the host's name and a random part."
     )
+
+    @property
+    def binaries(self) -> Mapping[str, Path | None]:
+        """The binaries that were named, by spec.engine.type."""
+        return {"terraform": self.terraform, "opentofu": self.tofu}
 
     @property
     def served_namespaces(self) -> tuple[str, ...]:

@@ -50,7 +50,7 @@ def _engine(settings: Settings) -> Check:
     for engine in ("terraform", "opentofu"):
         inputs = RunInputs(engine, ">= 0", "Required", {}, {}, {}, {})
         try:
-            found.append(str(Binaries(settings.terraform, {"PATH": os.environ.get("PATH", "")}).find(inputs)[1]))
+            found.append(str(Binaries(settings.binaries, {"PATH": os.environ.get("PATH", "")}).find(inputs)[1]))
         except SetpointError as error:
             problem = error.message
     return Check("terraform", bool(found), ", ".join(found) or problem, "install terraform or tofu, or name one")

