@@ -41,13 +41,14 @@ ENVIRONMENT_STATUS = {
 }
 CHANGE_STATUS = {
     "observedGeneration": 1,
+    "outcome": "Blocked",
     "conditions": [condition("Gated", "False", "GateBlocked", "four-eyes blocks")],
     "gates": [
         {"gate": "baseline", "stage": "plan", "verdict": "Pass"},
         {
             "gate": "four-eyes",
             "stage": "plan",
-            "verdict": "Fail",
+            "verdict": "Pending",
             "blocks": True,
             "messages": ["two people must agree"],
         },

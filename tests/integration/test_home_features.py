@@ -188,7 +188,7 @@ def test_a_policy_that_does_not_parse_blocks_and_says_where(home):
     gates["spec"] = {"gates": [{"name": "rules", "stages": ["plan"], "policySets": [{"name": "rules"}]}]}
     (home.root / "rules.yaml").write_text(json.dumps(rules) + "\n---\n" + json.dumps(gates))
     home.declare()
-    assert home.up() == 3
+    assert home.up() == 1
     assert home.status()["conditions"][0]["reason"] == "GateError"
     policy_set = json.loads(home.setpoint("get", "policysets", "rules", "-o", "json").stdout)
     ready = policy_set["status"]["conditions"][0]

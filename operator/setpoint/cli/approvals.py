@@ -86,6 +86,8 @@ def _decide(
         change = Change.model_validate(await fetch(home, ref))
         refuse_closed(change)
         refuse_unknown_gates(change, overrides)
+        if verdict == "Approved":
+            refuse_blocked(change, overrides)
         if not output:
             click.echo("\n".join(await _shown(home, change)))
         approval = new_approval(change, home.user(), verdict=verdict, reason=reason, overrides=overrides)
@@ -122,6 +124,21 @@ def refuse_unknown_gates(change: Change, overrides: Sequence[str]) -> None:
     for gate in overrides:
         if gate not in blocking:
             msg = f"gate {gate!r} does not block {change.ref}; gates that do: {', '.join(blocking) or 'none'}"
+            raise SetpointError(msg)
+
+
+def refuse_blocked(change: Change, overrides: Sequence[str]) -> None:
+    """Raises SetpointError where a gate blocks for another reason than a missing approval, and is not overridden.
+
+    What ends that is another subject, on which this approval would not count.
+    """
+    for gate in change.status.gates:
+        if gate.blocks and gate.verdict != "Pending" and gate.gate not in overrides:
+            why = f" ({plain(gate.messages[0]).rstrip('.')})" if gate.messages else ""
+            msg = (
+                f"{change.ref} is blocked by gate {gate.gate!r}{why}; no approval changes that. Change the code or the "
+                f"policy, or pass a soft-mandatory gate with --override {gate.gate} --reason WHY"
+            )
             raise SetpointError(msg)
 
 

@@ -126,12 +126,12 @@ def load_wiring() -> Wiring:
 
 
 class ObjectMissingError(NotFoundError):
-    """There is no such object, in kubectl's words."""
+    """There is no such object, nearly in kubectl's words."""
 
     def __init__(self, ref: ObjectRef) -> None:
         from setpoint.cli.kinds import resource_name  # noqa: PLC0415
 
-        super().__init__(f'Error from server (NotFound): {resource_name(ref.kind)} "{ref.name}" not found')
+        super().__init__(f'error: {resource_name(ref.kind)} "{ref.name}" not found')
 
 
 @dataclasses.dataclass(slots=True)
@@ -144,12 +144,12 @@ class Invocation:
     wiring: Callable[[], Wiring] = load_wiring
 
     def root(self) -> Path:
-        """The home's folder: `--home`, SETPOINT_HOME, or what `find_home` finds. Raises SetpointError."""
+        """The home's folder: `--home`, SETPOINT_HOME, or what `find_home` finds. Raises UsageError."""
         if self.home is not None:
             return self.home
         found = find_home(Path.cwd())
         if found is None:
-            raise SetpointError(_no_home(Path.cwd()))
+            raise click.UsageError(_no_home(Path.cwd()))
         return found
 
     def run(self, action: Callable[[Home], Awaitable[int]], *, create: bool = False) -> int:
@@ -216,10 +216,10 @@ def _homes_below(start: Path) -> list[Path]:
 def _no_home(start: Path) -> str:
     if below := _homes_below(start):
         names = ", ".join(folder.name for folder in below)
-        return f"several Setpoint homes right below {start}: {names}; name one with --home DIR or SETPOINT_HOME"
+        return f"several Setpoint homes right below {start}: {names}; name one with --home DIR or SETPOINT_HOME."
     return (
         f"no Setpoint home at or above {start}; make one with 'setpoint up DIR', "
-        "or name one with --home DIR or SETPOINT_HOME"
+        "or name one with --home DIR or SETPOINT_HOME."
     )
 
 

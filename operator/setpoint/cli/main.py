@@ -105,7 +105,7 @@ def _global_options() -> list[click.Parameter]:
             metavar="DIR",
             expose_value=False,
             callback=_set_home,
-            help="The home to work on; else SETPOINT_HOME, else the one that holds the working directory.",
+            help="The home to work on; else SETPOINT_HOME, else one at, above or right below the working directory.",
         ),
         click.Option(
             ["--context"],

@@ -42,10 +42,16 @@ def section(title: str, lines: Iterable[str]) -> list[str]:
 def tree(value: Any) -> list[str]:
     """A JSON value as an indented outline, without what is empty."""
     if isinstance(value, Mapping):
-        return [line for key, item in value.items() if item not in (None, "", [], {}) for line in _branch(key, item)]
+        return [line for key, item in value.items() if not _is_empty(item) for line in _branch(key, item)]
     if isinstance(value, list):
         return [line for item in value for line in _item(item)]
     return [plain(value)]
+
+
+def _is_empty(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return all(map(_is_empty, value.values()))
+    return value in (None, "", [])
 
 
 def _branch(key: str, value: Any) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -15,12 +16,15 @@ from setpoint.cli.jsonpath import find_value
 
 GAP = "   "
 
+_DIGEST = re.compile(r"(sha256:[0-9a-f]{12})[0-9a-f]{52}")
+"""A digest is shown by its first digits; `-o json` has them all."""
 _ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))} | {9: " ", 10: " ", 13: " "}
 _COLOURS = {
     "True": "green", "False": "red", "Unknown": "yellow",
     "GatesPassed": "green", "GatesPending": "yellow", "GateBlocked": "red", "GateError": "red",
     "at the setpoint": "green", "needs attention": "yellow", "failed": "red",
     "ok": "green", "missing": "red", "Warning": "yellow",
+    "Applied": "green", "Failed": "red", "Blocked": "red", "NotVerified": "red", "Waiting": "yellow",
 }  # fmt: skip
 
 
@@ -77,7 +81,7 @@ def object_cells(obj: JsonObject, columns: Iterable[PrinterColumn], now: dt.date
 def _cell(column: PrinterColumn, value: Any, now: dt.datetime) -> str:
     if column.type == "date":
         return age(value, now)
-    return plain(value)
+    return plain(_DIGEST.sub(r"\1", value) if isinstance(value, str) else value)
 
 
 def age(instant: str | None, now: dt.datetime) -> str:

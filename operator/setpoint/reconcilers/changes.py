@@ -4,8 +4,8 @@ import datetime as dt
 from collections.abc import Iterable, Sequence
 
 from setpoint.api.conditions import ConditionType, Reason
-from setpoint.api.meta import API_VERSION, JsonObject, ObjectRef
-from setpoint.api.v1alpha1.change import Change, ChangeSpec, GateResult, ResetPlanSummary
+from setpoint.api.meta import API_VERSION, Condition, JsonObject, ObjectRef
+from setpoint.api.v1alpha1.change import Change, ChangeOutcome, ChangeSpec, GateResult, ResetPlanSummary
 from setpoint.api.v1alpha1.environment import Environment
 from setpoint.domain import model
 from setpoint.domain.audit import AuditEntry, Phase
@@ -63,6 +63,27 @@ def _summarise(reset_plan: model.ResetPlan) -> ResetPlanSummary:
             "message": reset_plan.message[:1024],
         }
     )
+
+
+def outcome_of(conditions: Sequence[Condition]) -> ChangeOutcome:
+    """What became of a Change, in a word."""
+    found = {condition.type: condition for condition in conditions}
+    applied, gated = found.get(ConditionType.APPLIED), found.get(ConditionType.GATED)
+    if applied is not None:
+        return _applied_outcome(applied, found.get(ConditionType.VERIFIED))
+    if is_true(conditions, ConditionType.REJECTED):
+        return "Rejected"
+    if is_true(conditions, ConditionType.SUPERSEDED):
+        return "Superseded"
+    if gated is None or gated.reason == Reason.GATES_PENDING:
+        return "Waiting"
+    return "Approved" if gated.status == "True" else "Blocked"
+
+
+def _applied_outcome(applied: Condition, verified: Condition | None) -> ChangeOutcome:
+    if applied.status != "True":
+        return "Interrupted" if applied.reason == Reason.INTERRUPTED else "Failed"
+    return "NotVerified" if verified is not None and verified.status == "False" else "Applied"
 
 
 class ChangeRegister:
@@ -126,15 +147,16 @@ class ChangeRegister:
             "run": run,
             "orphans": list(orphans) if orphans else None,
         }
+        moved = self._with(change, conditions)
         given["approved_by"] = None if approved_by is None else sorted(approved_by)
         status = change.status.model_copy(
             update={name: value for name, value in given.items() if value is not None}
-            | {"conditions": self._with(change, conditions), "observed_generation": change.metadata.generation}
+            | {"conditions": moved, "outcome": outcome_of(moved), "observed_generation": change.metadata.generation}
         )
         await write_status(self._cluster, change.ref, status.as_json(), audit=audit)
         return change.model_copy(update={"status": status})
 
-    def _with(self, change: Change, conditions: Iterable[ChangeCondition]) -> list[object]:
+    def _with(self, change: Change, conditions: Iterable[ChangeCondition]) -> list[Condition]:
         current = tuple(change.status.conditions)
         now: dt.datetime = self._clock.now()
         for type_, status, reason, message in conditions:

@@ -5,7 +5,7 @@ import datetime as dt
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from setpoint.api.conditions import ConditionType, Reason
+from setpoint.api.conditions import REASON_MEANING, ConditionType, Reason
 from setpoint.api.meta import Condition
 from setpoint.api.model import format_time
 from setpoint.api.v1alpha1.environment import Environment, EnvironmentStatus
@@ -81,7 +81,9 @@ class StatusDraft:
                 continue
             if before is None and not _is_news(type_, after):
                 continue
-            yield Notice("Warning" if _is_bad(type_, after) else "Normal", Reason(after.reason), after.message)
+            reason = Reason(after.reason)
+            message = after.message or REASON_MEANING[reason]
+            yield Notice("Warning" if _is_bad(type_, after) else "Normal", reason, message)
 
 
 def _is_bad(type_: ConditionType, condition: Condition) -> bool:

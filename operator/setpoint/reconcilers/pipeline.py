@@ -22,7 +22,7 @@ from setpoint.ports import ClusterClient, TargetSession
 from setpoint.reconcilers.changes import ChangeRegister, describe_change, is_marked
 from setpoint.reconcilers.draft import Notice, StatusDraft
 from setpoint.reconcilers.gatekeeper import GateContext, Gatekeeper, change_conditions, show_decision
-from setpoint.reconcilers.settlement import Settlement
+from setpoint.reconcilers.settlement import Settlement, held_message
 from setpoint.reconcilers.status import write_status
 from setpoint.runtime.metrics import Metrics
 from setpoint.runtime.metrics import Step as StepName
@@ -261,8 +261,7 @@ def _drift_message(drifted: Sequence[str]) -> str:
 
 def _held_message(environment: Environment) -> str:
     hold = environment.status.hold
-    what = f"reset to {hold.snapshot}" if hold and hold.snapshot else "an apply did not verify"
-    return f"held ({what}); change the spec or run setpoint resume environment/{environment.metadata.name}"
+    return held_message(environment.metadata.name, hold.snapshot if hold else None)
 
 
 def _known_not_to_converge(work: Pass) -> bool:

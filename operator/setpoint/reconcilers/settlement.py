@@ -126,7 +126,7 @@ class Settlement:
             payload={"completed": list(outcome.completed), "orphans": list(outcome.orphans)},
         )
         succeeded = outcome.result is model.Result.SUCCEEDED
-        message = outcome.message if not succeeded else f"{len(outcome.completed)} resources"
+        message = outcome.message if not succeeded else _count(len(outcome.completed))
         work.record = await self._changes.mark(
             change,
             (ConditionType.APPLIED, "True" if succeeded else "False", _REASONS[outcome.result], message),
@@ -226,10 +226,7 @@ class Settlement:
         if reset is None or snapshot is None:
             return
         self._draft_hold(work, Reason.RESET_HOLD, snapshot=snapshot.metadata.name)
-        name = work.environment.metadata.name
-        message = (
-            f"held at {snapshot.metadata.name} after a reset; change the spec or run setpoint resume environment/{name}"
-        )
+        message = held_message(work.environment.metadata.name, snapshot.metadata.name)
         work.draft.ready("False", Reason.HELD, message)
         work.tell(Reason.RESET_COMPLETE, f"reset to {snapshot.metadata.name}")
         await self._resets.close(reset, Reason.RESET_COMPLETE, "the target is at the snapshot", complete=True)
@@ -256,6 +253,16 @@ class Settlement:
         kept = [name for name in current["metadata"].get("finalizers") or [] if name != FINALIZER]
         await self._cluster.set_finalizers(current, kept, audit=(entry,))
         work.gone = True
+
+
+def held_message(name: str, snapshot: str | None) -> str:
+    """Why nothing is applied, and what ends that."""
+    why = f"held at {snapshot} after a reset" if snapshot else "held: an apply did not verify"
+    return f"{why}; change the spec or run setpoint resume environment/{name}"
+
+
+def _count(resources: int) -> str:
+    return f"{resources} resource" + "s" * (resources != 1)
 
 
 def _state_moved(work: "Pass") -> bool:

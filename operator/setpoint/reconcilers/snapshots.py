@@ -60,6 +60,7 @@ class SnapshotTaker:
             "engine": observation.engine,
             "resources": head.resources if head else 0,
             "generation": applied.generation if applied else 0,
+            "change": applied.change if applied else None,
         }
         content = {name: value for name, value in content.items() if value is not None}
         return api.SnapshotSpec.model_validate({**content, "digest": digest(content)})

@@ -61,7 +61,8 @@ def _mirror(settings: Settings) -> Check:
     if mirror is None:
         return Check("providers", True, "from the registry")
     remedy = "SETPOINT_TERRAFORM_MIRROR must name a folder as `terraform providers mirror` makes it"
-    return Check("providers", mirror.is_dir(), f"from the mirror {mirror}", remedy)
+    filled = mirror.is_dir() and any(mirror.iterdir())
+    return Check("providers", filled, f"from the mirror {mirror}", remedy)
 
 
 def _git() -> Check:

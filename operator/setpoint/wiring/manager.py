@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import dataclasses
+import logging
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -59,6 +60,9 @@ async def run_manager(
     settings = read_settings(listen=metrics_address, log_format=log_format)
     level = "warning" if once and settings.log_format == "console" else settings.log_level
     secrets = configure_logging(format=settings.log_format, level=level.upper())
+    if once and settings.log_format == "console":
+        # How each target ended is in the report.
+        logging.getLogger("setpoint.runtime.controller").setLevel(logging.ERROR)
     home = LocalHome.create(root)
     with ManagerLock(home):
         async with open_local(home, settings, secrets, check=True) as local:
@@ -80,7 +84,7 @@ class _Run:
         self._recorder = BufferedEventRecorder(
             parts.events, clock=parts.clock, metrics=parts.metrics, redact=parts.secrets.redact
         )
-        self._work = Work(parts, self._recorder, on_progress=self._hear, on_report=self._keep)
+        self._work = Work(parts, self._recorder, on_start=self._begin, on_progress=self._hear, on_report=self._keep)
         self._seen = 0
         self._done: set[ObjectRef] = set()
         self._manager: Manager
@@ -97,7 +101,20 @@ class _Run:
                 await manager.run()
         finally:
             stopping.cancel()
-        return RunReport(tuple(self._reports[ref] for ref in sorted(self._reports)), self._errors)
+        reports = self._reports | {report.ref: report for report in await self._unloaded()}
+        return RunReport(tuple(reports[ref] for ref in sorted(reports)), self._errors)
+
+    async def _unloaded(self) -> list[TargetReport]:
+        """The policies and gates that do not load: what they guard is blocked, and without a target nobody says so."""
+        found = []
+        for kind in ("PolicySet", "EnforcementGates"):
+            for obj in (await self._parts.cluster.list(kind)).items:
+                conditions = {one["type"]: one for one in (obj.get("status") or {}).get("conditions") or ()}
+                ready = conditions.get("Ready")
+                if ready is not None and ready["status"] == "False":
+                    ref = ObjectRef.of(obj)
+                    found.append(TargetReport(ref, "failed", ready["reason"], ready.get("message", ""), None))
+        return found
 
     async def _load(self) -> str:
         """Reads the manifests and asks for a look at everything; returns where the watch goes on."""
@@ -167,6 +184,9 @@ class _Run:
 
     # --- What comes of it ---------------------------------------------------------------------------------------
 
+    def _begin(self, ref: ObjectRef) -> None:
+        self._progress(ref, "planning")
+
     def _hear(self, ref: ObjectRef, step: ResourceProgress) -> None:
         self._progress(ref, "applying", step)
 
@@ -176,7 +196,8 @@ class _Run:
         done = report.ref in self._done and report.reason == Reason.HELD
         state = "at the setpoint" if done else _state_of(report)
         self._reports[report.ref] = TargetReport(report.ref, state, report.reason, report.message, report.change)
-        self._progress(report.ref, f"{report.reason}: {report.message}" if report.message else report.reason)
+        # What it says in full is in the summary of a run that ends, and in the log of one that does not.
+        self._progress(report.ref, report.reason)
 
 
 def _state_of(report: PassReport) -> TargetState:

@@ -1,6 +1,6 @@
 """Owns the queues and controllers of a manager, and what wakes them: the same on every home."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from setpoint.api.meta import JsonObject, ObjectRef
 from setpoint.ports import ResourceProgress, WatchEvent
@@ -11,12 +11,13 @@ from setpoint.runtime.controller import Controller
 from setpoint.runtime.health import Check
 from setpoint.runtime.manager import Runnable
 from setpoint.runtime.recorder import BufferedEventRecorder
-from setpoint.runtime.requests import Request
+from setpoint.runtime.requests import Request, Result
 from setpoint.runtime.workqueue import Priority, WorkQueue
 from setpoint.wiring.parts import Parts
 
 RECONCILED = ("Environment", "PolicySet", "EnforcementGates")
 """The kinds that have a controller."""
+Reconcile = Callable[[Request], Awaitable[Result]]
 _RECONCILE_TIMEOUT = 24 * 3600.0
 """Seconds; a bound for what hangs in ways that no step's own deadline catches."""
 
@@ -29,11 +30,13 @@ class Work:
         parts: Parts,
         recorder: BufferedEventRecorder,
         *,
+        on_start: Callable[[ObjectRef], None] = lambda _ref: None,
         on_progress: Callable[[ObjectRef, ResourceProgress], None] = lambda _ref, _step: None,
         on_report: Callable[[PassReport], None] = lambda _report: None,
     ) -> None:
         self._parts = parts
         self._recorder = recorder
+        self._on_start = on_start
         self._router = Router(parts.cluster)
         self._referrers = Referrers()
         self.queues = {kind: WorkQueue(on_latency=parts.metrics.queue_latency(kind)) for kind in RECONCILED}
@@ -90,6 +93,13 @@ class Work:
         if obj["kind"] == "Environment":
             self._referrers.note(obj)
 
+    def _announced(self, reconcile: Reconcile) -> Reconcile:
+        async def announced(request: Request) -> Result:
+            self._on_start(request.ref)
+            return await reconcile(request)
+
+        return announced
+
     def _make_controllers(
         self,
         on_progress: Callable[[ObjectRef, ResourceProgress], None],
@@ -107,7 +117,7 @@ class Work:
         gates = EnforcementGatesReconciler(cluster=parts.cluster, clock=parts.clock)
         workers = {"Environment": parts.settings.workers}
         reconciles = {
-            "Environment": environments.reconcile,
+            "Environment": self._announced(environments.reconcile),
             "PolicySet": policy_sets.reconcile,
             "EnforcementGates": gates.reconcile,
         }

@@ -37,7 +37,7 @@ def test_describe__environment__tells_its_story(run: Run, home: FakeHome) -> Non
     assert "  Ready        False    ApprovalRequired" in text
     assert "Change:\n  shop-prod-a1b2c3d4e5: +0 ~1 -0 (Drift)\n  Actions:\n    ~   aws_instance.web (tags)" in text
     assert "  Way back:\n    can be undone" in text
-    assert "    four-eyes (plan): Fail, blocks" in text
+    assert "    four-eyes (plan): Pending, blocks" in text
     assert "Snapshots:\n  NAME          STATE   RESOURCES   AGE\n  shop-prod-7   7       12          3h5m\n" in text
     assert "foreign" not in text
     assert "3h5m (x3 over 6h11m)   2 resources differ" in text

@@ -32,8 +32,8 @@ def test_get__environments__is_a_table(run: Run) -> None:
 
 def test_get__changes__has_the_columns_of_the_design(run: Run) -> None:
     assert run("get", "chg").stdout == (
-        "NAME                   TARGET      CAUSE   ACTIONS    WAY BACK     GATE          AGE\n"
-        "shop-prod-a1b2c3d4e5   shop-prod   Drift   +0 ~1 -0   Reversible   GateBlocked   3h5m\n"
+        "NAME                   TARGET      CAUSE   ACTIONS    WAY BACK     GATE          OUTCOME   AGE\n"
+        "shop-prod-a1b2c3d4e5   shop-prod   Drift   +0 ~1 -0   Reversible   GateBlocked   Blocked   3h5m\n"
     )
 
 
@@ -128,11 +128,11 @@ def test_get__selector__filters(run: Run) -> None:
     assert run("get", "env", "-l", "team=shop", "-o", "name").stdout == "environment.setpoint.dev/shop-prod\n"
 
 
-def test_get__missing__is_said_as_kubectl_does(run: Run) -> None:
+def test_get__missing__is_said(run: Run) -> None:
     result = run("get", "environments", "nope")
     assert result.exit_code == 1
     assert result.stdout == ""
-    assert result.stderr == 'Error from server (NotFound): environments.setpoint.dev "nope" not found\n'
+    assert result.stderr == 'error: environments.setpoint.dev "nope" not found\n'
 
 
 def test_get__one_found_one_missing__shows_the_one_and_fails(run: Run) -> None:

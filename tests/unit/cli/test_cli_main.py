@@ -155,7 +155,7 @@ def test_home__option__wins_over_the_environment(
 def test_home__none__says_how_to_make_one(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / ".setpoint").rmdir()
     result = run("get", "env")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "setpoint up DIR" in result.stderr
     assert "--home" in result.stderr
 

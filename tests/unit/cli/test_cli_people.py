@@ -50,7 +50,7 @@ def test_approve__shows_what_is_approved(run: Run, change: dict[str, Any]) -> No
     text = "\n".join(lines)
     assert "Actions:\n  ~   aws_instance.web (tags)" in text
     assert "Way back:\n  can be undone\n  drilled: it plans today" in text
-    assert "Gates:\n  baseline (plan): Pass\n  four-eyes (plan): Fail, blocks\n    two people must agree" in text
+    assert "Gates:\n  baseline (plan): Pass\n  four-eyes (plan): Pending, blocks\n    two people must agree" in text
     assert "Approvals:\n  1 required" in text
     assert f"change/{CHANGE} approved by Ada.Lovelace" in text
 
@@ -73,6 +73,18 @@ def test_approve__json__is_the_approval_alone(run: Run, home: FakeHome, change: 
 def test_approve__override__names_a_gate_that_blocks(run: Run, home: FakeHome, change: dict[str, Any]) -> None:
     assert run("approve", CHANGE, "--override", "four-eyes", "--reason", "agreed").exit_code == 0
     assert home.objects("Approval")[0]["spec"]["overrides"] == ["four-eyes"]
+
+
+@pytest.mark.parametrize("verdict", ["Fail", "Error", "Indeterminate"])
+def test_approve__of_what_a_gate_blocks__is_refused_unless_overridden(run: Run, home: FakeHome, verdict: str) -> None:
+    gate = {"gate": "radius", "stage": "plan", "verdict": verdict, "blocks": True, "messages": ["too many deletes."]}
+    home.add(example("Change", status={"gates": [gate]}))
+    result = run("approve", CHANGE)
+    assert result.exit_code == 1
+    assert "is blocked by gate 'radius' (too many deletes); no approval changes that" in result.stderr
+    assert home.objects("Approval") == []
+    assert run("approve", CHANGE, "--override", "radius", "--reason", "r").exit_code == 0
+    assert run("reject", CHANGE, "--reason", "r").exit_code == 0
 
 
 @pytest.mark.parametrize("gate", ["baseline", "no-such"])
@@ -115,7 +127,7 @@ def test_approve__missing__is_not_found(run: Run, home: FakeHome) -> None:
     result = run("approve", "nope")
     assert (result.exit_code, result.stderr) == (
         1,
-        'Error from server (NotFound): changes.setpoint.dev "nope" not found\n',
+        'error: changes.setpoint.dev "nope" not found\n',
     )
 
 

@@ -62,6 +62,11 @@ class ResetPlanSummary(ApiModel):
     message: ShortText = Field(default="", description="What the drill found.")
 
 
+ChangeOutcome = Literal[
+    "Waiting", "Blocked", "Approved", "Applied", "Failed", "Interrupted", "NotVerified", "Rejected", "Superseded"
+]
+
+
 class ChangeSpec(ApiModel):
     """What will happen, named by digest. Immutable."""
 
@@ -111,6 +116,7 @@ class ChangeStatus(ApiModel):
         default_factory=list, description="Creations that started and are in no state."
     )
     message: Text = Field(default="", description="How it ended, in a sentence.")
+    outcome: ChangeOutcome = Field(default="Waiting", description="What became of it, in a word; of the conditions.")
 
 
 class Change(KubeObject):
@@ -127,9 +133,9 @@ class Change(KubeObject):
             PrinterColumn("ACTIONS", ".spec.summary.text"),
             PrinterColumn("WAY BACK", ".spec.resetPlan.worst"),
             PrinterColumn("GATE", '.status.conditions[?(@.type=="Gated")].reason'),
+            PrinterColumn("OUTCOME", ".status.outcome"),
             PrinterColumn("AGE", ".metadata.creationTimestamp", "date"),
             PrinterColumn("SUBJECT", ".spec.subject", wide=True),
-            PrinterColumn("APPLIED", '.status.conditions[?(@.type=="Applied")].reason', wide=True),
         ),
     )
 

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from setpoint.api.meta import KindMeta, KubeObject, PrinterColumn, TargetReference
-from setpoint.api.model import ApiModel, Digest, ShortText
+from setpoint.api.model import ApiModel, Digest, Name, ShortText
 
 
 class SnapshotSpec(ApiModel):
@@ -26,6 +26,7 @@ class SnapshotSpec(ApiModel):
     engine: ShortText = Field(default="", description="Binary and version, as in `terraform 1.11.4`.")
     resources: int = Field(default=0, description="Resource instances in the state.")
     generation: int = Field(default=0, description="The target's generation.")
+    change: Name | None = Field(default=None, description="The Change that brought the configuration about.")
 
 
 class Snapshot(KubeObject):
@@ -40,6 +41,8 @@ class Snapshot(KubeObject):
             PrinterColumn("TARGET", ".spec.targetRef.name"),
             PrinterColumn("STATE", ".spec.stateVersion", "integer"),
             PrinterColumn("RESOURCES", ".spec.resources", "integer"),
+            PrinterColumn("CHANGE", ".spec.change"),
+            PrinterColumn("REVISION", ".spec.revision", wide=True),
             PrinterColumn("BUNDLE", ".spec.bundle", wide=True),
             PrinterColumn("ENGINE", ".spec.engine", wide=True),
             PrinterColumn("AGE", ".metadata.creationTimestamp", "date"),
