@@ -31,6 +31,8 @@ class LeaseTiming:
 class Elector:
     """Leads again and again, as long as it runs. `lead` is called with an event that is set when it must stop.
 
+    `on_renew` is called at each moment from which the whole renew deadline counts.
+
     `lead` must have stopped within `duration - renew_deadline` seconds of that event when leadership was lost.
     """
 
@@ -42,6 +44,7 @@ class Elector:
         lead: Callable[[asyncio.Event], Awaitable[None]],
         timing: LeaseTiming = LeaseTiming(),
         on_change: Callable[[bool], None] = lambda _leads: None,
+        on_renew: Callable[[], None] = lambda: None,
         uniform: Callable[[], float] = random.random,
     ) -> None:
         self._lock = lock
@@ -49,6 +52,7 @@ class Elector:
         self._lead = lead
         self._timing = timing
         self._on_change = on_change
+        self._on_renew = on_renew
         self._uniform = uniform
         self._observed: LeaseRecord | None = None
         self._observed_at = 0.0
@@ -61,6 +65,7 @@ class Elector:
                 return
             _LOGGER.info("Leading as %s", self._identity)
             self._on_change(True)
+            self._on_renew()
             try:
                 await self._lead_while_held(held, ended)
             finally:
@@ -154,6 +159,7 @@ class Elector:
                     held = await self._lock.write(self._record(held))
                 renewed_at = began
                 self._observed = held
+                self._on_renew()
             except ConflictError:
                 current = await self._reread()
                 if current is None or current.holder != self._identity:

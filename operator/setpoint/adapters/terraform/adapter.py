@@ -12,6 +12,7 @@ from setpoint.adapters.terraform.binaries import Binaries
 from setpoint.adapters.terraform.bundles import BundleMaker
 from setpoint.adapters.terraform.environment import RunEnvironment
 from setpoint.adapters.terraform.session import Session
+from setpoint.adapters.terraform.warden import NoWatch, RunWatch
 from setpoint.adapters.terraform.workfolder import WorkFolder
 from setpoint.ports import BlobStore, Bundle, EngineVersion, RunInputs, SourceTree, StateBackend, Survivor
 
@@ -37,11 +38,13 @@ class TerraformAdapter:
         blobs: BlobStore,
         backend: StateBackend,
         register_secrets: Callable[[Collection[str]], None],
+        watch: RunWatch = NoWatch(),  # noqa: B008 has no state
     ) -> None:
         self._root = options.root
         self._blobs = blobs
         self._backend = backend
         self._register_secrets = register_secrets
+        self._watch = watch
         self._environment = RunEnvironment(options.root, options.mirror, options.passthrough)
         self._environment.prepare()
         self._binaries = Binaries({"terraform": options.terraform, "opentofu": options.tofu}, self._environment.base())
@@ -78,6 +81,7 @@ class TerraformAdapter:
                 init_lock=self._init_lock,
                 threads=self._threads,
                 register_secrets=self._register_secrets,
+                watch=self._watch,
             )
             try:
                 yield session

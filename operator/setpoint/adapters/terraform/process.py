@@ -18,6 +18,7 @@ from pathlib import Path
 import psutil
 
 from setpoint.adapters.terraform.finishing import finish
+from setpoint.adapters.terraform.warden import NoWatch, RunWatch
 from setpoint.api.conditions import Reason
 from setpoint.domain.errors import StoreError, TransientError
 
@@ -43,6 +44,7 @@ class Command:
     timeout: float
     facts: Mapping[str, str] = dataclasses.field(default_factory=dict)
     grace: float = READING_GRACE
+    watch: RunWatch = dataclasses.field(default_factory=NoWatch)
 
     @property
     def stdout(self) -> Path:
@@ -91,6 +93,7 @@ async def run_through(command: Command) -> Ended:
     if stopped:
         await _stop(process, command.grace)
     code = process.returncode if process.returncode is not None else -signal.SIGKILL
+    command.watch.ended(process.pid)
     if code < 0:
         # Whoever killed it spared its providers, and they would live on without it.
         _kill_session(process)
@@ -123,6 +126,7 @@ async def _start(command: Command) -> asyncio.subprocess.Process:
         raise TransientError(Reason.ENGINE_NOT_FOUND, message) from error
     try:
         note_run(command.folder, {**note, "pid": process.pid, "start": _start_time(process.pid)})
+        command.watch.began(process.pid)
     except StoreError:
         _kill_session(process)
         await process.wait()

@@ -26,6 +26,7 @@ from setpoint.adapters.terraform.process import (
     run_through,
 )
 from setpoint.adapters.terraform.tailing import tail
+from setpoint.adapters.terraform.warden import RunWatch
 from setpoint.adapters.terraform.workfolder import Facts, WorkFolder, write_variables
 from setpoint.api.conditions import Reason
 from setpoint.domain.digests import digest
@@ -73,6 +74,7 @@ class Session:
         init_lock: asyncio.Lock,
         threads: Executor,
         register_secrets: Callable[[Collection[str]], None],
+        watch: RunWatch,
     ) -> None:
         self._root = root
         self._runs = root / "runs"
@@ -85,6 +87,7 @@ class Session:
         self._init_lock = init_lock
         self._threads = threads
         self._register_secrets = register_secrets
+        self._watch = watch
         self._opened: list[Path] = []
         self._applied_in: Path | None = None
 
@@ -273,7 +276,7 @@ class Session:
         facts = {"target": self._target, "operation": operation}
         environment = self._environment.of_run(credentials, access)
         grace = WRITING_GRACE if operation == "apply" else READING_GRACE
-        return Command(line, self._folder.path, environment, folder, name, seconds, facts, grace)
+        return Command(line, self._folder.path, environment, folder, name, seconds, facts, grace, self._watch)
 
     def _secrets(self, inputs: RunInputs) -> frozenset[str]:
         environments = (inputs.plan_environment, inputs.apply_environment)

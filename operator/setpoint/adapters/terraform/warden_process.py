@@ -1,0 +1,70 @@
+"""The warden's own process: ends runs whose manager hangs or is dead. Standard library only; imports nothing of ours.
+
+Reads lines from its standard input: `.` is a heartbeat, `+PID` and `-PID` say which runs there are. No heartbeat for
+`silence` seconds, or the end of the pipe: SIGINT to each run, which lets Terraform end what it has begun; `patience`
+seconds later, SIGKILL to its whole session.
+"""
+
+import contextlib
+import os
+import select
+import signal
+import sys
+import time
+
+_ROUND = 0.2
+
+
+def watch_over(silence: float, patience: float) -> None:
+    """Until the pipe has ended and no run is left."""
+    runs: dict[int, str] = {}
+    asked: set[tuple[int, str]] = set()
+    rest, last, open_ = b"", time.monotonic(), True
+    while open_ or runs:
+        if open_ and select.select([0], [], [], _ROUND)[0]:
+            read = os.read(0, 65_536)
+            open_ = bool(read)
+            *lines, rest = (rest + read).split(b"\n")
+            last = time.monotonic() if _note(lines, runs) else last
+        elif not open_:
+            time.sleep(_ROUND)
+        overdue = time.monotonic() - last - silence
+        if overdue >= 0 or not open_:
+            _end(runs, asked, kill=overdue >= patience)
+
+
+def _note(lines: list[bytes], runs: dict[int, str]) -> bool:
+    """Takes lines in; True where a heartbeat was among them."""
+    for line in lines:
+        if line[:1] == b"+":
+            runs[int(line[1:])] = _birth(int(line[1:]))
+        elif line[:1] == b"-":
+            runs.pop(int(line[1:]), None)
+    return b"." in lines
+
+
+def _end(runs: dict[int, str], asked: set[tuple[int, str]], *, kill: bool) -> None:
+    for pid, birth in list(runs.items()):
+        if not birth or _birth(pid) != birth:
+            del runs[pid]  # it has ended, and its number may be another's
+        elif kill:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGKILL)
+        elif (pid, birth) not in asked:
+            asked.add((pid, birth))
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGINT)
+
+
+def _birth(pid: int) -> str:
+    """When a process began, in clock ticks (proc(5), field 22 of stat); empty where there is none, or a zombie."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:  # noqa: PTH123 costs less to start
+            fields = file.read().rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return "" if fields[0] == "Z" else fields[19]
+
+
+if __name__ == "__main__":
+    watch_over(float(sys.argv[1]), float(sys.argv[2]))
