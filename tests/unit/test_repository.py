@@ -70,7 +70,7 @@ def test_the_ci_command_is_there_and_runs_the_tests() -> None:
     assert "make test" in script.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("lock", ["build", "dev"])
+@pytest.mark.parametrize("lock", ["build", "dev", "run"])
 def test_a_lock_pins_and_hashes_everything_and_names_no_address(lock: str) -> None:
     text = (ROOT / "requirements" / f"{lock}.lock").read_text(encoding="utf-8")
     assert "://" not in text

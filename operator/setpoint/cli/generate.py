@@ -18,6 +18,10 @@ from setpoint.cli.context import DONE, FAILED
 from setpoint.cli.output import as_yaml
 
 _FOLDERS = ("crds", "docs/reference")
+_WRITTEN = frozenset({"docs/reference/admission.md", "docs/reference/rbac.md"})
+"""Pages of the reference that people write: what they describe is in manifests/ and policies/, not in the types."""
+_KUSTOMIZATION = "crds/Kustomization"
+"""Named so that `kubectl apply -f crds` does not take it for an object."""
 
 
 def generated_files() -> Iterator[tuple[str, str]]:
@@ -25,6 +29,11 @@ def generated_files() -> Iterator[tuple[str, str]]:
     for kind in KINDS:
         yield f"crds/{GROUP}_{kind.META.plural}.yaml", as_yaml(custom_resource_definition(kind))
         yield f"docs/reference/{kind.__name__.lower()}.md", reference.kind_page(kind)
+    definitions = sorted(f"{GROUP}_{kind.META.plural}.yaml" for kind in KINDS)
+    yield (
+        _KUSTOMIZATION,
+        as_yaml({"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": definitions}),
+    )
     yield "docs/reference/README.md", reference.index_page()
     yield "docs/reference/conditions.md", reference.conditions_page()
     yield "docs/reference/cli.md", reference.cli_page()
@@ -37,7 +46,7 @@ def stale_files(root: Path) -> list[str]:
     wanted = dict(generated_files())
     present = {path.relative_to(root).as_posix() for folder in _FOLDERS for path in (root / folder).glob("*")}
     changed = {name for name, text in wanted.items() if name not in present or _text(root / name) != text}
-    return sorted(changed | (present - wanted.keys()))
+    return sorted(changed | (present - wanted.keys() - _WRITTEN))
 
 
 def write_files(root: Path) -> list[str]:
