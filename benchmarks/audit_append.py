@@ -1,29 +1,42 @@
-"""Audit appends through AuditTrail against a bare sqlite3 group commit, as a ratio measured in one run.
+"""Audit appends through AuditTrail against a bare group commit by the driver, as a ratio measured in one run.
 
-    python benchmarks/audit_append.py [--quick]
+    python benchmarks/audit_append.py [--quick] [--postgres]
 
 Both write the same tables with the same rows, pragmas and durability: a producer goes on when its row is on the disk,
 rows that wait share one COMMIT. The bare side gets threads as producers and rows that were made beforehand: it encodes
 nothing, hashes nothing, and uses no SQLAlchemy. The other side gets tasks, and makes headers, salts, commitments and
-the hash chain as it does in the product. Sides alternate; the ratio is the median over the rounds.
+the hash chain as it does in the product. Sides alternate; the ratio is the median over the rounds. With --postgres
+both use a PostgreSQL server of their own with its default settings, and the bare side takes no turn with others.
 """
 
 import argparse
 import asyncio
+import contextlib
+import dataclasses
 import datetime as dt
+import functools
 import itertools
 import os
 import queue
 import sqlite3
 import statistics
+import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-from setpoint.adapters.store import NAME, AuditTrail, Database
+import psycopg
+
+from setpoint.adapters.store import NAME, AuditTrail, Database, open_sqlite
+from setpoint.adapters.store.postgres import open_postgres
 from setpoint.api.meta import ObjectRef
 from setpoint.domain.audit import AuditEntry, Phase, draft
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from tests.fakes.postgres import Databases, OwnServer
 
 TARGET = 0.9
 PRODUCERS = (8, 128)
@@ -47,8 +60,19 @@ def entry(number: int) -> AuditEntry:
     )
 
 
-async def measure_trail(folder: Path, producers: int, seconds: float) -> float:
-    database = Database.open(folder / "trail" / NAME)
+Writer = Callable[["queue.SimpleQueue"], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Side:
+    """An empty store, made anew for each measurement."""
+
+    open: Callable[[], Database]
+    write_bare: Writer
+
+
+async def measure_trail(side: Side, producers: int, seconds: float) -> float:
+    database = side.open()
     trail = AuditTrail(database, SystemClock())
     loop, entries = asyncio.get_running_loop(), itertools.cycle([entry(number) for number in range(60)])
     end = loop.time() + seconds
@@ -79,10 +103,12 @@ def bare_rows(count: int) -> "queue.SimpleQueue[tuple[tuple, tuple]]":
     return rows
 
 
-def measure_bare(folder: Path, producers: int, seconds: float) -> float:
-    path = folder / "bare" / NAME
-    database = Database.open(path)
-    asyncio.run(database.close())
+async def make(side: Side) -> None:
+    await side.open().close()
+
+
+def measure_bare(side: Side, producers: int, seconds: float) -> float:
+    asyncio.run(make(side))
     rows, waiting, counts = bare_rows(int(seconds * 80_000)), queue.SimpleQueue(), []
     start = time.perf_counter()
     end = start + seconds
@@ -96,7 +122,7 @@ def measure_bare(folder: Path, producers: int, seconds: float) -> float:
             count += 1
         counts.append(count)
 
-    writer = threading.Thread(target=bare_writer, args=(path, waiting))
+    writer = threading.Thread(target=side.write_bare, args=(waiting,))
     threads = [threading.Thread(target=produce) for _ in range(producers)]
     for thread in (writer, *threads):
         thread.start()
@@ -108,13 +134,18 @@ def measure_bare(folder: Path, producers: int, seconds: float) -> float:
     return sum(counts) / elapsed
 
 
-def bare_writer(path: Path, waiting: "queue.SimpleQueue") -> None:
-    connection = sqlite3.connect(path, isolation_level=None)
-    connection.execute("PRAGMA synchronous=FULL")
+def batches(waiting: "queue.SimpleQueue") -> Iterator[list]:
     while (first := waiting.get()) is not None:
         batch = [first]
         while len(batch) < 256 and not waiting.empty() and (more := waiting.get()) is not None:
             batch.append(more)
+        yield batch
+
+
+def bare_sqlite(path: Path, waiting: "queue.SimpleQueue") -> None:
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA synchronous=FULL")
+    for batch in batches(waiting):
         connection.execute("BEGIN IMMEDIATE")
         connection.executemany("INSERT INTO audit_row VALUES (?,?,?,?,?,?,?,?)", [rows[0] for rows, _ in batch])
         connection.executemany("INSERT INTO audit_payload VALUES (?,?,?)", [rows[1] for rows, _ in batch])
@@ -124,12 +155,36 @@ def bare_writer(path: Path, waiting: "queue.SimpleQueue") -> None:
     connection.close()
 
 
-def compare(producers: int, rounds: int, seconds: float, parent: Path | None) -> float:
+def bare_psycopg(url: str, waiting: "queue.SimpleQueue") -> None:
+    with psycopg.connect(url) as connection, connection.cursor() as cursor:
+        for batch in batches(waiting):
+            cursor.executemany(f"INSERT INTO audit_row VALUES ({','.join(['%s'] * 8)})", [rows[0] for rows, _ in batch])
+            cursor.executemany("INSERT INTO audit_payload VALUES (%s,%s,%s)", [rows[1] for rows, _ in batch])
+            connection.commit()
+            for _, durable in batch:
+                durable.set()
+
+
+@contextlib.contextmanager
+def sqlite_side(parent: Path | None) -> Iterator[Side]:
+    with tempfile.TemporaryDirectory(dir=parent) as name:
+        path = Path(name) / NAME
+        yield Side(lambda: open_sqlite(path), functools.partial(bare_sqlite, path))
+
+
+@contextlib.contextmanager
+def postgres_side(databases: "Databases") -> Iterator[Side]:
+    with databases.database() as url, tempfile.TemporaryDirectory() as folder:
+        yield Side(lambda: open_postgres(url, Path(folder)), functools.partial(bare_psycopg, url))
+
+
+def compare(producers: int, rounds: int, seconds: float, new_side: Callable[[], AbstractContextManager[Side]]) -> float:
     ratios, rates = [], []
     for _ in range(rounds):
-        with tempfile.TemporaryDirectory(dir=parent) as name:
-            bare = measure_bare(Path(name), producers, seconds)
-            trail = asyncio.run(measure_trail(Path(name), producers, seconds))
+        with new_side() as side:
+            bare = measure_bare(side, producers, seconds)
+        with new_side() as side:
+            trail = asyncio.run(measure_trail(side, producers, seconds))
         ratios.append(trail / bare)
         rates.append((trail, bare))
     trail, bare = (statistics.median(side) for side in zip(*rates, strict=True))
@@ -142,14 +197,28 @@ def compare(producers: int, rounds: int, seconds: float, parent: Path | None) ->
     return ratio
 
 
+@contextlib.contextmanager
+def sides(options: argparse.Namespace) -> Iterator[Callable[[], AbstractContextManager[Side]]]:
+    if not options.postgres:
+        yield functools.partial(sqlite_side, options.folder)
+        return
+    server = OwnServer(settings=())
+    try:
+        yield functools.partial(postgres_side, Databases(server.url))
+    finally:
+        server.close()
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="three short rounds: a few seconds in all")
     parser.add_argument("--folder", type=Path, help="where the databases are made; the temporary folder by default")
+    parser.add_argument("--postgres", action="store_true", help="on PostgreSQL, in the temporary folder")
     options = parser.parse_args()
     rounds, seconds = (3, 0.5) if options.quick else (21, 0.4)
-    print("python benchmarks/audit_append.py" + " --quick" * options.quick)
-    ratios = [compare(producers, rounds, seconds, options.folder) for producers in PRODUCERS]
+    print("python benchmarks/audit_append.py" + " --quick" * options.quick + " --postgres" * options.postgres)
+    with sides(options) as new_side:
+        ratios = [compare(producers, rounds, seconds, new_side) for producers in PRODUCERS]
     return 0 if min(ratios) >= TARGET else 1
 
 

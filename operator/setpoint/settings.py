@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from setpoint.domain.errors import InvalidError
 
@@ -46,12 +46,30 @@ class Settings(BaseModel):
     drain_seconds: Annotated[float, Field(ge=0, le=86_400)] = Field(
         default=60.0, description="How long a graceful stop waits for running reconciles, in seconds."
     )
+    collect_seconds: Annotated[float, Field(ge=60, le=30 * 86_400)] = Field(
+        default=86_400.0,
+        description="Seconds between removals of what is no longer needed: sealed blobs, copies of git repositories.",
+    )
     state_dir: Path = Field(
         default=Path("/var/lib/setpoint"),
         description="The operator's own folder: work folders of runs, and the store where `store_url` names none.",
     )
+    store_url: SecretStr | None = Field(
+        default=None,
+        description="postgresql://USER:PASSWORD@HOST:PORT/DATABASE: the store of the operator's replicas; else SQLite.",
+    )
+    sealing_key_file: Path | None = Field(
+        default=None,
+        description="The file of 32 random bytes that seals Terraform states and other blobs; needed with `store_url`.",
+    )
     namespaces: Annotated[str, Field(max_length=4096)] = Field(
         default="", description="Comma-separated namespaces that the operator serves; all where empty."
+    )
+    api_reads: Annotated[float, Field(gt=0, le=10_000)] = Field(
+        default=200.0, description="Reads a second that the operator sends to the API server at most."
+    )
+    api_writes: Annotated[float, Field(gt=0, le=10_000)] = Field(
+        default=20.0, description="Writes a second that the operator sends to the API server at most."
     )
     lease_namespace: Annotated[str, Field(max_length=63)] = Field(
         default="", description="Where the operator's Lease is; else the pod's own namespace, else setpoint-system."

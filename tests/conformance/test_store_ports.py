@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import dataclasses
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -11,21 +11,30 @@ from tests.fakes.store import Stores, memory_stores, open_sql_stores, state_file
 
 from setpoint.api.meta import ObjectRef
 from setpoint.domain.audit import AuditEntry, Phase
-from setpoint.domain.errors import AlreadyExistsError, ConflictError, GoneError, InvalidError, NotFoundError
-from setpoint.ports import StateLock, StoredObject
+from setpoint.domain.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    FencedError,
+    GoneError,
+    InvalidError,
+    NotFoundError,
+)
+from setpoint.ports import Fence, StateLock, StoredObject
+from setpoint.runtime.fencing import fenced
 
 REF = ObjectRef("Environment", "default", "shop")
 OTHER = ObjectRef("Environment", "default", "bank")
 FACT = AuditEntry("Noted", Phase.FACT, "user:me", REF)
 
 
-@pytest.fixture(params=["sqlite", "memory"])
+@pytest.fixture(params=["sqlite", "postgres", "memory"])
 async def stores(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Stores]:
     async with contextlib.AsyncExitStack() as stack:
         if request.param == "memory":
             yield memory_stores()
         else:
-            yield await stack.enter_async_context(open_sql_stores(tmp_path))
+            url = request.getfixturevalue("postgres_url") if request.param == "postgres" else ""
+            yield await stack.enter_async_context(open_sql_stores(tmp_path, url))
 
 
 def row(ref: ObjectRef = REF, body: str = "{}", **fields: object) -> StoredObject:
@@ -91,8 +100,17 @@ class TestBlobStore:
 
     async def test_young_blobs_are_not_pruned(self, stores: Stores) -> None:
         digest = await stores.blobs.put(b"young")
-        assert await stores.blobs.prune(frozenset()) == 0
+
+        async def nothing() -> frozenset[str]:
+            return frozenset()
+
+        assert await stores.blobs.prune(nothing) == 0
         assert await stores.blobs.get(digest) == b"young"
+
+    async def test_only_what_is_there_is_renewed(self, stores: Stores) -> None:
+        await stores.blobs.renew(await stores.blobs.put(b"there"))
+        with pytest.raises(NotFoundError):
+            await stores.blobs.renew("sha256:" + "0" * 64)
 
 
 class TestStateStore:
@@ -253,3 +271,106 @@ class TestObjectStore:
         seen.append(await stores.objects.data_version())
         assert len(set(seen)) == 3
         assert await stores.objects.data_version() == seen[-1]
+
+
+LOCK = StateLock(REF.key, "lock-2", "run-2", "{}")
+WRITES: dict[str, Callable[[Stores], Awaitable[object]]] = {
+    "an audit row": lambda stores: stores.trail.append(FACT),
+    "a state": lambda stores: stores.states.append(OTHER.key, state_file(9), run="r", audit=[FACT]),
+    "a state under a lock": lambda stores: stores.states.append(REF.key, state_file(9), run="run-1", lock="lock-1"),
+    "a lock": lambda stores: stores.locks.acquire(dataclasses.replace(LOCK, target=OTHER.key)),
+    "a lock's release": lambda stores: stores.locks.release(REF.key, id="lock-1", run="run-1"),
+    "the end of a run": lambda stores: stores.locks.release_run("run-1"),
+    "a new object": lambda stores: stores.objects.put(row(OTHER), expected_version=None, audit=[FACT]),
+    "an object": lambda stores: stores.objects.put(row(body="[]"), expected_version=1, audit=[FACT]),
+    "an object's removal": lambda stores: stores.objects.remove(REF, audit=[FACT]),
+}
+
+
+async def everything(stores: Stores) -> tuple[object, ...]:
+    """What there is to be seen in the stores."""
+    states = [await stores.states.head(ref.key) for ref in (REF, OTHER)]
+    objects = await stores.objects.list(REF.kind)
+    return (await stores.trail.rows(), states, await stores.states.blobs(), await stores.locks.held(), objects)
+
+
+class TestFences:
+    @pytest.fixture(autouse=True)
+    async def _something_is_there(self, stores: Stores) -> None:
+        await stores.locks.acquire(StateLock(REF.key, "lock-1", "run-1", "{}"))
+        await stores.states.append(REF.key, state_file(1), run="run-1", lock="lock-1", audit=[FACT])
+        await stores.objects.put(row(), expected_version=None, audit=[FACT])
+
+    async def test_each_shard_counts_its_terms(self, stores: Stores) -> None:
+        assert [await stores.fences.acquire(shard) for shard in ("", "", "1", "")] == [1, 2, 1, 3]
+
+    async def test_terms_that_are_asked_for_at_once_are_different(self, stores: Stores) -> None:
+        epochs = await asyncio.gather(*(stores.fences.acquire("0") for _ in range(5)))
+        assert sorted(epochs) == [1, 2, 3, 4, 5]
+
+    @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES.keys())
+    async def test_a_term_that_is_over_writes_nothing(
+        self, stores: Stores, write: Callable[[Stores], Awaitable[object]]
+    ) -> None:
+        old = Fence("0", await stores.fences.acquire("0"))
+        new = Fence("0", await stores.fences.acquire("0"))
+        before = await everything(stores)
+        with fenced(old), pytest.raises(FencedError, match=r"term 1 .*is over"):
+            await write(stores)
+        assert await everything(stores) == before
+        with fenced(new):
+            await write(stores)
+        assert await everything(stores) != before
+
+    @pytest.mark.parametrize(
+        "fence", [Fence("0", 2), Fence("1", 1)], ids=["a term that has not begun", "a shard that has none"]
+    )
+    async def test_a_term_that_never_was_writes_nothing(self, stores: Stores, fence: Fence) -> None:
+        """As after a rollback of the store to an earlier day."""
+        await stores.fences.acquire("0")
+        with fenced(fence), pytest.raises(FencedError):
+            await stores.trail.append(FACT)
+
+    async def test_other_shards_and_those_without_a_term_go_on(self, stores: Stores) -> None:
+        other = Fence("1", await stores.fences.acquire("1"))
+        await stores.fences.acquire("0")
+        await stores.fences.acquire("0")
+        with fenced(other):
+            assert await stores.trail.append(FACT) == (3,)
+        assert await stores.trail.append(FACT) == (4,)
+
+    async def test_of_writes_at_once_those_of_a_term_that_is_over_fail_alone(self, stores: Stores) -> None:
+        old = Fence("0", await stores.fences.acquire("0"))
+        new = Fence("0", await stores.fences.acquire("0"))
+
+        async def append(fence: Fence | None) -> object:
+            with fenced(fence):
+                return await stores.trail.append(FACT)
+
+        results = await asyncio.gather(*map(append, (new, old, None, old, old, new)), return_exceptions=True)
+        assert [type(result) for result in results] == [tuple, FencedError, tuple, FencedError, FencedError, tuple]
+        assert [result for result in results if isinstance(result, tuple)] == [(3,), (4,), (5,)]
+
+    async def test_tasks_write_for_the_term_in_which_they_were_started(self, stores: Stores) -> None:
+        with fenced(Fence("0", await stores.fences.acquire("0"))):
+            begin = asyncio.Event()
+
+            async def work() -> object:
+                await begin.wait()
+                return await stores.trail.append(FACT)
+
+            task = asyncio.create_task(work())
+        await stores.fences.acquire("0")
+        begin.set()
+        with pytest.raises(FencedError):
+            await task
+
+    async def test_a_term_begins_whatever_the_task_worked_for(self, stores: Stores) -> None:
+        with fenced(Fence("0", await stores.fences.acquire("0"))):
+            assert [await stores.fences.acquire("0") for _ in range(2)] == [2, 3]
+
+    async def test_who_is_over_may_still_read(self, stores: Stores) -> None:
+        with fenced(Fence("0", await stores.fences.acquire("0"))):
+            await stores.fences.acquire("0")
+            assert await stores.states.read(REF.key) == state_file(1)
+            assert len(await stores.trail.rows()) == 2

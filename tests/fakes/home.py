@@ -12,7 +12,7 @@ from click.testing import Result
 from tests.fakes.cluster import InMemoryCluster
 
 from setpoint.api.meta import JsonObject, ObjectRef
-from setpoint.domain.audit import AuditEntry, AuditRow
+from setpoint.domain.audit import AuditEntry, AuditRow, Phase
 from setpoint.ports import StateVersion
 from setpoint.runtime.recorder import EventRecord
 
@@ -25,8 +25,8 @@ AGE = dt.timedelta(hours=3, minutes=5, seconds=30)
 class ListAuditLog:
     """The AuditLog port as a list; nothing is hashed."""
 
-    def __init__(self) -> None:
-        self.entries: list[AuditEntry] = []
+    def __init__(self, entries: list[AuditEntry] | None = None) -> None:
+        self.entries = [] if entries is None else entries
 
     async def append(self, *entries: AuditEntry) -> tuple[int, ...]:
         self.entries += entries
@@ -41,7 +41,10 @@ class ListAuditLog:
         return tuple(rows[:limit])
 
     async def open_intents(self) -> tuple[AuditRow, ...]:
-        return ()
+        closed = {entry.run for entry in self.entries if entry.phase is Phase.OUTCOME}
+        return tuple(
+            row for row in await self.rows() if row.entry.phase is Phase.INTENT and row.entry.run not in closed
+        )
 
 
 @dataclasses.dataclass
@@ -69,6 +72,10 @@ class FakeHome:
     verify_report: Any = None
     imported: list[tuple[ObjectRef, bytes]] = dataclasses.field(default_factory=list)
 
+    @property
+    def proves_users(self) -> bool:
+        return False
+
     def user(self) -> str:
         return "Ada.Lovelace"
 
@@ -91,11 +98,7 @@ class FakeHome:
 
     def add(self, obj: JsonObject) -> JsonObject:
         """Creates an object, with its status; returns it as it is then."""
-        return asyncio.run(self._add(obj))
-
-    async def _add(self, obj: JsonObject) -> JsonObject:
-        created = await self.cluster.create(obj)
-        return await self.cluster.update_status({**created, "status": obj["status"]}) if "status" in obj else created
+        return asyncio.run(self.cluster.add(obj))
 
     def objects(self, kind: str) -> list[JsonObject]:
         """All objects of a kind."""

@@ -1,5 +1,7 @@
-"""Makes plan documents: those that a real Terraform wrote (tests/data/plans), small ones by hand, and any at all."""
+"""Makes plan documents: those that a real Terraform wrote (tests/data/plans), ones by hand, and any at all."""
 
+import copy
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -9,16 +11,26 @@ from hypothesis import strategies as st
 RECORDED = Path(__file__).parents[1] / "data" / "plans"
 NAMES = tuple(sorted(path.stem for path in RECORDED.glob("*.json")))
 ACTIONS = (["no-op"], ["create"], ["update"], ["delete"], ["delete", "create"], ["create", "delete"], ["forget"])
+_ENTRY_FIELDS = frozenset({"mode", "previous_address", "deposed", "action_reason"})
+
+
+@functools.cache
+def _text(name: str) -> str:
+    return (RECORDED / f"{name}.json").read_text()
 
 
 def recorded(name: str) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads((RECORDED / f"{name}.json").read_text())
+    """A recorded document, to do with as one likes."""
+    document: dict[str, Any] = json.loads(_text(name))
     return document
+
+
+# --- By hand ------------------------------------------------------------------------------------------------------
 
 
 def change(address: str, actions: list[str], before: Any = None, after: Any = None, **more: Any) -> dict[str, Any]:
     """One entry of `resource_changes`; what belongs into its `change` may be given in `more`."""
-    inner = {key: more.pop(key) for key in list(more) if key not in {"previous_address", "deposed", "action_reason"}}
+    inner = {key: more.pop(key) for key in list(more) if key not in _ENTRY_FIELDS}
     return {
         "address": address,
         "mode": "managed",
@@ -43,6 +55,26 @@ def plan(*changes: dict[str, Any], drift: Any = (), outputs: Any = None, configu
         "complete": True,
         "errored": False,
     }
+
+
+def large_plan(count: int, *, secrets: bool = False) -> dict[str, Any]:
+    """A plan of so many changes of every kind, each with about twenty leaves a side."""
+    kinds = (["update"], ["create"], ["delete"], ["delete", "create"], ["update"])
+    mask = {"password": True} if secrets else {}
+    changes = []
+    for index in range(count):
+        actions = kinds[index % len(kinds)]
+        before = None if actions == ["create"] else _instance(index, "before")
+        after = None if actions == ["delete"] else _instance(index, "after")
+        address = f"module.stack[{index % 12}].aws_instance.r{index}"
+        changes.append(change(address, actions, before, after, before_sensitive=mask, after_sensitive=mask))
+    return plan(*changes, drift=copy.deepcopy(changes[::5]))
+
+
+def _instance(index: int, side: str) -> dict[str, Any]:
+    rules = [{"from_port": port, "cidr_blocks": ["10.0.0.0/8"], "description": f"r{port}"} for port in range(4)]
+    tags = {f"tag-{number}": f"value-{number}" for number in range(6)}
+    return {"id": f"i-{index}", "size": side, "password": f"{side}-secret-{index}", "tags": tags, "ingress": rules}
 
 
 # --- Any plan at all ----------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from tests.fakes.target import FakeDriver, World, snapshot_manifest
 from setpoint.api.meta import ObjectRef
 from setpoint.domain.errors import NotFoundError
 from setpoint.domain.policies import PolicyCheck, PolicyModules, PolicyResult
+from setpoint.ports import ClusterClient, StateStore, TargetDriver
 from setpoint.reconcilers.changes import ChangeRegister
 from setpoint.reconcilers.environment import EnvironmentReconciler, PassReport
 from setpoint.reconcilers.gatekeeper import Gatekeeper
@@ -84,14 +85,18 @@ class Bench:
         self.policies = FakePolicies()
         self.recorder = Recorder()
         self.reports: list[PassReport] = []
-        self.reconciler = self._make()
+        self.error: Exception | None = None
+        self.reconciler = self.make_reconciler(self.cluster, FakeDriver(self.world), NoStates())
 
-    def _make(self) -> EnvironmentReconciler:
-        changes, resets = ChangeRegister(self.cluster, self.clock), ResetRegister(self.cluster, self.clock)
-        settlement = Settlement(cluster=self.cluster, changes=changes, resets=resets)
+    def make_reconciler(
+        self, cluster: ClusterClient, driver: TargetDriver, states: StateStore
+    ) -> EnvironmentReconciler:
+        """A reconciler over these ports and the bench's clock, policies and recorders."""
+        changes, resets = ChangeRegister(cluster, self.clock), ResetRegister(cluster, self.clock)
+        settlement = Settlement(cluster=cluster, changes=changes, resets=resets)
         metrics = Metrics()
         gatekeeper = Gatekeeper(
-            cluster=self.cluster,
+            cluster=cluster,
             engine=self.policies,
             policies=self.policies,
             origin_of=lambda _: None,
@@ -99,16 +104,17 @@ class Bench:
             metrics=metrics,
         )
         pipeline = Pipeline(
-            cluster=self.cluster, gatekeeper=gatekeeper, changes=changes, settlement=settlement, metrics=metrics
+            cluster=cluster, gatekeeper=gatekeeper, changes=changes, settlement=settlement, metrics=metrics
         )
         return EnvironmentReconciler(
-            cluster=self.cluster,
-            driver=FakeDriver(self.world),
+            cluster=cluster,
+            driver=driver,
             pipeline=pipeline,
             settlement=settlement,
+            changes=changes,
             resets=resets,
-            pruner=SnapshotPruner(self.cluster),
-            states=NoStates(),
+            pruner=SnapshotPruner(cluster),
+            states=states,
             recorder=self.recorder,
             metrics=TargetMetrics(metrics),
             clock=self.clock,
@@ -172,7 +178,7 @@ class Bench:
 
     async def run_silently(self) -> None:
         """One pass; an error that the queue would see is kept in `error`."""
-        self.error: Exception | None = None
+        self.error = None
         try:
             await self.reconciler.reconcile(Request(REF))
         except Exception as error:  # noqa: BLE001 whatever it is, a test looks at it

@@ -8,27 +8,33 @@ import functools
 import hashlib
 import json
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from setpoint.adapters.store import (
     NAME,
     AuditTrail,
     Database,
     SealedBlobs,
+    SqlFences,
     SqlObjectStore,
     SqlStateLocks,
     SqlStateStore,
+    open_sqlite,
 )
+from setpoint.adapters.store.postgres import open_postgres
+from setpoint.adapters.store.shared_blobs import open_shared_blobs
 from setpoint.api.meta import ObjectRef
 from setpoint.domain import audit, state
 from setpoint.domain.audit import GENESIS, AuditEntry, AuditRow, Phase, Record
-from setpoint.domain.errors import AlreadyExistsError, ConflictError, GoneError, NotFoundError
+from setpoint.domain.errors import AlreadyExistsError, ConflictError, FencedError, GoneError, NotFoundError
 from setpoint.domain.state import StateIdentity
 from setpoint.ports import (
     AuditLog,
     BlobStore,
+    Fences,
     ObjectStore,
     StateLock,
     StateLocks,
@@ -37,6 +43,7 @@ from setpoint.ports import (
     StoredObject,
     StoredObjects,
 )
+from setpoint.runtime.fencing import current_fence
 
 AT = "2026-01-01T00:00:00.000000Z"
 
@@ -57,6 +64,7 @@ class Stores:
     states: StateStore
     locks: StateLocks
     objects: ObjectStore
+    fences: Fences
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +79,7 @@ def _fresh_files() -> tuple[tuple[str, bytes], ...]:
     """An empty store: made once and copied, since making it takes 0.2 s."""
     with tempfile.TemporaryDirectory() as folder:
         with ThreadPoolExecutor(1) as thread:  # a loop of its own, away from the test's
-            thread.submit(asyncio.run, Database.open(Path(folder) / NAME).close()).result()
+            thread.submit(asyncio.run, open_sqlite(Path(folder) / NAME).close()).result()
         return tuple((file.name, file.read_bytes()) for file in Path(folder).iterdir())
 
 
@@ -83,36 +91,77 @@ def make_fresh(folder: Path) -> Path:
 
 
 @contextlib.asynccontextmanager
-async def open_sql_stores(folder: Path) -> AsyncIterator[SqlStores]:
-    """The stores of a home, which is made where it is not there."""
-    if not (folder / NAME).exists():
-        make_fresh(folder)
-    database = Database.open(folder / NAME)
+async def open_sql_stores(folder: Path, url: str = "") -> AsyncIterator[SqlStores]:
+    """The stores of a home: in SQLite, which is made where it is not there, or in the PostgreSQL database of a URL."""
+    database, blobs = _open_postgres(folder, url) if url else _open_sqlite(folder)
     trail = AuditTrail(database, FixedClock())
-    blobs = SealedBlobs.open(folder / "blobs", folder / "keys" / "blobs.key")
     states = SqlStateStore(database, blobs, trail, FixedClock())
     locks, objects = SqlStateLocks(database, FixedClock()), SqlObjectStore(database, trail)
     try:
-        yield SqlStores(trail, blobs, states, locks, objects, database)
+        yield SqlStores(trail, blobs, states, locks, objects, SqlFences(database), database)
     finally:
         states.close()
         await blobs.close()
         await database.close()
 
 
+@dataclasses.dataclass(frozen=True)
+class StorePlace:
+    """Where a store is: in a folder, or where there is a URL in that PostgreSQL database."""
+
+    folder: Path
+    url: str = ""
+
+    def open(self) -> contextlib.AbstractAsyncContextManager[SqlStores]:
+        return open_sql_stores(self.folder, self.url)
+
+
+def _open_sqlite(folder: Path) -> tuple[Database, SealedBlobs]:
+    if not (folder / NAME).exists():
+        make_fresh(folder)
+    return open_sqlite(folder / NAME), SealedBlobs.open(folder / "blobs", folder / "keys" / "blobs.key")
+
+
+def _open_postgres(folder: Path, url: str) -> tuple[Database, SealedBlobs]:
+    key = folder / "blobs.key"
+    if not key.exists():
+        key.write_bytes(bytes(32))
+    return open_postgres(url, folder), open_shared_blobs(url, key)
+
+
 def memory_stores() -> Stores:
     """The in-memory stores, of one home."""
-    trail, blobs, locks = MemoryAuditLog(), MemoryBlobs(), MemoryLocks()
-    return Stores(trail, blobs, MemoryStates(blobs, locks, trail), locks, MemoryObjects(trail))
+    fences = MemoryFences()
+    trail, blobs, locks = MemoryAuditLog(fences), MemoryBlobs(), MemoryLocks(fences)
+    return Stores(trail, blobs, MemoryStates(blobs, locks, trail), locks, MemoryObjects(trail), fences)
+
+
+class MemoryFences:
+    """The Fences in a dict; `check` is what every write of the other in-memory stores begins with."""
+
+    def __init__(self) -> None:
+        self._epochs: dict[str, int] = {}
+
+    async def acquire(self, shard: str) -> int:
+        self._epochs[shard] = self._epochs.get(shard, 0) + 1
+        return self._epochs[shard]
+
+    def check(self) -> None:
+        fence = current_fence()
+        if fence is not None and self._epochs.get(fence.shard) != fence.epoch:
+            raise FencedError(f"term {fence.epoch} is over")
 
 
 class MemoryAuditLog:
     """The AuditLog in a list; `records` may be tampered with."""
 
-    def __init__(self) -> None:
+    def __init__(self, fences: MemoryFences | None = None) -> None:
         self.records: list[Record] = []
+        self.fences = fences or MemoryFences()
 
     async def append(self, *entries: AuditEntry) -> tuple[int, ...]:
+        if entries:
+            self.fences.check()
         drafts = [audit.draft(entry, at=AT, salt=bytes(16)) for entry in entries]
         return tuple(self._chain(draft) for draft in drafts)
 
@@ -135,22 +184,38 @@ class MemoryAuditLog:
 
 
 class MemoryBlobs:
-    """The BlobStore in a dict; every blob is young."""
+    """The BlobStore in a dict. All that is in it grows old at once, by `age`."""
 
     def __init__(self) -> None:
         self._blobs: dict[str, bytes] = {}
+        self._old: set[str] = set()
+
+    def age(self) -> None:
+        self._old = set(self._blobs)
 
     async def put(self, data: bytes) -> str:
         self._blobs[self.digest(data)] = data
+        self._old.discard(self.digest(data))
         return self.digest(data)
+
+    async def renew(self, digest: str) -> None:
+        if digest not in self._blobs:
+            raise NotFoundError(f"there is no blob {digest}")
+        self._old.discard(digest)
 
     async def get(self, digest: str) -> bytes:
         if digest not in self._blobs:
             raise NotFoundError(f"there is no blob {digest}")
         return self._blobs[digest]
 
-    async def prune(self, keep: frozenset[str]) -> int:
-        return 0
+    async def prune(self, find_kept: Callable[[], Awaitable[frozenset[str]]]) -> int:
+        old = frozenset(self._old)
+        kept = await find_kept()
+        gone = (old & self._old) - kept
+        for digest in gone:
+            del self._blobs[digest]
+        self._old -= gone
+        return len(gone)
 
     def digest(self, data: bytes) -> str:
         return "sha256:" + hashlib.sha256(data).hexdigest()
@@ -159,18 +224,22 @@ class MemoryBlobs:
 class MemoryLocks:
     """The StateLocks in a dict."""
 
-    def __init__(self) -> None:
+    def __init__(self, fences: MemoryFences | None = None) -> None:
         self._locks: dict[str, StateLock] = {}
+        self._fences = fences or MemoryFences()
 
     async def acquire(self, lock: StateLock) -> StateLock:
+        self._fences.check()
         return self._locks.setdefault(lock.target, lock)
 
     async def release(self, target: str, *, id: str, run: str) -> StateLock | None:  # noqa: A002 Terraform's word
+        self._fences.check()
         if self.holds(target, id, run):
             del self._locks[target]
         return self._locks.get(target)
 
     async def release_run(self, run: str) -> int:
+        self._fences.check()
         theirs = [target for target, lock in self._locks.items() if lock.run == run]
         for target in theirs:
             del self._locks[target]
@@ -208,6 +277,7 @@ class MemoryStates:
     ) -> StateVersion:
         facts = state.parse(data)
         new = state.identity(facts, data)
+        self._trail.fences.check()
         if lock is not None and not self._locks.holds(target, lock, run):
             raise ConflictError(f"the state of {target} is not locked by run {run}")
         head = await self.head(target)
@@ -248,6 +318,7 @@ class MemoryObjects:
         return StoredObjects(tuple(found), self._version)
 
     async def put(self, obj: StoredObject, *, expected_version: int | None, audit: Sequence[AuditEntry] = ()) -> int:
+        self._trail.fences.check()
         row = self._rows.get(obj.ref)
         if expected_version is None:
             if row is not None and not row.deleted:
@@ -262,6 +333,7 @@ class MemoryObjects:
     async def remove(
         self, ref: ObjectRef, *, expected_version: int | None = None, audit: Sequence[AuditEntry] = ()
     ) -> int:
+        self._trail.fences.check()
         row = await self._current(ref, expected_version)
         return await self._write(dataclasses.replace(row, deleted=True), audit)
 
@@ -293,6 +365,12 @@ class MemoryObjects:
 
 def state_file(serial: int, *, lineage: str = "lineage-1", resources: int = 1, pad: int = 0) -> bytes:
     """A Terraform state of so many `terraform_data` resources, `pad` bytes larger."""
+    named = {f"r{number}": {"id": str(number), "input": "x" * pad} for number in range(resources)}
+    return state_of(serial, named, lineage=lineage)
+
+
+def state_of(serial: int, resources: Mapping[str, Mapping[str, Any]], *, lineage: str = "lineage-1") -> bytes:
+    """A Terraform state of `terraform_data` resources: name to attributes."""
     document = {
         "version": 4,
         "terraform_version": "1.11.4",
@@ -301,11 +379,11 @@ def state_file(serial: int, *, lineage: str = "lineage-1", resources: int = 1, p
         "outputs": {},
         "resources": [
             {
-                "mode": "managed", "type": "terraform_data", "name": f"r{number}",
+                "mode": "managed", "type": "terraform_data", "name": name,
                 "provider": 'provider["terraform.io/builtin/terraform"]',
-                "instances": [{"schema_version": 0, "attributes": {"id": str(number), "input": "x" * pad}}],
+                "instances": [{"schema_version": 0, "attributes": attributes}],
             }
-            for number in range(resources)
+            for name, attributes in resources.items()
         ],
         "check_results": None,
     }  # fmt: skip

@@ -11,6 +11,7 @@ SetpointError
 ├── ForbiddenError    we, or the person, may not do that
 ├── GoneError         a watch can't resume from there; list again
 └── StoreError        the store refused or lost something
+    └── FencedError   another leads by now: what was asked for in an earlier term is refused
 """
 
 import datetime as dt
@@ -84,3 +85,7 @@ class GoneError(SetpointError):
 
 class StoreError(SetpointError):
     """The store refused a write, or what it holds is damaged."""
+
+
+class FencedError(StoreError):
+    """The writer's term of leadership is over: nothing of it was written, and nothing of it ever will be."""

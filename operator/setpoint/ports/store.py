@@ -1,7 +1,7 @@
-"""Owns the ports for what is kept: objects, the audit trail and sealed blobs. Declarations only."""
+"""Owns the ports for what is kept: objects, the audit trail, sealed blobs and terms. Declarations only."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from setpoint.api.meta import ObjectRef
@@ -75,7 +75,7 @@ class ObjectStore(Protocol):
         ...
 
     async def data_version(self) -> int:
-        """A number that moves with every commit to the file, of any process; cheap enough to poll."""
+        """A number that moves with every commit of objects or audit rows, of any process; cheap enough to poll."""
         ...
 
 
@@ -106,10 +106,39 @@ class BlobStore(Protocol):
         """The plain bytes. Raises NotFoundError, or StoreError when they are damaged."""
         ...
 
-    async def prune(self, keep: frozenset[str]) -> int:
-        """Removes all other blobs that are older than an hour; returns how many."""
+    async def renew(self, digest: str) -> None:
+        """Makes a blob as young as if it was put now. Raises NotFoundError."""
+        ...
+
+    async def prune(self, find_kept: Callable[[], Awaitable[frozenset[str]]]) -> int:
+        """Removes what is not to be kept and was last put or renewed two days before the call; returns how many.
+
+        `find_kept` is called after that moment is fixed: what is put or renewed while it looks, or later, stays.
+        """
         ...
 
     def digest(self, data: bytes) -> str:
         """What `put` would return."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Fence:
+    """One term of leadership over a shard of the targets. Stale once the shard's next term has begun.
+
+    What writes within `runtime.fencing.fenced(fence)` writes for that term: every store checks it in the transaction.
+    """
+
+    shard: str
+    epoch: int
+
+
+class Fences(Protocol):
+    """The terms of leadership, counted where the writes are, so that both are decided in one transaction."""
+
+    async def acquire(self, shard: str) -> int:
+        """Begins the shard's next term and returns its epoch, from 1; durable. All earlier terms' writes now fail.
+
+        Raises StoreError, also where the term may have begun although its epoch was not learned: ask again.
+        """
         ...

@@ -51,6 +51,10 @@ class TargetSession(Protocol):
         """Executes what was decided, and nothing else. Raises ConflictError where the base moved."""
         ...
 
+    def outcome_recorded(self) -> None:
+        """What the apply did is on record: its traces may go."""
+        ...
+
     async def verify(self, change: Change) -> Verification:
         """A second look."""
         ...

@@ -147,6 +147,10 @@ class TerraformSession(Protocol):
         """What an earlier apply could not save. While there is one, `plan` raises TransientError."""
         ...
 
+    def outcome_recorded(self) -> None:
+        """What the apply did is on record. Without it the run's folder stays, for `settle` at the next start."""
+        ...
+
     def errored_state_saved(self) -> None:
         """What it held is safe in the StateStore: it is removed."""
         ...

@@ -123,6 +123,7 @@ METRICS: tuple[MetricSpec, ...] = (
     MetricSpec(
         "setpoint_audit_chain_ok", "gauge", "1 where the audit chain verified, 0 where not, NaN before the first look."
     ),
+    MetricSpec("setpoint_blobs_removed_total", "counter", "Sealed blobs that were removed: nothing referred to them."),
     MetricSpec(
         "setpoint_events_dropped_total",
         "counter",
@@ -179,6 +180,7 @@ class Metrics:
         self._audit_rows = self._counter("setpoint_audit_rows_total")
         self._chain = self._gauge("setpoint_audit_chain_ok")
         self._chain.set(float("nan"))
+        self._blobs_removed = self._counter("setpoint_blobs_removed_total")
         self._dropped = self._counter("setpoint_events_dropped_total")
 
     def render(self) -> bytes:
@@ -258,6 +260,10 @@ class Metrics:
     def count_audit_rows(self, rows: int) -> None:
         """So many more audit rows are durable."""
         self._audit_rows.inc(rows)
+
+    def count_removed_blobs(self, blobs: int) -> None:
+        """So many sealed blobs were removed."""
+        self._blobs_removed.inc(blobs)
 
     def set_audit_chain_ok(self, ok: bool) -> None:
         """The audit chain was verified."""

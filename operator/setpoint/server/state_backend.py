@@ -1,7 +1,8 @@
 """Owns Terraform's HTTP backend: who may read, lock and write which state. Keeps nothing but grants in memory.
 
-A run gets a name and a password of its own, good for one target, one operation, and no longer than the run. What is
-refused is logged with its reason, because Terraform shows only the number; bodies hold secrets and never are.
+A run gets a name and a password of its own, good for one target, one operation, and no longer than the run. What it
+writes is written for the term of leadership in which access was granted. What is refused is logged with its reason,
+because Terraform shows only the number; bodies hold secrets and never are.
 """
 
 import asyncio
@@ -20,8 +21,9 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from setpoint.domain.errors import ConflictError, InvalidError, NotFoundError, SetpointError, StoreError
-from setpoint.ports import BackendAccess, StateLock, StateLocks, StateStore
+from setpoint.domain.errors import ConflictError, FencedError, InvalidError, NotFoundError, SetpointError, StoreError
+from setpoint.ports import BackendAccess, Fence, StateLock, StateLocks, StateStore
+from setpoint.runtime.fencing import current_fence, fenced
 from setpoint.server.listener import listen
 
 BODY_LIMIT = 512 << 20
@@ -29,7 +31,8 @@ BODY_LIMIT = 512 << 20
 _LOCK_LIMIT = 64 << 10
 _CHUNK = 1 << 20
 
-_STATUS = {NotFoundError: 404, InvalidError: 400, ConflictError: 409}
+# Terraform tries again after 5xx, and takes 409 for another's lock.
+_STATUS = {NotFoundError: 404, InvalidError: 400, ConflictError: 409, FencedError: 403}
 _METHODS = {"plan": frozenset({"GET"}), "apply": frozenset({"GET", "POST", "LOCK", "UNLOCK"})}
 
 _log = logging.getLogger(__name__)
@@ -40,6 +43,7 @@ class _Grant:
     target: str
     run: str
     operation: Literal["plan", "apply"]
+    fence: Fence | None
     password: str = dataclasses.field(repr=False)
 
 
@@ -89,7 +93,7 @@ class StateBackendServer:
         if not self._base:
             msg = "the state backend is not serving"
             raise RuntimeError(msg)
-        name, grant = secrets.token_hex(8), _Grant(target, run, operation, secrets.token_urlsafe(32))
+        name, grant = secrets.token_hex(8), _Grant(target, run, operation, current_fence(), secrets.token_urlsafe(32))
         self._grants[name] = grant
         try:
             yield BackendAccess(f"{self._base}/state/{quote(target)}", name, grant.password)
@@ -111,7 +115,8 @@ class StateBackendServer:
         if grant is None:
             return web.Response(status=401, headers={"WWW-Authenticate": 'Basic realm="setpoint"'})
         try:
-            return await self._dispatch(request, grant)
+            with fenced(grant.fence):
+                return await self._dispatch(request, grant)
         except _RefusedError as refused:
             return _refuse(request, grant, refused.status, refused.reason, refused.lock)
         except SetpointError as error:

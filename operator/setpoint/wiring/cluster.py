@@ -3,15 +3,16 @@
 import contextlib
 import dataclasses
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 from setpoint.adapters.kube import ConnectionOptions, KubeCluster, KubeConnection, KubeEvents, KubeLease, connect
-from setpoint.adapters.store import NAME, AuditTrail, Database, SealedBlobs, SqlStateLocks, SqlStateStore
-from setpoint.domain.errors import StoreError
+from setpoint.adapters.terraform import RunWatch
+from setpoint.ports import Fences
 from setpoint.runtime.logging import SecretFilter
 from setpoint.runtime.metrics import Metrics
 from setpoint.settings import Settings
-from setpoint.wiring.parts import Foundation, Parts, Stores, SystemClock, open_parts
+from setpoint.wiring.foundation import Foundation, SystemClock
+from setpoint.wiring.parts import Parts, open_parts
+from setpoint.wiring.stores import open_operator_stores
 
 LEASE = "setpoint-operator"
 
@@ -22,6 +23,8 @@ class ClusterParts:
 
     parts: Parts
     connection: KubeConnection
+    objects: KubeCluster
+    fences: Fences
 
     def lease(self, namespace: str) -> KubeLease:
         """The Lease by which a leader is elected."""
@@ -30,43 +33,28 @@ class ClusterParts:
 
 @contextlib.asynccontextmanager
 async def open_cluster(
-    options: ConnectionOptions, settings: Settings, secrets: SecretFilter, *, identity: str
+    options: ConnectionOptions, settings: Settings, secrets: SecretFilter, *, identity: str, watch: RunWatch
 ) -> AsyncIterator[ClusterParts]:
     """Opens everything that the operator needs, and closes it again. Asks the API server nothing yet.
 
-    Raises StoreError for a store that is damaged, InvalidError for a kubeconfig that can't be used.
+    Raises StoreError for a store that can't be used, InvalidError for a kubeconfig or settings that can't be.
     """
     clock, metrics = SystemClock(), Metrics()
     async with contextlib.AsyncExitStack() as stack:
         connection = await stack.enter_async_context(connect(options))
-        stores = await _open_stores(stack, _private_folder(settings.state_dir), clock, metrics)
+        opened = await open_operator_stores(
+            stack, settings, identity=identity, clock=clock, metrics=metrics, secrets=secrets
+        )
+        objects = KubeCluster(connection, opened.stores.audit, namespaces=settings.served_namespaces)
         foundation = Foundation(
-            stores=stores,
-            cluster=KubeCluster(connection, stores.audit, namespaces=settings.served_namespaces),
+            stores=opened.stores,
+            cluster=objects,
             events=KubeEvents(connection, instance=identity),
             private=settings.state_dir,
             home_root=None,
             origin_of=lambda _obj: None,
+            watch=watch,
+            sees_all=not settings.served_namespaces,
         )
         parts = await open_parts(stack, foundation, settings=settings, clock=clock, metrics=metrics, secrets=secrets)
-        yield ClusterParts(parts, connection)
-
-
-def _private_folder(folder: Path) -> Path:
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        message = f"SETPOINT_STATE_DIR: {folder} can't be made: {error.strerror}"
-        raise StoreError(message) from None
-    return folder
-
-
-async def _open_stores(stack: contextlib.AsyncExitStack, folder: Path, clock: SystemClock, metrics: Metrics) -> Stores:
-    database = Database.open(folder / NAME, check=True)
-    stack.push_async_callback(database.close)
-    audit = AuditTrail(database, clock, count_rows=metrics.count_audit_rows)
-    blobs = SealedBlobs.open(folder / "blobs", folder / "keys" / "blobs.key")
-    stack.push_async_callback(blobs.close)
-    states = SqlStateStore(database, blobs, audit, clock)
-    stack.callback(states.close)
-    return Stores(audit=audit, blobs=blobs, states=states, locks=SqlStateLocks(database, clock))
+        yield ClusterParts(parts, connection, objects, opened.fences)

@@ -50,6 +50,11 @@ class ClusterHome:
         """No manifests are on disk."""
         _refuse("a folder of manifests")
 
+    @property
+    def proves_users(self) -> bool:
+        """The admission policies hold each name to the requester's own."""
+        return True
+
     def user(self) -> str:
         """Who works here: the API server's word."""
         return self._user

@@ -4,19 +4,19 @@ import contextlib
 import dataclasses
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from setpoint.adapters.local import LocalHome
 from setpoint.adapters.local.home import current_user
 from setpoint.api.meta import ObjectRef
-from setpoint.domain.audit import AuditEntry, Phase, Verdict
+from setpoint.domain.audit import AuditEntry, Phase
 from setpoint.domain.errors import ConflictError
 from setpoint.ports import AuditLog, ClusterClient, ResourceProgress, StateVersion
-from setpoint.reconcilers.preview import PlanReport
-from setpoint.runtime.logging import SecretFilter
 from setpoint.runtime.recorder import EventRecord
-from setpoint.settings import read_settings
-from setpoint.wiring.local import LocalParts, open_local
+from setpoint.wiring.objects import LocalObjects, open_objects
+
+if TYPE_CHECKING:
+    from setpoint.reconcilers.preview import PlanReport
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -30,26 +30,30 @@ class VerifyReport:
 
 
 class Home:
-    """One open home."""
+    """One open home: its objects. What a plan needs beside them is put together when one is asked for."""
 
-    def __init__(self, local: LocalParts) -> None:
-        self._local = local
-        self._parts = local.parts
+    def __init__(self, opened: LocalObjects) -> None:
+        self._opened = opened
 
     @property
     def root(self) -> Path:
         """The folder with the manifests."""
-        return self._local.home.root
+        return self._opened.home.root
 
     @property
     def cluster(self) -> ClusterClient:
         """Its objects."""
-        return self._parts.cluster
+        return self._opened.cluster
 
     @property
     def audit(self) -> AuditLog:
         """Its trail."""
-        return self._parts.audit
+        return self._opened.stores.audit
+
+    @property
+    def proves_users(self) -> bool:
+        """The operating system's word proves nothing to others."""
+        return False
 
     def user(self) -> str:
         """Who works here: the operating system's user."""
@@ -57,36 +61,41 @@ class Home:
 
     async def sync(self) -> Sequence[object]:
         """Reads the manifests now; returns what is wrong with them."""
-        return (await self._local.sync.sync()).errors
+        return (await self._opened.sync.sync()).errors
 
     async def events(self, ref: ObjectRef) -> Sequence[EventRecord]:
         """What happened to an object, oldest first."""
-        return await self._parts.events.of(ref)
+        return await self._opened.events.of(ref)
 
-    async def plan(self, ref: ObjectRef, progress: Any) -> PlanReport:
+    async def plan(self, ref: ObjectRef, progress: Any) -> "PlanReport":
         """Computes what would be done, and changes nothing."""
+        from setpoint.runtime.logging import SecretFilter  # noqa: PLC0415 most commands do without all of these
+        from setpoint.runtime.metrics import Metrics  # noqa: PLC0415
+        from setpoint.settings import read_settings  # noqa: PLC0415
+        from setpoint.wiring.local import open_parts_of  # noqa: PLC0415
+
         progress(ref, "planning")
 
         def hear(step: ResourceProgress) -> None:
             progress(ref, "planning", step)
 
-        return await self._parts.previewer().preview(ref, hear)
+        async with open_parts_of(self._opened, read_settings(), SecretFilter(), Metrics()) as parts:
+            return await parts.previewer().preview(ref, hear)
 
     async def import_state(self, ref: ObjectRef, data: bytes) -> StateVersion:
         """Adopts a Terraform state as version 1. Raises ConflictError where a state is managed already."""
-        if await self._parts.states.head(ref.key) is not None:
+        if await self._opened.stores.states.head(ref.key) is not None:
             msg = f"{ref} has a managed state already; a reset brings an earlier one back"
             raise ConflictError(msg)
-        if any(lock.target == ref.key for lock in await self._parts.locks.held()):
+        if any(lock.target == ref.key for lock in await self._opened.stores.locks.held()):
             msg = f"the state of {ref} is locked by a run; try again when it is over"
             raise ConflictError(msg)
         entry = AuditEntry("import-state", Phase.FACT, f"user:{self.user()}", ref)
-        return await self._parts.states.append(ref.key, data, run="import", audit=(entry,))
+        return await self._opened.stores.states.append(ref.key, data, run="import", audit=(entry,))
 
     async def verify_audit(self) -> VerifyReport:
         """Checks every row of the trail."""
-        found = await self._parts.audit.verify()
-        self._parts.metrics.set_audit_chain_ok(found.verdict is Verdict.INTACT)
+        found = await self._opened.stores.audit.verify()
         return VerifyReport(found.verdict.value, found.rows, found.seq or None, found.reason)
 
 
@@ -94,5 +103,5 @@ class Home:
 async def open_home(root: Path, *, create: bool = False) -> AsyncIterator[Home]:
     """Opens the home of a folder; makes its `.setpoint/` first where asked. Raises HomeError, StoreError."""
     home = LocalHome.create(root) if create else LocalHome.open(root)
-    async with open_local(home, read_settings(), SecretFilter()) as local:
-        yield Home(local)
+    async with open_objects(home) as opened:
+        yield Home(opened)

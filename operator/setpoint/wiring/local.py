@@ -1,15 +1,16 @@
-"""Owns putting a local home together: its store in one folder, its manifests, and what every home has."""
+"""Owns putting a whole local home together: its objects, and what every manager and every plan has on top of them."""
 
 import contextlib
 import dataclasses
 from collections.abc import AsyncIterator
 
-from setpoint.adapters.local import LocalCluster, LocalHome, ManifestIndex, ManifestSync, StoredEvents
-from setpoint.adapters.store import AuditTrail, Database, SealedBlobs, SqlObjectStore, SqlStateLocks, SqlStateStore
+from setpoint.adapters.local import LocalHome, ManifestSync
+from setpoint.adapters.store import SqlObjectStore
 from setpoint.runtime.logging import SecretFilter
 from setpoint.runtime.metrics import Metrics
 from setpoint.settings import Settings
-from setpoint.wiring.parts import Foundation, Parts, Stores, SystemClock, open_parts
+from setpoint.wiring.objects import LocalObjects, open_objects
+from setpoint.wiring.parts import Parts, open_parts
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -19,7 +20,6 @@ class LocalParts:
     parts: Parts
     home: LocalHome
     objects: SqlObjectStore
-    cluster: LocalCluster
     sync: ManifestSync
 
 
@@ -31,27 +31,20 @@ async def open_local(
 
     `check` reads the whole database first: for a manager, not for each command.
     """
-    clock, metrics = SystemClock(), Metrics()
+    metrics = Metrics()
+    async with (
+        open_objects(home, check=check, count_rows=metrics.count_audit_rows) as opened,
+        open_parts_of(opened, settings, secrets, metrics) as parts,
+    ):
+        yield LocalParts(parts, home, opened.objects, opened.sync)
+
+
+@contextlib.asynccontextmanager
+async def open_parts_of(
+    opened: LocalObjects, settings: Settings, secrets: SecretFilter, metrics: Metrics
+) -> AsyncIterator[Parts]:
+    """What every home has, on top of objects that are open already."""
     async with contextlib.AsyncExitStack() as stack:
-        database = Database.open(home.database, check=check)
-        stack.push_async_callback(database.close)
-        audit = AuditTrail(database, clock, count_rows=metrics.count_audit_rows)
-        objects = SqlObjectStore(database, audit)
-        blobs = SealedBlobs.open(home.blobs, home.keys / "blobs.key")
-        stack.push_async_callback(blobs.close)
-        states = SqlStateStore(database, blobs, audit, clock)
-        stack.callback(states.close)
-        index = ManifestIndex(home.root)
-        stack.push_async_callback(index.close)
-        cluster = LocalCluster(objects, blobs, index, clock=clock)
-        sync = ManifestSync(cluster, index)
-        foundation = Foundation(
-            stores=Stores(audit=audit, blobs=blobs, states=states, locks=SqlStateLocks(database, clock)),
-            cluster=cluster,
-            events=StoredEvents(objects),
-            private=home.state,
-            home_root=home.root,
-            origin_of=lambda obj: sync.folder_of(obj.ref),
+        yield await open_parts(
+            stack, opened.foundation(), settings=settings, clock=opened.clock, metrics=metrics, secrets=secrets
         )
-        parts = await open_parts(stack, foundation, settings=settings, clock=clock, metrics=metrics, secrets=secrets)
-        yield LocalParts(parts, home, objects, cluster, sync)

@@ -15,12 +15,14 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 from setpoint.adapters.kube import ConnectionOptions
+from setpoint.adapters.terraform import Warden
 from setpoint.api.meta import JsonObject, ObjectRef
 from setpoint.domain.audit import Verdict
 from setpoint.domain.errors import GoneError, SetpointError
-from setpoint.ports import WatchEvent
+from setpoint.ports import Fence, WatchEvent
 from setpoint.reconcilers.routing import WATCHED
-from setpoint.runtime.leader import Elector
+from setpoint.runtime.fencing import fenced
+from setpoint.runtime.leader import Elector, LeaseTiming
 from setpoint.runtime.logging import configure_logging
 from setpoint.runtime.manager import Manager, Runnable
 from setpoint.runtime.recorder import BufferedEventRecorder
@@ -33,9 +35,13 @@ from setpoint.wiring.work import RECONCILED, Work
 
 _LOGGER = logging.getLogger(__name__)
 
+KILL_SECONDS = 20.0
+"""How long a run that was interrupted, since its leader was paused or dead, may take to end by itself."""
 _RESYNC_SECONDS = 300.0
 _BLIND_SECONDS = 30.0
 _BLIND_LIMIT_SECONDS = 300.0
+_SHARD = ""
+"""The one shard that there is: all targets."""
 _POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _DEFAULT_NAMESPACE = "setpoint-system"
 
@@ -59,16 +65,25 @@ async def run_operator(options: OperatorOptions, stop: asyncio.Event) -> None:
     """Runs until `stop` is set and all work is drained. Raises SetpointError where it can't go on."""
     settings = read_settings(listen=options.listen, log_format=options.log_format, namespaces=options.namespaces)
     hidden = configure_logging(format=settings.log_format, level=settings.log_level.upper())
-    connection = ConnectionOptions(context=options.context, kubeconfig=options.kubeconfig)
+    connection = ConnectionOptions(
+        context=options.context,
+        kubeconfig=options.kubeconfig,
+        reads_a_second=settings.api_reads,
+        writes_a_second=settings.api_writes,
+    )
     identity = settings.identity or f"{socket.gethostname()}-{random_bytes.token_hex(4)}"
-    async with open_cluster(connection, settings, hidden, identity=identity) as cluster:
-        await Operator(cluster, settings, identity).run(stop)
+    warden = Warden(LeaseTiming().renew_deadline, KILL_SECONDS)
+    try:
+        async with open_cluster(connection, settings, hidden, identity=identity, watch=warden) as cluster:
+            await Operator(cluster, settings, identity, warden).run(stop)
+    finally:
+        await warden.close()
 
 
 class Operator:
     """One replica."""
 
-    def __init__(self, cluster: ClusterParts, settings: Settings, identity: str) -> None:
+    def __init__(self, cluster: ClusterParts, settings: Settings, identity: str, warden: Warden) -> None:
         self._cluster = cluster
         self._parts = parts = cluster.parts
         self._settings = settings
@@ -82,7 +97,7 @@ class Operator:
             on_start=self._await_server,
         )
         namespace = settings.lease_namespace or _pod_namespace()
-        self._elector = Elector(cluster.lease(namespace), identity, lead=self._lead)
+        self._elector = Elector(cluster.lease(namespace), identity, lead=self._lead, on_renew=warden.beat)
         self._moved: asyncio.Queue[WatchEvent] = asyncio.Queue()
         self._work: Work | None = None
 
@@ -130,7 +145,8 @@ class Operator:
         """Kopf that connects while the API server still boots stays blind for ever: we ask first, and list."""
         await self._cluster.connection.text("/readyz")
         for kind in WATCHED:
-            await self._parts.cluster.list(kind)
+            async for _ in self._cluster.objects.pages(kind):
+                break
 
     def _deliver(self, event: WatchEvent) -> None:
         if self._work is not None:
@@ -141,16 +157,20 @@ class Operator:
         while not ended.is_set():
             if self._source.seconds_dead() > _BLIND_LIMIT_SECONDS:
                 raise WatchLostError(f"no live watch for {_BLIND_LIMIT_SECONDS:.0f} s")
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_BLIND_SECONDS):
-                    await ended.wait()
+            await _ends_within(ended, _BLIND_SECONDS)
 
     # --- A term of leadership -----------------------------------------------------------------------------------
 
     async def _lead(self, stop: asyncio.Event) -> None:
-        await self._parts.recovery().run()
-        verdict = (await self._parts.audit.verify()).verdict
-        self._parts.metrics.set_audit_chain_ok(verdict is Verdict.INTACT)
+        """A term: what it writes to the store is refused as soon as another has begun."""
+        epoch = await self._cluster.fences.acquire(_SHARD)
+        with fenced(Fence(_SHARD, epoch)):
+            await self._parts.recovery().run()
+            verdict = (await self._parts.audit.verify()).verdict
+            self._parts.metrics.set_audit_chain_ok(verdict is Verdict.INTACT)
+            await self._work_off(stop)
+
+    async def _work_off(self, stop: asyncio.Event) -> None:
         work = self._work = Work(self._parts, self._recorder)
         manager = Manager(
             [
@@ -198,31 +218,38 @@ class Operator:
 
     async def _resync(self, ended: asyncio.Event) -> None:
         """Lists everything, at first and again and again: a missed move is found, and so is a blind watch."""
-        suspects: set[ObjectRef] = set()
         while not ended.is_set():
-            suspects = await self._look_at_all(suspects)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_BLIND_SECONDS if suspects else _RESYNC_SECONDS):
-                    await ended.wait()
+            behind = await self._look_at_all()
+            if await _ends_within(ended, _BLIND_SECONDS):
+                return
+            if self._source.is_stuck(behind):
+                self._source.restart()
+            await _ends_within(ended, _RESYNC_SECONDS)
 
-    async def _look_at_all(self, suspects: set[ObjectRef]) -> set[ObjectRef]:
-        """Queues what a list shows; returns what the watch has otherwise. Seen twice, the watch is blind."""
+    async def _look_at_all(self) -> dict[ObjectRef, tuple[str, str] | None]:
+        """Queues what a list shows; returns where the watch is behind it, which it may be for a moment."""
+        behind: dict[ObjectRef, tuple[str, str] | None] = {}
         if self._work is None:
-            return set()
-        different: set[ObjectRef] = set()
+            return behind
         for kind in RECONCILED:
-            listed = (await self._parts.cluster.list(kind)).items
-            now = {ObjectRef.of(obj): _seen(obj) for obj in listed}
+            now: dict[ObjectRef, tuple[str, str]] = {}
+            async for page in self._cluster.objects.pages(kind):
+                now |= {ObjectRef.of(obj): _seen(obj) for obj in page.items}
+                self._work.look_at(kind, page.items)
             gone = self._source.gone(kind, now)
             for ref in gone:
                 self._source.forget(ref)
-            self._work.look_at(kind, listed)
             self._work.wake(Request(ref) for ref in gone)
-            different |= set(self._source.blind_to(now))
-        if suspects & different:
-            self._source.restart()
-            return set()
-        return different
+            behind |= self._source.behind(now)
+        return behind
+
+
+async def _ends_within(ended: asyncio.Event, seconds: float) -> bool:
+    """Waits that long; True where the end came first."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await ended.wait()
+    return ended.is_set()
 
 
 def _seen(obj: JsonObject) -> tuple[str, str]:

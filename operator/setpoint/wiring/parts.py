@@ -2,18 +2,16 @@
 
 import contextlib
 import dataclasses
-import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Protocol
 
 from setpoint.adapters.health import HttpProber
 from setpoint.adapters.policy.engine import RegorusEngine
 from setpoint.adapters.policy.modules import PolicyFolders
 from setpoint.adapters.source.resolver import SourceResolver
 from setpoint.adapters.store import AuditTrail, SqlStateLocks, SqlStateStore
-from setpoint.adapters.terraform import TerraformAdapter, TerraformOptions
+from setpoint.adapters.terraform import NoWatch, TerraformAdapter, TerraformOptions
 from setpoint.api.meta import KubeObject, ObjectRef
 from setpoint.ports import BlobStore, ClusterClient, ResourceProgress
 from setpoint.reconcilers.changes import ChangeRegister
@@ -25,44 +23,16 @@ from setpoint.reconcilers.pipeline import Pipeline
 from setpoint.reconcilers.preview import Previewer
 from setpoint.reconcilers.recovery import Recovery
 from setpoint.reconcilers.resets import ResetRegister
+from setpoint.reconcilers.retention import BlobCollector
 from setpoint.reconcilers.settlement import Settlement
 from setpoint.reconcilers.snapshots import SnapshotPruner
 from setpoint.reconcilers.target_metrics import TargetMetrics
 from setpoint.runtime.logging import SecretFilter
 from setpoint.runtime.metrics import Metrics
-from setpoint.runtime.recorder import BufferedEventRecorder, EventRecord
+from setpoint.runtime.recorder import BufferedEventRecorder
 from setpoint.server.state_backend import StateBackendServer
 from setpoint.settings import Settings
-
-
-class SystemClock:
-    """The wall clock."""
-
-    def now(self) -> dt.datetime:
-        """The instant, in UTC."""
-        return dt.datetime.now(dt.UTC)
-
-
-class Events(Protocol):
-    """Where events go, and where they are read."""
-
-    async def __call__(self, record: EventRecord) -> None:
-        """Keeps an event."""
-        ...
-
-    async def of(self, ref: ObjectRef) -> Sequence[EventRecord]:
-        """What happened to an object, oldest first."""
-        ...
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Stores:
-    """Where everything that must last is kept."""
-
-    audit: AuditTrail
-    blobs: BlobStore
-    states: SqlStateStore
-    locks: SqlStateLocks
+from setpoint.wiring.foundation import Events, Foundation, SystemClock
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +55,8 @@ class Parts:
     policies: PolicyFolders
     policy_engine: RegorusEngine
     origin_of: Callable[[KubeObject], Path | None]
+    sealed: Callable[[], Awaitable[frozenset[str]]] | None
+    sees_all: bool
 
     def driver(self, cluster: ClusterClient, *, settles: bool = True) -> EnvironmentDriver:
         """The Environment's driver over a cluster; a preview's does not settle."""
@@ -136,6 +108,7 @@ class Parts:
             driver=self.driver(self.cluster),
             pipeline=self.pipeline(self.cluster, self.metrics),
             settlement=self.settlement(self.cluster),
+            changes=ChangeRegister(self.cluster, self.clock),
             resets=ResetRegister(self.cluster, self.clock),
             pruner=SnapshotPruner(self.cluster),
             states=self.states,
@@ -157,6 +130,17 @@ class Parts:
             changes=ChangeRegister(self.cluster, self.clock),
         )
 
+    def collections(self) -> tuple[Callable[[], Awaitable[object]], ...]:
+        """What removes that which is no longer needed. No blobs where those that need them may be out of sight."""
+        collector = BlobCollector(
+            blobs=self.blobs,
+            cluster=self.cluster,
+            references=(self.states.blobs, *filter(None, [self.sealed])),
+            bundles=self.terraform.bundles,
+            count=self.metrics.count_removed_blobs,
+        )
+        return (self.sources.drop_unused, *([collector.collect] if self.sees_all else []))
+
     def previewer(self) -> Previewer:
         """What computes plans and changes nothing."""
         overlay = OverlayCluster(self.cluster)
@@ -167,21 +151,6 @@ class Parts:
             resets=ResetRegister(overlay, self.clock),
             clock=self.clock,
         )
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Foundation:
-    """What the homes differ in: their stores, objects and events, and the folders that they may use.
-
-    `private` is the manager's own folder; `home_root` bounds what paths in specs may reach, None where there are none.
-    """
-
-    stores: Stores
-    cluster: ClusterClient
-    events: Events
-    private: Path
-    home_root: Path | None
-    origin_of: Callable[[KubeObject], Path | None]
 
 
 async def open_parts(
@@ -202,7 +171,9 @@ async def open_parts(
     options = TerraformOptions(
         foundation.private, settings.terraform, settings.tofu, settings.terraform_mirror, settings.passthrough
     )
-    terraform = TerraformAdapter(options, blobs=stores.blobs, backend=backend, register_secrets=secrets.add)
+    terraform = TerraformAdapter(
+        options, blobs=stores.blobs, backend=backend, register_secrets=secrets.add, watch=foundation.watch or NoWatch()
+    )
     stack.push_async_callback(terraform.close)
     policy_engine = RegorusEngine()
     stack.push_async_callback(policy_engine.aclose)
@@ -226,4 +197,6 @@ async def open_parts(
         policies=PolicyFolders(home=foundation.home_root, executor=policy_threads),
         policy_engine=policy_engine,
         origin_of=foundation.origin_of,
+        sealed=foundation.sealed,
+        sees_all=foundation.sees_all,
     )

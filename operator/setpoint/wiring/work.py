@@ -1,11 +1,14 @@
 """Owns the queues and controllers of a manager, and what wakes them: the same on every home."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from setpoint.api.meta import JsonObject, ObjectRef
+from setpoint.domain.errors import InvalidError
 from setpoint.ports import ResourceProgress, WatchEvent
 from setpoint.reconcilers.environment import PassReport
 from setpoint.reconcilers.policies import EnforcementGatesReconciler, PolicySetReconciler
+from setpoint.reconcilers.retention import keep_collecting
 from setpoint.reconcilers.routing import WATCHED, Referrers, Router
 from setpoint.runtime.controller import Controller
 from setpoint.runtime.health import Check
@@ -19,7 +22,9 @@ RECONCILED = ("Environment", "PolicySet", "EnforcementGates")
 """The kinds that have a controller."""
 Reconcile = Callable[[Request], Awaitable[Result]]
 _RECONCILE_TIMEOUT = 24 * 3600.0
-"""Seconds; a bound for what hangs in ways that no step's own deadline catches."""
+"""Seconds; a bound for what hangs in ways that no step's own deadline catches. Half of what young blobs are kept for."""
+_RETENTION_GRACE = 10.0
+"""Seconds that a stop waits for a collection: a short run, `up --once`, is to get one done."""
 
 
 class Work:
@@ -43,9 +48,16 @@ class Work:
         self.controllers = self._make_controllers(on_progress, on_report)
 
     def runnables(self) -> list[Runnable]:
-        """The controllers, with the time that a graceful stop gives them."""
+        """The controllers, with the time that a graceful stop gives them, and what tidies up behind them."""
         grace = self._parts.settings.drain_seconds
-        return [Runnable(one.name, one.run, grace=grace) for one in self.controllers]
+        return [
+            *(Runnable(one.name, one.run, grace=grace) for one in self.controllers),
+            Runnable("retention", self._keep_collecting, grace=_RETENTION_GRACE, restart=True),
+        ]
+
+    async def _keep_collecting(self, ended: asyncio.Event) -> None:
+        settings = self._parts.settings
+        await keep_collecting(self._parts.collections(), settings.collect_seconds, ended)
 
     def live(self) -> Mapping[str, Check]:
         """The health of each controller."""
@@ -65,7 +77,15 @@ class Work:
         """Asks for a look at what a list of a kind shows."""
         for item in found:
             self._note(item)
-            self.queues[kind].add(Request(ObjectRef.of(item)), Priority.LOW)
+            if not self._rests(kind, item):
+                self.queues[kind].add(Request(ObjectRef.of(item)), Priority.LOW)
+
+    def _rests(self, kind: str, obj: JsonObject) -> bool:
+        """One that can't be read as its type is looked at: the pass says what is wrong with it."""
+        try:
+            return kind == "Environment" and self._environments.rests(obj)
+        except InvalidError:
+            return False
 
     async def hear(self, event: WatchEvent) -> None:
         """Wakes whom a moved object concerns."""
@@ -73,8 +93,11 @@ class Work:
             self._referrers.forget(ObjectRef.of(event.object))
         else:
             self._note(event.object)
-        if event.object["kind"] in WATCHED:
-            self.wake(await self._router.route(event))
+        if event.object["kind"] not in WATCHED:
+            return
+        requests = await self._router.route(event)
+        if requests and (event.type == "DELETED" or not self._rests(event.object["kind"], event.object)):
+            self.wake(requests)
 
     def wake_referrers(self, secrets: Iterable[ObjectRef]) -> None:
         """Wakes those that read one of these Secrets."""
@@ -106,7 +129,7 @@ class Work:
         on_report: Callable[[PassReport], None],
     ) -> tuple[Controller, ...]:
         parts = self._parts
-        environments = parts.environment_reconciler(self._recorder, on_progress=on_progress, on_report=on_report)
+        self._environments = parts.environment_reconciler(self._recorder, on_progress=on_progress, on_report=on_report)
         policy_sets = PolicySetReconciler(
             cluster=parts.cluster,
             engine=parts.policy_engine,
@@ -117,7 +140,7 @@ class Work:
         gates = EnforcementGatesReconciler(cluster=parts.cluster, clock=parts.clock)
         workers = {"Environment": parts.settings.workers}
         reconciles = {
-            "Environment": self._announced(environments.reconcile),
+            "Environment": self._announced(self._environments.reconcile),
             "PolicySet": policy_sets.reconcile,
             "EnforcementGates": gates.reconcile,
         }

@@ -14,7 +14,8 @@ import pytest
 from tests.fakes.store import Stores, memory_stores, open_sql_stores, state_file
 
 from setpoint.domain.errors import StoreError
-from setpoint.ports import BackendAccess, StateLock
+from setpoint.ports import BackendAccess, Fence, StateLock
+from setpoint.runtime.fencing import fenced
 from setpoint.server.state_backend import StateBackendServer
 
 TARGET = "environment/default/shop"
@@ -184,6 +185,25 @@ async def test_locks_and_passwords_end_with_their_grant(
     with backend.grant(TARGET, run="run-2", operation="apply") as second:
         assert (await client.lock(second, "lock-2"))[0] == 200
     assert counts == [1, 0, 1, 0] or counts == [1, 0, 1]
+
+
+@pytest.mark.parametrize("method", ["POST", "LOCK", "UNLOCK"])
+async def test_a_run_writes_for_the_term_in_which_it_was_granted(
+    backend: StateBackendServer, client: Client, stores: Stores, method: str
+) -> None:
+    """As when the leader was paused in the middle of an apply, and its Terraform went on."""
+    with (
+        fenced(Fence("", await stores.fences.acquire(""))),
+        backend.grant(TARGET, run="run-1", operation="apply") as access,
+    ):
+        assert (await client.lock(access))[0] == 200
+        assert (await client.send("POST", access, state_file(1), query="?ID=lock-1"))[0] == 200
+        await stores.fences.acquire("")
+        body = state_file(2) if method == "POST" else json.dumps(LOCK).encode()
+        status, said = await client.send(method, access, body, query="?ID=lock-1")
+    assert (status, b"term 1 is over" in said) == (403, True)
+    assert await stores.states.read(TARGET) == state_file(1)
+    assert [lock.run for lock in await stores.locks.held()] == ["run-1"]
 
 
 async def test_no_lock_is_left_when_the_server_stops(stores: Stores, client: Client) -> None:

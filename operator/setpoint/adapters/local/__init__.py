@@ -2,7 +2,7 @@
 
 from setpoint.adapters.local.cluster import LocalCluster
 from setpoint.adapters.local.events import StoredEvents
-from setpoint.adapters.local.home import LocalHome, ManagerLock, ManagerLockedError, find_home
+from setpoint.adapters.local.home import LocalHome, ManagerLock, ManagerLockedError
 from setpoint.adapters.local.index import ManifestIndex
 from setpoint.adapters.local.manifests import ManifestError
 from setpoint.adapters.local.sync import ManifestSync, SyncReport
@@ -18,6 +18,5 @@ __all__ = [
     "ManifestSync",
     "StoredEvents",
     "SyncReport",
-    "find_home",
     "watch_home",
 ]

@@ -2,23 +2,19 @@
 
 import contextlib
 import dataclasses
-import datetime as dt
 import errno
-import fcntl
-import json
 import os
 import pwd
 import stat
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
 from setpoint.domain.errors import SetpointError
+from setpoint.runtime.process_lock import ProcessLock, holder_of
 
 FOLDER = ".setpoint"
 _MODE = 0o700
-_MAX_HOLDER_BYTES = 4096
 
 
 class HomeError(SetpointError):
@@ -27,12 +23,6 @@ class HomeError(SetpointError):
 
 class ManagerLockedError(SetpointError):
     """Another manager works on the home; the message names it."""
-
-
-def find_home(start: Path) -> Path | None:
-    """The nearest folder at or above `start` that holds a `.setpoint/`."""
-    start = start.absolute()
-    return next((folder for folder in (start, *start.parents) if (folder / FOLDER).is_dir()), None)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -120,15 +110,12 @@ class LocalHome:
 
 
 class ManagerLock:
-    """The right to be the one manager of a home. The kernel frees it when its process dies, however it dies.
-
-    The descriptor is not inherited by programs that are started. A process that is forked and runs on would share it.
-    """
+    """The right to be the one manager of a home. The kernel frees it when its process dies, however it dies."""
 
     def __init__(self, home: LocalHome) -> None:
         self._path = home.manager_lock
         self._root = home.root
-        self._handle: int | None = None
+        self._lock = ProcessLock(self._path, current_user())
 
     def __enter__(self) -> Self:
         self.acquire()
@@ -140,50 +127,19 @@ class ManagerLock:
     def acquire(self) -> None:
         """Takes the lock. Raises ManagerLockedError naming the holder, HomeError where files can't be locked."""
         with _explained(self._path):
-            handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-            try:
-                self._lock(handle)
-                _write(handle, _this_process())
-            except BaseException:
-                os.close(handle)
-                raise
-        self._handle = handle
+            other = self._lock.acquire()
+        if other is not None:
+            message = f"another manager works on {self._root}: {other}"
+            raise ManagerLockedError(message)
 
     def release(self) -> None:
         """Gives the lock back."""
-        if self._handle is not None:
-            with contextlib.suppress(OSError):
-                os.ftruncate(self._handle, 0)
-            os.close(self._handle)
-            self._handle = None
-
-    def _lock(self, handle: int) -> None:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            message = f"another manager works on {self._root}: {_describe(_read(handle))}"
-            raise ManagerLockedError(message) from None
+        self._lock.release()
 
 
 def holder(home: LocalHome) -> str | None:
     """Who manages the home now, as `pid 12 of alice since …: setpoint up`; None where nobody does."""
-    try:
-        handle = os.open(home.manager_lock, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return _describe(_read(handle))
-    else:
-        return None
-    finally:
-        os.close(handle)
-
-
-def _this_process() -> dict[str, object]:
-    since = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return {"pid": os.getpid(), "user": current_user(), "since": since, "command": Path(sys.argv[0]).name[:100]}
+    return holder_of(home.manager_lock)
 
 
 def current_user() -> str:
@@ -195,24 +151,6 @@ def current_user() -> str:
         return pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:
         return f"uid:{os.geteuid()}"
-
-
-def _write(handle: int, told: dict[str, object]) -> None:
-    os.ftruncate(handle, 0)
-    os.pwrite(handle, json.dumps(told).encode(), 0)
-
-
-def _read(handle: int) -> dict[str, object]:
-    try:
-        told = json.loads(os.pread(handle, _MAX_HOLDER_BYTES, 0))
-    except ValueError:
-        return {}
-    return told if isinstance(told, dict) else {}
-
-
-def _describe(told: dict[str, object]) -> str:
-    known = {name: str(told.get(name, "?"))[:100] for name in ("pid", "user", "since", "command")}
-    return "pid {pid} of {user} since {since}: {command}".format(**known)
 
 
 @contextlib.contextmanager

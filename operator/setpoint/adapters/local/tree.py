@@ -158,7 +158,7 @@ def _follow(root: Path, path: str) -> Path | None:
         real = (root / path).resolve(strict=True)
     except FileNotFoundError:
         raise UnreadableError("a link that leads nowhere") from None
-    except RuntimeError:
+    except (RuntimeError, OSError):  # the latter from Python 3.13 on
         raise UnreadableError("a link that leads to itself") from None
     if not real.is_relative_to(root):
         raise UnreadableError("a link that leaves the home")

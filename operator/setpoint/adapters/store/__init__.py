@@ -1,12 +1,26 @@
-"""The store of a home: one SQLite file for objects, state versions, locks and audit rows; sealed blobs beside it.
+"""The store of a home: objects, state versions, locks, audit rows, terms of leadership, sealed blobs.
 
-The only importer of SQLModel, SQLAlchemy and Alembic. Everything else sees the ports.
+In one SQLite file with the blobs in a folder beside it, or in a PostgreSQL database that replicas share
+(`adapters.store.postgres`, imported by those that use it). The only importer of SQLModel, SQLAlchemy, Alembic and
+psycopg. Everything else sees the ports.
 """
 
 from setpoint.adapters.store.audit import AuditTrail
 from setpoint.adapters.store.blobs import SealedBlobs
-from setpoint.adapters.store.database import NAME, Database
+from setpoint.adapters.store.database import Database
+from setpoint.adapters.store.fencing import SqlFences
 from setpoint.adapters.store.objects import SqlObjectStore
+from setpoint.adapters.store.sqlite import NAME, open_sqlite
 from setpoint.adapters.store.states import SqlStateLocks, SqlStateStore
 
-__all__ = ["NAME", "AuditTrail", "Database", "SealedBlobs", "SqlObjectStore", "SqlStateLocks", "SqlStateStore"]
+__all__ = [
+    "NAME",
+    "AuditTrail",
+    "Database",
+    "SealedBlobs",
+    "SqlFences",
+    "SqlObjectStore",
+    "SqlStateLocks",
+    "SqlStateStore",
+    "open_sqlite",
+]

@@ -7,11 +7,11 @@ import secrets
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Row, Select, Table, insert, literal_column, select
+from sqlalchemy import Connection, Row, Select, Table, literal_column, select
 
-from setpoint.adapters.store import sqlite
+from setpoint.adapters.store.backend import cause
 from setpoint.adapters.store.database import Database
-from setpoint.adapters.store.head import HeadFile, newest
+from setpoint.adapters.store.head import newest
 from setpoint.adapters.store.tables import AUDIT_PAYLOAD, AUDIT_ROW
 from setpoint.api.meta import ObjectRef
 from setpoint.domain import audit
@@ -28,17 +28,18 @@ def _stored(name: str) -> Any:
     return literal_column(f"audit_row.{name}").label(name)
 
 
-_RECORDS = (
-    select(
-        _stored("seq"),
-        *(literal_column(sqlite.as_bytes(f"audit_row.{name}")).label(name) for name in ("target", "run", "phase")),
-        *(_stored(name) for name in ("header", "leaf", "prev", "hash")),
-        literal_column("audit_payload.salt").label("salt"),
-        literal_column("audit_payload.body").label("body"),
+def _records(as_bytes: Callable[[str], str]) -> Select[Any]:
+    return (
+        select(
+            _stored("seq"),
+            *(literal_column(as_bytes(f"audit_row.{name}")).label(name) for name in ("target", "run", "phase")),
+            *(_stored(name) for name in ("header", "leaf", "prev", "hash")),
+            literal_column("audit_payload.salt").label("salt"),
+            literal_column("audit_payload.body").label("body"),
+        )
+        .select_from(AUDIT_ROW.outerjoin(AUDIT_PAYLOAD, AUDIT_ROW.c.seq == AUDIT_PAYLOAD.c.seq))
+        .order_by(AUDIT_ROW.c.seq)
     )
-    .select_from(AUDIT_ROW.outerjoin(AUDIT_PAYLOAD, AUDIT_ROW.c.seq == AUDIT_PAYLOAD.c.seq))
-    .order_by(AUDIT_ROW.c.seq)
-)
 
 
 class AuditTrail:
@@ -49,6 +50,7 @@ class AuditTrail:
     ) -> None:
         self._database = database
         self._clock = clock
+        self._records = _records(database.backend.as_bytes)
         self.count_rows = count_rows
 
     async def append(self, *entries: AuditEntry) -> tuple[int, ...]:
@@ -68,7 +70,7 @@ class AuditTrail:
 
     async def rows(self, *, after: int = 0, limit: int = 1000, target: ObjectRef | None = None) -> tuple[AuditRow, ...]:
         """Rows with seq > after, oldest first. Raises StoreError for a row that can't be read."""
-        query = _RECORDS.where(AUDIT_ROW.c.seq > after).limit(limit)
+        query = self._records.where(AUDIT_ROW.c.seq > after).limit(limit)
         if target is not None:
             query = query.where(AUDIT_ROW.c.target == target.key)
         return await self._parsed(query)
@@ -78,16 +80,34 @@ class AuditTrail:
         other = AUDIT_ROW.alias("other")
         outcome = select(other.c.seq).where(other.c.run == AUDIT_ROW.c.run, other.c.phase == audit.Phase.OUTCOME.value)
         return await self._parsed(
-            _RECORDS.where(AUDIT_ROW.c.phase == audit.Phase.INTENT.value, ~outcome.correlate(AUDIT_ROW).exists())
+            self._records.where(AUDIT_ROW.c.phase == audit.Phase.INTENT.value, ~outcome.correlate(AUDIT_ROW).exists())
         )
 
     async def verify(self) -> VerifyReport:
         """Reads the whole trail, a page at a time, and says whether it is what was written."""
-        return await self._database.read(lambda connection: _verify(connection, self._database.head))
+        return await self._database.read(self._verify)
 
     async def _parsed(self, query: Select[Any]) -> tuple[AuditRow, ...]:
         records = await self._database.read(lambda connection: [_record(row) for row in connection.execute(query)])
         return tuple(_parse(record) for record in records)
+
+    def _verify(self, connection: Connection) -> VerifyReport:
+        # The head first, then the rows: it may not be ahead of a snapshot that is taken later.
+        head, read = self._database.head.read(), itertools.count()
+        try:
+            return audit.verify(self._counted(connection, read), head)
+        except self._database.backend.errors as error:
+            rows = next(read)
+            reason = f"the database can't be read beyond row {rows}: {cause(error)}"
+            return VerifyReport(Verdict.UNVERIFIABLE, rows, reason=reason)
+
+    def _counted(self, connection: Connection, read: "itertools.count[int]") -> Iterator[Record]:
+        after = _BEFORE_ALL
+        while rows := connection.execute(self._records.where(AUDIT_ROW.c.seq > after).limit(_PAGE)).all():
+            for row in rows:
+                next(read)
+                yield _record(row)
+            after = rows[-1].seq
 
 
 def record(connection: Connection, drafts: Sequence[Draft]) -> tuple[int, ...]:
@@ -104,16 +124,19 @@ def record(connection: Connection, drafts: Sequence[Draft]) -> tuple[int, ...]:
         if draft.body is not None:
             payloads.append((seq, draft.salt, draft.body))
         prev = digest
-    cursor.executemany(_insert(connection.dialect, AUDIT_ROW), rows)
+    cursor.executemany(_insert(connection.dialect.paramstyle, AUDIT_ROW), rows)
     if payloads:
-        cursor.executemany(_insert(connection.dialect, AUDIT_PAYLOAD), payloads)
+        cursor.executemany(_insert(connection.dialect.paramstyle, AUDIT_PAYLOAD), payloads)
     cursor.close()
     return tuple(range(head.size + 1, head.size + 1 + len(drafts)))
 
 
 @functools.lru_cache(maxsize=4)
-def _insert(dialect: Dialect, table: Table) -> str:
-    return str(insert(table).compile(dialect=dialect))
+def _insert(paramstyle: str, table: Table) -> str:
+    """For the driver, with a mark for each column, in their order."""
+    mark = "?" if paramstyle == "qmark" else "%s"
+    names = table.columns.keys()
+    return f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({', '.join([mark] * len(names))})"  # noqa: S608
 
 
 def _append(connection: Connection, items: Sequence[Sequence[Draft]]) -> list[tuple[int, ...]]:
@@ -135,23 +158,3 @@ def _parse(record: Record) -> AuditRow:
         return audit.parse(record)
     except BadRowError as error:
         raise StoreError(f"audit row {record.seq}: {error}; see: setpoint audit verify") from None
-
-
-def _verify(connection: Connection, file: HeadFile) -> VerifyReport:
-    # The head first, then the rows: it may not be ahead of a snapshot that is taken later.
-    head, read = file.read(), itertools.count()
-    try:
-        return audit.verify(_counted(connection, read), head)
-    except sqlite.ERRORS as error:
-        rows = next(read)
-        reason = f"the database can't be read beyond row {rows}: {sqlite.cause(error)}"
-        return VerifyReport(Verdict.UNVERIFIABLE, rows, reason=reason)
-
-
-def _counted(connection: Connection, read: "itertools.count[int]") -> Iterator[Record]:
-    after = _BEFORE_ALL
-    while rows := connection.execute(_RECORDS.where(AUDIT_ROW.c.seq > after).limit(_PAGE)).all():
-        for row in rows:
-            next(read)
-            yield _record(row)
-        after = rows[-1].seq

@@ -1,8 +1,9 @@
 """Owns the one thread that writes: it gathers what is asked for meanwhile and makes it durable with one COMMIT.
 
 A write that fails takes no other down: each runs in a savepoint. Items of one batch function (audit rows) that
-follow each other share one call and no savepoint. When the database itself fails, the whole batch fails and nothing
-of it stays. Must not know what is written.
+follow each other share one call and no savepoint. What is asked for in a term of leadership that is over fails alone
+too, and never runs. When the database itself fails, the whole batch is tried again where that may help and nothing
+was written; else it fails and nothing of it stays. Must not know what is written.
 """
 
 import asyncio
@@ -14,13 +15,19 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 
-from setpoint.adapters.store import sqlite
+from setpoint.adapters.store import fencing
+from setpoint.adapters.store.backend import Backend
 from setpoint.domain.errors import StoreError
+from setpoint.ports import Fence
+from setpoint.runtime.fencing import current_fence
 
 _BATCH = 256
 """Jobs after which a batch is closed, unless one hand-over brings more."""
+_ATTEMPTS = 4
+_RETRY_SECONDS = 0.05
+"""Before the second attempt; twice as long before each later one. Readers go on meanwhile, writers wait."""
 _CHECKPOINT_INTERVAL = 1.0
 """Seconds that a commit may be older than the checkpoint that covers it."""
 
@@ -29,10 +36,11 @@ Batch = Callable[[Connection, Sequence[Any]], Sequence[Any]]
 
 @dataclasses.dataclass(slots=True, eq=False)
 class _Job:
-    """`batch` with its item, or a write alone."""
+    """`batch` with its item, or a write alone. `fence` is the term in which it was asked for."""
 
     loop: asyncio.AbstractEventLoop
     future: "asyncio.Future[Any]"
+    fence: Fence | None
     write: Callable[[Connection], Any] | None = None
     batch: Batch | None = None
     item: Any = None
@@ -43,12 +51,9 @@ class _Job:
 class GroupCommit:
     """Runs writes in the order in which they were asked for; calls `checkpoint` in its thread soon after commits."""
 
-    def __init__(
-        self, engine: Engine, *, explain: Callable[[Exception], StoreError], checkpoint: Callable[[], None]
-    ) -> None:
-        self._engine = engine
+    def __init__(self, backend: Backend, *, checkpoint: Callable[[], None]) -> None:
+        self._backend = backend
         self._connection: Connection | None = None
-        self._explain = explain
         self._checkpoint = checkpoint
         self._queue: queue.SimpleQueue[list[_Job] | None] = queue.SimpleQueue()
         self._pending: list[_Job] = []
@@ -80,7 +85,7 @@ class GroupCommit:
             msg = "the store is closed"
             raise StoreError(msg)
         loop = asyncio.get_running_loop()
-        job = _Job(loop, loop.create_future(), write, batch, item)
+        job = _Job(loop, loop.create_future(), current_fence(), write, batch, item)
         if not self._pending:
             # Handed over together at the end of this turn of the loop, so that they share a commit.
             loop.call_soon(self._hand_over)
@@ -120,22 +125,56 @@ class GroupCommit:
         return jobs, True
 
     def _commit(self, jobs: list[_Job]) -> None:
-        try:
-            if self._connection is None:
-                self._connection = self._engine.connect()
-            with sqlite.transaction(self._connection):
-                for batch, group in itertools.groupby(jobs, key=lambda job: job.batch):
-                    _run_group(self._connection, batch, group)
-        except Exception as error:  # noqa: BLE001 whatever it is, it belongs to those who wait
-            self._disconnect()
-            for job in jobs:
-                job.error = error
-        else:
-            if self._checkpoint_due is None:
-                self._checkpoint_due = time.monotonic() + _CHECKPOINT_INTERVAL
+        failed = self._try_until_certain(jobs)
+        if failed is None and self._checkpoint_due is None:
+            self._checkpoint_due = time.monotonic() + _CHECKPOINT_INTERVAL
         for job in jobs:
-            if isinstance(job.error, sqlite.ERRORS):
-                job.error = self._explain(job.error)
+            error = failed or job.error
+            job.error = self._backend.explain(error) if isinstance(error, self._backend.errors) else error
+
+    def _try_until_certain(self, jobs: list[_Job]) -> Exception | None:
+        """Runs the jobs in one transaction; returns why it could not be committed."""
+        for attempt in itertools.count(1):
+            try:
+                self._attempt(jobs)
+            except Exception as error:  # noqa: BLE001 whatever it is, it belongs to those who wait
+                self._disconnect()
+                if attempt == _ATTEMPTS or not self._backend.may_pass(error):
+                    return error
+                time.sleep(_RETRY_SECONDS * 2 ** (attempt - 1))
+            else:
+                break
+        return None
+
+    def _attempt(self, jobs: list[_Job]) -> None:
+        if self._connection is None:
+            self._connection = self._backend.writes.connect()
+        with self._backend.transaction(self._connection):
+            standing = _turn_away_stale(self._connection, jobs)
+            for batch, group in itertools.groupby(standing, key=lambda job: job.batch):
+                self._run_group(self._connection, batch, group)
+
+    def _run_group(self, connection: Connection, batch: Batch | None, group: Iterator[_Job]) -> None:
+        if batch is None:
+            for job in group:
+                self._run_alone(connection, job)
+            return
+        jobs = list(group)
+        for job, result in zip(jobs, batch(connection, [job.item for job in jobs]), strict=True):
+            job.result = result
+
+    def _run_alone(self, connection: Connection, job: _Job) -> None:
+        assert job.write is not None  # noqa: S101 for the type checker
+        savepoint = connection.begin_nested()
+        try:
+            job.result = job.write(connection)
+        except Exception as error:
+            if isinstance(error, self._backend.errors) and self._backend.spoils_transaction(error):
+                raise
+            savepoint.rollback()
+            job.error = error
+        else:
+            savepoint.commit()
 
     def _disconnect(self) -> None:
         if self._connection is not None:
@@ -148,28 +187,12 @@ class GroupCommit:
             self._checkpoint()
 
 
-def _run_group(connection: Connection, batch: Batch | None, group: Iterator[_Job]) -> None:
-    if batch is None:
-        for job in group:
-            _run_alone(connection, job)
-        return
-    jobs = list(group)
-    for job, result in zip(jobs, batch(connection, [job.item for job in jobs]), strict=True):
-        job.result = result
-
-
-def _run_alone(connection: Connection, job: _Job) -> None:
-    assert job.write is not None  # noqa: S101 for the type checker
-    savepoint = connection.begin_nested()
-    try:
-        job.result = job.write(connection)
-    except Exception as error:
-        if isinstance(error, sqlite.ERRORS) and sqlite.spoils_transaction(error):
-            raise
-        savepoint.rollback()
-        job.error = error
-    else:
-        savepoint.commit()
+def _turn_away_stale(connection: Connection, jobs: list[_Job]) -> list[_Job]:
+    """Those jobs whose term stands; the others have their error. Undoes what an earlier attempt left in them."""
+    stale = fencing.stale(connection, {job.fence for job in jobs if job.fence is not None})
+    for job in jobs:
+        job.result, job.error = None, fencing.refusal(job.fence) if job.fence and job.fence in stale else None
+    return [job for job in jobs if job.fence not in stale]
 
 
 def _settle(jobs: list[_Job]) -> None:

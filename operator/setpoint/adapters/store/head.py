@@ -1,4 +1,4 @@
-"""Owns `audit.head`, the file outside the database that says how far the trail had come.
+"""Owns the head file, which is outside the database and says how far the trail had come.
 
 It is written after rows are durable, so it may lag behind them. It never runs ahead unless rows were lost, cut off or
 rolled back, and then it is left as it is: it is the evidence.
@@ -44,6 +44,11 @@ class HeadFile:
         """Starts the head of a trail that has no row yet."""
         if not self.exists() and newest(connection.connection.cursor()).size == 0:
             self._write(Head(0, GENESIS))
+
+    def adopt(self, connection: Connection) -> None:
+        """Starts the head, where there is none, at what is found: it vouches for no more than what comes after."""
+        if not self.exists():
+            self._write(newest(connection.connection.cursor()))
 
     def advance(self, connection: Connection) -> None:
         """Moves the head to the newest row, if it says nothing that the rows contradict."""

@@ -6,43 +6,40 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy import Connection, inspect, text
 
 from setpoint.domain.errors import StoreError
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest revision. Kept here so that a database that is up to date is opened without loading Alembic."""
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
-def migrate(reads: Engine, writes: Engine, path: Path) -> None:
-    """Creates or upgrades the tables, in one transaction, while `alone` with the file.
+def is_behind(connection: Connection, name: str) -> bool:
+    """Whether the database `name`, as messages call it, lacks tables that HEAD has.
 
     Raises StoreError for a schema that is newer than HEAD and for a database of another program.
     """
-    with reads.begin() as connection:
-        found = _revision(connection, path)
-    if found == HEAD:
-        return
+    found = _revision(connection, name)
     if found > HEAD:
-        msg = f"{path} was written by a newer Setpoint: its schema is {found}, and this one knows {HEAD}; upgrade it"
+        msg = f"{name} was written by a newer Setpoint: its schema is {found}, and this one knows {HEAD}; upgrade it"
         raise StoreError(msg)
-    with writes.begin() as connection:
-        _upgrade(connection)
+    return found < HEAD
 
 
-def _revision(connection: Connection, path: Path) -> str:
+def _revision(connection: Connection, name: str) -> str:
     """The revision of a database, empty before the first."""
-    tables = inspect(connection).get_table_names()
-    if "alembic_version" in tables:
-        return str(connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none() or "")
-    if tables:
-        msg = f"{path} is the database of another program: it was left as it is"
+    tables = set(inspect(connection).get_table_names())
+    if not tables:
+        return ""
+    if not tables >= {"alembic_version", "audit_row"}:
+        msg = f"{name} is the database of another program: it was left as it is"
         raise StoreError(msg)
-    return ""
+    return str(connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none() or "")
 
 
-def _upgrade(connection: Connection) -> None:
+def upgrade(connection: Connection) -> None:
+    """Creates or upgrades the tables, in the caller's transaction, which is alone with the database."""
     from alembic import command  # noqa: PLC0415 0.3 s to load, and needed once per database
     from alembic.config import Config  # noqa: PLC0415
 

@@ -88,10 +88,18 @@ def load_key(path: Path, *, guards: str) -> bytes:
                 raise StoreError(msg)
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_atomically(path, [os.urandom(KEY_SIZE)], replace=False)
+    except OSError as error:
+        raise StoreError(f"the key {path} can't be read or made: {error.strerror}") from None
+    return read_key(path)
+
+
+def read_key(path: Path) -> bytes:
+    """The key in a file. Raises StoreError where it can't be read, and for one that is no key."""
+    try:
         with path.open("rb") as file:
             key = file.read(KEY_SIZE + 1)
     except OSError as error:
-        raise StoreError(f"the key {path} can't be read or made: {error.strerror}") from None
+        raise StoreError(f"the key {path} can't be read: {error.strerror}") from None
     if len(key) != KEY_SIZE:
         raise StoreError(f"the key {path} is damaged: it must have {KEY_SIZE} bytes; restore it from a backup")
     return key

@@ -1,7 +1,8 @@
-"""Owns everything that is true of SQLite alone: the file, pragmas, transactions, triggers, what its errors mean."""
+"""Owns everything that is true of SQLite alone: opening the file safely, transactions, what its errors mean."""
 
 import os
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,25 +11,133 @@ from typing import cast
 from sqlalchemy import URL, Connection, Engine, QueuePool, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
+from setpoint.adapters.store import schema
+from setpoint.adapters.store.backend import cause
+from setpoint.adapters.store.database import READERS, Database
+from setpoint.adapters.store.head import HeadFile
 from setpoint.domain.errors import StoreError
 
+NAME = "STATE_AUDIT.db"
 ERRORS = (DBAPIError, sqlite3.Error)
-"""What a failing database raises, with SQLAlchemy in between and without."""
 BUSY_TIMEOUT = 10.0
 """Seconds that a transaction waits for another process's."""
 
+_HEAD_NAME = "audit.head"
 _LOST = "objects, state versions and the audit trail"
 _REMEDY = "nothing was changed: restore the file from a backup, or move the whole folder away to start anew"
 _STATEMENT_ALONE = {0, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG}
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
 
 
-def create_file(path: Path) -> None:
+class SqliteBackend:
+    """The Backend over one file, which other processes use at the same time."""
+
+    errors = ERRORS
+
+    def __init__(self, path: Path, *, readers: int) -> None:
+        self._path = path
+        self.writes = _make_engine(path, write=True, connections=1)
+        self.reads = _make_engine(path, write=False, connections=readers + 1)
+        self._sentinel: Connection | None = None
+        self._sentinel_lock = threading.Lock()
+
+    @contextmanager
+    def transaction(self, connection: Connection) -> Iterator[None]:
+        """A transaction begun and ended by the driver: SQLAlchemy's part costs a tenth of a commit of eight rows.
+
+        Statements that go through SQLAlchemy join it.
+        """
+        driver = _driver(connection)
+        driver.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            (connection if connection.in_transaction() else driver).commit()
+        except BaseException:
+            (connection if connection.in_transaction() else driver).rollback()
+            raise
+
+    def spoils_transaction(self, error: Exception) -> bool:
+        """Full, damaged, unreadable."""
+        return _code(error) not in _STATEMENT_ALONE
+
+    def may_pass(self, error: Exception) -> bool:
+        """Never: what can be waited for, SQLite has waited for."""
+        del error
+        return False
+
+    def explain(self, error: Exception) -> StoreError:
+        """What an error means, with the file's path."""
+        return _explained(error, self._path)
+
+    def as_bytes(self, column: str) -> str:
+        """SQL for a text as it is stored; the driver refuses to return one that is no UTF-8."""
+        return f"CAST({column} AS BLOB)"
+
+    def data_version(self) -> int:
+        """Moves when any other connection commits; only comparable with what the same connection said before."""
+        with self._sentinel_lock:
+            if self._sentinel is None:
+                self._sentinel = self.reads.connect()
+            # The transaction ends at once, else this connection would for ever see the file as it was.
+            with self._sentinel.begin():
+                return int(self._sentinel.exec_driver_sql("PRAGMA data_version").scalar_one())
+
+    def close(self) -> None:
+        """Closes all connections."""
+        if self._sentinel is not None:
+            self._sentinel.close()
+        self.reads.dispose()
+        self.writes.dispose()
+
+
+def open_sqlite(path: Path, *, check: bool = True) -> Database:
+    """Opens the file; creates or migrates it where needed. Blocks: milliseconds, half a second where it creates.
+
+    `check` reads the whole file, about a second per GB. Raises StoreError, and changes nothing, for a file that
+    is damaged, is no database of ours, comes from a newer Setpoint, or is gone although `audit.head` is there.
+    """
+    backend, head = SqliteBackend(path, readers=READERS), HeadFile(path.with_name(_HEAD_NAME))
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with schema.alone(path):
+            _prepare(path, head, backend)
+        with backend.reads.begin() as connection:
+            head.create(connection)
+            if check:
+                _check(connection, path)
+    except (*ERRORS, OSError, StoreError) as error:
+        backend.close()
+        raise _opening_error(error, path) from None
+    return Database(backend, head)
+
+
+def _prepare(path: Path, head: HeadFile, backend: SqliteBackend) -> None:
+    if not path.exists() or path.stat().st_size == 0:
+        if head.exists():
+            known = head.read()
+            raise _missing(path, known.size if known else 0)
+        _create_file(path)
+    with backend.reads.begin() as connection:
+        behind = schema.is_behind(connection, str(path))
+    if behind:
+        with backend.writes.begin() as connection:
+            schema.upgrade(connection)
+
+
+def _opening_error(error: Exception, path: Path) -> StoreError:
+    if isinstance(error, StoreError):
+        return error
+    if isinstance(error, ERRORS):
+        return _explained(error, path)
+    return StoreError(f"{path} can't be opened: {getattr(error, 'strerror', None) or error}")
+
+
+def _create_file(path: Path) -> None:
     """Makes an empty database that only its owner can read; the journals that SQLite adds inherit the mode."""
     os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
 
 
-def make_engine(path: Path, *, write: bool, connections: int) -> Engine:
+def _make_engine(path: Path, *, write: bool, connections: int) -> Engine:
     """An engine over that many connections, which take the write lock at once, or can't write at all.
 
     IMMEDIATE, because a deferred transaction that turns to writing fails on any concurrent commit instead of waiting.
@@ -44,7 +153,7 @@ def make_engine(path: Path, *, write: bool, connections: int) -> Engine:
     pragmas.append("journal_mode=WAL" if write else "query_only=ON")
 
     @event.listens_for(engine, "connect")
-    def _prepare(connection: sqlite3.Connection, _record: object) -> None:
+    def _configure(connection: sqlite3.Connection, _record: object) -> None:
         for pragma in pragmas:
             connection.execute(f"PRAGMA {pragma}")
 
@@ -56,69 +165,34 @@ def make_engine(path: Path, *, write: bool, connections: int) -> Engine:
     return engine
 
 
-@contextmanager
-def transaction(connection: Connection) -> Iterator[None]:
-    """One transaction, begun and ended by the driver: SQLAlchemy's part costs a tenth of a commit of eight rows.
-
-    Statements that go through SQLAlchemy join it.
-    """
-    driver = _driver(connection)
-    driver.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        (connection if connection.in_transaction() else driver).commit()
-    except BaseException:
-        (connection if connection.in_transaction() else driver).rollback()
-        raise
-
-
 def _driver(connection: Connection) -> sqlite3.Connection:
     return cast("sqlite3.Connection", connection.connection.driver_connection)
 
 
-def check(connection: Connection, path: Path) -> None:
+def _check(connection: Connection, path: Path) -> None:
     """Reads the whole file. Raises StoreError when its structure is damaged."""
     found = [str(row[0]) for row in connection.exec_driver_sql("PRAGMA quick_check(3)")]
     if found != ["ok"]:
-        raise damaged(path, "; ".join(found)[:300])
+        raise _damaged(path, "; ".join(found)[:300])
 
 
-def data_version(connection: Connection) -> int:
-    """Moves when any other connection commits; only comparable with what the same connection said before."""
-    return int(connection.exec_driver_sql("PRAGMA data_version").scalar_one())
-
-
-def as_bytes(column: str) -> str:
-    """SQL for a text as it is stored; the driver refuses to return one that is no UTF-8."""
-    return f"CAST({column} AS BLOB)"
-
-
-def append_only(table: str, *, deletable: bool = False) -> tuple[str, ...]:
-    """Triggers against our own mistakes; who owns the file can drop them, and the hash chain shows it."""
-    return tuple(
-        f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
-        f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
-        for verb in (("UPDATE",) if deletable else ("UPDATE", "DELETE"))
-    )
-
-
-def damaged(path: Path, why: str) -> StoreError:
+def _damaged(path: Path, why: str) -> StoreError:
     """A file that can't be read."""
     return StoreError(f"{path} is damaged, so {_LOST} in it can't be relied upon ({why}); {_REMEDY}")
 
 
-def missing(path: Path, rows: int) -> StoreError:
+def _missing(path: Path, rows: int) -> StoreError:
     """A file that is gone or empty although it once was there."""
     return StoreError(
         f"{path} is missing or empty, though it once held at least {rows} audit rows: {_LOST} are lost; {_REMEDY}"
     )
 
 
-def store_error(error: Exception, path: Path) -> StoreError:
-    """What an error of the database means. The statement and its values, which may be secret, stay out of it."""
+def _explained(error: Exception, path: Path) -> StoreError:
+    """What an error of the database means."""
     code, said = _code(error), str(cause(error))
     if code in _DAMAGED:
-        return damaged(path, said)
+        return _damaged(path, said)
     meaning = {
         sqlite3.SQLITE_FULL: "the disk is full",
         sqlite3.SQLITE_BUSY: f"another process kept it locked for more than {BUSY_TIMEOUT:g} s",
@@ -127,16 +201,6 @@ def store_error(error: Exception, path: Path) -> StoreError:
         sqlite3.SQLITE_IOERR: "reading or writing the disk failed",
     }.get(code, said)
     return StoreError(f"{path}: {meaning}")
-
-
-def spoils_transaction(error: Exception) -> bool:
-    """Whether the transaction may be lost as a whole (full, damaged, unreadable), and not just the statement."""
-    return _code(error) not in _STATEMENT_ALONE
-
-
-def cause(error: Exception) -> BaseException:
-    """What the driver said."""
-    return error.orig if isinstance(error, DBAPIError) and error.orig else error
 
 
 def _code(error: Exception) -> int:

@@ -4,11 +4,16 @@ Statements are written with SQLAlchemy Core over `<class>.__table__`, never with
 as much. Bytes that are hashed are BLOBs, so that no database rewrites them.
 """
 
-from sqlalchemy import BigInteger, Index, Integer, LargeBinary, Table, Text
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
 from sqlmodel import Field, SQLModel
 
 SEQ = BigInteger().with_variant(Integer(), "sqlite")
 """A key that is the row's own address in SQLite, which BIGINT would not be."""
+KEY = String().with_variant(String(collation="C"), "postgresql")
+"""A key that is ordered by its bytes on every database, whatever the database's locale."""
+
+_GIVEN = {"autoincrement": False}
+"""The database makes up no value of its own."""
 
 
 class ObjectTable(SQLModel, table=True):
@@ -17,9 +22,9 @@ class ObjectTable(SQLModel, table=True):
     __tablename__ = "object"
     __table_args__ = (Index("object_version", "version", unique=True),)
 
-    kind: str = Field(primary_key=True)
-    namespace: str = Field(primary_key=True)
-    name: str = Field(primary_key=True)
+    kind: str = Field(primary_key=True, sa_type=KEY)
+    namespace: str = Field(primary_key=True, sa_type=KEY)
+    name: str = Field(primary_key=True, sa_type=KEY)
     uid: str
     version: int = Field(sa_type=BigInteger)
     generation: int = Field(sa_type=BigInteger)
@@ -33,7 +38,7 @@ class CounterTable(SQLModel, table=True):
 
     __tablename__ = "counter"
 
-    name: str = Field(primary_key=True)
+    name: str = Field(primary_key=True, sa_type=KEY)
     value: int = Field(sa_type=BigInteger)
 
 
@@ -42,7 +47,7 @@ class StateVersionTable(SQLModel, table=True):
 
     __tablename__ = "state_version"
 
-    target: str = Field(primary_key=True)
+    target: str = Field(primary_key=True, sa_type=KEY)
     version: int = Field(primary_key=True, sa_type=BigInteger)
     serial: int = Field(sa_type=BigInteger)
     lineage: str
@@ -60,7 +65,7 @@ class StateLockTable(SQLModel, table=True):
 
     __tablename__ = "state_lock"
 
-    target: str = Field(primary_key=True)
+    target: str = Field(primary_key=True, sa_type=KEY)
     id: str
     run: str
     holder: str = Field(sa_type=Text)
@@ -77,7 +82,7 @@ class AuditRowTable(SQLModel, table=True):
         Index("audit_row_target", "target", "seq"),
     )
 
-    seq: int = Field(primary_key=True, sa_type=SEQ)
+    seq: int = Field(primary_key=True, sa_type=SEQ, sa_column_kwargs=_GIVEN)
     target: str
     run: str
     phase: str
@@ -92,9 +97,37 @@ class AuditPayloadTable(SQLModel, table=True):
 
     __tablename__ = "audit_payload"
 
-    seq: int = Field(primary_key=True, sa_type=SEQ)
+    seq: int = Field(primary_key=True, sa_type=SEQ, sa_column_kwargs=_GIVEN)
     salt: bytes = Field(sa_type=LargeBinary)
     body: bytes = Field(sa_type=LargeBinary)
+
+
+class FenceTable(SQLModel, table=True):
+    """The newest term of leadership over each shard. Its epoch only rises."""
+
+    __tablename__ = "fence"
+
+    shard: str = Field(primary_key=True, sa_type=KEY)
+    epoch: int = Field(sa_type=BigInteger)
+
+
+class BlobTable(SQLModel, table=True):
+    """Sealed blobs by digest, where they are not in a folder. `used` is when one was last put, in Unix seconds."""
+
+    __tablename__ = "blob"
+
+    digest: str = Field(primary_key=True, sa_type=KEY)
+    used: int = Field(sa_type=BigInteger)
+
+
+class BlobPieceTable(SQLModel, table=True):
+    """What is sealed, in the pieces in which it was sealed, from number 0."""
+
+    __tablename__ = "blob_piece"
+
+    digest: str = Field(primary_key=True, sa_type=KEY, sa_column_args=[ForeignKey("blob.digest", ondelete="CASCADE")])
+    number: int = Field(primary_key=True, sa_type=BigInteger)
+    sealed: bytes = Field(sa_type=LargeBinary)
 
 
 def _table(model: type[SQLModel]) -> Table:
@@ -107,3 +140,4 @@ STATE_VERSION = _table(StateVersionTable)
 STATE_LOCK = _table(StateLockTable)
 AUDIT_ROW = _table(AuditRowTable)
 AUDIT_PAYLOAD = _table(AuditPayloadTable)
+FENCE = _table(FenceTable)

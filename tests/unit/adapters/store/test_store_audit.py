@@ -8,10 +8,9 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from sqlalchemy.dialects import sqlite
-from tests.fakes.store import FixedClock, open_sql_stores
+from tests.fakes.store import FixedClock, StorePlace, open_sql_stores
 
-from setpoint.adapters.store import NAME, AuditTrail, Database, audit
+from setpoint.adapters.store import NAME, AuditTrail, audit, open_sqlite
 from setpoint.adapters.store.tables import AUDIT_PAYLOAD, AUDIT_ROW
 from setpoint.api.meta import ObjectRef
 from setpoint.domain.audit import AuditEntry, Phase, Verdict, VerifyReport
@@ -44,9 +43,9 @@ def tamper(folder: Path, *statements: str) -> None:
 
 
 def test_statements_name_their_columns_in_the_order_of_the_rows() -> None:
-    row, payload = (audit._insert(sqlite.dialect(), table) for table in (AUDIT_ROW, AUDIT_PAYLOAD))
+    row, payload = audit._insert("qmark", AUDIT_ROW), audit._insert("pyformat", AUDIT_PAYLOAD)
     assert row.startswith("INSERT INTO audit_row (seq, target, run, phase, header, leaf, prev, hash) ")
-    assert payload.startswith("INSERT INTO audit_payload (seq, salt, body) ")
+    assert payload == "INSERT INTO audit_payload (seq, salt, body) VALUES (%s, %s, %s)"
 
 
 async def test_a_trail_is_intact_over_restarts_and_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,7 +161,7 @@ async def test_a_damaged_database_can_not_be_verified(tmp_path: Path) -> None:
     page = data.index(b'"run":"run-250"') // 4096
     data[page * 4096 : (page + 1) * 4096] = b"\xff" * 4096
     (tmp_path / NAME).write_bytes(data)
-    database = Database.open(tmp_path / NAME, check=False)
+    database = open_sqlite(tmp_path / NAME, check=False)
     report = await AuditTrail(database, FixedClock()).verify()
     await database.close()
     assert report.verdict is Verdict.UNVERIFIABLE
@@ -195,9 +194,9 @@ async def test_a_row_that_can_not_be_read_is_named(tmp_path: Path) -> None:
             await stores.trail.rows()
 
 
-async def test_two_openings_write_one_chain(tmp_path: Path) -> None:
+async def test_two_openings_write_one_chain(store_place: StorePlace) -> None:
     """As a command beside a running manager does: neither may remember the head."""
-    async with open_sql_stores(tmp_path) as one, open_sql_stores(tmp_path) as two:
+    async with store_place.open() as one, store_place.open() as two:
         for number in range(5):
             await asyncio.gather(*(stores.trail.append(entry(number)) for stores in (one, two, one)))
-    assert await verify(tmp_path) == VerifyReport(Verdict.INTACT, 15)
+        assert await two.trail.verify() == VerifyReport(Verdict.INTACT, 15)

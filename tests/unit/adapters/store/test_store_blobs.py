@@ -3,17 +3,19 @@
 import os
 import stat
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
 from setpoint.adapters.store import SealedBlobs, blobs
+from setpoint.adapters.store.blobs import MIN_AGE
 from setpoint.adapters.store.sealing import Sealer
 from setpoint.domain.errors import NotFoundError, StoreError
 
 FRAME = 1 << 20
 DATA = b"the password is hunter2"
+AGE = MIN_AGE + 60
 
 
 @pytest.fixture
@@ -25,6 +27,13 @@ async def store(tmp_path: Path) -> AsyncIterator[SealedBlobs]:
 
 def reopen(home: Path) -> SealedBlobs:
     return SealedBlobs.open(home / "blobs", home / "keys" / "blobs.key")
+
+
+def named(*kept: str) -> Callable[[], Awaitable[frozenset[str]]]:
+    async def find_kept() -> frozenset[str]:
+        return frozenset(kept)
+
+    return find_kept
 
 
 def files_of(home: Path) -> list[Path]:
@@ -130,16 +139,46 @@ async def test_another_key_opens_nothing(tmp_path: Path, store: SealedBlobs) -> 
 
 
 async def test_pruning_takes_what_is_old_and_not_kept(tmp_path: Path, store: SealedBlobs) -> None:
-    old, kept, young, used = [await store.put(data) for data in (b"old", b"kept", b"young", b"used")]
-    for digest in (old, kept, used):
-        os.utime(file_of(tmp_path, digest), (0, time.time() - 2 * 3600))
+    contents = (b"old", b"kept", b"young", b"used", b"new")
+    old, kept, young, used, renewed = [await store.put(data) for data in contents]
+    for digest in (old, kept, used, renewed):
+        os.utime(file_of(tmp_path, digest), (0, time.time() - AGE))
     assert await store.put(b"used") == used  # put again: something is about to refer to it
+    await store.renew(renewed)
     fresh = reopen(tmp_path)
-    assert await fresh.prune(frozenset({kept})) == 1
-    assert [await fresh.get(digest) for digest in (kept, young, used)] == [b"kept", b"young", b"used"]
-    with pytest.raises(NotFoundError):
-        await fresh.get(old)
+    assert await fresh.prune(named(kept)) == 1
+    assert [await fresh.get(digest) for digest in (kept, young, used, renewed)] == [b"kept", b"young", b"used", b"new"]
+    for gone in (fresh.get, fresh.renew):
+        with pytest.raises(NotFoundError):
+            await gone(old)
     await fresh.close()
+
+
+async def test_what_is_renewed_while_it_is_asked_what_to_keep_stays(
+    tmp_path: Path, store: SealedBlobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = await store.put(b"old")
+    os.utime(file_of(tmp_path, digest), (0, time.time() - AGE))
+
+    async def nothing_kept() -> frozenset[str]:
+        await store.renew(digest)
+        paused_until = time.time() + 2 * AGE
+        monkeypatch.setattr(time, "time", lambda: paused_until)
+        return frozenset()
+
+    assert await store.prune(nothing_kept) == 0
+
+
+async def test_where_it_can_not_be_said_what_to_keep_nothing_is_pruned(tmp_path: Path, store: SealedBlobs) -> None:
+    digest = await store.put(b"old")
+    os.utime(file_of(tmp_path, digest), (0, time.time() - AGE))
+
+    async def fail() -> frozenset[str]:
+        raise StoreError("the objects can't be listed")
+
+    with pytest.raises(StoreError):
+        await store.prune(fail)
+    assert file_of(tmp_path, digest).exists()
 
 
 async def test_the_newest_bytes_are_kept_in_memory_up_to_a_limit(

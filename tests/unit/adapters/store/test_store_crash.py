@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.fakes.store import make_fresh, open_sql_stores
+from tests.fakes.store import StorePlace
 
 from setpoint.domain.audit import Verdict
 
@@ -33,39 +33,58 @@ async def work(stores, worker):
         print(entry.run, flush=True)
 
 async def main():
-    async with open_sql_stores(Path(sys.argv[1])) as stores:
+    async with open_sql_stores(Path(sys.argv[1]), sys.argv[3]) as stores:
         await asyncio.gather(*(work(stores, worker) for worker in range(4)))
 
 asyncio.run(main())
 """
 
 
-def run_and_kill(folder: Path, turn: int) -> list[str]:
-    """Starts a writer, kills it while it writes; returns what it said was durable."""
-    command = [sys.executable, "-c", _CHILD, str(folder), str(turn)]
+def start(place: StorePlace, turn: int) -> "subprocess.Popen[bytes]":
+    """A process that writes for ever, and says what is durable."""
+    command = [sys.executable, "-c", _CHILD, str(place.folder), str(turn), place.url]
     root = Path(__file__).parents[4]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, cwd=root, env={"PYTHONPATH": f"{root}:{root}/operator"}
-    ) as child:
+    environment = {"PYTHONPATH": f"{root}:{root}/operator"}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, cwd=root, env=environment)
+
+
+def listen_and_kill(child: "subprocess.Popen[bytes]", lines: int) -> list[str]:
+    """Kills a writer after so many lines; returns what it said was durable."""
+    with child:
         assert child.stdout is not None
-        said = [child.stdout.readline() for _ in range(_ACKNOWLEDGED + 7 * turn)]
+        said = [child.stdout.readline() for _ in range(lines)]
         child.send_signal(signal.SIGKILL)
         said += child.stdout.read().splitlines(keepends=True)
     return [line.decode().strip() for line in said if line.endswith(b"\n")]
 
 
+async def check(place: StorePlace, acknowledged: set[str]) -> None:
+    """What was said to be durable is there, and the chain is whole."""
+    async with place.open() as stores:
+        report = await stores.trail.verify()
+        rows = await stores.trail.rows(limit=1_000_000)
+        objects = await stores.objects.list("K")
+    assert report.verdict is Verdict.INTACT, report
+    runs = {row.entry.run for row in rows}
+    assert acknowledged <= runs
+    assert {item.ref.name for item in objects.items} == {run for run in runs if run.split("-")[1] == "0"}
+
+
 @pytest.mark.timeout(120)
-async def test_no_acknowledged_row_is_lost(tmp_path: Path) -> None:
-    make_fresh(tmp_path)
+async def test_no_acknowledged_row_is_lost(store_place: StorePlace) -> None:
+    async with store_place.open():
+        pass
     acknowledged: set[str] = set()
     for turn in range(ROUNDS):
-        acknowledged.update(run_and_kill(tmp_path, turn))
-        async with open_sql_stores(tmp_path) as stores:
-            report = await stores.trail.verify()
-            rows = await stores.trail.rows(limit=1_000_000)
-            objects = await stores.objects.list("K")
-        assert report.verdict is Verdict.INTACT, report
-        runs = {row.entry.run for row in rows}
-        assert acknowledged <= runs
-        assert {item.ref.name for item in objects.items} == {run for run in runs if run.split("-")[1] == "0"}
+        acknowledged.update(listen_and_kill(start(store_place, turn), _ACKNOWLEDGED + 7 * turn))
+        await check(store_place, acknowledged)
     assert len(acknowledged) >= ROUNDS * _ACKNOWLEDGED
+
+
+@pytest.mark.timeout(120)
+async def test_two_processes_write_one_chain(store_place: StorePlace) -> None:
+    async with store_place.open():
+        pass
+    writers = [start(store_place, turn) for turn in range(2)]
+    acknowledged = [listen_and_kill(writer, 4 * _ACKNOWLEDGED) for writer in writers]
+    await check(store_place, {run for said in acknowledged for run in said})

@@ -3,12 +3,13 @@
 import sqlalchemy as sa
 from alembic import op
 
-from setpoint.adapters.store import sqlite
+from setpoint.adapters.store.triggers import append_only
 
 revision = "0001"
 down_revision = None
 
 _SEQ = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+_KEY = sa.String().with_variant(sa.String(collation="C"), "postgresql")
 
 
 def upgrade() -> None:
@@ -17,12 +18,12 @@ def upgrade() -> None:
     _create_states()
     _create_audit()
     for table, deletable in (("audit_row", False), ("audit_payload", True), ("state_version", True)):
-        for trigger in sqlite.append_only(table, deletable=deletable):
-            op.execute(trigger)
+        for statement in append_only(op.get_bind().dialect.name, table, deletable=deletable):
+            op.execute(statement)
 
 
 def _text(name: str, *, key: bool = False) -> sa.Column[str]:
-    return sa.Column(name, sa.String(), primary_key=key, nullable=False)
+    return sa.Column(name, _KEY if key else sa.String(), primary_key=key, nullable=False)
 
 
 def _number(name: str, *, key: bool = False) -> sa.Column[int]:
@@ -31,6 +32,10 @@ def _number(name: str, *, key: bool = False) -> sa.Column[int]:
 
 def _bytes(name: str) -> sa.Column[bytes]:
     return sa.Column(name, sa.LargeBinary(), nullable=False)
+
+
+def _seq() -> sa.Column[int]:
+    return sa.Column("seq", _SEQ, primary_key=True, autoincrement=False, nullable=False)
 
 
 def _create_objects() -> None:
@@ -79,7 +84,7 @@ def _create_states() -> None:
 def _create_audit() -> None:
     op.create_table(
         "audit_row",
-        sa.Column("seq", _SEQ, primary_key=True, nullable=False),
+        _seq(),
         _text("target"),
         _text("run"),
         _text("phase"),
@@ -88,6 +93,4 @@ def _create_audit() -> None:
     op.create_index("audit_row_prev", "audit_row", ["prev"], unique=True)
     op.create_index("audit_row_run", "audit_row", ["run", "phase"])
     op.create_index("audit_row_target", "audit_row", ["target", "seq"])
-    op.create_table(
-        "audit_payload", sa.Column("seq", _SEQ, primary_key=True, nullable=False), _bytes("salt"), _bytes("body")
-    )
+    op.create_table("audit_payload", _seq(), _bytes("salt"), _bytes("body"))

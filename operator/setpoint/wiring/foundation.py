@@ -1,0 +1,64 @@
+"""Owns what homes differ in, as what they have in common is built on it. Imports nothing that only a manager needs."""
+
+import dataclasses
+import datetime as dt
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from setpoint.adapters.store import AuditTrail, SqlStateLocks, SqlStateStore
+from setpoint.api.meta import KubeObject, ObjectRef
+from setpoint.ports import BlobStore, ClusterClient
+from setpoint.runtime.recorder import EventRecord
+
+if TYPE_CHECKING:
+    from setpoint.adapters.terraform import RunWatch
+
+
+class SystemClock:
+    """The wall clock."""
+
+    def now(self) -> dt.datetime:
+        """The instant, in UTC."""
+        return dt.datetime.now(dt.UTC)
+
+
+class Events(Protocol):
+    """Where events go, and where they are read."""
+
+    async def __call__(self, record: EventRecord) -> None:
+        """Keeps an event."""
+        ...
+
+    async def of(self, ref: ObjectRef) -> Sequence[EventRecord]:
+        """What happened to an object, oldest first."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Stores:
+    """Where everything that must last is kept."""
+
+    audit: AuditTrail
+    blobs: BlobStore
+    states: SqlStateStore
+    locks: SqlStateLocks
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Foundation:
+    """What the homes differ in: their stores, objects and events, and the folders that they may use.
+
+    `private` is the manager's own folder; `home_root` bounds what paths in specs may reach, None where there are none.
+    `sealed` lists the blobs that hold content of objects. `sees_all` is False where objects may be out of sight.
+    """
+
+    stores: Stores
+    cluster: ClusterClient
+    events: Events
+    private: Path
+    home_root: Path | None
+    origin_of: Callable[[KubeObject], Path | None]
+    watch: "RunWatch | None" = None
+    sealed: Callable[[], Awaitable[frozenset[str]]] | None = None
+    sees_all: bool = True

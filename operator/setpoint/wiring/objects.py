@@ -1,0 +1,66 @@
+"""Owns putting together what reads and writes a local home's objects and nothing more: what most commands need."""
+
+import contextlib
+import dataclasses
+from collections.abc import AsyncIterator, Callable
+
+from setpoint.adapters.local import LocalCluster, LocalHome, ManifestIndex, ManifestSync, StoredEvents
+from setpoint.adapters.store import AuditTrail, SealedBlobs, SqlObjectStore, SqlStateLocks, SqlStateStore, open_sqlite
+from setpoint.wiring.foundation import Foundation, Stores, SystemClock
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class LocalObjects:
+    """The objects of a local home, and all that is kept beside them."""
+
+    home: LocalHome
+    clock: SystemClock
+    stores: Stores
+    objects: SqlObjectStore
+    cluster: LocalCluster
+    events: StoredEvents
+    sync: ManifestSync
+
+    def foundation(self) -> Foundation:
+        """What a manager of this home is built on."""
+        return Foundation(
+            stores=self.stores,
+            cluster=self.cluster,
+            events=self.events,
+            private=self.home.state,
+            home_root=self.home.root,
+            origin_of=lambda obj: self.sync.folder_of(obj.ref),
+            sealed=self.cluster.blobs,
+        )
+
+
+@contextlib.asynccontextmanager
+async def open_objects(
+    home: LocalHome, *, check: bool = False, count_rows: Callable[[int], None] = lambda _rows: None
+) -> AsyncIterator[LocalObjects]:
+    """Opens a home's store and manifests, and closes them again. Raises StoreError for a store that is damaged.
+
+    `check` reads the whole database first: for a manager, not for each command. `count_rows` hears of audit rows.
+    """
+    clock = SystemClock()
+    async with contextlib.AsyncExitStack() as stack:
+        database = open_sqlite(home.database, check=check)
+        stack.push_async_callback(database.close)
+        audit = AuditTrail(database, clock, count_rows=count_rows)
+        objects = SqlObjectStore(database, audit)
+        blobs = SealedBlobs.open(home.blobs, home.keys / "blobs.key")
+        stack.push_async_callback(blobs.close)
+        states = SqlStateStore(database, blobs, audit, clock)
+        stack.callback(states.close)
+        index = ManifestIndex(home.root)
+        stack.push_async_callback(index.close)
+        cluster = LocalCluster(objects, blobs, index, clock=clock)
+        yield LocalObjects(
+            home=home,
+            clock=clock,
+            stores=Stores(audit=audit, blobs=blobs, states=states, locks=SqlStateLocks(database, clock)),
+            objects=objects,
+            cluster=cluster,
+            events=StoredEvents(objects),
+            sync=ManifestSync(cluster, index),
+        )

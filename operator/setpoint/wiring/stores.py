@@ -1,0 +1,104 @@
+"""Owns which store the operator gets: PostgreSQL, which replicas share, or one SQLite file for one replica."""
+
+import contextlib
+import dataclasses
+from pathlib import Path
+
+from setpoint.adapters.store import (
+    NAME,
+    AuditTrail,
+    Database,
+    SealedBlobs,
+    SqlFences,
+    SqlStateLocks,
+    SqlStateStore,
+    open_sqlite,
+)
+from setpoint.domain.errors import InvalidError, StoreError
+from setpoint.ports import Clock, Fences
+from setpoint.runtime.logging import SecretFilter
+from setpoint.runtime.metrics import Metrics
+from setpoint.runtime.process_lock import ProcessLock
+from setpoint.settings import Settings
+from setpoint.wiring.foundation import Stores
+
+_LOCK = "operator.lock"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class OperatorStores:
+    """What every home keeps, and the terms of leadership that only a cluster has."""
+
+    stores: Stores
+    fences: Fences
+
+
+async def open_operator_stores(
+    stack: contextlib.AsyncExitStack,
+    settings: Settings,
+    *,
+    identity: str,
+    clock: Clock,
+    metrics: Metrics,
+    secrets: SecretFilter,
+) -> OperatorStores:
+    """Opens the store that the settings name; the stack closes it.
+
+    Raises StoreError for a store that can't be reached, is damaged, or on SQLite is another replica's already;
+    InvalidError for settings that can't be used.
+    """
+    folder = _private_folder(settings.state_dir)
+    if settings.store_url is None:
+        database = _open_sqlite(stack, folder, identity)
+        blobs = SealedBlobs.open(folder / "blobs", settings.sealing_key_file or folder / "keys" / "blobs.key")
+    else:
+        database, blobs = _open_postgres(stack, settings.store_url.get_secret_value(), settings, secrets)
+    stack.push_async_callback(blobs.close)
+    audit = AuditTrail(database, clock, count_rows=metrics.count_audit_rows)
+    states = SqlStateStore(database, blobs, audit, clock)
+    stack.callback(states.close)
+    stores = Stores(audit=audit, blobs=blobs, states=states, locks=SqlStateLocks(database, clock))
+    return OperatorStores(stores, SqlFences(database))
+
+
+def _open_sqlite(stack: contextlib.AsyncExitStack, folder: Path, identity: str) -> Database:
+    lock = ProcessLock(folder / _LOCK, identity)
+    try:
+        other = lock.acquire()
+    except OSError as error:
+        message = f"SETPOINT_STATE_DIR: files in {folder} can't be locked: {error.strerror}"
+        raise StoreError(message) from None
+    if other is not None:
+        message = (
+            f"another operator works on {folder}: {other}; a store on SQLite is one replica's, "
+            "more of them share PostgreSQL by SETPOINT_STORE_URL"
+        )
+        raise StoreError(message)
+    stack.callback(lock.release)
+    database = open_sqlite(folder / NAME)
+    stack.push_async_callback(database.close)
+    return database
+
+
+def _open_postgres(
+    stack: contextlib.AsyncExitStack, url: str, settings: Settings, secrets: SecretFilter
+) -> tuple[Database, SealedBlobs]:
+    # Loaded here: a home on SQLite does without the driver.
+    from setpoint.adapters.store import postgres, shared_blobs  # noqa: PLC0415
+
+    if settings.sealing_key_file is None:
+        message = "it must name a file of 32 random bytes, the same for all replicas, since SETPOINT_STORE_URL is set"
+        raise InvalidError(message, field="SETPOINT_SEALING_KEY_FILE")
+    secrets.add(filter(None, [url, postgres.parse_url(url).password]))
+    database = postgres.open_postgres(url, settings.state_dir)
+    stack.push_async_callback(database.close)
+    return database, shared_blobs.open_shared_blobs(url, settings.sealing_key_file)
+
+
+def _private_folder(folder: Path) -> Path:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"SETPOINT_STATE_DIR: {folder} can't be made: {error.strerror}"
+        raise StoreError(message) from None
+    return folder
