@@ -48,6 +48,14 @@ class Operator:
         found = re.search(rf"^{re.escape(line)} (\S+)$", self._get("/metrics"), re.MULTILINE)
         return float(found[1]) if found else 0.0
 
+    def series(self, start: str) -> int:
+        """How many series begin so."""
+        return sum(line.startswith(start) for line in self._get("/metrics").splitlines())
+
+    def leads(self) -> bool:
+        """Whether it says that it holds the Lease."""
+        return "Leading as" in self.process.said()
+
     def close(self) -> None:
         """Ends it, and whoever it left behind."""
         self.process.stop()

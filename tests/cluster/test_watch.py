@@ -109,11 +109,13 @@ async def test_a_deletion_that_was_missed_is_seen_in_a_list(api_server: ApiServe
         await watched.until(lambda: watched.has("doomed", "ADDED"))
         listed = (await watched.client.list("Environment")).items
         now = {ObjectRef.of(obj): (obj["metadata"]["uid"], obj["metadata"]["resourceVersion"]) for obj in listed}
-        assert watched.source.blind_to(now) == []
+        assert watched.source.behind(now) == {}
         doomed = ObjectRef("Environment", namespace, "doomed")
         assert watched.source.gone("Environment", {ref: seen for ref, seen in now.items() if ref != doomed}) == [doomed]
         watched.source.forget(doomed)
-        assert watched.source.blind_to(now) == [doomed]
+        assert watched.source.behind(now) == {doomed: None}
+        assert watched.source.is_stuck({doomed: None})
+        assert not watched.source.is_stuck({doomed: ("uid", "0")})
         watched.source.restart()
         await watched.until(lambda: sum(one.object["metadata"]["name"] == "doomed" for one in watched.events) > 1)
         assert watched.restarts == ["blind"]

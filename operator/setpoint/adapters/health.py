@@ -1,6 +1,7 @@
 """Owns looking at a target from outside over HTTP. Implements ports.HealthProber; decides nothing."""
 
 import asyncio
+from urllib.parse import urlsplit, urlunsplit
 
 import aiohttp
 
@@ -19,8 +20,14 @@ class HttpProber:
                 while problem := await _ask(session, url, status):  # noqa: ASYNC110 there is no event to wait for
                     await asyncio.sleep(_PAUSE)
         except TimeoutError:
-            return f"GET {url}: {problem} for {seconds:.0f} s, wanted {status}"
+            return f"GET {_shown(url)}: {problem} for {seconds:.0f} s, wanted {status}"
         return ""
+
+
+def _shown(url: str) -> str:
+    """The address without its credentials, and without its query, which may hold a token."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 async def _ask(session: aiohttp.ClientSession, url: str, status: int) -> str:

@@ -90,7 +90,9 @@ def _decide(
             refuse_blocked(change, overrides)
         if not output:
             click.echo("\n".join(await _shown(home, change)))
-        approval = new_approval(change, home.user(), verdict=verdict, reason=reason, overrides=overrides)
+        approval = new_approval(
+            change, home.user(), verdict=verdict, reason=reason, overrides=overrides, proven=home.proves_users
+        )
         created = await home.cluster.create(approval, audit=(_entry(home, change, approval),))
         if output:
             print_value(created, output)
@@ -142,7 +144,9 @@ def refuse_blocked(change: Change, overrides: Sequence[str]) -> None:
             raise SetpointError(msg)
 
 
-def new_approval(change: Change, user: str, *, verdict: str, reason: str, overrides: Sequence[str]) -> JsonObject:
+def new_approval(
+    change: Change, user: str, *, verdict: str, reason: str, overrides: Sequence[str], proven: bool = False
+) -> JsonObject:
     """The Approval object of a person's word; its subject is the Change's."""
     spec = ApprovalSpec.model_validate(
         {
@@ -152,6 +156,7 @@ def new_approval(change: Change, user: str, *, verdict: str, reason: str, overri
             "approver": user,
             "reason": reason,
             "overrides": list(overrides),
+            "proven": proven,
         }
     )
     metadata = {"name": approval_name(change.metadata.name, user), "namespace": change.metadata.namespace}

@@ -62,8 +62,13 @@ class Home(Protocol):
         """The trail."""
         ...
 
+    @property
+    def proves_users(self) -> bool:
+        """Whether somebody else than this machine vouches for who works here."""
+        ...
+
     def user(self) -> str:
-        """Who works here: the operating system's user."""
+        """Who works here: the operating system's user, or the API server's word."""
         ...
 
     async def sync(self) -> Sequence[object]:

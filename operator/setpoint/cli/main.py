@@ -178,6 +178,9 @@ def _report_failure(error: BaseException, *, verbose: bool) -> int:
             return _fail(f"error: {error.format_message()}", FAILED)
         case OSError(filename=str() as name, strerror=str() as reason):
             return _fail(f"error: {name}: {reason}", FAILED)
+        case OSError(strerror=str() as reason):
+            # No file: a socket, and what it says holds an address at most.
+            return _fail(f"error: {reason}", FAILED)
         case _:
             # The message of an unforeseen error may hold anything, a secret included: only -v shows it.
             return _fail(f"error: internal error: {type(error).__name__}; run it again with -v to see where", FAILED)

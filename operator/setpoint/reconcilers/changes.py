@@ -108,9 +108,9 @@ class ChangeRegister:
         namespace = environment.metadata.namespace
         name = child_name(environment.metadata.name, "", spec.subject)
         known = await self.get(namespace, name)
+        await self.supersede(environment, f"replaced by {name}", keep=name)
         if known is not None:
             return known, False
-        await self.supersede(environment, f"replaced by {name}", keep=name)
         try:
             created = await self._cluster.create(
                 _manifest(environment, name, spec), audit=(_created(environment, name, spec),)

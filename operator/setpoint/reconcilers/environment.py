@@ -6,18 +6,23 @@ import datetime as dt
 from collections.abc import Callable
 
 from setpoint.api.conditions import ConditionType, Reason
-from setpoint.api.meta import FINALIZER, MANIFEST_ERROR_ANNOTATION, RECONCILE_ANNOTATION, ObjectRef
-from setpoint.api.v1alpha1.environment import Environment
+from setpoint.api.meta import FINALIZER, MANIFEST_ERROR_ANNOTATION, RECONCILE_ANNOTATION, JsonObject, ObjectRef
+from setpoint.api.v1alpha1.environment import Environment, EnvironmentStatus
+from setpoint.domain.conditions import get_condition
 from setpoint.domain.errors import (
     ConflictError,
+    FencedError,
     InvalidError,
     NotFoundError,
     ReasonedError,
+    SetpointError,
     StalledError,
+    StoreError,
     WaitingError,
 )
-from setpoint.domain.goals import Goal, GoalKind, choose_goal
+from setpoint.domain.goals import Goal, GoalKind, choose_goal, is_suspended
 from setpoint.ports import Clock, ClusterClient, EventRecorder, ResourceProgress, StateStore, TargetDriver
+from setpoint.reconcilers.changes import ChangeRegister, is_marked
 from setpoint.reconcilers.draft import StatusDraft
 from setpoint.reconcilers.environment_driver import read_addresses
 from setpoint.reconcilers.objects import parse
@@ -54,6 +59,7 @@ class EnvironmentReconciler:
         driver: TargetDriver,
         pipeline: Pipeline,
         settlement: Settlement,
+        changes: ChangeRegister,
         resets: ResetRegister,
         pruner: SnapshotPruner,
         states: StateStore,
@@ -67,6 +73,7 @@ class EnvironmentReconciler:
         self._driver = driver
         self._pipeline = pipeline
         self._settlement = settlement
+        self._changes = changes
         self._resets = resets
         self._pruner = pruner
         self._states = states
@@ -82,6 +89,7 @@ class EnvironmentReconciler:
         if environment is None:
             self._metrics.drop(request.ref)
             return Result()
+        read, environment = environment.status, await self._settle(environment)
         draft = StatusDraft(environment, self._clock.now())
         work: Pass | None = None
         error: Exception | None = None
@@ -89,12 +97,33 @@ class EnvironmentReconciler:
             goal = await self._choose_goal(environment)
             async with self._open(environment, goal, draft) as work:
                 await self._work(work)
-        except ConflictError:
+        except (ConflictError, FencedError):
+            # Someone else wrote first, or leads by now: what was seen here is no longer ours to tell.
             raise
         except Exception as caught:  # noqa: BLE001 the one exit: shown as a condition, then raised again
             error = caught
             _show_error(draft, caught, observed=work is not None and hasattr(work, "observation"))
-        return await self._record(environment, draft, work, error)
+        return await self._record(environment, draft, read, work, error)
+
+    def rests(self, obj: JsonObject) -> bool:
+        """Whether a pass over an Environment as it was listed would find nothing to do: then its metrics are shown.
+
+        True for one that is suspended and says so already. What falls due by its interval is looked at.
+        """
+        environment = parse(Environment, obj)
+        metadata, status = environment.metadata, environment.status
+        ready = get_condition(tuple(status.conditions), ConditionType.READY)
+        if (
+            metadata.deletion_timestamp
+            or FINALIZER not in metadata.finalizers
+            or not is_suspended(environment)
+            or ready is None
+            or (ready.reason, ready.observed_generation) != (Reason.SUSPENDED, metadata.generation)
+            or status.handled_reconcile != metadata.annotations.get(RECONCILE_ANNOTATION)
+        ):
+            return False
+        self._metrics.observe(environment, status, now=self._clock.now())
+        return True
 
     # --- before ---------------------------------------------------------------------------------------------
 
@@ -108,6 +137,22 @@ class EnvironmentReconciler:
             return environment
         held = [*environment.metadata.finalizers, FINALIZER]
         return parse(Environment, await self._cluster.set_finalizers(found, held))
+
+    async def _settle(self, environment: Environment) -> Environment:
+        """Finishes what a killed manager had begun to write down: the configuration of an apply that it ended.
+
+        Where the Change does not say that the apply succeeded, nothing can be said of what is in force.
+        """
+        applying = environment.status.applying
+        if applying is None:
+            return environment
+        change = await self._changes.get(environment.metadata.namespace, applying.change or "")
+        if change is not None and is_marked(change, ConditionType.APPLIED):
+            update: dict[str, object] = {"applied": applying, "snapshot": None}
+        else:
+            update = {"failures": max(1, environment.status.failures)}
+        status = environment.status.model_copy(update={**update, "applying": None})
+        return environment.model_copy(update={"status": status})
 
     async def _choose_goal(self, environment: Environment) -> Goal:
         if not environment.metadata.deletion_timestamp:
@@ -150,14 +195,18 @@ class EnvironmentReconciler:
     # --- after ----------------------------------------------------------------------------------------------
 
     async def _record(
-        self, environment: Environment, draft: StatusDraft, work: Pass | None, error: Exception | None
+        self,
+        environment: Environment,
+        draft: StatusDraft,
+        read: EnvironmentStatus,
+        work: Pass | None,
+        error: Exception | None,
     ) -> Result:
         draft.set(handled_reconcile=environment.metadata.annotations.get(RECONCILE_ANNOTATION))
         if work is not None and work.gone:
             self._metrics.drop(environment.ref)
         else:
-            with contextlib.suppress(NotFoundError):
-                await write_status(self._cluster, environment.ref, draft.status.as_json())
+            error = await self._write(environment, draft, read) or error
             self._metrics.observe(environment, draft.status, now=self._clock.now())
         for notice in (*(work.notices if work else ()), *draft.notices()):
             self._recorder.event(environment.ref, notice.type, notice.reason, notice.message)
@@ -165,6 +214,18 @@ class EnvironmentReconciler:
         if error is not None:
             raise _with_interval(error, environment.spec.interval)
         return Result() if work is not None and work.gone else Result(requeue_after=environment.spec.interval)
+
+    async def _write(self, environment: Environment, draft: StatusDraft, read: EnvironmentStatus) -> Exception | None:
+        """Writes the status where it moved. What stands in the way must not keep the pass from being reported."""
+        if draft.status == read:
+            return None
+        try:
+            await write_status(self._cluster, environment.ref, draft.status.as_json())
+        except NotFoundError:
+            return None
+        except SetpointError as error:
+            return error
+        return None
 
 
 def _has_nothing_to_hold(environment: Environment, goal: Goal) -> bool:
@@ -180,13 +241,24 @@ def _refuse_bad_manifest(environment: Environment) -> None:
 def _show_error(draft: StatusDraft, error: Exception, *, observed: bool) -> None:
     """Turns an error into conditions; what is not ours to name shows no text of its own."""
     status = "False" if observed or isinstance(error, StalledError) else "Unknown"
-    reason = error.reason if isinstance(error, ReasonedError) else Reason.INTERNAL_ERROR
-    message = error.message if isinstance(error, (ReasonedError, InvalidError)) else "a fault in Setpoint; see its log"
+    reason, message = _reason_of(error)
     draft.ready(status, reason, message)  # type: ignore[arg-type]
     if isinstance(error, StalledError):
         draft.condition(ConditionType.STALLED, "True", reason, message)
     elif not isinstance(error, WaitingError):
         draft.condition(ConditionType.RECONCILING, "True", Reason.PROGRESSING_WITH_RETRY, message)
+
+
+def _reason_of(error: Exception) -> tuple[Reason, str]:
+    match error:
+        case ReasonedError():
+            return error.reason, error.message
+        case StoreError():
+            return Reason.STORE_FAILED, error.message
+        case InvalidError():
+            return Reason.INTERNAL_ERROR, error.message
+        case _:
+            return Reason.INTERNAL_ERROR, "a fault in Setpoint; see its log"
 
 
 def _with_interval(error: Exception, interval: dt.timedelta) -> Exception:

@@ -321,6 +321,10 @@ class EnvironmentSession:
         """The resource instances in the state."""
         return await read_addresses(self._driver.states, self._key)
 
+    def outcome_recorded(self) -> None:
+        """What the apply did is on record."""
+        self._workspace.outcome_recorded()
+
     async def verify(self, change: Change) -> Verification:
         """A second look: a plan, and the health checks where something is left to be healthy."""
         try:

@@ -224,7 +224,9 @@ class Pipeline:
     async def _announce(self, work: Pass) -> None:
         """Spends the approval and writes the intent, in one durable write where the home can."""
         work.draft.set(attempts=work.environment.status.attempts + 1)
-        message = f"applying {work.record.metadata.name}"
+        name = work.record.metadata.name
+        work.draft.set(applying=await work.session.configuration(change=name, at=work.draft.now_text))
+        message = f"applying {name}"
         work.draft.ready("False", Reason.PROGRESSING, message)
         work.draft.condition(ConditionType.RECONCILING, "True", Reason.PROGRESSING, message)
         spec = work.record.spec

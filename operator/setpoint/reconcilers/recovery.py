@@ -14,10 +14,12 @@ from setpoint.domain.errors import NotFoundError
 from setpoint.ports import AuditLog, ClusterClient, StateLocks, StateStore, Survivor, Terraform
 from setpoint.reconcilers.changes import ChangeCondition, ChangeRegister, is_closed
 from setpoint.reconcilers.environment_driver import read_addresses
+from setpoint.reconcilers.objects import list_typed
 from setpoint.reconcilers.states import save_errored_state
 from setpoint.reconcilers.status import write_status
 
 _MESSAGE = "the manager ended before the apply did"
+_STRAY = "the manager ended before its target knew of it"
 _MAX_LISTED = 50
 
 
@@ -51,6 +53,7 @@ class Recovery:
             await self._close(intent, survivors.get(run), message)
         for lock in await self._locks.held():
             await self._locks.release_run(lock.run)
+        await self._close_strays()
         for survivor in survivors.values():
             self._terraform.forget(survivor.run, survivor.target)
 
@@ -61,6 +64,18 @@ class Recovery:
             return ""
         set_aside = functools.partial(self._terraform.set_errored_state_aside, run, target)
         return await save_errored_state(self._states, target, data, run=run, set_aside=set_aside)
+
+    async def _close_strays(self) -> None:
+        """Changes that were made, and whose target does not know of them. The next pass reopens what is due again."""
+        known = {
+            (item["metadata"].get("namespace", ""), (item.get("status") or {}).get("change"))
+            for item in (await self._cluster.list("Environment")).items
+        }
+        changes, _ = await list_typed(self._cluster, Change)
+        for change in changes:
+            if not is_closed(change) and (change.metadata.namespace, change.metadata.name) not in known:
+                stray: ChangeCondition = (ConditionType.SUPERSEDED, "True", Reason.SUPERSEDED, _STRAY)
+                await self._changes.mark(change, stray)
 
     async def _close(self, intent: AuditRow, survivor: Survivor | None, message: str) -> None:
         ref = intent.entry.target

@@ -9,6 +9,7 @@ from setpoint.domain.conditions import set_condition
 from setpoint.domain.errors import NotFoundError
 from setpoint.domain.goals import oldest_open_reset
 from setpoint.ports import Clock, ClusterClient
+from setpoint.reconcilers.objects import list_typed
 from setpoint.reconcilers.status import write_status
 
 
@@ -21,8 +22,8 @@ class ResetRegister:
 
     async def due(self, environment: Environment) -> tuple[Reset, Snapshot] | None:
         """The oldest reset that can be carried out; those that can't are closed with the reason."""
-        found = await self._cluster.list("Reset", namespace=environment.metadata.namespace)
-        resets = [Reset.model_validate(item) for item in found.items]
+        # One of an older schema that does not fit any more harms no other target.
+        resets, _ = await list_typed(self._cluster, Reset, namespace=environment.metadata.namespace)
         while (reset := oldest_open_reset(resets, environment)) is not None:
             snapshot = await self._snapshot(reset)
             if snapshot is not None:

@@ -134,6 +134,7 @@ class Settlement:
             orphans=outcome.orphans[:_MAX_LISTED],
             audit=(entry,),
         )
+        work.session.outcome_recorded()
         work.tell(_REASONS[outcome.result], f"{change.metadata.name}: {message}", "Normal" if succeeded else "Warning")
         self._draft_outcome(work)
         if succeeded:
@@ -143,6 +144,7 @@ class Settlement:
         outcome = work.outcome
         work.draft.set(
             change=None,
+            applying=None,
             not_converging=[],
             state=StateStatus(
                 version=outcome.state_version,

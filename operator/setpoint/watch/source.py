@@ -61,9 +61,13 @@ class KopfSource:
         self._blind = asyncio.Event()
         self._died_at: float | None = self._loop.time()
 
-    def blind_to(self, objects: Mapping[ObjectRef, Seen]) -> list[ObjectRef]:
-        """What is otherwise in a list than the watch had it last."""
-        return [ref for ref, seen in objects.items() if self._seen.get(ref) != seen]
+    def behind(self, objects: Mapping[ObjectRef, Seen]) -> dict[ObjectRef, Seen | None]:
+        """What is otherwise in a list than the watch had it last, with what it had; None where it had nothing."""
+        return {ref: self._seen.get(ref) for ref, seen in objects.items() if self._seen.get(ref) != seen}
+
+    def is_stuck(self, behind: Mapping[ObjectRef, Seen | None]) -> bool:
+        """Whether anything of that has not moved since: what was behind half a minute ago proves a blind watch."""
+        return any(self._seen.get(ref) == seen for ref, seen in behind.items())
 
     def gone(self, kind: str, objects: Mapping[ObjectRef, Seen]) -> list[ObjectRef]:
         """What the watch still has and a list of the kind has no more: a deletion that kopf never told of."""

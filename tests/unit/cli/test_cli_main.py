@@ -184,6 +184,15 @@ def test_home__right_below__is_taken_where_it_is_the_only_one(run: Run, tmp_path
     assert find_home(tmp_path) == (tmp_path / "a").resolve()
 
 
+def test_find_home__from_below_and_from_itself__is_the_nearest_one(tmp_path: Path) -> None:
+    (tmp_path / ".setpoint").mkdir(exist_ok=True)
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    assert find_home(tmp_path / "a" / "b") == find_home(tmp_path) == tmp_path.resolve()
+    assert find_home(tmp_path.parent.parent) != tmp_path.resolve()
+    (tmp_path / "a" / ".setpoint").mkdir()
+    assert find_home(tmp_path / "a" / "b") == (tmp_path / "a").resolve()
+
+
 def test_find_home__of_another_user__is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / ".setpoint").mkdir()
     monkeypatch.setattr(os, "getuid", lambda: tmp_path.stat().st_uid + 1)

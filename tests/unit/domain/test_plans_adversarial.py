@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.fakes.plan_documents import RECORDINGS, large_plan, plan, recording, resource
+from tests.fakes.plans import NAMES, change, large_plan, plan, recorded
 
 from setpoint.api.v1alpha1.environment import IgnoreRule
 from setpoint.domain.errors import InvalidError
@@ -18,7 +18,7 @@ from setpoint.domain.redaction import redact_plan
 
 
 def one_update(before: Any, after: Any, **fields: Any) -> PlanAnalysis:
-    return analyse_plan(plan(resource("a_b.c", ["update"], before, after, **fields)))
+    return analyse_plan(plan(change("a_b.c", ["update"], before, after, **fields)))
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_values_that_look_alike_have_digests_of_their_own(one: Any, other: Any) 
     ],
 )
 def test_odd_sides_are_still_a_change(before: Any, after: Any, unknown: Any) -> None:
-    analysis = one_update(before, after, change_after_unknown=unknown)
+    analysis = one_update(before, after, after_unknown=unknown)
     assert analysis.content is not None
     assert len(analysis.actions) == len(analysis.findings) == 1
 
@@ -62,7 +62,7 @@ def test_odd_sides_are_still_a_change(before: Any, after: Any, unknown: Any) -> 
 def test_what_is_made_or_destroyed_can_not_be_ignored(actions: list[str], paths: list[str]) -> None:
     before = None if actions == ["create"] else {"x": 1}
     after = {"x": 2} if "create" in actions else None
-    document = plan(resource("a_b.c", actions, before, after))
+    document = plan(change("a_b.c", actions, before, after))
     analysis = analyse_plan(document, [IgnoreRule(address="a_b.c", paths=paths)])
     assert analysis.content is not None
     assert not any(finding.ignored for finding in analysis.findings)
@@ -78,13 +78,13 @@ def test_what_is_made_or_destroyed_can_not_be_ignored(actions: list[str], paths:
     ],
 )
 def test_what_was_deleted_outside_and_edited_is_not_only_drift(made: dict[str, Any], classes: list[str]) -> None:
-    recorded = {"name": "n", "size": 5, "tier": "std", "id": "i"}
+    before = {"name": "n", "size": 5, "tier": "std", "id": "i"}
     unknown = {"id": True} if "size" in made else {"id": True, "size": True}
     expressions = {"name": {"constant_value": "n"}, "size": {"constant_value": 5}}
     document = plan(
-        resource("a_b.c", ["create"], None, made, change_after_unknown=unknown),
-        drift=[resource("a_b.c", ["delete"], recorded, None)],
-        configuration={"root_module": {"resources": [{"address": "a_b.c", "expressions": expressions}]}},
+        change("a_b.c", ["create"], None, made, after_unknown=unknown),
+        drift=[change("a_b.c", ["delete"], before, None)],
+        configuration={"resources": [{"address": "a_b.c", "expressions": expressions}]},
     )
     assert [finding.drift_class.value for finding in analyse_plan(document).findings] == classes
 
@@ -122,10 +122,10 @@ def masked(draw: Any) -> tuple[Any, Any, list[str]]:
 @settings(max_examples=40, deadline=None)
 def test_no_secret_is_shown(one: Any, two: Any, unknown: bool) -> None:
     (before, before_mask, hidden), (after, after_mask, more) = one, two
-    masks = {"change_before_sensitive": before_mask, "change_after_sensitive": after_mask}
-    item = resource("a_b.c", ["update"], before, after, **masks, change_after_unknown={"a": True} if unknown else {})
+    masks = {"before_sensitive": before_mask, "after_sensitive": after_mask}
+    item = change("a_b.c", ["update"], before, after, **masks, after_unknown={"a": True} if unknown else {})
     output = {"actions": ["update"], "before": hidden, "after": more, "before_sensitive": True, "after_sensitive": True}
-    document = plan(item, drift=[copy.deepcopy(item)], output_changes={"o": output})
+    document = plan(item, drift=[copy.deepcopy(item)], outputs={"o": output})
     analysis = analyse_plan(document)
     shown = [json.dumps(redact_plan(document)), repr(analysis)]
     for secret in (*hidden, *more):
@@ -160,10 +160,10 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return found
 
 
-@given(st.sampled_from(RECORDINGS), st.integers(0), ODD)
+@given(st.sampled_from(NAMES), st.integers(0), ODD)
 @settings(max_examples=150, deadline=None)
 def test_a_document_with_something_odd_in_it_is_analysed_or_refused(name: str, at: int, odd: Any) -> None:
-    document: Any = recording(name)
+    document: Any = recorded(name)
     found = places(document)
     *above, last = found[at % len(found)] or (None,)
     holder = document
@@ -178,18 +178,18 @@ def test_a_document_with_something_odd_in_it_is_analysed_or_refused(name: str, a
 def test_any_json_is_analysed_or_refused(document: Any) -> None:
     survive(document)
     survive({"resource_changes": [{"address": "a.b", "change": document}]})
-    survive(plan(resource("a.b", ["update"], {"x": document}, {"x": 1})))
-    survive(plan(output_changes={"o": {"actions": ["update"], "before": document, "after": 1}}))
+    survive(plan(change("a.b", ["update"], {"x": document}, {"x": 1})))
+    survive(plan(outputs={"o": {"actions": ["update"], "before": document, "after": 1}}))
 
 
 def test_text_that_is_no_unicode_is_refused_wherever_it_is() -> None:
     half = "\ud800"
     for document in (
-        plan(resource("a.b", ["update"], {"x": half}, {"x": 1})),
-        plan(resource("a.b", ["update"], {"x": {half: 1}}, {"x": 1})),
-        plan(resource(f"a.{half}", ["update"], {"x": 1}, {"x": 2})),
-        plan(drift=[resource("a.b", ["update"], {"x": half}, {"x": 1})]),
-        plan(output_changes={half: {"actions": ["update"], "before": 0, "after": 1}}),
+        plan(change("a.b", ["update"], {"x": half}, {"x": 1})),
+        plan(change("a.b", ["update"], {"x": {half: 1}}, {"x": 1})),
+        plan(change(f"a.{half}", ["update"], {"x": 1}, {"x": 2})),
+        plan(drift=[change("a.b", ["update"], {"x": half}, {"x": 1})]),
+        plan(outputs={half: {"actions": ["update"], "before": 0, "after": 1}}),
     ):
         with pytest.raises(InvalidError, match="Unicode"):
             analyse_plan(document)

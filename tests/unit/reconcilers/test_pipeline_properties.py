@@ -4,21 +4,11 @@ import asyncio
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.fakes.reconciling import REF, Bench
+from tests.fakes.reconciling import Bench
 
 AUTO = {"apply": {"mode": "Auto"}, "drift": {"mode": "Heal"}}
 RESOURCES = st.dictionaries(st.sampled_from("abcd"), st.sampled_from("123"), max_size=4)
-STEPS = st.one_of(
-    st.tuples(st.just("declare"), RESOURCES),
-    st.tuples(st.just("drift"), RESOURCES),
-    st.tuples(st.just("die"), st.integers(1, 12)),
-    st.tuples(st.just("run"), st.none()),
-)
 RELAXED = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
-
-
-class KilledError(BaseException):
-    """The process dies here: nothing catches it, as nothing catches kill -9."""
 
 
 @RELAXED
@@ -72,51 +62,3 @@ def test_nothing_is_applied_without_enough_people(resources, required, people):
         assert bench.world.applies == bench.audited("apply").count(("intent", ""))
 
     asyncio.run(story())
-
-
-@RELAXED
-@given(steps=st.lists(STEPS, max_size=12))
-def test_it_ends_at_the_setpoint_whatever_happens_on_the_way(steps):
-    async def story() -> None:
-        bench = Bench()
-        declared: dict[str, str] = {}
-        await bench.declare(declared, **AUTO)
-        for verb, value in steps:
-            if verb == "declare":
-                declared = value
-                await bench.declare(value, **AUTO)
-            elif verb == "drift":
-                bench.world.actual = dict(value)
-            elif verb == "die":
-                await run_and_die(bench, after=value)
-            else:
-                await bench.run_silently()
-        for _ in range(3):
-            await bench.run_silently()
-        assert bench.world.actual == declared
-        assert (await bench.cluster.get(REF))["status"]["conditions"][0]["reason"] == "AtSetpoint"
-        intents = [one.digests["subject"] for one in bench.cluster.audit if one.phase == "intent"]
-        assert len(intents) == len(set(intents)), "one approval, one apply"
-
-    asyncio.run(story())
-
-
-async def run_and_die(bench: Bench, *, after: int) -> None:
-    """One pass in a process that dies at its Nth call to the cluster."""
-    calls, cluster = 0, bench.cluster
-    original = cluster.get
-
-    async def get(ref):
-        nonlocal calls
-        calls += 1
-        if calls == after:
-            raise KilledError
-        return await original(ref)
-
-    cluster.get = get  # type: ignore[method-assign]
-    try:
-        await bench.run_silently()
-    except KilledError:
-        pass
-    finally:
-        cluster.get = original  # type: ignore[method-assign]

@@ -51,11 +51,6 @@ class Engine:
         raise AssertionError("a reconciler never asks a policy")
 
 
-@pytest.fixture
-def cluster() -> InMemoryCluster:
-    return InMemoryCluster()
-
-
 async def create_set(cluster: InMemoryCluster, name: str = "baseline", text: str = "good", **spec: Any) -> None:
     full = {"source": {"inline": {"a.rego": text}}} | spec
     await cluster.create(

@@ -47,6 +47,13 @@ class KubeCluster:
             return await self._list_namespaces(kind, labels)
         return await self._list_pages(resource, namespace, labels)
 
+    async def pages(self, kind: str) -> AsyncIterator[ObjectList]:
+        """All objects of a kind, a page at a time: for who looks at each and keeps none."""
+        resource = resource_of(kind)
+        for namespace in self._namespaces if resource.namespaced and self._namespaces else (None,):
+            async for page in self._pages(resource, namespace):
+                yield page
+
     async def create(self, obj: JsonObject, *, audit: Sequence[AuditEntry] = ()) -> JsonObject:
         """Creates an object."""
         ref = _ref(obj)
@@ -121,20 +128,28 @@ class KubeCluster:
     async def _list_pages(
         self, resource: Resource, namespace: str | None, labels: Mapping[str, str] | None
     ) -> ObjectList:
-        query = {"limit": str(self._page)}
+        items: list[JsonObject] = []
+        version = ""
+        async for page in self._pages(resource, namespace, labels):
+            items += page.items
+            version = page.resource_version
+        items.sort(key=ObjectRef.of)
+        return ObjectList(tuple(items), version)
+
+    async def _pages(
+        self, resource: Resource, namespace: str | None, labels: Mapping[str, str] | None = None
+    ) -> AsyncIterator[ObjectList]:
+        query = {"limit": str(self._page), "continue": ""}
         if labels:
             query["labelSelector"] = ",".join(f"{name}={value}" for name, value in sorted(labels.items()))
-        items: list[JsonObject] = []
+        path, accept = resource.collection(namespace), resource.accept("PartialObjectMetadataList")
         while True:
-            path = resource.collection(namespace)
-            accept = resource.accept("PartialObjectMetadataList")
             page = await self._connection.request(KubeRequest("GET", path, resource.plural, query, accept=accept))
-            items += (_shown(resource, item) for item in page.get("items") or ())
+            items = tuple(_shown(resource, item) for item in page.get("items") or ())
+            yield ObjectList(items, page["metadata"]["resourceVersion"])
             query["continue"] = page["metadata"].get("continue") or ""
             if not query["continue"]:
-                break
-        items.sort(key=ObjectRef.of)
-        return ObjectList(tuple(items), page["metadata"]["resourceVersion"])
+                return
 
     async def _apply_status(self, ref: ObjectRef, metadata: Mapping[str, str | None], status: JsonObject) -> JsonObject:
         resource = resource_of(ref.kind)

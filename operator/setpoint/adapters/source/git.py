@@ -4,7 +4,8 @@ Commits come without their files; those of the folder that is asked for follow i
 leave files out sends all of them at once.
 
 Layout of the cache: <digest of the URL>/repository, a bare repository whose refs/setpoint/* keep the commits; beside
-it `lock`, which whoever fetches holds, its git processes included, so that nobody else writes there.
+it `lock`, which whoever fetches holds, its git processes included, so that nobody else writes there. The folder's
+modification time is when it was last used; what was not for a month is dropped.
 """
 
 import asyncio
@@ -13,6 +14,8 @@ import fcntl
 import hashlib
 import os
 import re
+import shutil
+import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -32,6 +35,8 @@ from setpoint.ports import SourceTree
 _ASK_SECONDS = 60.0
 _FETCH_SECONDS = 600.0
 _MAX_KEPT = 1024
+_UNUSED_SECONDS = 30 * 24 * 3600.0
+_DROPPED = ".dropped"
 # With a dumb HTTP server git asks for each object that it misses with a process that misses it too, and so on for ever.
 # A depth makes it refuse such a server, so that the two go together.
 _SMART_ONLY = "--depth=1"
@@ -83,6 +88,18 @@ class GitReader:
             await self._fetch(remote, name, commit)
             kept = self._kept.get((source.url, commit, source.path))
             return kept or await self._read(remote, source, commit)
+
+    async def drop_unused(self) -> int:
+        """Drops the copies of repositories that were not used for a month; returns how many."""
+        try:
+            dropped = await self._call(partial(_drop_unused, self._cache, time.time() - _UNUSED_SECONDS))
+        except OSError as error:
+            message = f"unused copies of repositories can't be dropped: {error.strerror}"
+            raise TransientError(Reason.SOURCE_UNAVAILABLE, message) from None
+        if dropped:
+            # Trees read their files from the copies as they are asked for them.
+            self._kept.clear()
+        return dropped
 
     async def _prove(self, remote: "_Remote", credentials: Mapping[str, str]) -> None:
         """Shows once that these credentials reach the repository: what another tenant fetched is not theirs to read."""
@@ -214,6 +231,22 @@ def _gone(url: str, name: str, commit: str) -> StalledError | TransientError:
 
 def _prepare(place: Path) -> None:
     (place / "home").mkdir(parents=True, exist_ok=True, mode=0o700)
+    os.utime(place)
+
+
+def _drop_unused(cache: Path, before: float) -> int:
+    count = 0
+    for place in [found for found in cache.glob("*") if found.is_dir()]:
+        with contextlib.suppress(TransientError, FileNotFoundError):  # in use, or dropped by another process
+            if place.suffix != _DROPPED:
+                with _cache_lock(place):
+                    if place.stat().st_mtime >= before:
+                        continue
+                    # Out of the way at once: who comes now begins anew, and finds nothing that is half removed.
+                    place.rename(place.with_suffix(_DROPPED))
+                count += 1
+            shutil.rmtree(place.with_suffix(_DROPPED))
+    return count
 
 
 @contextlib.contextmanager

@@ -39,6 +39,10 @@ class SourceResolver:
             case _:
                 return await self._call(partial(inline_tree, source.inline or {}, self._limits))
 
+    async def drop_unused(self) -> int:
+        """Drops the copies of repositories that no source has used for a month; returns how many."""
+        return await self._git.drop_unused()
+
     async def close(self) -> None:
         """Ends the threads; what they still read is given up."""
         self._threads.shutdown(wait=False, cancel_futures=True)

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import dataclasses
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -65,6 +65,10 @@ class TerraformAdapter:
         del target
         binary = await self._binaries.locate(inputs, self._threads)
         return await self._bundles.make(tree, inputs, binary.words, binary.version)
+
+    async def bundles(self) -> Mapping[str, str]:
+        """The blobs of the bundles that were made here, by the bundles' digests. Some may be gone since."""
+        return await self._bundles.index()
 
     @contextlib.asynccontextmanager
     async def session(self, target: str) -> AsyncIterator[Session]:

@@ -8,7 +8,7 @@ import re
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 
@@ -56,31 +56,45 @@ class BundleMaker:
         if not inputs.has_state:
             _refuse_foreign_state(tree, roots)
         key = self._key(tree, inputs, engine)
-        known = self._known.get(key) or await self._read_index(key)
+        known = await self._renew(self._known.get(key) or self._read_index(key))
         if known is None:
             known = await self._make(tree, inputs, words, roots)
             self._write_index(key, known)
         self._known[key] = known
         return Bundle(digest=known[0], revision=tree.revision, blob=known[1])
 
+    async def index(self) -> Mapping[str, str]:
+        """The blobs of the bundles that were made here, by the bundles' digests. Some may be gone since."""
+        return await in_thread(self._threads, self._read_all)
+
+    def _read_all(self) -> dict[str, str]:
+        found = (_read(path) for path in self._index.glob("*.json"))
+        return dict(known for known in found if known is not None)
+
     def _key(self, tree: SourceTree, inputs: RunInputs, engine: EngineVersion) -> str:
         """What a bundle is made from. Another version of the engine makes no other: a lock file is made once."""
         providers = self._environment.configuration if inputs.lock_file == "Generate" else ""
         return digest([tree.digest, engine.type, inputs.lock_file, providers])
 
-    async def _read_index(self, key: str) -> tuple[str, str] | None:
-        """What an earlier manager made, where the store still holds it."""
+    async def _renew(self, known: tuple[str, str] | None) -> tuple[str, str] | None:
+        """The same, where the store still holds it; from now on for two days, by when the pass has recorded it."""
         try:
-            found = json.loads((self._index / f"{key[7:]}.json").read_bytes())
-            known = str(found["digest"]), str(found["blob"])
-            await self._blobs.get(known[1])
-        except (OSError, ValueError, KeyError, TypeError, NotFoundError):
+            if known is not None:
+                await self._blobs.renew(known[1])
+        except NotFoundError:
             return None
         return known
 
+    def _read_index(self, key: str) -> tuple[str, str] | None:
+        """What an earlier manager made."""
+        return _read(self._place(key))
+
     def _write_index(self, key: str, known: tuple[str, str]) -> None:
         self._index.mkdir(mode=0o700, parents=True, exist_ok=True)
-        (self._index / f"{key[7:]}.json").write_text(json.dumps({"digest": known[0], "blob": known[1]}))
+        self._place(key).write_text(json.dumps({"digest": known[0], "blob": known[1]}))
+
+    def _place(self, key: str) -> Path:
+        return self._index / f"{key[7:]}.json"
 
     async def _make(
         self, tree: SourceTree, inputs: RunInputs, words: Sequence[str], roots: hcl_scan.Files
@@ -129,6 +143,15 @@ class BundleMaker:
                 inputs.plan_environment.values(), known_texts(inputs.secret_variables.values())
             )
             raise failure(f"terraform {name}", ended, secrets, Reason.INIT_FAILED)
+
+
+def _read(place: Path) -> tuple[str, str] | None:
+    """Digest and blob of a bundle; None where the index does not say, or not whole."""
+    try:
+        found = json.loads(place.read_bytes())
+        return str(found["digest"]), str(found["blob"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _root_code(tree: SourceTree) -> hcl_scan.Files:

@@ -90,13 +90,14 @@ class Session:
         self._watch = watch
         self._opened: list[Path] = []
         self._applied_in: Path | None = None
+        self._recorded = False
 
     def close(self) -> None:
         """Empties the session's run folders: no plan file outlives its run (rules 24, 28).
 
-        A run whose state is still in errored.tfstate keeps its note, for `settle` at the next start.
+        An apply that is not on record, or whose state is still in errored.tfstate, keeps its note, for `settle`.
         """
-        unsaved = self._folder.errored_state() is not None
+        unsaved = not self._recorded or self._folder.errored_state() is not None
         for folder in self._opened:
             if unsaved and folder == self._applied_in:
                 for path in (folder / "tfplan", folder / VARIABLES):
@@ -148,6 +149,9 @@ class Session:
 
     async def _prepare(self, bundle: Bundle, inputs: RunInputs) -> tuple[Facts, RunInputs]:
         """Lays the bundle out; the inputs, as far as it knows them."""
+        # What is planned with may be applied and recorded: it must outlast the pass. Who needs its bytes sees it missing.
+        with contextlib.suppress(NotFoundError):
+            await self._blobs.renew(bundle.blob)
         facts = self._folder.facts()
         if facts is None or facts.bundle != bundle.digest or not self._folder.is_exact(facts):
             archive = await self._archive(bundle)
@@ -253,6 +257,10 @@ class Session:
         """What an earlier apply could not save."""
         data = self._folder.errored_state()
         return None if data is None else ErroredState(survivors.find_applied(self._root, self._target), data)
+
+    def outcome_recorded(self) -> None:
+        """What the apply did is on record."""
+        self._recorded = True
 
     def errored_state_saved(self) -> None:
         """Drops errored.tfstate: what it held is safe in the store."""

@@ -273,6 +273,9 @@ class EnvironmentStatus(ApiModel):
     drift: DriftStatus = Field(default_factory=DriftStatus, description="Differences by class.")
     change: Name | None = Field(default=None, description="The Change that is open.")
     applied: AppliedStatus | None = Field(default=None, description="The last applied configuration.")
+    applying: AppliedStatus | None = Field(
+        default=None, description="What an apply is bringing about; becomes `applied` once it did."
+    )
     snapshot: Name | None = Field(default=None, description="The newest snapshot.")
     hold: HoldStatus | None = Field(default=None, description="Set while Held.")
     failures: int = Field(default=0, description="Failed applies in a row.")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from setpoint.adapters.local.home import HomeError, LocalHome, ManagerLock, ManagerLockedError, find_home, holder
+from setpoint.adapters.local.home import HomeError, LocalHome, ManagerLock, ManagerLockedError, holder
 
 
 def test_a_folder_becomes_a_home(tmp_path: Path) -> None:
@@ -25,14 +25,6 @@ def test_what_others_may_read_is_closed(tmp_path: Path) -> None:
     home.state.chmod(0o755)
     LocalHome.open(tmp_path)
     assert home.state.stat().st_mode & 0o777 == 0o700
-
-
-def test_the_home_is_found_from_below(tmp_path: Path) -> None:
-    LocalHome.create(tmp_path)
-    (tmp_path / "a" / "b").mkdir(parents=True)
-    assert find_home(tmp_path / "a" / "b") == tmp_path
-    assert find_home(tmp_path) == tmp_path
-    assert find_home(tmp_path.parent) != tmp_path
 
 
 def _file_for_folder(folder: Path) -> None:

@@ -1,6 +1,7 @@
 import asyncio
 import base64
 import fcntl
+import os
 import re
 import shutil
 from collections.abc import AsyncIterator, Mapping
@@ -313,3 +314,49 @@ async def test_a_server_that_says_too_much_is_given_up(repository: Repository, t
     repository.commit({"main.tf": "x" * 1_200_000})
     with git_environment("/x", tmp_path, {}, local=True) as environ, pytest.raises(TransientError, match="more than"):
         await run_git(("show", "HEAD:main.tf"), cwd=repository.folder, environ=environ, seconds=30)
+
+
+MONTH = 30 * 24 * 3600
+
+
+async def test_copies_that_were_not_used_for_a_month_are_dropped(
+    resolver: SourceResolver, repository: Repository, tmp_path: Path
+) -> None:
+    assert await resolver.drop_unused() == 0  # there is no cache yet
+    repository.commit({"main.tf": "one"})
+    tree = await read(resolver, repository.url)
+    (place,) = (tmp_path / "cache" / "git").iterdir()
+    grow_old(place)
+    await read(resolver, repository.url)  # used again
+    assert await resolver.drop_unused() == 0
+    grow_old(place)
+    assert await resolver.drop_unused() == 1
+    assert list((tmp_path / "cache" / "git").iterdir()) == []
+    again = await read(resolver, repository.url)
+    assert again.read("main.tf") == b"one"
+    assert again.digest == tree.digest
+
+
+async def test_a_copy_that_is_fetched_into_is_not_dropped(
+    resolver: SourceResolver, repository: Repository, tmp_path: Path
+) -> None:
+    repository.commit({"main.tf": "one"})
+    await read(resolver, repository.url)
+    (place,) = (tmp_path / "cache" / "git").iterdir()
+    grow_old(place)
+    with (place / "lock").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert await resolver.drop_unused() == 0
+    assert await resolver.drop_unused() == 1
+
+
+async def test_what_a_killed_process_had_half_dropped_is_removed(resolver: SourceResolver, tmp_path: Path) -> None:
+    left = tmp_path / "cache" / "git" / "0123.dropped"
+    (left / "repository").mkdir(parents=True)
+    assert await resolver.drop_unused() == 0
+    assert not left.exists()
+
+
+def grow_old(place: Path) -> None:
+    used = place.stat().st_mtime - MONTH - 60
+    os.utime(place, (used, used))

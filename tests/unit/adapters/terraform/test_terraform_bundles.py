@@ -121,6 +121,44 @@ async def test_a_bundle_that_the_store_lost_is_made_again(rig: Rig) -> None:
     assert await contents(rig, first)
 
 
+async def test_a_bundle_that_was_removed_under_a_running_manager_is_made_again(rig: Rig) -> None:
+    first = await rig.bundle(MODULAR)
+    assert isinstance(rig.stores.blobs, MemoryBlobs)
+    rig.stores.blobs.age()
+    assert await forget(rig) == 1
+    assert await rig.bundle(MODULAR) == first
+    assert await contents(rig, first)
+
+
+async def test_a_bundle_that_a_pass_asks_for_stays(rig: Rig) -> None:
+    first = await rig.bundle(MODULAR)
+    for restart in (False, True):
+        if restart:
+            rig.restart()
+        assert isinstance(rig.stores.blobs, MemoryBlobs)
+        rig.stores.blobs.age()
+        await rig.bundle(MODULAR)
+        assert await forget(rig) == 0
+    assert await contents(rig, first)
+
+
+async def test_the_index_says_where_bundles_are(rig: Rig) -> None:
+    assert await rig.adapter.bundles() == {}
+    first, second = await rig.bundle(MODULAR), await rig.bundle("# another")
+    rig.restart()
+    (rig.root / "bundles" / "torn.json").write_text("{")
+    assert await rig.adapter.bundles() == {first.digest: first.blob, second.digest: second.blob}
+
+
+async def forget(rig: Rig) -> int:
+    """Removes all that is old."""
+
+    async def nothing() -> frozenset[str]:
+        return frozenset()
+
+    return await rig.stores.blobs.prune(nothing)
+
+
 async def test_a_torn_index_is_made_again(rig: Rig) -> None:
     first = await rig.bundle(MODULAR)
     (index,) = (rig.root / "bundles").iterdir()

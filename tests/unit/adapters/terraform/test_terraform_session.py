@@ -363,6 +363,14 @@ async def test_a_state_that_nobody_took_is_handed_to_the_next_session(rig: Rig) 
     assert (survivor.run, survivor.errored_state) == (plan.run, None)
 
 
+async def test_an_apply_that_is_not_on_record_leaves_its_traces_and_no_plan(rig: Rig) -> None:
+    assert (await rig.apply(ONE, recorded=False)).ok
+    left = [Path(name).name for name in rig.left_behind()]
+    assert "process.json" in left
+    assert "apply.out" in left
+    assert "tfplan" not in left
+
+
 async def test_who_does_not_settle_stays_out_while_a_killed_managers_run_goes_on(rig: Rig) -> None:
     orphan = await orphaned(rig, APPLYING)
     async with rig.adapter.session(TARGET) as session:

@@ -1,0 +1,315 @@
+"""Asking the gates: which guard a Change, what an approval names, and that what can't be asked blocks."""
+
+import dataclasses
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from tests.fakes.cluster import InMemoryCluster
+from tests.fakes.examples import example
+from tests.fakes.reconciling import FakeClock, FakePolicies
+
+from setpoint.api.conditions import ConditionType
+from setpoint.api.meta import ObjectRef
+from setpoint.api.v1alpha1.change import ChangeSummary
+from setpoint.api.v1alpha1.environment import Environment
+from setpoint.domain.errors import SetpointError
+from setpoint.domain.gating import Verdict
+from setpoint.domain.goals import Goal, GoalKind
+from setpoint.domain.model import Change, DriftClass, Finding, Observation, ResetPlan, Snapshot
+from setpoint.domain.policies import PolicyModules, PolicyResult, Violation
+from setpoint.reconcilers.draft import StatusDraft
+from setpoint.reconcilers.gatekeeper import GateContext, Gatekeeper, change_conditions, show_decision
+from setpoint.reconcilers.pipeline import Pass
+from setpoint.runtime.metrics import Metrics
+
+DIGESTS = {letter: "sha256:" + letter * 64 for letter in "abcdef"}
+SNAPSHOT = Snapshot("snap", DIGESTS["b"], 7, DIGESTS["c"])
+WAY_BACK = ResetPlan(DIGESTS["d"], (), "Passed")
+DENY = PolicyResult((Violation("r1", "no"),))
+SPEC = Goal(GoalKind.SPEC)
+
+
+class Resolver(FakePolicies):
+    """Refuses to load a set that says so."""
+
+    async def resolve(self, spec: Any, *, origin: Any) -> PolicyModules:
+        if "refuse" in spec.params:
+            raise SetpointError("refused")
+        return await super().resolve(spec, origin=origin)
+
+
+class Desk:
+    """A gatekeeper over a cluster in memory, and one Change of the example Environment."""
+
+    def __init__(self, cluster: InMemoryCluster, clock: FakeClock, environment: Environment) -> None:
+        self.cluster, self.clock, self.environment = cluster, clock, environment
+        self.policies, self.metrics = Resolver(), Metrics()
+        self.change = Change(
+            target=environment.ref,
+            cause="SpecChanged",
+            digest=DIGESTS["a"],
+            bundle=DIGESTS["c"],
+            state_version=7,
+            generation=3,
+            actions=(),
+            summary=ChangeSummary(update=1, text="+0 ~1 -0"),
+        )
+        self.gatekeeper = Gatekeeper(
+            cluster=cluster,
+            engine=self.policies,
+            policies=self.policies,
+            origin_of=lambda _: None,
+            clock=clock,
+            metrics=self.metrics,
+        )
+
+    async def policy_set(self, name: str = "rules", **spec: Any) -> None:
+        await self.cluster.add(example("PolicySet", name=name, **{"source": {"inline": {"a.rego": "a"}}, **spec}))
+
+    async def gates(self, *gates: dict[str, Any], name: str = "org") -> None:
+        complete = [
+            {"name": "g", "stages": ["plan", "apply", "reset"], "policySets": [{"name": "rules"}], **gate}
+            for gate in gates
+        ]
+        await self.cluster.add(example("EnforcementGates", name=name, gates=complete))
+
+    async def gather(self) -> GateContext:
+        return await self.gatekeeper.gather(self.environment, self.change)
+
+    async def subject(self) -> str:
+        return (await self.gather()).subject(self.change, SNAPSHOT, WAY_BACK)
+
+    async def work(self, *, required: int = 0) -> Pass:
+        """A pass that has come to the gates."""
+        draft = StatusDraft(self.environment, self.clock.now())
+        work = Pass(self.environment, SPEC, SimpleNamespace(), draft)
+        work.gates, work.change, work.reset_plan, work.required = await self.gather(), self.change, WAY_BACK, required
+        spec = SimpleNamespace(subject=DIGESTS["e"])
+        work.record = SimpleNamespace(metadata=SimpleNamespace(name="shop-prod-1"), spec=spec)
+        work.observation = Observation(
+            7, 9, "l", 1, DIGESTS["c"], "r1", "fake 1", (), None, None, {"resource_changes": []}, DIGESTS["f"]
+        )
+        return work
+
+    async def say(self, who: str, verdict: str = "Approved") -> None:
+        spec = {"changeRef": {"name": "shop-prod-1"}, "subject": DIGESTS["e"], "verdict": verdict, "approver": who}
+        await self.cluster.add(example("Approval", name=who, reason="because", **spec))
+
+
+@pytest.fixture
+def desk(cluster: InMemoryCluster, clock: FakeClock, environment: Environment) -> Desk:
+    return Desk(cluster, clock, environment)
+
+
+def replace(desk: Desk, **changes: Any) -> None:
+    desk.change = dataclasses.replace(desk.change, **changes)
+
+
+# --- Which gates --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("gate", "cause", "stages"),
+    [
+        pytest.param({}, "SpecChanged", ["plan", "apply"], id="all stages"),
+        pytest.param({}, "Reset", ["reset"], id="of a reset"),
+        pytest.param({"stages": ["apply"]}, "SpecChanged", ["apply"], id="before the apply"),
+        pytest.param({"stages": ["plan"]}, "Reset", [], id="not of a reset"),
+        pytest.param({"selector": {"stages": ["prod"]}}, "Drift", ["plan", "apply"], id="of the target's stage"),
+        pytest.param({"selector": {"stages": ["dev"]}}, "Drift", [], id="of another stage"),
+        pytest.param({"selector": {"labels": {"team": "shop"}}}, "Drift", ["plan", "apply"], id="of its label"),
+        pytest.param({"selector": {"labels": {"team": "pay"}}}, "Drift", [], id="of another label"),
+    ],
+)
+async def test_which_gates_guard_a_change(desk: Desk, gate: dict, cause: str, stages: list[str]) -> None:
+    desk.environment.metadata.labels["team"] = "shop"
+    await desk.gates(gate)
+    replace(desk, cause=cause)
+    context = await desk.gather()
+    assert [stage for stage, selected in context.gates.items() if selected] == stages
+
+
+@pytest.mark.parametrize(
+    ("sets", "loaded"),
+    [
+        pytest.param({"rules": {}}, {"rules"}, id="named"),
+        pytest.param({"rules": {}, "others": {}}, {"rules"}, id="not named"),
+        pytest.param({"rules": {"params": {"refuse": 1}}}, set(), id="does not load"),
+        pytest.param({}, set(), id="missing"),
+    ],
+)
+async def test_the_policies_that_are_asked(desk: Desk, sets: dict[str, dict], loaded: set[str]) -> None:
+    for name, spec in sets.items():
+        await desk.policy_set(name, **spec)
+    await desk.gates({})
+    assert (await desk.gather()).modules.keys() == loaded
+
+
+# --- What an approval names ---------------------------------------------------------------------------------------
+
+
+async def test_the_same_is_the_same_subject(desk: Desk) -> None:
+    await desk.policy_set()
+    await desk.gates({})
+    assert await desk.subject() == await desk.subject()
+
+
+async def another_gate(desk: Desk) -> None:
+    await desk.gates({"name": "h"}, name="more")
+
+
+async def another_policy(desk: Desk) -> None:
+    found = await desk.cluster.get(ObjectRef("PolicySet", "", "rules"))
+    await desk.cluster.update({**found, "spec": {"source": {"inline": {"a.rego": "b"}}}})
+
+
+async def an_apply(desk: Desk) -> None:
+    desk.environment = Environment.model_validate(example("Environment", status={"attempts": 1}))
+
+
+@pytest.mark.parametrize(
+    "move",
+    [
+        pytest.param({"digest": DIGESTS["f"]}, id="content"),
+        pytest.param({"cause": "Drift"}, id="cause"),
+        pytest.param({"bundle": None}, id="code"),
+        pytest.param({"state_version": 8}, id="state"),
+        pytest.param(another_gate, id="a gate"),
+        pytest.param(another_policy, id="a policy"),
+        pytest.param(an_apply, id="an apply"),
+    ],
+)
+async def test_whatever_moves_voids_an_approval(desk: Desk, move: Any) -> None:
+    await desk.policy_set()
+    await desk.gates({})
+    before = await desk.subject()
+    if callable(move):
+        await move(desk)
+    else:
+        replace(desk, **move)
+    assert await desk.subject() != before
+
+
+@pytest.mark.parametrize(
+    ("spec", "change", "drifted", "required"),
+    [
+        pytest.param({}, {}, False, 1, id="by hand"),
+        pytest.param({"apply": {"mode": "Auto"}}, {}, False, 0, id="automatic"),
+        pytest.param({"apply": {"mode": "Auto"}}, {}, True, 1, id="drift comes along"),
+        pytest.param({"apply": {"mode": "Auto"}}, {"orphans": ("a.b",)}, False, 1, id="something may be lost"),
+        pytest.param({"apply": {"mode": "Auto"}, "approvals": {"required": 2}}, {}, False, 2, id="asked for"),
+        pytest.param({"drift": {"mode": "Heal"}}, {"cause": "Drift"}, True, 0, id="healed"),
+    ],
+)
+async def test_how_many_must_approve(desk: Desk, spec: dict, change: dict, drifted: bool, required: int) -> None:
+    desk.environment = Environment.model_validate(example("Environment", **{"approvals": {}, **spec}))
+    replace(desk, **change)
+    findings = [Finding("a.b", DriftClass.ACTIONABLE, "update", ignored=not drifted)]
+    assert (await desk.gather()).required_approvals(desk.change, SPEC, findings) == required
+
+
+async def test_a_gate_of_two_stages_asks_once(desk: Desk) -> None:
+    await desk.gates({"policySets": [], "approvals": 3})
+    assert (await desk.gather()).required_approvals(desk.change, SPEC, []) == 3
+
+
+# --- The decision -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("gates", "sets", "answer", "verdict"),
+    [
+        pytest.param([], {}, DENY, Verdict.PASS, id="no gate"),
+        pytest.param([{}], {"rules": {}}, PolicyResult(), Verdict.PASS, id="passes"),
+        pytest.param([{}], {"rules": {}}, DENY, Verdict.FAIL, id="fails"),
+        pytest.param([{"level": "advisory"}], {"rules": {}}, DENY, Verdict.PASS, id="only warns"),
+        pytest.param([{}], {}, PolicyResult(), Verdict.ERROR, id="no set"),
+        pytest.param([{}], {"rules": {"params": {"refuse": 1}}}, PolicyResult(), Verdict.ERROR, id="no good set"),
+        pytest.param([{}], {"rules": {}}, PolicyResult(error="out of memory"), Verdict.ERROR, id="no answer"),
+        pytest.param(
+            [{"policySets": [{"name": "rules", "digest": DIGESTS["a"]}]}],
+            {"rules": {}},
+            PolicyResult(),
+            Verdict.ERROR,
+            id="another content than pinned",
+        ),
+    ],
+)
+async def test_what_the_gates_come_to(
+    desk: Desk, gates: list[dict], sets: dict, answer: PolicyResult, verdict: Verdict
+) -> None:
+    for name, spec in sets.items():
+        await desk.policy_set(name, **spec)
+    if gates:
+        await desk.gates(*gates)
+    desk.policies.answer = answer
+    decision = await desk.gatekeeper.decide(await desk.work(), "plan")
+    assert decision.verdict is verdict
+    for result in decision.results:
+        series = f'setpoint_gate_decisions_total{{gate="{result.gate}",stage="plan",verdict="{result.verdict}"}} 1.0'
+        assert series in desk.metrics.render().decode()
+
+
+async def test_gates_that_can_not_be_read_block(desk: Desk) -> None:
+    await desk.cluster.plant(example("EnforcementGates", name="old", gates=[{"name": "g", "rules": []}]))
+    decision = await desk.gatekeeper.decide(await desk.work(), "apply")
+    assert decision.verdict is Verdict.ERROR
+    assert not decision.permits_apply
+    assert "EnforcementGates old: spec.gates.0.stages" in decision.results[0].messages[0]
+
+
+async def test_what_a_policy_is_told(desk: Desk) -> None:
+    await desk.policy_set()
+    await desk.gates({})
+    await desk.gatekeeper.decide(await desk.work(), "plan")
+    (document,) = desk.policies.asked
+    assert document["target"] == {
+        "kind": "Environment",
+        "namespace": "default",
+        "name": "shop-prod",
+        "stage": "prod",
+        "labels": {},
+    }
+    assert (document["gate"], document["now"]) == ({"name": "g", "stage": "plan"}, "2026-01-01T00:00:00Z")
+    assert document["change"]["summary"]["update"] == 1
+
+
+# --- In words -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("said", "required", "conditions", "ready"),
+    [
+        pytest.param({}, 0, {"Gated": "True", "Approved": "True"}, None, id="passes"),
+        pytest.param({}, 1, {"Gated": "Unknown", "Approved": "False"}, "ApprovalRequired", id="waits"),
+        pytest.param({"ada": "Approved"}, 1, {"Gated": "True", "Approved": "True"}, None, id="approved"),
+        pytest.param(
+            {"ada": "Approved"}, 2, {"Gated": "Unknown", "Approved": "False"}, "ApprovalRequired", id="1 of 2"
+        ),
+        pytest.param({"ada": "Rejected"}, 1, {"Gated": "False", "Rejected": "True"}, "Rejected", id="rejected"),
+    ],
+)
+async def test_what_people_see(desk: Desk, said: dict, required: int, conditions: dict, ready: str | None) -> None:
+    for who, verdict in said.items():
+        await desk.say(who, verdict)
+    work = await desk.work(required=required)
+    decision = await desk.gatekeeper.decide(work, "plan")
+    stated = change_conditions(decision, "shop-prod-1")
+    assert {type_.value: status for type_, status, _, _ in stated} == conditions
+    assert show_decision(work, decision) is (ready is not None)
+    condition = work.draft.get(ConditionType.READY)
+    assert (condition.reason if condition else None) == ready
+    if ready:
+        assert "shop-prod-1" in condition.message
+
+
+async def test_a_blocked_change_says_by_what(desk: Desk) -> None:
+    await desk.policy_set()
+    await desk.gates({})
+    desk.policies.answer = DENY
+    work = await desk.work()
+    assert show_decision(work, await desk.gatekeeper.decide(work, "plan"))
+    condition = work.draft.get(ConditionType.READY)
+    assert condition.reason == "GateBlocked"
+    assert condition.message.startswith("Change shop-prod-1 is blocked: gate g: [medium] r1: no")

@@ -1,0 +1,86 @@
+"""A manager killed at any call to a port: the next one recovers, ends at the setpoint, applies nothing twice."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.fakes.mortality import Fuse, MortalHome
+
+AUTO = {"apply": {"mode": "Auto"}, "drift": {"mode": "Heal"}}
+RESOURCES = st.dictionaries(st.sampled_from("abc"), st.sampled_from("12"), max_size=3)
+STEPS = st.one_of(
+    st.tuples(st.just("declare"), RESOURCES),
+    st.tuples(st.just("drift"), RESOURCES),
+    st.tuples(st.just("live"), st.none() | st.integers(1, 150)),
+)
+Kills = Callable[..., Awaitable[bool]]
+OUTLIVES = pytest.mark.parametrize("keeps_state", [True, False], ids=["terraform-saves", "terraform-dies-too"])
+
+
+async def require_it_ended_well(home: MortalHome, declared: dict[str, str]) -> None:
+    await home.settle()
+    await home.require_setpoint(declared)
+    await home.require_each_applied_once()
+
+
+async def one_kill(at: int, *, keeps_state: bool) -> bool:
+    """A create, an update and a delete of a home at its setpoint, with a kill at this call; False where it was over."""
+    home, declared = MortalHome(keeps_state=keeps_state), {"a": "2", "c": "1"}
+    await home.declare({"a": "1", "b": "1"}, **AUTO)
+    await home.live(Fuse())
+    await home.declare(declared, **AUTO)
+    await home.live(Fuse(at))
+    await require_it_ended_well(home, declared)
+    return home.killed > 0
+
+
+async def two_kills(at: int, *, keeps_state: bool) -> bool:
+    """A kill in the middle of the first apply, and one of the next manager; False where that one was over."""
+    home, declared = MortalHome(keeps_state=keeps_state), {"a": "1", "b": "1"}
+    await home.declare(declared, **AUTO)
+    await home.live(Fuse(when=home.tears))
+    await home.live(Fuse(at))
+    await require_it_ended_well(home, declared)
+    return home.killed > 1
+
+
+async def a_kill_and_another_wish(at: int, *, keeps_state: bool) -> bool:
+    """A kill of what makes one wish true; the next manager is born to another; False where the first was over."""
+    home, declared = MortalHome(keeps_state=keeps_state), {"b": "1"}
+    await home.declare({"a": "1"}, **AUTO)
+    await home.live(Fuse())
+    await home.declare({"a": "2"}, **AUTO)
+    await home.live(Fuse(at))
+    await home.declare(declared, **AUTO)
+    await require_it_ended_well(home, declared)
+    return home.killed > 0
+
+
+@OUTLIVES
+@pytest.mark.parametrize("kills", [one_kill, two_kills, a_kill_and_another_wish])
+async def test_a_kill_at_each_call(kills: Kills, keeps_state: bool) -> None:
+    at = 1
+    while await kills(at, keeps_state=keeps_state):
+        at += 1
+    assert at > 50, "it was killed at every port"
+
+
+@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+@given(steps=st.lists(STEPS, max_size=8), keeps_state=st.booleans())
+def test_it_ends_at_the_setpoint_whatever_dies_on_the_way(steps: list, keeps_state: bool) -> None:
+    async def story() -> None:
+        home, declared = MortalHome(keeps_state=keeps_state), {}
+        await home.declare(declared, **AUTO)
+        for verb, value in steps:
+            if verb == "declare":
+                declared = value
+                await home.declare(value, **AUTO)
+            elif verb == "drift":
+                await home.drift(value)
+            else:
+                await home.live(Fuse(value))
+        await require_it_ended_well(home, declared)
+
+    asyncio.run(story())
