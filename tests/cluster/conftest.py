@@ -8,6 +8,7 @@ import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from tests.cluster.apiserver import ApiServer, Cluster, UnavailableError, UserCluster
@@ -23,7 +24,8 @@ def pytest_report_header() -> str:
     return f"cluster: {_named() or 'an API server of our own'}"
 
 
-def _unavailable(error: UnavailableError) -> None:
+def unavailable(error: UnavailableError) -> NoReturn:
+    """Skips what needs a cluster, or fails it where one is required."""
     if os.environ.get("SETPOINT_REQUIRE_CLUSTER"):
         pytest.fail(f"the cluster suite can't run: {error}", pytrace=False)
     pytest.skip(str(error))
@@ -36,7 +38,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     try:
         made = UserCluster(folder, _named()) if _named() else ApiServer(folder)
     except UnavailableError as error:
-        _unavailable(error)
+        unavailable(error)
     if not isinstance(made, ApiServer):
         yield made
         return
@@ -63,7 +65,7 @@ def controllers(cluster: Cluster) -> None:
         try:
             cluster.start_controllers()
         except UnavailableError as error:
-            _unavailable(error)
+            unavailable(error)
 
 
 @pytest.fixture(scope="session")

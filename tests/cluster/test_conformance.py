@@ -2,10 +2,11 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from tests.cluster.apiserver import ApiServer, Cluster
+from tests.cluster.apiserver import ApiServer, UnavailableError
+from tests.cluster.conftest import ROOT, unavailable
 from tests.conformance.test_cluster_client import *  # noqa: F403 the suite, collected here for another home
 from tests.conformance.test_cluster_client import Home
 
@@ -30,21 +31,30 @@ class ListedTrail:
         return ()
 
 
-@pytest.fixture(scope="module", autouse=True)
-def namespaces(cluster: Cluster, crds: None) -> None:
-    if not isinstance(cluster, ApiServer):
-        pytest.skip("deletes all objects of our kinds: not done to a cluster of yours")
-    for name in NAMESPACES[1:]:
-        cluster.kubectl("create", "namespace", name, check=False)
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    """A server of its own: the suite lists all objects there are, and deletes them."""
+    try:
+        server = ApiServer(tmp_path_factory.mktemp("conformance"))
+    except UnavailableError as error:
+        unavailable(error)
+    try:
+        server.start()
+        server.kubectl("apply", "--server-side", "--validate=strict", "-f", str(ROOT / "crds"))
+        server.kubectl("wait", "--for=condition=Established", "-f", str(ROOT / "crds"))
+        for name in NAMESPACES[1:]:
+            server.kubectl("create", "namespace", name)
+        yield server
+    finally:
+        server.stop()
 
 
 @pytest.fixture
-async def home(cluster: Cluster) -> AsyncIterator[Home]:
-    options = ConnectionOptions(kubeconfig=cluster.kubeconfig(), writes_a_second=1000, reads_a_second=1000)
+async def home(server: ApiServer) -> AsyncIterator[Home]:
+    options = ConnectionOptions(kubeconfig=server.kubeconfig(), writes_a_second=1000, reads_a_second=1000)
     trail = ListedTrail()
     async with connect(options) as one, connect(options) as two:
         here, there = KubeCluster(one, trail), KubeCluster(two, trail)
-        await _wipe(here)
         yield Home(here, there, _outdated, lambda: _actions(trail))
         await _wipe(here)
 

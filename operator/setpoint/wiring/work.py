@@ -22,7 +22,7 @@ RECONCILED = ("Environment", "PolicySet", "EnforcementGates")
 """The kinds that have a controller."""
 Reconcile = Callable[[Request], Awaitable[Result]]
 _RECONCILE_TIMEOUT = 24 * 3600.0
-"""Seconds; a bound for what hangs in ways that no step's own deadline catches. Half of what young blobs are kept for."""
+"""Seconds; a bound for what hangs in ways that no step's own deadline catches. Blobs are young for twice as long."""
 _RETENTION_GRACE = 10.0
 """Seconds that a stop waits for a collection: a short run, `up --once`, is to get one done."""
 

@@ -149,7 +149,8 @@ class Session:
 
     async def _prepare(self, bundle: Bundle, inputs: RunInputs) -> tuple[Facts, RunInputs]:
         """Lays the bundle out; the inputs, as far as it knows them."""
-        # What is planned with may be applied and recorded: it must outlast the pass. Who needs its bytes sees it missing.
+        # What is planned with may be applied and recorded, so it must outlast the pass. Whether it is missing is seen
+        # where its bytes are needed.
         with contextlib.suppress(NotFoundError):
             await self._blobs.renew(bundle.blob)
         facts = self._folder.facts()

@@ -1,5 +1,6 @@
 """What git brings over: only the files that are asked for, within a limit, and no password to another host."""
 
+import os
 import random
 from collections.abc import Mapping
 from pathlib import Path
@@ -169,3 +170,16 @@ async def test_a_password_does_not_follow_a_redirect(resolver: SourceResolver) -
         assert set(seen) == {None}
     finally:
         await runner.cleanup()
+
+
+async def test_a_tree_is_readable_after_its_copy_was_dropped_and_made_again(
+    resolver: SourceResolver, filtering: Repository, tmp_path: Path
+) -> None:
+    filtering.commit({"main.tf": "one", "other/main.tf": "two"})
+    async with GitServer(filtering, "me", SECRET) as server:
+        await read(resolver, server.url, credentials=CREDENTIALS)
+        (place,) = (tmp_path / "cache" / "git").iterdir()
+        os.utime(place, (0, 0))
+        assert await resolver.drop_unused() == 1
+        tree = await read(resolver, server.url, credentials=CREDENTIALS)
+        assert (tree.read("main.tf"), tree.read("other/main.tf")) == (b"one", b"two")

@@ -46,6 +46,19 @@ async def appears(path: Path) -> None:
         await asyncio.sleep(0.01)
 
 
+async def test_a_bundle_that_is_planned_with_stays_although_its_folder_is_laid_out(rig: Rig) -> None:
+    async def nothing() -> frozenset[str]:
+        return frozenset()
+
+    inputs = rig.inputs()
+    bundle = await rig.bundle(BUILT_IN, inputs)
+    async with rig.adapter.session(TARGET) as session:
+        await session.plan(bundle, inputs)
+        rig.stores.blobs.age()
+        await session.plan(bundle, inputs)
+    assert await rig.stores.blobs.prune(nothing) == 0
+
+
 # --- Providers and their lock file --------------------------------------------------------------------------------
 
 BACK = {"fakecloud_bucket.a": ["no-op"], "othercloud_bucket.b": ["delete"]}
