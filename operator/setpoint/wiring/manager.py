@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from setpoint.adapters.local import LocalHome, ManagerLock, watch_home
+from setpoint.adapters.local import LocalHome, ManagerLock
+from setpoint.adapters.local.watcher import watch_home
 from setpoint.api.conditions import Reason
 from setpoint.api.meta import ObjectRef
 from setpoint.domain.audit import Verdict

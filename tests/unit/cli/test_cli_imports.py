@@ -24,8 +24,9 @@ HEAVY = {
     "setpoint.reconcilers",
     "setpoint.server",
     "setpoint.wiring.parts",
+    "watchfiles",
 }
-ANY_AT_ALL = HEAVY | {"cryptography", "pydantic", "sqlalchemy", "sqlmodel", "setpoint.wiring", "watchfiles", "yaml"}
+ANY_AT_ALL = HEAVY | {"cryptography", "pydantic", "sqlalchemy", "sqlmodel", "setpoint.wiring", "yaml"}
 SCRIPT = """
 import sys
 from setpoint.cli.main import main

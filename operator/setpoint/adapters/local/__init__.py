@@ -1,4 +1,7 @@
-"""The local home: manifests on disk as the declared state, objects in the store, behind the ClusterClient port."""
+"""The local home: manifests on disk as the declared state, objects in the store, behind the ClusterClient port.
+
+Watching the manifests is in `adapters.local.watcher`: only a manager does, and it takes an import that others save.
+"""
 
 from setpoint.adapters.local.cluster import LocalCluster
 from setpoint.adapters.local.events import StoredEvents
@@ -6,7 +9,6 @@ from setpoint.adapters.local.home import LocalHome, ManagerLock, ManagerLockedEr
 from setpoint.adapters.local.index import ManifestIndex
 from setpoint.adapters.local.manifests import ManifestError
 from setpoint.adapters.local.sync import ManifestSync, SyncReport
-from setpoint.adapters.local.watcher import watch_home
 
 __all__ = [
     "LocalCluster",
@@ -18,5 +20,4 @@ __all__ = [
     "ManifestSync",
     "StoredEvents",
     "SyncReport",
-    "watch_home",
 ]
