@@ -77,7 +77,7 @@ class Commands:
 @pytest.fixture
 def commands(home: Home, tmp_path: Path) -> Commands:
     made = Commands(tmp_path)
-    home.rig.restart(binary=made.binary)
+    home.rig.restart(terraform=made.binary)
     return made
 
 
