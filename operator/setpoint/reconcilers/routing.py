@@ -22,6 +22,10 @@ class Router:
         self._cluster = cluster
         self._seen: dict[ObjectRef, Fingerprint] = {}
 
+    def note(self, obj: JsonObject) -> None:
+        """The object was seen in a list, and is looked at for that: an event of the same wakes nobody again."""
+        self._seen[ObjectRef.of(obj)] = _fingerprint(obj)
+
     async def route(self, event: WatchEvent) -> list[Request]:
         """The requests that an event asks for; none where nothing that matters moved."""
         ref = ObjectRef.of(event.object)

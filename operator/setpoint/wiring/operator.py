@@ -11,7 +11,7 @@ import logging
 import os
 import secrets as random_bytes
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from pathlib import Path
 
 from setpoint.adapters.kube import ConnectionOptions
@@ -218,30 +218,41 @@ class Operator:
 
     async def _resync(self, ended: asyncio.Event) -> None:
         """Lists everything, at first and again and again: a missed move is found, and so is a blind watch."""
+        first = True
         while not ended.is_set():
-            behind = await self._look_at_all()
+            behind = await self._look_at_all(first=first)
+            first = False
             if await _ends_within(ended, _BLIND_SECONDS):
                 return
             if self._source.is_stuck(behind):
                 self._source.restart()
             await _ends_within(ended, _RESYNC_SECONDS)
 
-    async def _look_at_all(self) -> dict[ObjectRef, tuple[str, str] | None]:
-        """Queues what a list shows; returns where the watch is behind it, which it may be for a moment."""
+    async def _look_at_all(self, *, first: bool) -> dict[ObjectRef, tuple[str, str] | None]:
+        """Queues all that a list shows at `first`, later what moved unseen; returns where the watch is behind."""
         behind: dict[ObjectRef, tuple[str, str] | None] = {}
         if self._work is None:
             return behind
-        for kind in RECONCILED:
+        for kind in WATCHED:
             now: dict[ObjectRef, tuple[str, str]] = {}
             async for page in self._cluster.objects.pages(kind):
                 now |= {ObjectRef.of(obj): _seen(obj) for obj in page.items}
-                self._work.look_at(kind, page.items)
+                if first:
+                    self._work.look_at(kind, page.items)
+                else:
+                    await self._catch_up(page.items)
             gone = self._source.gone(kind, now)
             for ref in gone:
                 self._source.forget(ref)
-            self._work.wake(Request(ref) for ref in gone)
+            self._work.wake(Request(ref) for ref in gone if kind in RECONCILED)
             behind |= self._source.behind(now)
         return behind
+
+    async def _catch_up(self, listed: Iterable[JsonObject]) -> None:
+        """An event that never came is made up; one that did wakes nobody again."""
+        for obj in listed:
+            if self._work is not None:
+                await self._work.hear(WatchEvent("MODIFIED", obj))
 
 
 async def _ends_within(ended: asyncio.Event, seconds: float) -> bool:

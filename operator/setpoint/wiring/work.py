@@ -74,10 +74,11 @@ class Work:
             self.look_at(kind, (await self._parts.cluster.list(kind)).items)
 
     def look_at(self, kind: str, found: Iterable[JsonObject]) -> None:
-        """Asks for a look at what a list of a kind shows."""
+        """Asks for a look at what a list of a kind shows, where it has a controller; knows it from now on."""
         for item in found:
             self._note(item)
-            if not self._rests(kind, item):
+            self._router.note(item)
+            if kind in self.queues and not self._rests(kind, item):
                 self.queues[kind].add(Request(ObjectRef.of(item)), Priority.LOW)
 
     def _rests(self, kind: str, obj: JsonObject) -> bool:

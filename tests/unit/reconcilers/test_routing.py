@@ -142,3 +142,11 @@ def test_one_that_reads_two_that_moved_is_woken_once() -> None:
     referrers.note(reading("second", variablesFrom=[refer("t")]))
     secrets = [ObjectRef("Secret", "default", name) for name in "st"]
     assert sorted(request.ref.name for request in referrers.of(secrets)) == ["reader", "second"]
+
+
+async def test_what_was_seen_in_a_list_wakes_nobody_until_it_moves(router: Router) -> None:
+    listed = example("Environment")
+    router.note(listed)
+    assert await woken(router, listed, "ADDED") == []
+    moved = {**listed, "metadata": {**listed["metadata"], "generation": 99}}
+    assert await woken(router, moved) == [SHOP]
