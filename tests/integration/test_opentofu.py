@@ -94,7 +94,8 @@ class TofuStory(Story):
         (programs / "terraform").write_text("#!/bin/sh\nexit 97\n")
         (programs / "terraform").chmod(0o755)
         self.environment["PATH"] = f"{programs}:{self.environment['PATH']}"
-        self.environment.pop("SETPOINT_TERRAFORM", None)
+        for name in ("SETPOINT_TERRAFORM", "SETPOINT_TOFU"):
+            self.environment.pop(name, None)
 
     def declare(self, pages: dict[str, str], *, constraint: str = ">= 1.8", **spec: object) -> None:
         engine = {"type": "opentofu", "version": constraint, "lockFile": "Generate"}

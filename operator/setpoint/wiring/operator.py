@@ -18,7 +18,7 @@ from setpoint.adapters.kube import ConnectionOptions
 from setpoint.adapters.terraform import Warden
 from setpoint.api.meta import JsonObject, ObjectRef
 from setpoint.domain.audit import Verdict
-from setpoint.domain.errors import GoneError, SetpointError
+from setpoint.domain.errors import ForbiddenError, GoneError, SetpointError, TransientError
 from setpoint.ports import Fence, WatchEvent
 from setpoint.reconcilers.routing import WATCHED
 from setpoint.runtime.fencing import fenced
@@ -39,6 +39,7 @@ KILL_SECONDS = 20.0
 """How long a run that was interrupted, since its leader was paused or dead, may take to end by itself."""
 _RESYNC_SECONDS = 300.0
 _BLIND_SECONDS = 30.0
+_RETRY_SECONDS = 2.0
 _BLIND_LIMIT_SECONDS = 300.0
 _SHARD = ""
 """The one shard that there is: all targets."""
@@ -165,7 +166,12 @@ class Operator:
         """A term: what it writes to the store is refused as soon as another has begun."""
         epoch = await self._cluster.fences.acquire(_SHARD)
         with fenced(Fence(_SHARD, epoch)):
-            await self._parts.recovery().run()
+            try:
+                await self._parts.recovery().run()
+            except TransientError as error:
+                _LOGGER.warning("Can't begin to work: %s", error.message)
+                await _ends_within(stop, _RETRY_SECONDS)
+                return
             verdict = (await self._parts.audit.verify()).verdict
             self._parts.metrics.set_audit_chain_ok(verdict is Verdict.INTACT)
             await self._work_off(stop)
@@ -234,25 +240,32 @@ class Operator:
         if self._work is None:
             return behind
         for kind in WATCHED:
-            now: dict[ObjectRef, tuple[str, str]] = {}
-            async for page in self._cluster.objects.pages(kind):
-                now |= {ObjectRef.of(obj): _seen(obj) for obj in page.items}
-                if first:
-                    self._work.look_at(kind, page.items)
-                else:
-                    await self._catch_up(page.items)
-            gone = self._source.gone(kind, now)
-            for ref in gone:
-                self._source.forget(ref)
-            self._work.wake(Request(ref) for ref in gone if kind in RECONCILED)
-            behind |= self._source.behind(now)
+            try:
+                behind |= await self._look_at_kind(self._work, kind, first=first)
+            except (TransientError, ForbiddenError) as error:
+                # A kind whose CRD is gone, or a server that is away: the next round looks again.
+                _LOGGER.warning("Can't list %s: %s", kind, error.message)
         return behind
 
-    async def _catch_up(self, listed: Iterable[JsonObject]) -> None:
-        """An event that never came is made up; one that did wakes nobody again."""
-        for obj in listed:
-            if self._work is not None:
-                await self._work.hear(WatchEvent("MODIFIED", obj))
+    async def _look_at_kind(self, work: Work, kind: str, *, first: bool) -> dict[ObjectRef, tuple[str, str] | None]:
+        now: dict[ObjectRef, tuple[str, str]] = {}
+        async for page in self._cluster.objects.pages(kind):
+            now |= {ObjectRef.of(obj): _seen(obj) for obj in page.items}
+            if first:
+                work.look_at(kind, page.items)
+            else:
+                await _catch_up(work, page.items)
+        gone = self._source.gone(kind, now)
+        for ref in gone:
+            self._source.forget(ref)
+        work.wake(Request(ref) for ref in gone if kind in RECONCILED)
+        return self._source.behind(now)
+
+
+async def _catch_up(work: Work, listed: Iterable[JsonObject]) -> None:
+    """An event that never came is made up; one that did wakes nobody again."""
+    for obj in listed:
+        await work.hear(WatchEvent("MODIFIED", obj))
 
 
 async def _ends_within(ended: asyncio.Event, seconds: float) -> bool:
