@@ -74,7 +74,7 @@ test: verify ## Verify, then run all tests with coverage.
 	$(BIN)/python -m pytest $(PYTEST_FLAGS) $(addprefix --ignore=,$(LATE_TESTS)) --cov --cov-report=
 	@echo "==> tests on a Kubernetes API, and with OpenTofu"
 	@$(call with_tools,$(TOOLS) $(LATE_TOOLS),|| :) \
-	SETPOINT_REQUIRE_CLUSTER=1 $(BIN)/python -m pytest $(PYTEST_FLAGS) $(LATE_TESTS) \
+	SETPOINT_REQUIRE_CLUSTER=1 $(BIN)/python -m pytest $(PYTEST_FLAGS) --dist loadfile $(LATE_TESTS) \
 		--cov --cov-append --cov-report=term
 
 demo: venv ## One environment from first apply to reset, for real, in demo-home/.

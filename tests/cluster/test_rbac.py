@@ -61,6 +61,8 @@ def test_the_rules_granted_are_the_rules_used(
     # Before the policies are there: what the operator finds in a status, and takes away.
     words = ("patch", "environment", "shop", "-n", namespace, "--subresource=status", "--type=merge")
     cluster.kubectl(*words, "-p", '{"status":{"drift":{"since":"2020-01-01T00:00:00Z"}}}')
+    # Another test's operator may have left one: this one is to create it.
+    cluster.kubectl("delete", "lease", "--all", "-n", NAMESPACE, "--ignore-not-found")
     folder = overlay(tmp_path_factory.mktemp("overlay"), "base", "group-bindings")
     rules = rules_of(built(cluster, folder))
     with applied(cluster, folder):
