@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cluster.apiserver import ROLES, ApiServer, Cluster
+from tests.cluster.apiserver import NAMESPACE, ROLES, ApiServer, Cluster
 from tests.cluster.manifests import MANIFESTS, applied, built, named, overlay
 from tests.cluster.operators import People, environment, running, until
 
