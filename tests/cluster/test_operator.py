@@ -112,7 +112,7 @@ def test_one_that_always_fails_backs_off_and_harms_no_other(people: People, oper
     people.until_reason("shop", "AtSetpoint")
     people.until_reason("broken", "ProviderUnavailable")
     until(lambda: operator.metric('setpoint_reconcile_errors_total{controller="Environment"}') > 1)
-    assert people.condition("broken", "Reconciling")["reason"] == "ProgressingWithRetry"
+    people.until_reason("broken", "ProgressingWithRetry", "Reconciling")
 
 
 def reasons(people: People, name: str) -> list[str]:
