@@ -107,10 +107,12 @@ def test_a_deleted_environment_is_released_and_keeps_what_it_has(people: People)
 
 
 def test_one_that_always_fails_backs_off_and_harms_no_other(people: People, operator: Operator) -> None:
-    people.apply(environment("broken", 'resource "nonsense_thing" "a" {}'), environment("shop"))
+    broken = environment("broken")
+    broken["spec"]["source"] = {"git": {"url": "https://127.0.0.1:1/nothing.git", "ref": "main"}}
+    people.apply(broken, environment("shop"))
     people.approve("shop")
     people.until_reason("shop", "AtSetpoint")
-    people.until_reason("broken", "ProviderUnavailable")
+    people.until_reason("broken", "SourceUnavailable")
     until(lambda: operator.metric('setpoint_reconcile_errors_total{controller="Environment"}') > 1)
     people.until_reason("broken", "ProgressingWithRetry", "Reconciling")
 
