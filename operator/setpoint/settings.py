@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from setpoint.domain.errors import InvalidError
+from setpoint.domain.sharding import MAX_SHARDS
 
 _PREFIX = "SETPOINT_"
 
@@ -70,6 +71,13 @@ class Settings(BaseModel):
     )
     api_writes: Annotated[float, Field(gt=0, le=10_000)] = Field(
         default=20.0, description="Writes a second that the operator sends to the API server at most."
+    )
+    shards: Annotated[int, Field(ge=1, le=MAX_SHARDS)] = Field(
+        default=1,
+        description="Parts that the targets are divided into, each with a leader of its own; alike for all replicas.",
+    )
+    resync_seconds: Annotated[float, Field(ge=5, le=86_400)] = Field(
+        default=300.0, description="Seconds between looks at all objects, for what the operator's watch has missed."
     )
     lease_namespace: Annotated[str, Field(max_length=63)] = Field(
         default="", description="Where the operator's Lease is; else the pod's own namespace, else setpoint-system."

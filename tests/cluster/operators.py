@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,21 +19,34 @@ SECONDS = 90.0
 
 
 class Operator:
-    """One replica as a process of its own, with a state folder of its own or one that is shared."""
+    """One replica as a process of its own, with a state folder of its own or one that is shared.
 
-    def __init__(self, cluster: Cluster, folder: Path, name: str, *, role: str = "admin", state: Path | None = None):
+    `settings` are more of its environment.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        folder: Path,
+        name: str,
+        *,
+        role: str = "admin",
+        state: Path | None = None,
+        settings: Mapping[str, str] | None = None,
+    ):
         self._port = free_ports(1)[0]
         self._reaper = Reaper()
         self.name = name
-        settings = {
+        environ = {
             "SETPOINT_STATE_DIR": str(state or folder / f"{name}-state"),
             "SETPOINT_IDENTITY": name,
             "SETPOINT_LEASE_NAMESPACE": NAMESPACE,
             "SETPOINT_DRAIN_SECONDS": "20",
+            **(settings or {}),
         }
         command = [
             "env",
-            *(f"{key}={value}" for key, value in settings.items()),
+            *(f"{key}={value}" for key, value in environ.items()),
             sys.executable, "-m", "setpoint", "operator",
             "--kubeconfig", str(cluster.kubeconfig(role)), "--listen", f"127.0.0.1:{self._port}",
         ]  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -11,6 +12,7 @@ from setpoint.cli.context import DONE, INTERRUPTED, Invocation
 from setpoint.cli.main import SetpointCommand
 from setpoint.cli.signals import stop_on_signals
 from setpoint.cli.up import listen_option, log_format_option
+from setpoint.domain.sharding import MAX_SHARDS
 
 
 @click.command(
@@ -29,34 +31,42 @@ from setpoint.cli.up import listen_option, log_format_option
     envvar="SETPOINT_NAMESPACES",
     help="The namespaces to serve; all where none is named.",
 )
+@click.option(
+    "--shards",
+    metavar="N",
+    type=click.IntRange(1, MAX_SHARDS),
+    envvar="SETPOINT_SHARDS",
+    help="Divides the targets among N leaders; the same for all replicas.  [default: 1]",
+)
 @listen_option
 @log_format_option
 @click.pass_obj
 def operator(
-    invocation: Invocation, kubeconfig: Path | None, namespaces: str | None, listen: str | None, log_format: str | None
+    invocation: Invocation,
+    kubeconfig: Path | None,
+    namespaces: str | None,
+    shards: int | None,
+    listen: str | None,
+    log_format: str | None,
 ) -> int:
     """Run the manager on a cluster.
 
     Watches the custom resources with the rights of its pod's service account, or of --context; stands by until it
-    holds the Lease, and then reconciles. SIGTERM or Ctrl-C stops gracefully, a second one at once.
+    holds a Lease, and then reconciles. SIGTERM or Ctrl-C stops gracefully, a second one at once.
     """
+    given = {"kubeconfig": kubeconfig, "namespaces": namespaces, "shards": shards, "listen": listen}
     try:
-        asyncio.run(_run(invocation.context or None, kubeconfig, namespaces, listen, log_format))
+        asyncio.run(_run(context=invocation.context or None, log_format=log_format, **given))
     except asyncio.CancelledError:
         click.echo("error: stopped at once; the next leader settles what was running", err=True)
         return INTERRUPTED
     return DONE
 
 
-async def _run(
-    context: str | None, kubeconfig: Path | None, namespaces: str | None, listen: str | None, log_format: str | None
-) -> None:
+async def _run(**given: Any) -> None:
     # Only this command needs kopf and the Kubernetes client, which take a second to import.
     from setpoint.wiring.operator import OperatorOptions, run_operator  # noqa: PLC0415
 
     stop = asyncio.Event()
     stop_on_signals(stop)
-    options = OperatorOptions(
-        context=context, kubeconfig=kubeconfig, namespaces=namespaces, listen=listen, log_format=log_format
-    )
-    await run_operator(options, stop)
+    await run_operator(OperatorOptions(**given), stop)

@@ -114,12 +114,16 @@ class Clock(Protocol):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class LeaseRecord:
-    """Who leads. `holder` is empty where nobody does; `version` changes with every write, of whomever."""
+    """Who leads. `holder` is empty where nobody does; `version` changes with every write, of whomever.
+
+    `shards` is the number of parts that the holder divides all targets into.
+    """
 
     holder: str
     duration: dt.timedelta
     transitions: int
     version: str
+    shards: int = 1
 
 
 class LeaseLock(Protocol):

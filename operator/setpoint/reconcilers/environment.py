@@ -21,6 +21,7 @@ from setpoint.domain.errors import (
     WaitingError,
 )
 from setpoint.domain.goals import Goal, GoalKind, choose_goal, is_suspended
+from setpoint.domain.sharding import Shard
 from setpoint.ports import Clock, ClusterClient, EventRecorder, ResourceProgress, StateStore, TargetDriver
 from setpoint.reconcilers.changes import ChangeRegister, is_marked
 from setpoint.reconcilers.draft import StatusDraft
@@ -124,6 +125,10 @@ class EnvironmentReconciler:
             return False
         self._metrics.observe(environment, status, now=self._clock.now())
         return True
+
+    def leave(self, shard: Shard) -> None:
+        """The shard's targets are another leader's by now."""
+        self._metrics.leave(shard)
 
     # --- before ---------------------------------------------------------------------------------------------
 

@@ -1,9 +1,10 @@
 """Owns what a killed manager left behind: runs are settled, open intents closed by an outcome that says so.
 
-Runs once, before any reconcile. Idempotent: killed half way, it does the rest at the next start.
+Runs before any reconcile of the targets concerned. Idempotent: killed half way, it does the rest at the next start.
 """
 
 import functools
+from collections.abc import Callable
 
 from setpoint.api.conditions import ConditionType, Reason
 from setpoint.api.meta import ObjectRef
@@ -43,19 +44,32 @@ class Recovery:
         self._changes = changes
         self._locks = locks
 
-    async def run(self) -> None:
-        """Settles survivors first, so that nothing writes a state any more; then closes the intents."""
-        survivors = {survivor.run: survivor for survivor in await self._terraform.settle()}
+    async def run(self, concerns: Callable[[str], bool] = lambda _key: True) -> None:
+        """Settles survivors first, so that nothing writes a state any more; then closes the intents.
+
+        Of the targets whose key (ObjectRef.key) `concerns` names, and of no others.
+        """
+        survivors = {one.run: one for one in await self._terraform.settle() if concerns(one.target)}
         problems = {run: await self._save_state(survivor) for run, survivor in survivors.items()}
         for intent in await self._audit.open_intents():
-            run = intent.entry.run
-            message = "; ".join(filter(None, (_MESSAGE, problems.get(run))))
-            await self._close(intent, survivors.get(run), message)
+            run, target = intent.entry.run, intent.entry.target
+            if target is not None and concerns(target.key):
+                message = "; ".join(filter(None, (_MESSAGE, problems.get(run))))
+                await self._close(intent, target, survivors.get(run), message)
         for lock in await self._locks.held():
-            await self._locks.release_run(lock.run)
-        await self._close_strays()
+            if concerns(lock.target):
+                await self._locks.release_run(lock.run)
+        await self._close_strays(concerns)
         for survivor in survivors.values():
             self._terraform.forget(survivor.run, survivor.target)
+
+    async def find_doubtful(self) -> frozenset[str]:
+        """The keys of targets with an open run that was none of this machine's: it may still go on elsewhere."""
+        known = {survivor.run for survivor in await self._terraform.settle()}
+        intents = [row.entry for row in await self._audit.open_intents()]
+        runs = {(entry.run, entry.target.key) for entry in intents if entry.target is not None}
+        runs |= {(lock.run, lock.target) for lock in await self._locks.held()}
+        return frozenset(target for run, target in runs if run not in known)
 
     async def _save_state(self, survivor: Survivor) -> str:
         """What people must know of the state that an apply left behind, empty where there is none or it is saved."""
@@ -65,7 +79,7 @@ class Recovery:
         set_aside = functools.partial(self._terraform.set_errored_state_aside, run, target)
         return await save_errored_state(self._states, target, data, run=run, set_aside=set_aside)
 
-    async def _close_strays(self) -> None:
+    async def _close_strays(self, concerns: Callable[[str], bool]) -> None:
         """Changes that were made, and whose target does not know of them. The next pass reopens what is due again."""
         known = {
             (item["metadata"].get("namespace", ""), (item.get("status") or {}).get("change"))
@@ -73,14 +87,14 @@ class Recovery:
         }
         changes, _ = await list_typed(self._cluster, Change)
         for change in changes:
-            if not is_closed(change) and (change.metadata.namespace, change.metadata.name) not in known:
+            target = ObjectRef(change.spec.target_ref.kind, change.metadata.namespace, change.spec.target_ref.name)
+            if not concerns(target.key) or is_closed(change):
+                continue
+            if (change.metadata.namespace, change.metadata.name) not in known:
                 stray: ChangeCondition = (ConditionType.SUPERSEDED, "True", Reason.SUPERSEDED, _STRAY)
                 await self._changes.mark(change, stray)
 
-    async def _close(self, intent: AuditRow, survivor: Survivor | None, message: str) -> None:
-        ref = intent.entry.target
-        if ref is None:
-            return
+    async def _close(self, intent: AuditRow, ref: ObjectRef, survivor: Survivor | None, message: str) -> None:
         orphans = await self._orphans(ref, survivor)
         outcome = AuditEntry(
             intent.entry.action,

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from setpoint.api.meta import JsonObject, ObjectRef
 from setpoint.domain.errors import NotFoundError
+from setpoint.domain.sharding import Shard
 from setpoint.ports import ClusterClient, WatchEvent
 from setpoint.runtime.requests import Request
 
@@ -25,6 +26,11 @@ class Router:
     def note(self, obj: JsonObject) -> None:
         """The object was seen in a list, and is looked at for that: an event of the same wakes nobody again."""
         self._seen[ObjectRef.of(obj)] = _fingerprint(obj)
+
+    def leave(self, shard: Shard) -> None:
+        """Its Environments are another leader's by now."""
+        for ref in [ref for ref in self._seen if ref.kind == "Environment" and ref.key in shard]:
+            del self._seen[ref]
 
     async def route(self, event: WatchEvent) -> list[Request]:
         """The requests that an event asks for; none where nothing that matters moved."""
@@ -81,6 +87,11 @@ class Referrers:
     def forget(self, ref: ObjectRef) -> None:
         """The Environment is gone."""
         self._names.pop(ref, None)
+
+    def leave(self, shard: Shard) -> None:
+        """Its Environments are another leader's by now."""
+        for ref in [ref for ref in self._names if ref.key in shard]:
+            del self._names[ref]
 
     def of(self, secrets: Iterable[ObjectRef]) -> list[Request]:
         """Requests for the Environments that read one of these Secrets: those of the same namespace, by name."""

@@ -7,6 +7,7 @@ from setpoint.api.meta import ObjectRef
 from setpoint.api.model import parse_time
 from setpoint.api.v1alpha1.environment import Environment, EnvironmentStatus
 from setpoint.domain.conditions import get_condition, is_true
+from setpoint.domain.sharding import Shard
 from setpoint.runtime.metrics import Metrics, TargetSample
 
 
@@ -45,6 +46,11 @@ class TargetMetrics:
         self._last_success.pop(ref, None)
         self._count_waiting(ref, waits=False)
         self._metrics.drop_target(ref)
+
+    def leave(self, shard: Shard) -> None:
+        """Ends the series of targets that are another leader's by now."""
+        for ref in [ref for ref in self._metrics.targets() if ref.key in shard]:
+            self.drop(ref)
 
     def _count_waiting(self, ref: ObjectRef, *, waits: bool) -> None:
         if waits:

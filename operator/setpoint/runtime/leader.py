@@ -28,10 +28,19 @@ class LeaseTiming:
     jitter: float = 1.0
 
 
+_NONE = LeaseRecord("", dt.timedelta(), 0, "")
+
+
+async def _agrees() -> bool:
+    return True
+
+
 class Elector:
     """Leads again and again, as long as it runs. `lead` is called with an event that is set when it must stop.
 
-    `on_renew` is called at each moment from which the whole renew deadline counts.
+    `on_renew` is called at each moment from which the whole renew deadline counts. `hesitate` says for how many seconds
+    a Lease that is free is left to others. `agrees` is asked before the Lease is taken, and again once it is ours, when
+    all who ask see one another: it says whether all who lead divide the targets as we do; else we do not lead.
 
     `lead` must have stopped within `duration - renew_deadline` seconds of that event when leadership was lost.
     """
@@ -45,6 +54,9 @@ class Elector:
         timing: LeaseTiming = LeaseTiming(),
         on_change: Callable[[bool], None] = lambda _leads: None,
         on_renew: Callable[[], None] = lambda: None,
+        shards: int = 1,
+        hesitate: Callable[[], float] = lambda: 0.0,
+        agrees: Callable[[], Awaitable[bool]] = _agrees,
         uniform: Callable[[], float] = random.random,
     ) -> None:
         self._lock = lock
@@ -53,9 +65,12 @@ class Elector:
         self._timing = timing
         self._on_change = on_change
         self._on_renew = on_renew
+        self._shards = shards
+        self._hesitate = hesitate
+        self._agrees = agrees
         self._uniform = uniform
-        self._observed: LeaseRecord | None = None
-        self._observed_at = 0.0
+        self._observed: LeaseRecord = _NONE
+        self._observed_at: float | None = None
 
     async def run(self, ended: asyncio.Event) -> None:
         """Stands by, leads, and stands by again after a loss, until `ended`; then releases the Lease."""
@@ -92,23 +107,30 @@ class Elector:
     async def _try_to_acquire(self) -> tuple[LeaseRecord | None, float]:
         """The Lease where it is free now, else how long to wait for the next look."""
         now = asyncio.get_running_loop().time()
-        found = await self._lock.read()
-        if found is None:
-            return await self._lock.write(self._record(None)), 0.0
-        if self._observed is None or found.version != self._observed.version:
+        found = await self._lock.read() or _NONE
+        if self._observed_at is None or found.version != self._observed.version:
             self._observed, self._observed_at = found, now
-        if found.holder and found.holder != self._identity:
-            free_at = self._observed_at + found.duration.total_seconds() + self._timing.jitter * self._uniform()
-            if now < free_at:
-                return None, min(self._timing.retry, free_at - now)
-        return await self._lock.write(self._record(found)), 0.0
+        if now < (free_at := self._observed_at + self._seconds_left_to(found)):
+            return None, min(self._timing.retry, free_at - now)
+        if not await self._agrees():
+            return None, self._timing.duration
+        held = await self._lock.write(self._record(found))
+        if await self._agrees():
+            return held, 0.0
+        await self._release()
+        return None, self._timing.duration * (0.5 + self._uniform())
 
-    def _record(self, found: LeaseRecord | None) -> LeaseRecord:
+    def _seconds_left_to(self, found: LeaseRecord) -> float:
+        """For how long since it was seen first the Lease is left to whom it belongs, or to those who lead less."""
+        if found.holder == self._identity:
+            return 0.0
+        patience = found.duration.total_seconds() + self._timing.jitter * self._uniform() if found.holder else 0.0
+        return patience + self._hesitate()
+
+    def _record(self, found: LeaseRecord) -> LeaseRecord:
         duration = dt.timedelta(seconds=self._timing.duration)
-        if found is None:
-            return LeaseRecord(self._identity, duration, 0, "")
-        changed = found.holder != self._identity
-        return LeaseRecord(self._identity, duration, found.transitions + changed, found.version)
+        changed = bool(found.version) and found.holder != self._identity
+        return LeaseRecord(self._identity, duration, found.transitions + changed, found.version, self._shards)
 
     # --- leading --------------------------------------------------------------------------------------------
 

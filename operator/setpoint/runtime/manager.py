@@ -56,6 +56,11 @@ class Manager:
         self._asked = True
         self._ending.set()
 
+    async def stop_on(self, stop: asyncio.Event) -> None:
+        """Asks for a graceful stop once the event is set."""
+        await stop.wait()
+        self.stop()
+
     def stop_now(self) -> None:
         """Asks for a hard stop: what runs is cancelled without grace."""
         self._hard.set()
@@ -136,3 +141,11 @@ class _Started:
         if not self._stop.is_set() and not self._runnable.finite:
             msg = f"{self._runnable.name} ended without being told to"
             raise RunnableEndedError(msg)
+
+
+async def ends_within(ended: asyncio.Event, seconds: float) -> bool:
+    """Waits that long; True where the end came first."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await ended.wait()
+    return ended.is_set()

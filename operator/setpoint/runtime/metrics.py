@@ -220,6 +220,10 @@ class Metrics:
         """Shows a target as it is now."""
         self._targets.put(ref, sample)
 
+    def targets(self) -> tuple[ObjectRef, ...]:
+        """The targets that are shown."""
+        return self._targets.refs()
+
     def drop_target(self, ref: ObjectRef) -> None:
         """Ends all series of a target that is gone."""
         self._targets.drop(ref)
@@ -307,6 +311,10 @@ class _TargetCollector:
     def drop(self, ref: ObjectRef) -> None:
         with self._lock:
             self._samples.pop(ref, None)
+
+    def refs(self) -> tuple[ObjectRef, ...]:
+        with self._lock:
+            return tuple(self._samples)
 
     def describe(self) -> Iterable[Metric]:
         return [Metric(spec.name, spec.help, spec.type) for spec in METRICS if spec.per_target]

@@ -2,10 +2,11 @@
 
 import contextlib
 import dataclasses
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 from setpoint.adapters.kube import ConnectionOptions, KubeCluster, KubeConnection, KubeEvents, KubeLease, connect
 from setpoint.adapters.terraform import RunWatch
+from setpoint.domain.sharding import MAX_SHARDS, Shard, divide
 from setpoint.ports import Fences
 from setpoint.runtime.logging import SecretFilter
 from setpoint.runtime.metrics import Metrics
@@ -15,6 +16,7 @@ from setpoint.wiring.parts import Parts, open_parts
 from setpoint.wiring.stores import open_operator_stores
 
 LEASE = "setpoint-operator"
+"""The leader's Lease; where the targets are divided, each part's has its number behind: `setpoint-operator-0`."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -25,10 +27,18 @@ class ClusterParts:
     connection: KubeConnection
     objects: KubeCluster
     fences: Fences
+    shared: bool
+    """Whether other replicas may work on the same store, and so may have left runs elsewhere."""
 
-    def lease(self, namespace: str) -> KubeLease:
-        """The Lease by which a leader is elected."""
-        return KubeLease(self.connection, namespace, LEASE, clock=self.parts.clock)
+    def leases(self, namespace: str) -> Mapping[str, KubeLease]:
+        """The Leases of every division, by name."""
+        names = [lease_of(Shard()), *(lease_of(shard) for shard in divide(MAX_SHARDS))]
+        return {name: KubeLease(self.connection, namespace, name, clock=self.parts.clock) for name in names}
+
+
+def lease_of(shard: Shard) -> str:
+    """The name of the Lease by which the shard's leader is elected."""
+    return LEASE if shard.count == 1 else f"{LEASE}-{shard.index}"
 
 
 @contextlib.asynccontextmanager
@@ -57,4 +67,5 @@ async def open_cluster(
             sees_all=not settings.served_namespaces,
         )
         parts = await open_parts(stack, foundation, settings=settings, clock=clock, metrics=metrics, secrets=secrets)
-        yield ClusterParts(parts, connection, objects, opened.fences)
+        shared = settings.store_url is not None
+        yield ClusterParts(parts, connection, objects, opened.fences, shared)

@@ -96,7 +96,7 @@ class _Run:
         """Starts everything, waits for the end, and says how each target rests."""
         version = await self._load()
         manager = self._manager = Manager(self._runnables(version, once=once))
-        stopping = asyncio.create_task(_forward(stop, manager))
+        stopping = asyncio.create_task(manager.stop_on(stop))
         try:
             async with self._observability():
                 await manager.run()
@@ -126,7 +126,7 @@ class _Run:
         return version
 
     def _runnables(self, version: str, *, once: bool) -> list[Runnable]:
-        runnables = [Runnable("events", self._recorder.run, grace=5.0), *self._work.runnables()]
+        runnables = [Runnable("events", self._recorder.run, grace=5.0), *self._work.runnables(), self._work.retention()]
         runnables.append(Runnable("watch", lambda ended: self._watch(version, EVERY_KIND if once else WATCHED, ended)))
         if once:
             runnables.append(Runnable("rest", lambda _: self._rest(), finite=True))
@@ -207,8 +207,3 @@ def _state_of(report: PassReport) -> TargetState:
     if report.ready == "True" or report.done:
         return "at the setpoint"
     return "needs attention"
-
-
-async def _forward(stop: asyncio.Event, manager: Manager) -> None:
-    await stop.wait()
-    manager.stop()

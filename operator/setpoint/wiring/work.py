@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from setpoint.api.meta import JsonObject, ObjectRef
 from setpoint.domain.errors import InvalidError
+from setpoint.domain.sharding import Shard
 from setpoint.ports import ResourceProgress, WatchEvent
 from setpoint.reconcilers.environment import PassReport
 from setpoint.reconcilers.policies import EnforcementGatesReconciler, PolicySetReconciler
@@ -15,6 +16,7 @@ from setpoint.runtime.health import Check
 from setpoint.runtime.manager import Runnable
 from setpoint.runtime.recorder import BufferedEventRecorder
 from setpoint.runtime.requests import Request, Result
+from setpoint.runtime.terms import Terms
 from setpoint.runtime.workqueue import Priority, WorkQueue
 from setpoint.wiring.parts import Parts
 
@@ -28,19 +30,21 @@ _RETENTION_GRACE = 10.0
 
 
 class Work:
-    """Requests come in, controllers work them off. A term of leadership on a cluster has a Work of its own."""
+    """Requests come in, controllers work them off. With `terms`, for what this process leads and nothing else."""
 
     def __init__(
         self,
         parts: Parts,
         recorder: BufferedEventRecorder,
         *,
+        terms: Terms | None = None,
         on_start: Callable[[ObjectRef], None] = lambda _ref: None,
         on_progress: Callable[[ObjectRef, ResourceProgress], None] = lambda _ref, _step: None,
         on_report: Callable[[PassReport], None] = lambda _report: None,
     ) -> None:
         self._parts = parts
         self._recorder = recorder
+        self._terms = terms
         self._on_start = on_start
         self._router = Router(parts.cluster)
         self._referrers = Referrers()
@@ -48,12 +52,13 @@ class Work:
         self.controllers = self._make_controllers(on_progress, on_report)
 
     def runnables(self) -> list[Runnable]:
-        """The controllers, with the time that a graceful stop gives them, and what tidies up behind them."""
+        """The controllers, with the time that a graceful stop gives them."""
         grace = self._parts.settings.drain_seconds
-        return [
-            *(Runnable(one.name, one.run, grace=grace) for one in self.controllers),
-            Runnable("retention", self._keep_collecting, grace=_RETENTION_GRACE, restart=True),
-        ]
+        return [Runnable(one.name, one.run, grace=grace) for one in self.controllers]
+
+    def retention(self) -> Runnable:
+        """What tidies up behind them; one leader's."""
+        return Runnable("retention", self._keep_collecting, grace=_RETENTION_GRACE, restart=True)
 
     async def _keep_collecting(self, ended: asyncio.Event) -> None:
         settings = self._parts.settings
@@ -66,7 +71,11 @@ class Work:
     def wake(self, requests: Iterable[Request], priority: Priority = Priority.NORMAL) -> None:
         """Queues requests."""
         for request in requests:
-            self.queues[request.ref.kind].add(request, priority)
+            if self._owns(request.ref):
+                self.queues[request.ref.kind].add(request, priority)
+
+    def _owns(self, ref: ObjectRef) -> bool:
+        return self._terms is None or self._terms.owns(ref)
 
     async def look_at_all(self) -> None:
         """Asks for a look at every object that has a controller."""
@@ -90,6 +99,8 @@ class Work:
 
     async def hear(self, event: WatchEvent) -> None:
         """Wakes whom a moved object concerns."""
+        if not self._concerns(event.object):
+            return
         if event.type == "DELETED":
             self._referrers.forget(ObjectRef.of(event.object))
         else:
@@ -100,9 +111,21 @@ class Work:
         if requests and (event.type == "DELETED" or not self._rests(event.object["kind"], event.object)):
             self.wake(requests)
 
+    def _concerns(self, obj: JsonObject) -> bool:
+        """An Environment is its leader's alone; what other objects wake may be anyone's."""
+        if obj["kind"] == "Environment":
+            return self._owns(ObjectRef.of(obj))
+        return self._terms is None or bool(self._terms)
+
     def wake_referrers(self, secrets: Iterable[ObjectRef]) -> None:
         """Wakes those that read one of these Secrets."""
         self.wake(self._referrers.of(secrets))
+
+    def leave(self, shard: Shard) -> None:
+        """The shard's objects are another's by now: nothing is remembered or shown of them."""
+        self._router.leave(shard)
+        self._referrers.leave(shard)
+        self._environments.leave(shard)
 
     def is_idle(self) -> bool:
         """True where nothing is queued or worked on."""
@@ -148,7 +171,7 @@ class Work:
         return tuple(
             Controller(
                 kind,
-                reconcile,
+                self._terms.within(reconcile) if self._terms is not None else reconcile,
                 self.queues[kind],
                 metrics=parts.metrics,
                 workers=workers.get(kind, 1),

@@ -28,15 +28,19 @@ class Morning:
     stores: Stores
     terraform: FakeTerraform
 
-    async def recover(self) -> None:
-        await Recovery(
+    @property
+    def recovery(self) -> Recovery:
+        return Recovery(
             cluster=self.cluster,
             audit=self.stores.trail,
             states=self.stores.states,
             locks=self.stores.locks,
             terraform=self.terraform,
             changes=ChangeRegister(self.cluster, FakeClock()),
-        ).run()
+        )
+
+    async def recover(self) -> None:
+        await self.recovery.run()
 
     async def applied(self) -> dict[str, Any]:
         """The Change's word on its apply."""
@@ -116,3 +120,19 @@ async def test_done_twice_it_is_done_once(morning: Morning) -> None:
     morning.terraform.survivors = ()
     await morning.recover()
     assert await morning.stores.trail.rows() == before
+
+
+async def test_what_is_anothers_is_left_alone(morning: Morning) -> None:
+    await morning.recovery.run(lambda key: key != REF.key)
+    assert len(await morning.stores.trail.open_intents()) == 1
+    assert len(await morning.stores.locks.held()) == 1
+    assert "status" not in await morning.cluster.get(CHANGE)
+
+
+async def test_a_run_that_is_none_of_this_machines_is_doubtful(morning: Morning) -> None:
+    assert await morning.recovery.find_doubtful() == {REF.key}
+    morning.terraform.survivors = (survivor(None),)
+    assert await morning.recovery.find_doubtful() == frozenset()
+    await morning.recover()
+    morning.terraform.survivors = ()
+    assert await morning.recovery.find_doubtful() == frozenset()

@@ -165,6 +165,24 @@ async def test_a_lease_left_by_its_own_name_is_taken_at_once(lease: InMemoryLeas
         assert lease.record.transitions == 3
 
 
+async def test_who_leads_more_leaves_a_free_lease_to_others_for_a_while(lease: InMemoryLease) -> None:
+    led: list[tuple[str, float]] = []
+
+    def elector(name: str, hesitation: float) -> Elector:
+        async def lead(stop: asyncio.Event) -> None:
+            led.append((name, asyncio.get_running_loop().time()))
+            await stop.wait()
+
+        return Elector(lease, name, lead=lead, hesitate=lambda: hesitation)
+
+    ended = asyncio.Event()
+    tasks = [asyncio.create_task(elector(name, wait).run(ended)) for name, wait in (("rich", 1.0), ("poor", 0.0))]
+    await asyncio.sleep(60)
+    ended.set()
+    await asyncio.gather(*tasks)
+    assert led[0][0] == "poor"
+
+
 async def test_crashed_work_ends_the_elector_with_its_error(lease: InMemoryLease) -> None:
     async def lead(_stop: asyncio.Event) -> None:
         msg = "boom"

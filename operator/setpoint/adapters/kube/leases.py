@@ -7,8 +7,10 @@ from setpoint.adapters.kube.connection import KubeConnection, KubeRequest
 from setpoint.adapters.kube.paths import resource_of
 from setpoint.api.meta import JsonObject, ObjectRef
 from setpoint.domain.errors import AlreadyExistsError, ConflictError, NotFoundError
+from setpoint.domain.sharding import MAX_SHARDS
 from setpoint.ports import Clock, LeaseRecord
 
+SHARDS_ANNOTATION = "setpoint.dev/shards"
 _SECONDS = 5.0
 """A renewal that takes longer is tried anew: the deadline is near."""
 
@@ -44,7 +46,8 @@ class KubeLease:
         return await self._connection.request(KubeRequest(method, path, str(self._ref), body=body, seconds=_SECONDS))
 
     def _body(self, record: LeaseRecord) -> JsonObject:
-        metadata = {"name": self._ref.name, "namespace": self._ref.namespace}
+        annotations = {SHARDS_ANNOTATION: str(record.shards)}
+        metadata: JsonObject = {"name": self._ref.name, "namespace": self._ref.namespace, "annotations": annotations}
         if record.version:
             metadata["resourceVersion"] = record.version
         spec = {
@@ -68,4 +71,11 @@ def _record(lease: JsonObject) -> LeaseRecord:
         duration=dt.timedelta(seconds=spec.get("leaseDurationSeconds") or 1),
         transitions=spec.get("leaseTransitions") or 0,
         version=lease["metadata"]["resourceVersion"],
+        shards=_shards(lease),
     )
+
+
+def _shards(lease: JsonObject) -> int:
+    """One where nothing that can be read is said: an operator that knew of no shards led all targets."""
+    said = (lease["metadata"].get("annotations") or {}).get(SHARDS_ANNOTATION, "")
+    return int(said) if said in {str(count) for count in range(1, MAX_SHARDS + 1)} else 1

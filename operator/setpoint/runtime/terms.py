@@ -1,0 +1,111 @@
+"""Owns the terms of leadership of this process: whether an object is ours to work on now, and what runs for each term.
+
+A reconcile runs as a task of its own within its term's fence, so that the loss of one shard ends its work and no other.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+
+from setpoint.api.meta import ObjectRef
+from setpoint.domain.sharding import Shard
+from setpoint.ports import Fence
+from setpoint.runtime.fencing import fenced
+from setpoint.runtime.requests import Request, Result
+
+Reconcile = Callable[[Request], Awaitable[Result]]
+
+
+class Term:
+    """One term over one shard."""
+
+    def __init__(self, shard: Shard, epoch: int) -> None:
+        self.shard = shard
+        self.fence = Fence(str(shard), epoch)
+        self._running: set[asyncio.Task[Result]] = set()
+        self.doubtful: frozenset[str] = frozenset()
+        self._aside: set[Request] = set()
+        self._open = True
+
+    def hold(self, keys: frozenset[str]) -> None:
+        """Keeps these targets from being worked on until `release`: an earlier leader's run may still go on."""
+        self.doubtful = keys
+
+    def release(self) -> list[Request]:
+        """Lets them be worked on; returns what was asked for meanwhile."""
+        self.doubtful = frozenset()
+        aside, self._aside = self._aside, set()
+        return list(aside)
+
+    async def run(self, reconcile: Reconcile, request: Request) -> Result:
+        """Runs a reconcile for this term; one that the term's end cut short is nobody's any more."""
+        if request.ref.key in self.doubtful:
+            self._aside.add(request)
+            return Result()
+        if not self._open:
+            return Result()
+        with fenced(self.fence):
+            task = asyncio.ensure_future(reconcile(request))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError:
+            task.cancel()
+            await asyncio.wait({task})
+            raise
+        return Result() if task.cancelled() and not self._open else task.result()
+
+    def close(self) -> None:
+        """Begins nothing more."""
+        self._open = False
+
+    async def drain(self) -> None:
+        """Waits for what runs."""
+        if self._running:
+            await asyncio.wait(self._running)
+
+    async def cut(self) -> None:
+        """Ends what runs."""
+        self.close()
+        for task in self._running:
+            task.cancel()
+        await self.drain()
+
+
+class Terms:
+    """The terms that stand."""
+
+    def __init__(self) -> None:
+        self._terms: dict[Shard, Term] = {}
+
+    def __bool__(self) -> bool:
+        """Whether this process leads anything."""
+        return bool(self._terms)
+
+    def __len__(self) -> int:
+        """How many shards it leads."""
+        return len(self._terms)
+
+    @contextmanager
+    def standing(self, term: Term) -> Iterator[None]:
+        """Within it the term stands, and what is written is written for it."""
+        self._terms[term.shard] = term
+        try:
+            with fenced(term.fence):
+                yield
+        finally:
+            del self._terms[term.shard]
+
+    def owns(self, ref: ObjectRef) -> bool:
+        """Whether an object is ours."""
+        return any(ref.key in shard for shard in self._terms)
+
+    def within(self, reconcile: Reconcile) -> Reconcile:
+        """A reconcile that works for the object's term, and does nothing where there is none."""
+
+        async def reconcile_within(request: Request) -> Result:
+            term = next((term for shard, term in self._terms.items() if request.ref.key in shard), None)
+            return await term.run(reconcile, request) if term else Result()
+
+        return reconcile_within

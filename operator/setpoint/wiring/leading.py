@@ -1,0 +1,113 @@
+"""Owns what a replica does with a shard that it leads: recovery, a look at everything, work, and its end in time."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+
+from setpoint.domain.audit import Verdict
+from setpoint.domain.errors import SetpointError
+from setpoint.domain.sharding import Shard
+from setpoint.reconcilers.recovery import Recovery
+from setpoint.runtime.manager import Manager, Runnable, ends_within
+from setpoint.runtime.terms import Term, Terms
+from setpoint.wiring.cluster import ClusterParts
+from setpoint.wiring.resync import Resync
+from setpoint.wiring.work import Work
+
+_LOGGER = logging.getLogger(__name__)
+
+KILL_SECONDS = 20.0
+"""How long a run that was interrupted, since its leader was paused or dead, may take to end by itself."""
+_RETRY_SECONDS = 2.0
+
+
+class Leading:
+    """Leads shards, each for one term after another. `drain` is how many seconds a graceful end waits for work."""
+
+    def __init__(self, cluster: ClusterParts, terms: Terms, work: Work, resync: Resync, *, drain: float) -> None:
+        self._cluster = cluster
+        self._parts = cluster.parts
+        self._terms = terms
+        self._work = work
+        self._resync = resync
+        self._drain = drain
+
+    async def lead(self, shard: Shard, stop: asyncio.Event) -> None:
+        """A term, until `stop` or a cancellation: what it writes is refused as soon as another has begun."""
+        try:
+            term = Term(shard, await self._cluster.fences.acquire(str(shard)))
+        except SetpointError as error:
+            await _pause(error, stop)
+            return
+        with self._terms.standing(term):
+            try:
+                runnables = [*await self._begin(term), *self._beside(term)]
+            except SetpointError as error:
+                await _pause(error, stop)
+                return
+            async with self._ending(term):
+                await _run_until(stop, term, Manager(runnables))
+
+    async def _begin(self, term: Term) -> list[Runnable]:
+        """Settles what an earlier term left, and asks for a look at everything; returns what is to be done later."""
+        recovery = self._parts.recovery()
+        doubtful = await recovery.find_doubtful() if self._cluster.shared else frozenset()
+        term.hold(frozenset(key for key in doubtful if key in term.shard))
+        await recovery.run(lambda key: key in term.shard and key not in doubtful)
+        verdict = (await self._parts.audit.verify()).verdict
+        self._parts.metrics.set_audit_chain_ok(verdict is Verdict.INTACT)
+        look = Runnable("first look", lambda ended: self._resync.look_at_first(term.shard, ended), finite=True)
+        if not term.doubtful:
+            return [look]
+        _LOGGER.warning("An earlier leader's runs may still go on, they are waited for: %s", ", ".join(term.doubtful))
+        due = asyncio.get_running_loop().time() + KILL_SECONDS
+        settle = Runnable("doubt", lambda ended: self._settle(term, recovery, due, ended), restart=True, finite=True)
+        return [look, settle]
+
+    async def _settle(self, term: Term, recovery: Recovery, due: float, ended: asyncio.Event) -> None:
+        """Once nothing of an earlier leader can run any more, on any machine, its runs are settled like our own."""
+        if not await ends_within(ended, due - asyncio.get_running_loop().time()):
+            await recovery.run(lambda key: key in term.doubtful)
+            self._work.wake(term.release())
+
+    def _beside(self, term: Term) -> list[Runnable]:
+        """What one leader does for all."""
+        return [self._work.retention()] if term.shard.index == 0 else []
+
+    @contextlib.asynccontextmanager
+    async def _ending(self, term: Term) -> AsyncIterator[None]:
+        """What runs may end by itself; cancelled, as where the Lease is lost, all of it ends at once."""
+        try:
+            yield
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._drain):
+                    await term.drain()
+        finally:
+            await term.cut()
+            self._work.leave(term.shard)
+
+
+async def _run_until(stop: asyncio.Event, term: Term, manager: Manager) -> None:
+    """Runs it until the stop; a cancellation stops it hard."""
+    running = asyncio.ensure_future(manager.run())
+    closing = asyncio.create_task(_close(stop, term, manager))
+    try:
+        await asyncio.shield(running)
+    except asyncio.CancelledError:
+        manager.stop_now()
+        await asyncio.wait({running})
+        raise
+    finally:
+        closing.cancel()
+
+
+async def _close(stop: asyncio.Event, term: Term, manager: Manager) -> None:
+    await stop.wait()
+    term.close()
+    manager.stop()
+
+
+async def _pause(error: SetpointError, stop: asyncio.Event) -> None:
+    _LOGGER.warning("Can't begin to work: %s", error.message)
+    await ends_within(stop, _RETRY_SECONDS)

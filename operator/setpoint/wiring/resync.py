@@ -1,0 +1,78 @@
+"""Owns the looks at the whole cluster: the first one of a term, and the regular ones that find what a watch missed."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable
+
+from setpoint.adapters.kube import KubeCluster
+from setpoint.api.meta import ObjectRef
+from setpoint.domain.errors import ForbiddenError, TransientError
+from setpoint.domain.sharding import Shard
+from setpoint.ports import WatchEvent
+from setpoint.reconcilers.routing import WATCHED
+from setpoint.runtime.manager import ends_within
+from setpoint.runtime.requests import Request
+from setpoint.watch import KopfSource
+from setpoint.wiring.work import RECONCILED, Work
+
+_LOGGER = logging.getLogger(__name__)
+
+_FIRST_SECONDS = 30.0
+"""Until the first look, and until what was missed in one proves that the watch is blind."""
+_RETRY_SECONDS = 10.0
+_Behind = dict[ObjectRef, tuple[str, str] | None]
+
+
+class Resync:
+    """Lists in pages, every `interval` seconds. A standby looks too: its watch is to be alive when it leads."""
+
+    def __init__(self, objects: KubeCluster, source: KopfSource, work: Work, *, interval: float) -> None:
+        self._objects = objects
+        self._source = source
+        self._work = work
+        self._interval = interval
+
+    async def look_at_first(self, shard: Shard, ended: asyncio.Event) -> None:
+        """Queues all that a term begins with. A kind whose CRD is gone is asked for again until it is there."""
+        kinds = list(WATCHED)
+        while kinds and not ended.is_set():
+            kinds = [kind for kind in kinds if not await self._try(self._look_at(kind, shard))]
+            if kinds:
+                await ends_within(ended, _RETRY_SECONDS)
+
+    async def run(self, ended: asyncio.Event) -> None:
+        """Looks again and again: a missed move is found, and so is a blind watch."""
+        seconds = min(_FIRST_SECONDS, self._interval)
+        while not await ends_within(ended, seconds):
+            seconds = self._interval
+            behind: _Behind = {}
+            for kind in WATCHED:
+                await self._try(self._catch_up(kind, behind))
+            if not await ends_within(ended, min(_FIRST_SECONDS, self._interval)) and self._source.is_stuck(behind):
+                self._source.restart()
+
+    async def _try(self, look: Awaitable[None]) -> bool:
+        """A kind whose CRD is gone, or a server that is away: a later round looks again."""
+        try:
+            await look
+        except (TransientError, ForbiddenError) as error:
+            _LOGGER.warning("Can't list: %s", error.message)
+            return False
+        return True
+
+    async def _look_at(self, kind: str, shard: Shard) -> None:
+        async for page in self._objects.pages(kind):
+            self._work.look_at(kind, [obj for obj in page.items if ObjectRef.of(obj).key in shard])
+
+    async def _catch_up(self, kind: str, behind: _Behind) -> None:
+        """An event that never came is made up; one that did wakes nobody again. Notes where the watch is behind."""
+        now: dict[ObjectRef, tuple[str, str]] = {}
+        async for page in self._objects.pages(kind):
+            for obj in page.items:
+                now[ObjectRef.of(obj)] = obj["metadata"]["uid"], obj["metadata"]["resourceVersion"]
+                await self._work.hear(WatchEvent("MODIFIED", obj))
+        gone = self._source.gone(kind, now)
+        for ref in gone:
+            self._source.forget(ref)
+        self._work.wake(Request(ref) for ref in gone if kind in RECONCILED)
+        behind |= self._source.behind(now)
