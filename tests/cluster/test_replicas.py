@@ -1,7 +1,5 @@
 """Replicas that share a PostgreSQL store: one leads, and whatever becomes of it, no target has two."""
 
-import contextlib
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,15 +7,11 @@ from pathlib import Path
 import pytest
 from tests.cluster.apiserver import NAMESPACE, Cluster
 from tests.cluster.operators import Operator, People, environment, until
+from tests.cluster.replicas import Replicas
 
-from setpoint.adapters.store import AuditTrail
-from setpoint.adapters.store.postgres import open_postgres
-from setpoint.domain.audit import AuditRow, Phase, Verdict
-from setpoint.wiring.foundation import SystemClock
+from setpoint.domain.audit import Phase
 
 pytestmark = pytest.mark.timeout(300)
-
-LEASE = "setpoint-operator"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -25,60 +19,17 @@ def _lease_namespace(cluster: Cluster, crds: None) -> None:
     cluster.kubectl("create", "namespace", NAMESPACE, check=False)
 
 
-class Replicas:
-    """Two operators over one store; the first one leads."""
-
-    def __init__(self, cluster: Cluster, folder: Path, store: str) -> None:
-        self._cluster = cluster
-        self._folder = folder
-        self._store = store
-        key = folder / "sealing.key"
-        key.write_bytes(os.urandom(32))
-        settings = {"SETPOINT_STORE_URL": store, "SETPOINT_SEALING_KEY_FILE": str(key)}
-        self.all = [Operator(cluster, folder, f"replica-{number}", settings=settings) for number in range(2)]
-        for one in self.all:
-            one.process.start()
-            one.process.wait_ready()
-            until(lambda: bool(self.holder()))
-
-    def holder(self) -> str:
-        """Who holds the Lease; empty where nobody does."""
-        found = self._cluster.kubectl(
-            "get", "lease", LEASE, "-n", NAMESPACE, "-o", "jsonpath={.spec.holderIdentity}", check=False
-        )
-        return found.stdout if found.returncode == 0 else ""
-
-    @property
-    def leader(self) -> Operator:
-        return next(one for one in self.all if one.name == self.holder())
-
-    @property
-    def standby(self) -> Operator:
-        return next(one for one in self.all if one.name != self.holder())
-
-    async def rows(self) -> list[AuditRow]:
-        """The audit trail, which is intact."""
-        database = open_postgres(self._store, self._folder)
-        try:
-            trail = AuditTrail(database, SystemClock())
-            assert (await trail.verify()).verdict is Verdict.INTACT
-            return list(await trail.rows())
-        finally:
-            await database.close()
-
-    def close(self) -> None:
-        for one in self.all:
-            with contextlib.suppress(AssertionError):
-                one.process.resume()
-            one.close()
-
-
 @pytest.fixture
 def replicas(cluster: Cluster, postgres_url: str, tmp_path: Path) -> Iterator[Replicas]:
     made = Replicas(cluster, tmp_path, postgres_url)
-    yield made
-    made.close()
-    cluster.kubectl("delete", "lease", LEASE, "-n", NAMESPACE, "--ignore-not-found")
+    try:
+        for one in made.all:
+            one.process.start()
+            one.process.wait_ready()
+            until(lambda: bool(made.holder()))
+        yield made
+    finally:
+        made.close()
 
 
 @pytest.fixture

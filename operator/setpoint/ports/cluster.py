@@ -116,7 +116,7 @@ class Clock(Protocol):
 class LeaseRecord:
     """Who leads. `holder` is empty where nobody does; `version` changes with every write, of whomever.
 
-    `shards` is the number of parts that the holder divides all targets into.
+    `shards` is the number of parts that the holder divides all targets into, `wanted` who asks for this one.
     """
 
     holder: str
@@ -124,6 +124,7 @@ class LeaseRecord:
     transitions: int
     version: str
     shards: int = 1
+    wanted: str = ""
 
 
 class LeaseLock(Protocol):

@@ -42,6 +42,8 @@ class Elector:
     a Lease that is free is left to others. `agrees` is asked before the Lease is taken, and again once it is ours, when
     all who ask see one another: it says whether all who lead divide the targets as we do; else we do not lead.
 
+    `wants` is shown a Lease that another holds: whether to ask for it. Who is asked gives it up once `is_idle`.
+
     `lead` must have stopped within `duration - renew_deadline` seconds of that event when leadership was lost.
     """
 
@@ -57,6 +59,8 @@ class Elector:
         shards: int = 1,
         hesitate: Callable[[], float] = lambda: 0.0,
         agrees: Callable[[], Awaitable[bool]] = _agrees,
+        wants: Callable[[LeaseRecord], bool] = lambda _record: False,
+        is_idle: Callable[[], bool] = lambda: True,
         uniform: Callable[[], float] = random.random,
     ) -> None:
         self._lock = lock
@@ -68,6 +72,8 @@ class Elector:
         self._shards = shards
         self._hesitate = hesitate
         self._agrees = agrees
+        self._wants = wants
+        self._is_idle = is_idle
         self._uniform = uniform
         self._observed: LeaseRecord = _NONE
         self._observed_at: float | None = None
@@ -108,9 +114,13 @@ class Elector:
         """The Lease where it is free now, else how long to wait for the next look."""
         now = asyncio.get_running_loop().time()
         found = await self._lock.read() or _NONE
-        if self._observed_at is None or found.version != self._observed.version:
+        moved = self._observed_at is not None and found.version != self._observed.version
+        if moved or self._observed_at is None:
             self._observed, self._observed_at = found, now
         if now < (free_at := self._observed_at + self._seconds_left_to(found)):
+            # Only a Lease that moves is asked for: what its holder does not renew is soon free.
+            if found.holder and self._wants(found) and moved and not found.wanted:
+                self._observed = await self._lock.write(dataclasses.replace(found, wanted=self._identity))
             return None, min(self._timing.retry, free_at - now)
         if not await self._agrees():
             return None, self._timing.duration
@@ -121,26 +131,29 @@ class Elector:
         return None, self._timing.duration * (0.5 + self._uniform())
 
     def _seconds_left_to(self, found: LeaseRecord) -> float:
-        """For how long since it was seen first the Lease is left to whom it belongs, or to those who lead less."""
+        """For how long since it was seen first the Lease is left to whom it belongs, who asked, or who leads less."""
         if found.holder == self._identity:
             return 0.0
-        patience = found.duration.total_seconds() + self._timing.jitter * self._uniform() if found.holder else 0.0
-        return patience + self._hesitate()
+        if found.holder:
+            return found.duration.total_seconds() + self._timing.jitter * self._uniform() + self._hesitate()
+        return self._hesitate() + (2 * self._timing.retry if found.wanted not in {"", self._identity} else 0.0)
 
     def _record(self, found: LeaseRecord) -> LeaseRecord:
         duration = dt.timedelta(seconds=self._timing.duration)
-        changed = bool(found.version) and found.holder != self._identity
-        return LeaseRecord(self._identity, duration, found.transitions + changed, found.version, self._shards)
+        if found.holder == self._identity:
+            return dataclasses.replace(found, duration=duration, shards=self._shards)
+        transitions = found.transitions + bool(found.version)
+        return LeaseRecord(self._identity, duration, transitions, found.version, self._shards)
 
     # --- leading --------------------------------------------------------------------------------------------
 
     async def _lead_while_held(self, held: LeaseRecord, ended: asyncio.Event) -> None:
-        stop = asyncio.Event()
+        stop, wanted = asyncio.Event(), asyncio.Event()
         work = asyncio.ensure_future(self._lead(stop))
-        renewal = asyncio.create_task(self._renew(held))
-        asked = asyncio.create_task(ended.wait())
+        renewal = asyncio.create_task(self._renew(held, wanted))
+        asked = {asyncio.create_task(event.wait()) for event in (ended, wanted)}
         try:
-            await asyncio.wait({work, renewal, asked}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({work, renewal, *asked}, return_when=asyncio.FIRST_COMPLETED)
             if renewal.done():
                 await self._step_down(work, stop)
             else:
@@ -150,11 +163,11 @@ class Elector:
                 if not work.done():
                     await self._step_down(work, stop)
         finally:
-            work.cancel()
-            renewal.cancel()
-            asked.cancel()
-            await asyncio.wait({work, renewal, asked})
-        if ended.is_set() and not _was_lost(renewal):
+            tasks = {work, renewal, *asked}
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+        if (ended.is_set() or wanted.is_set()) and not _was_lost(renewal):
             await self._release()
         if not work.cancelled():
             work.result()
@@ -167,8 +180,8 @@ class Elector:
         await asyncio.wait({work}, timeout=grace)
         work.cancel()
 
-    async def _renew(self, held: LeaseRecord) -> None:
-        """Keeps the Lease; returns when it can't be kept."""
+    async def _renew(self, held: LeaseRecord, wanted: asyncio.Event) -> None:
+        """Keeps the Lease; returns when it can't be kept. Sets `wanted` when it is best given to who asked for it."""
         loop = asyncio.get_running_loop()
         renewed_at = loop.time()
         while loop.time() - renewed_at < self._timing.renew_deadline:
@@ -182,6 +195,8 @@ class Elector:
                 renewed_at = began
                 self._observed = held
                 self._on_renew()
+                if held.wanted and self._is_idle():
+                    wanted.set()
             except ConflictError:
                 current = await self._reread()
                 if current is None or current.holder != self._identity:

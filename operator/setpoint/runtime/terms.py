@@ -56,6 +56,11 @@ class Term:
             raise
         return Result() if task.cancelled() and not self._open else task.result()
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing runs."""
+        return not self._running
+
     def close(self) -> None:
         """Begins nothing more."""
         self._open = False
@@ -86,6 +91,10 @@ class Terms:
     def __len__(self) -> int:
         """How many shards it leads."""
         return len(self._terms)
+
+    def is_idle(self, shard: Shard) -> bool:
+        """Whether nothing runs for a shard."""
+        return shard not in self._terms or self._terms[shard].is_idle
 
     @contextmanager
     def standing(self, term: Term) -> Iterator[None]:

@@ -18,7 +18,7 @@ from setpoint.adapters.kube import ConnectionOptions
 from setpoint.adapters.terraform import Warden
 from setpoint.api.meta import ObjectRef
 from setpoint.domain.errors import GoneError, SetpointError
-from setpoint.domain.sharding import divide
+from setpoint.domain.sharding import Shard, divide
 from setpoint.ports import WatchEvent
 from setpoint.reconcilers.routing import WATCHED
 from setpoint.runtime.division import Division
@@ -26,6 +26,7 @@ from setpoint.runtime.leader import Elector, LeaseTiming
 from setpoint.runtime.logging import configure_logging
 from setpoint.runtime.manager import Manager, Runnable, ends_within
 from setpoint.runtime.recorder import BufferedEventRecorder
+from setpoint.runtime.shares import Shares
 from setpoint.runtime.terms import Terms
 from setpoint.server.http import serve_http
 from setpoint.settings import Settings, read_settings
@@ -108,19 +109,26 @@ class Operator:
     def _make_electors(self, identity: str, warden: Warden) -> Mapping[str, Elector]:
         """One for each shard, by its Lease."""
         leases = self._cluster.leases(self._settings.lease_namespace or _pod_namespace())
-        division = Division(leases, self._settings.shards)
+        division, shares = Division(leases, self._settings.shards), Shares(identity)
         return {
             lease_of(shard): Elector(
                 leases[lease_of(shard)],
                 identity,
                 lead=functools.partial(self._leading.lead, shard),
+                on_change=functools.partial(self._change_leader, shares, shard),
                 on_renew=warden.beat,
                 shards=shard.count,
                 hesitate=lambda: _HESITATION_SECONDS * len(self._terms),
                 agrees=division.agrees,
+                wants=functools.partial(shares.wants, shard),
+                is_idle=functools.partial(self._terms.is_idle, shard),
             )
             for shard in divide(self._settings.shards)
         }
+
+    def _change_leader(self, shares: Shares, shard: Shard, leads: bool) -> None:
+        if leads:
+            shares.take(shard)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serves, watches, stands by and leads. Stops in reverse: the leaders first, who drain and give back."""
@@ -144,10 +152,13 @@ class Operator:
             stopping.cancel()
 
     async def _lead(self, ended: asyncio.Event) -> None:
-        """All at once: a stop drains all shards in the time that it gives to one."""
-        async with asyncio.TaskGroup() as group:
-            for name, elector in self._electors.items():
-                group.create_task(elector.run(ended), name=name)
+        """All at once: a stop drains all shards in the time that it gives to one. The first that crashes ends all."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for name, elector in self._electors.items():
+                    group.create_task(elector.run(ended), name=name)
+        except* Exception as crashes:  # noqa: BLE001 nothing is caught: the group is unwrapped
+            raise crashes.exceptions[0] from None
 
     @contextlib.asynccontextmanager
     async def _observability(self) -> AsyncIterator[None]:

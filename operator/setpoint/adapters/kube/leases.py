@@ -11,6 +11,7 @@ from setpoint.domain.sharding import MAX_SHARDS
 from setpoint.ports import Clock, LeaseRecord
 
 SHARDS_ANNOTATION = "setpoint.dev/shards"
+WANTED_ANNOTATION = "setpoint.dev/wanted-by"
 _SECONDS = 5.0
 """A renewal that takes longer is tried anew: the deadline is near."""
 
@@ -47,6 +48,8 @@ class KubeLease:
 
     def _body(self, record: LeaseRecord) -> JsonObject:
         annotations = {SHARDS_ANNOTATION: str(record.shards)}
+        if record.wanted:
+            annotations[WANTED_ANNOTATION] = record.wanted
         metadata: JsonObject = {"name": self._ref.name, "namespace": self._ref.namespace, "annotations": annotations}
         if record.version:
             metadata["resourceVersion"] = record.version
@@ -66,16 +69,17 @@ def micro_time(instant: dt.datetime) -> str:
 
 def _record(lease: JsonObject) -> LeaseRecord:
     spec = lease.get("spec") or {}
+    annotations = lease["metadata"].get("annotations") or {}
     return LeaseRecord(
         holder=spec.get("holderIdentity") or "",
         duration=dt.timedelta(seconds=spec.get("leaseDurationSeconds") or 1),
         transitions=spec.get("leaseTransitions") or 0,
         version=lease["metadata"]["resourceVersion"],
-        shards=_shards(lease),
+        shards=_shards(annotations.get(SHARDS_ANNOTATION, "")),
+        wanted=annotations.get(WANTED_ANNOTATION, ""),
     )
 
 
-def _shards(lease: JsonObject) -> int:
+def _shards(said: str) -> int:
     """One where nothing that can be read is said: an operator that knew of no shards led all targets."""
-    said = (lease["metadata"].get("annotations") or {}).get(SHARDS_ANNOTATION, "")
     return int(said) if said in {str(count) for count in range(1, MAX_SHARDS + 1)} else 1
