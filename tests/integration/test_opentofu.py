@@ -151,6 +151,14 @@ def test_the_wrong_version_stalls_and_says_which_there_is(story: TofuStory, vers
     assert not story.files()
 
 
+def test_its_errors_name_it(story: TofuStory) -> None:
+    (story.root / "infra" / "main.tf").write_text('resource "local_file" "a" { content = nothing.there }')
+    story.declare({"a.txt": "one"})
+    assert story.up() == 1
+    [ready] = [one for one in story.status()["conditions"] if one["type"] == "Ready"]
+    assert ready["message"].startswith("tofu ")
+
+
 def test_no_tofu_stalls_though_there_is_a_terraform(story: TofuStory) -> None:
     story.environment["PATH"] = str(story.root.parent / "programs")
     (story.root.parent / "programs" / "tofu").unlink()

@@ -67,6 +67,11 @@ class RunInputs:
     plan_timeout: float = 900.0
     apply_timeout: float = 3600.0
 
+    @property
+    def command(self) -> str:
+        """What people call the engine's binary."""
+        return "tofu" if self.engine_type == "opentofu" else "terraform"
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class EngineVersion:

@@ -142,7 +142,7 @@ class BundleMaker:
             secrets = self._environment.secrets().union(
                 inputs.plan_environment.values(), known_texts(inputs.secret_variables.values())
             )
-            raise failure(f"terraform {name}", ended, secrets, Reason.INIT_FAILED)
+            raise failure(f"{inputs.command} {name}", ended, secrets, Reason.INIT_FAILED)
 
 
 def _read(place: Path) -> tuple[str, str] | None:

@@ -129,7 +129,7 @@ class Session:
             if ended.exit_code != 0 or ended.stopped:
                 if is_uninitialised(ended):
                     self._folder.forget_initialisation(facts)
-                raise failure("terraform plan", ended, self._secrets(inputs), Reason.PLAN_FAILED)
+                raise failure(f"{inputs.command} plan", ended, self._secrets(inputs), Reason.PLAN_FAILED)
             quiet = is_quiet(read_stream(ended.stdout), ended.exit_code)
             document = None if quiet and not full else await self._show(binary.words, folder, inputs, access)
         return PlanRun(
@@ -194,7 +194,7 @@ class Session:
         async with self._init_lock if self._environment.shares_cache else contextlib.nullcontext():
             ended = await run(self._command("init", line, folder, inputs, access))
         if ended.exit_code != 0 or ended.stopped:
-            raise failure("terraform init", ended, self._secrets(inputs), Reason.INIT_FAILED)
+            raise failure(f"{inputs.command} init", ended, self._secrets(inputs), Reason.INIT_FAILED)
         if inputs.lock_file == "Required" and (unpinned := self._folder.unpinned(facts)):
             raise StalledError(Reason.LOCK_FILE_MISMATCH, lock_mismatch(unpinned))
         self._folder.mark_initialised(facts, digest([*parts, self._folder.lock_digest()]))
@@ -204,13 +204,14 @@ class Session:
     ) -> Mapping[str, Any]:
         ended = await run(self._command("show", builder(words).show_line(folder / "tfplan"), folder, inputs, access))
         if ended.exit_code != 0 or ended.stopped:
-            raise failure("terraform show", ended, self._secrets(inputs), Reason.PLAN_FAILED)
+            raise failure(f"{inputs.command} show", ended, self._secrets(inputs), Reason.PLAN_FAILED)
         try:
             document = await in_thread(self._threads, json.loads, ended.stdout)
         except (ValueError, RecursionError):
             document = None
         if not isinstance(document, dict):
-            raise TransientError(Reason.PLAN_FAILED, "terraform show gave no JSON document")
+            said = f"{inputs.command} show gave {len(ended.stdout)} bytes that are no JSON document; is the disk full?"
+            raise TransientError(Reason.PLAN_FAILED, said)
         if document.get("errored"):
             raise TransientError(Reason.PLAN_FAILED, "the plan broke off half way")
         if not document.get("complete", True):
@@ -250,7 +251,7 @@ class Session:
         ok = ended.exit_code == 0 and not ended.stopped
         text = () if ok else explain(ended, secrets)
         if ended.stopped == "timeout":
-            text = ("terraform apply took longer than its timeout and was stopped", *text)
+            text = ("the apply took longer than its timeout and was stopped", *text)
         interrupted = bool(ended.stopped) or ended.exit_code < 0
         return ApplyRun(ok, interrupted, tuple(seen), text, self._folder.errored_state())
 
