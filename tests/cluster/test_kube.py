@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -33,6 +34,32 @@ class TestLease:
         second = await lease.write(LeaseRecord("b", DURATION, 1, first.version))
         assert (second.holder, second.transitions, second.duration) == ("b", 1, DURATION)
         assert await lease.read() == second
+
+    async def test_tells_how_its_holder_divides_and_who_asks_for_it(
+        self, connection: KubeConnection, namespace: str
+    ) -> None:
+        lease = KubeLease(connection, namespace, "leader-0", clock=FixedClock())
+        first = await lease.write(LeaseRecord("a", DURATION, 0, "", 4))
+        await lease.write(LeaseRecord("a", DURATION, 0, first.version, 4, "b"))
+        found = await lease.read()
+        assert found is not None
+        assert (found.holder, found.shards, found.wanted) == ("a", 4, "b")
+        await lease.write(LeaseRecord("b", DURATION, 1, found.version, 4))
+        assert (await lease.read() or found).wanted == ""
+
+    @pytest.mark.parametrize("said", ["", "0", "17", "many", "9" * 5000])
+    async def test_another_tools_lease_divides_nothing(
+        self, cluster: Cluster, connection: KubeConnection, namespace: str, said: str
+    ) -> None:
+        made = {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {"name": "leader", "namespace": namespace, "annotations": {"setpoint.dev/shards": said}},
+        }
+        cluster.kubectl("apply", "-f", "-", given=json.dumps(made))
+        found = await KubeLease(connection, namespace, "leader", clock=FixedClock()).read()
+        assert found is not None
+        assert (found.holder, found.shards) == ("", 1)
 
     async def test_of_another_version_conflicts(self, connection: KubeConnection, namespace: str) -> None:
         lease = KubeLease(connection, namespace, "leader", clock=FixedClock())
