@@ -4,7 +4,7 @@ A reconcile runs as a task of its own within its term's fence, so that the loss 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import contextmanager
 
 from setpoint.api.meta import ObjectRef
@@ -17,32 +17,29 @@ Reconcile = Callable[[Request], Awaitable[Result]]
 
 
 class Term:
-    """One term over one shard."""
+    """One term over one shard. Nothing is worked on before `admit`."""
 
     def __init__(self, shard: Shard, epoch: int) -> None:
         self.shard = shard
         self.fence = Fence(str(shard), epoch)
         self._running: set[asyncio.Task[Result]] = set()
-        self.doubtful: frozenset[str] = frozenset()
+        self._held: Callable[[str], bool] = lambda _key: True
         self._aside: set[Request] = set()
         self._open = True
 
-    def hold(self, keys: frozenset[str]) -> None:
-        """Keeps these targets from being worked on until `release`: an earlier leader's run may still go on."""
-        self.doubtful = keys
-
-    def release(self) -> list[Request]:
-        """Lets them be worked on; returns what was asked for meanwhile."""
-        self.doubtful = frozenset()
-        aside, self._aside = self._aside, set()
-        return list(aside)
+    def admit(self, *, but: Collection[str] = ()) -> list[Request]:
+        """Lets all targets but these (ObjectRef.key) be worked on; returns what was asked for meanwhile."""
+        self._held = but.__contains__
+        admitted = {request for request in self._aside if not self._held(request.ref.key)}
+        self._aside -= admitted
+        return list(admitted)
 
     async def run(self, reconcile: Reconcile, request: Request) -> Result:
         """Runs a reconcile for this term; one that the term's end cut short is nobody's any more."""
-        if request.ref.key in self.doubtful:
-            self._aside.add(request)
-            return Result()
         if not self._open:
+            return Result()
+        if self._held(request.ref.key):
+            self._aside.add(request)
             return Result()
         with fenced(self.fence):
             task = asyncio.ensure_future(reconcile(request))

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from setpoint.domain.audit import Verdict
 from setpoint.domain.errors import SetpointError
 from setpoint.domain.sharding import Shard
-from setpoint.reconcilers.recovery import Recovery
 from setpoint.runtime.manager import Manager, Runnable, ends_within
 from setpoint.runtime.terms import Term, Terms
 from setpoint.wiring.cluster import ClusterParts
@@ -52,24 +51,25 @@ class Leading:
     async def _begin(self, term: Term) -> list[Runnable]:
         """Settles what an earlier term left, and asks for a look at everything; returns what is to be done later."""
         recovery = self._parts.recovery()
-        doubtful = await recovery.find_doubtful() if self._cluster.shared else frozenset()
-        term.hold(frozenset(key for key in doubtful if key in term.shard))
+        found = await recovery.find_doubtful() if self._cluster.shared else frozenset()
+        doubtful = frozenset(key for key in found if key in term.shard)
         await recovery.run(lambda key: key in term.shard and key not in doubtful)
         verdict = (await self._parts.audit.verify()).verdict
         self._parts.metrics.set_audit_chain_ok(verdict is Verdict.INTACT)
+        self._work.wake(term.admit(but=doubtful))
         look = Runnable("first look", lambda ended: self._resync.look_at_first(term.shard, ended), finite=True)
-        if not term.doubtful:
+        if not doubtful:
             return [look]
-        _LOGGER.warning("An earlier leader's runs may still go on, they are waited for: %s", ", ".join(term.doubtful))
+        _LOGGER.warning("An earlier leader's runs may still go on, they are waited for: %s", ", ".join(doubtful))
         due = asyncio.get_running_loop().time() + KILL_SECONDS
-        settle = Runnable("doubt", lambda ended: self._settle(term, recovery, due, ended), restart=True, finite=True)
-        return [look, settle]
 
-    async def _settle(self, term: Term, recovery: Recovery, due: float, ended: asyncio.Event) -> None:
-        """Once nothing of an earlier leader can run any more, on any machine, its runs are settled like our own."""
-        if not await ends_within(ended, due - asyncio.get_running_loop().time()):
-            await recovery.run(lambda key: key in term.doubtful)
-            self._work.wake(term.release())
+        async def settle(ended: asyncio.Event) -> None:
+            if not await ends_within(ended, due - asyncio.get_running_loop().time()):
+                # Nothing of an earlier leader can run any more, on any machine.
+                await recovery.run(doubtful.__contains__)
+                self._work.wake(term.admit())
+
+        return [look, Runnable("doubt", settle, restart=True, finite=True)]
 
     def _beside(self, term: Term) -> list[Runnable]:
         """What one leader does for all."""

@@ -16,6 +16,12 @@ pytestmark = pytest.mark.looptime
 LEFT, RIGHT = divide(2)
 
 
+def term_over(shard: Shard, epoch: int = 1) -> Term:
+    term = Term(shard, epoch)
+    assert term.admit() == []
+    return term
+
+
 def request_in(shard: Shard) -> Request:
     refs = (ObjectRef("Environment", "default", f"web-{number}") for number in range(100))
     return Request(next(ref for ref in refs if ref.key in shard))
@@ -51,13 +57,13 @@ def work() -> Work:
 
 async def test_what_is_ours_works_within_its_own_fence(terms: Terms, work: Work) -> None:
     reconcile = terms.within(work.reconcile)
-    with terms.standing(Term(LEFT, 3)), terms.standing(Term(RIGHT, 7)):
+    with terms.standing(term_over(LEFT, 3)), terms.standing(term_over(RIGHT, 7)):
         await asyncio.gather(reconcile(request_in(LEFT)), reconcile(request_in(RIGHT)))
     assert set(work.fences) == {Fence("0/2", 3), Fence("1/2", 7)}
 
 
 async def test_what_is_anothers_is_left_alone(terms: Terms, work: Work) -> None:
-    with terms.standing(Term(LEFT, 1)):
+    with terms.standing(term_over(LEFT)):
         assert terms.owns(request_in(LEFT).ref)
         assert not terms.owns(request_in(RIGHT).ref)
         assert await terms.within(work.reconcile)(request_in(RIGHT)) == Result()
@@ -67,8 +73,8 @@ async def test_what_is_anothers_is_left_alone(terms: Terms, work: Work) -> None:
 
 async def test_a_lost_shard_ends_its_own_work_alone(terms: Terms, work: Work) -> None:
     reconcile = terms.within(work.reconcile)
-    lost = Term(LEFT, 1)
-    with terms.standing(lost), terms.standing(Term(RIGHT, 1)):
+    lost = term_over(LEFT)
+    with terms.standing(lost), terms.standing(term_over(RIGHT)):
         running = [asyncio.create_task(reconcile(request_in(shard))) for shard in (LEFT, RIGHT)]
         await asyncio.sleep(1)
         await lost.cut()
@@ -80,7 +86,7 @@ async def test_a_lost_shard_ends_its_own_work_alone(terms: Terms, work: Work) ->
 
 async def test_a_drained_term_lets_work_end_and_begins_none(terms: Terms, work: Work) -> None:
     reconcile = terms.within(work.reconcile)
-    term = Term(LEFT, 1)
+    term = term_over(LEFT)
     with terms.standing(term):
         running = asyncio.create_task(reconcile(request_in(LEFT)))
         await asyncio.sleep(1)
@@ -92,7 +98,7 @@ async def test_a_drained_term_lets_work_end_and_begins_none(terms: Terms, work: 
 
 
 async def test_a_cancelled_worker_takes_its_work_along(terms: Terms, work: Work) -> None:
-    with terms.standing(Term(LEFT, 1)):
+    with terms.standing(term_over(LEFT)):
         worker = asyncio.create_task(terms.within(work.reconcile)(request_in(LEFT)))
         await asyncio.sleep(1)
         worker.cancel()
@@ -105,7 +111,7 @@ async def test_a_cancellation_from_within_is_told_as_one(terms: Terms) -> None:
     async def reconcile(_request: Request) -> Result:
         raise asyncio.CancelledError
 
-    with terms.standing(Term(LEFT, 1)), pytest.raises(asyncio.CancelledError):
+    with terms.standing(term_over(LEFT)), pytest.raises(asyncio.CancelledError):
         await terms.within(reconcile)(request_in(LEFT))
 
 
@@ -113,11 +119,22 @@ async def test_a_doubtful_target_waits_and_nothing_asked_of_it_is_lost(terms: Te
     reconcile = terms.within(work.reconcile)
     term = Term(LEFT, 1)
     doubtful = request_in(LEFT)
-    term.hold(frozenset({doubtful.ref.key}))
+    term.admit(but={doubtful.ref.key})
     with terms.standing(term):
         for _ in range(2):
             assert await reconcile(doubtful) == Result()
         assert work.fences == []
-        assert term.release() == [doubtful]
+        assert term.admit() == [doubtful]
         await reconcile(doubtful)
     assert work.ended == ["done"]
+
+
+async def test_nothing_is_worked_on_before_the_term_has_settled_what_an_earlier_one_left(
+    terms: Terms, work: Work
+) -> None:
+    reconcile = terms.within(work.reconcile)
+    term = Term(LEFT, 1)
+    with terms.standing(term):
+        assert await reconcile(request_in(LEFT)) == Result()
+        assert work.fences == []
+        assert term.admit() == [request_in(LEFT)]
