@@ -17,7 +17,7 @@ from setpoint.api.v1alpha1 import KINDS
 from setpoint.cli.examples import EXAMPLES
 from setpoint.cli.generate import generate, generated_files, stale_files, write_files
 from setpoint.cli.main import COMMANDS, cli
-from setpoint.runtime.metrics import METRICS
+from setpoint.runtime.metric_specs import METRICS
 from setpoint.settings import Settings
 
 ROOT = Path(__file__).parents[2]

@@ -17,7 +17,7 @@ from setpoint.cli.examples import EXAMPLES
 from setpoint.cli.kinds import names_of
 from setpoint.cli.main import cli
 from setpoint.cli.output import as_yaml
-from setpoint.runtime.metrics import METRICS
+from setpoint.runtime.metric_specs import METRICS
 from setpoint.settings import Settings
 
 _ALSO = (

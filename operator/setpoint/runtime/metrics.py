@@ -1,16 +1,17 @@
-"""Owns every metric: its name, labels and meaning, and the registry. The only importer of prometheus_client.
+"""Owns every metric's instrument, and the registry. The only importer of prometheus_client.
 
 Counters and histograms never carry an object's name. Per-target gauges do: they are not kept as series but as one
 slim record per target, and rendered at each scrape.
 """
 
+import collections
 import dataclasses
 import itertools
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Literal, TypeVar, get_args
+from typing import TypeVar
 
 from prometheus_client import (
     CONTENT_TYPE_PLAIN_0_0_4,
@@ -28,118 +29,26 @@ from prometheus_client.samples import Sample
 from setpoint.api.meta import ObjectRef
 from setpoint.domain import model
 from setpoint.domain.model import DriftClass
+from setpoint.runtime.metric_specs import METRICS, DropCause, LockState, MetricSpec, Step, WatchEnd
 from setpoint.runtime.requests import OutcomeKind
 
-Step = Literal["observe", "analyse", "plan", "guard", "gate", "apply", "verify", "record"]
-LockState = Literal["held", "orphaned"]
-DropCause = Literal["rate", "queue", "sink"]
-
 _DURATIONS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0)
-_TARGET = ("kind", "namespace", "name")
-_RESULTS = {"result": tuple(model.Result)}
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class MetricSpec:
-    """One metric. `values` are the values of labels that are known beforehand: with all known, series start at 0."""
-
-    name: str
-    type: Literal["counter", "gauge", "histogram"]
-    help: str
-    labels: tuple[str, ...] = ()
-    values: Mapping[str, Iterable[str]] = dataclasses.field(default_factory=dict)
-    per_target: bool = False
-
-
-METRICS: tuple[MetricSpec, ...] = (
-    MetricSpec(
-        "setpoint_reconcile_total",
-        "counter",
-        "Reconciles that ended, by result.",
-        ("controller", "result"),
-        {"result": tuple(OutcomeKind)},
-    ),
-    MetricSpec("setpoint_reconcile_errors_total", "counter", "Reconciles that failed or timed out.", ("controller",)),
-    MetricSpec("setpoint_reconcile_duration_seconds", "histogram", "How long a reconcile took.", ("controller",)),
-    MetricSpec("setpoint_active_workers", "gauge", "Workers that are reconciling.", ("controller",)),
-    MetricSpec("setpoint_queue_depth", "gauge", "Requests that are ready and wait for a worker.", ("controller",)),
-    MetricSpec(
-        "setpoint_queue_latency_seconds", "histogram", "How long a ready request waited for a worker.", ("controller",)
-    ),
-    MetricSpec(
-        "setpoint_target_info", "gauge", "Always 1: a target and its stage.", (*_TARGET, "stage"), per_target=True
-    ),
-    MetricSpec(
-        "setpoint_condition",
-        "gauge",
-        "Always 1: the status that a condition of the target has now; no series for those that it has not.",
-        (*_TARGET, "type", "status"),
-        per_target=True,
-    ),
-    MetricSpec(
-        "setpoint_drift_resources",
-        "gauge",
-        "Resources that differ, by drift class.",
-        (*_TARGET, "class"),
-        per_target=True,
-    ),
-    MetricSpec(
-        "setpoint_drift_since_timestamp_seconds",
-        "gauge",
-        "When the actionable drift that lasts was first seen; no series without drift.",
-        _TARGET,
-        per_target=True,
-    ),
-    MetricSpec(
-        "setpoint_last_success_timestamp_seconds",
-        "gauge",
-        "When the target was last seen at its setpoint.",
-        _TARGET,
-        per_target=True,
-    ),
-    MetricSpec(
-        "setpoint_snapshot_timestamp_seconds", "gauge", "When the newest snapshot was taken.", _TARGET, per_target=True
-    ),
-    MetricSpec("setpoint_reset_ready", "gauge", "1 where there is a way back, 0 where not.", _TARGET, per_target=True),
-    MetricSpec("setpoint_gate_decisions_total", "counter", "Verdicts of gates.", ("gate", "stage", "verdict")),
-    MetricSpec("setpoint_approvals_pending", "gauge", "Changes that wait for people."),
-    MetricSpec("setpoint_applies_total", "counter", "Changes that were executed, by result.", ("result",), _RESULTS),
-    MetricSpec("setpoint_resets_total", "counter", "Resets that were executed, by result.", ("result",), _RESULTS),
-    MetricSpec(
-        "setpoint_step_duration_seconds",
-        "histogram",
-        "How long a step of the pipeline took.",
-        ("step",),
-        {"step": get_args(Step)},
-    ),
-    MetricSpec(
-        "setpoint_state_locks",
-        "gauge",
-        "Locks on Terraform states: held by a run, or orphaned by one whose manager was killed.",
-        ("state",),
-        {"state": get_args(LockState)},
-    ),
-    MetricSpec("setpoint_audit_rows_total", "counter", "Audit rows that this process made durable."),
-    MetricSpec(
-        "setpoint_audit_chain_ok", "gauge", "1 where the audit chain verified, 0 where not, NaN before the first look."
-    ),
-    MetricSpec("setpoint_blobs_removed_total", "counter", "Sealed blobs that were removed: nothing referred to them."),
-    MetricSpec(
-        "setpoint_events_dropped_total",
-        "counter",
-        "Events that nobody will see: over the object's rate, pushed out of a full queue, refused by the sink.",
-        ("cause",),
-        {"cause": get_args(DropCause)},
-    ),
-)
-"""All metrics, in the order in which they are documented."""
+_TARGETS = "setpoint_targets"
+_SUPPRESSED = "setpoint_target_metrics_suppressed"
+_AGGREGATED = frozenset({_TARGETS, _SUPPRESSED})
+MAX_SHOWN = 1000
+"""With more targets none is shown by itself: a scrape would cost too much, for us and for Prometheus."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class TargetSample:
-    """What is shown of one target. `conditions` are (type, status); times are Unix seconds, None where unknown."""
+    """What is shown of one target. `conditions` are (type, status); times are Unix seconds, None where unknown.
+
+    `reason` is that of its Ready condition.
+    """
 
     stage: str = ""
+    reason: str = ""
     conditions: tuple[tuple[str, str], ...] = ()
     actionable: int = 0
     informational: int = 0
@@ -181,6 +90,9 @@ class Metrics:
         self._chain = self._gauge("setpoint_audit_chain_ok")
         self._chain.set(float("nan"))
         self._blobs_removed = self._counter("setpoint_blobs_removed_total")
+        self._leader = self._gauge("setpoint_leader")
+        self._watch_restarts = self._counter("setpoint_watch_restarts_total")
+        self._watch_dead = self._gauge("setpoint_watch_dead_seconds")
         self._dropped = self._counter("setpoint_events_dropped_total")
 
     def render(self) -> bytes:
@@ -213,6 +125,20 @@ class Metrics:
     def count_dropped_event(self, cause: DropCause) -> None:
         """An event got lost."""
         self._dropped.labels(cause).inc()
+
+    # --- The cluster home ----------------------------------------------------------------------------------------
+
+    def set_leader(self, shard: str, leads: bool) -> None:
+        """This replica leads a shard, or does not."""
+        self._leader.labels(shard).set(float(leads))
+
+    def count_watch_restart(self, cause: WatchEnd) -> None:
+        """The watch ended, and is begun anew."""
+        self._watch_restarts.labels(cause).inc()
+
+    def observe_watch(self, seconds_dead: Callable[[], float]) -> None:
+        """There is a watch; the function is asked at each scrape, in another thread."""
+        self._watch_dead.set_function(seconds_dead)
 
     # --- Targets -------------------------------------------------------------------------------------------------
 
@@ -317,15 +243,36 @@ class _TargetCollector:
             return tuple(self._samples)
 
     def describe(self) -> Iterable[Metric]:
-        return [Metric(spec.name, spec.help, spec.type) for spec in METRICS if spec.per_target]
+        return [_family(spec) for spec in METRICS if spec.per_target or spec.name in _AGGREGATED]
 
     def collect(self) -> Iterator[Metric]:
         with self._lock:
-            samples = sorted(self._samples.items())
-        for family in self.describe():
-            # One sample at a time: a list of them all would take 50 MB with ten thousand targets.
-            family.samples = _series(family.name, samples)  # type: ignore[assignment]
-            yield family
+            samples = dict(self._samples)
+        suppressed = len(samples) > MAX_SHOWN
+        yield _filled(_family(_SPECS[_SUPPRESSED]), [Sample(_SUPPRESSED, {}, float(suppressed))])
+        yield _filled(_family(_SPECS[_TARGETS]), _counted(samples))
+        shown = [] if suppressed else sorted(samples.items())
+        for spec in METRICS:
+            if spec.per_target:
+                # One sample at a time: a list of them all would take 50 MB with ten thousand targets.
+                yield _filled(_family(spec), _series(spec.name, shown))
+
+
+def _family(spec: MetricSpec) -> Metric:
+    return Metric(spec.name, spec.help, spec.type)
+
+
+def _filled(family: Metric, samples: Iterable[Sample]) -> Metric:
+    family.samples = samples  # type: ignore[assignment]
+    return family
+
+
+def _counted(samples: Mapping[ObjectRef, TargetSample]) -> Iterator[Sample]:
+    counts = collections.Counter(
+        (ref.kind, dict(sample.conditions).get("Ready", "Unknown"), sample.reason) for ref, sample in samples.items()
+    )
+    for (kind, ready, reason), count in sorted(counts.items()):
+        yield Sample(_TARGETS, {"kind": kind, "ready": ready, "reason": reason}, float(count))
 
 
 def _series(name: str, samples: Iterable[tuple[ObjectRef, TargetSample]]) -> Iterator[Sample]:

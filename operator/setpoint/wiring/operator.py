@@ -98,7 +98,11 @@ class Operator:
             credentials=cluster.connection.credentials,
             deliver=self._deliver,
             on_start=self._await_server,
+            count_restart=parts.metrics.count_watch_restart,
         )
+        parts.metrics.observe_watch(self._source.seconds_dead)
+        for shard in divide(settings.shards):
+            parts.metrics.set_leader(f"{shard.index}/{shard.count}", False)
         self._moved: asyncio.Queue[WatchEvent] = asyncio.Queue()
         self._terms = Terms()
         self._work = Work(parts, self._recorder, terms=self._terms)
@@ -127,6 +131,7 @@ class Operator:
         }
 
     def _change_leader(self, shares: Shares, shard: Shard, leads: bool) -> None:
+        self._parts.metrics.set_leader(f"{shard.index}/{shard.count}", leads)
         if leads:
             shares.take(shard)
 
@@ -198,7 +203,12 @@ class Operator:
 
     async def _hear(self, ended: asyncio.Event) -> None:
         while not ended.is_set():
-            await self._work.hear(await self._moved.get())
+            event = await self._moved.get()
+            try:
+                await self._work.hear(event)
+            except SetpointError as error:
+                # The next resync makes it up.
+                _LOGGER.warning("%s is looked at later: %s", ObjectRef.of(event.object), error.message)
 
     async def _watch_secrets(self, ended: asyncio.Event) -> None:
         """A Secret that moved wakes those that read it. Only names come over the wire, never content."""

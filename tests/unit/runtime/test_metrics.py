@@ -6,13 +6,15 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from setpoint.api.meta import ObjectRef
 from setpoint.domain.model import DriftClass, Result
-from setpoint.runtime.metrics import _READERS, METRICS, Metrics, TargetSample
+from setpoint.runtime.metric_specs import METRICS
+from setpoint.runtime.metrics import _READERS, MAX_SHOWN, Metrics, TargetSample
 from setpoint.runtime.requests import OutcomeKind
 
 PROD = ObjectRef("Environment", "default", "shop-prod")
 TARGET = {"kind": "Environment", "namespace": "default", "name": "shop-prod"}
 SAMPLE = TargetSample(
     stage="prod",
+    reason="ApprovalRequired",
     conditions=(("Ready", "False"), ("Drifted", "True")),
     actionable=2,
     informational=1,
@@ -41,6 +43,7 @@ def full() -> Metrics:
     metrics.observe_controller("environment", depth=lambda: 3, active=lambda: 2)
     metrics.count_gate_decision("baseline", "apply", "Fail")
     metrics.set_target(PROD, SAMPLE)
+    metrics.set_leader("0/1", True)
     return metrics
 
 
@@ -208,3 +211,44 @@ def test_two_registries__do_not_meet() -> None:
     one, other = Metrics(), Metrics()
     one.count_audit_rows(5)
     assert value(other, "setpoint_audit_rows_total") == 0
+
+
+def test_targets__are_counted_by_how_they_rest() -> None:
+    metrics = Metrics()
+    metrics.set_target(PROD, SAMPLE)
+    for number in range(3):
+        ref = ObjectRef("Environment", "default", f"dev-{number}")
+        metrics.set_target(ref, TargetSample(reason="AtSetpoint", conditions=(("Ready", "True"),)))
+    metrics.set_target(ObjectRef("Environment", "default", "new"), TargetSample())
+
+    def count(ready: str, reason: str) -> float | None:
+        return value(metrics, "setpoint_targets", kind="Environment", ready=ready, reason=reason)
+
+    assert (count("False", "ApprovalRequired"), count("True", "AtSetpoint"), count("Unknown", "")) == (1, 3, 1)
+    assert value(metrics, "setpoint_target_metrics_suppressed") == 0
+
+
+def test_targets__are_not_shown_one_by_one_where_there_are_too_many() -> None:
+    metrics = Metrics()
+    for number in range(MAX_SHOWN + 1):
+        ref = ObjectRef("Environment", "default", f"dev-{number}")
+        metrics.set_target(ref, TargetSample(stage="dev", reason="AtSetpoint", conditions=(("Ready", "True"),)))
+    assert value(metrics, "setpoint_target_metrics_suppressed") == 1
+    assert value(metrics, "setpoint_targets", kind="Environment", ready="True", reason="AtSetpoint") == MAX_SHOWN + 1
+    assert not [name for name, _ in exposed(metrics) if name == "setpoint_target_info"]
+    metrics.drop_target(ObjectRef("Environment", "default", "dev-7"))
+    assert value(metrics, "setpoint_target_metrics_suppressed") == 0
+    assert len([name for name, _ in exposed(metrics) if name == "setpoint_target_info"]) == MAX_SHOWN
+
+
+def test_the_cluster_home__says_who_leads_and_whether_it_sees() -> None:
+    metrics = Metrics()
+    metrics.set_leader("0/2", True)
+    metrics.set_leader("1/2", False)
+    metrics.count_watch_restart("blind")
+    metrics.observe_watch(lambda: 12.5)
+    assert value(metrics, "setpoint_leader", shard="0/2") == 1
+    assert value(metrics, "setpoint_leader", shard="1/2") == 0
+    assert value(metrics, "setpoint_watch_restarts_total", cause="blind") == 1
+    assert value(metrics, "setpoint_watch_restarts_total", cause="died") == 0
+    assert value(metrics, "setpoint_watch_dead_seconds") == 12.5
