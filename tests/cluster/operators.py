@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ SECONDS = 90.0
 class Operator:
     """One replica as a process of its own, with a state folder of its own or one that is shared.
 
-    `settings` are more of its environment.
+    `settings` are more of its environment, `program` is what runs in the place of `python -m setpoint`.
     """
 
     def __init__(
@@ -33,6 +33,7 @@ class Operator:
         role: str = "admin",
         state: Path | None = None,
         settings: Mapping[str, str] | None = None,
+        program: Sequence[str] = ("setpoint",),
     ):
         self._port = free_ports(1)[0]
         self._reaper = Reaper()
@@ -47,7 +48,7 @@ class Operator:
         command = [
             "env",
             *(f"{key}={value}" for key, value in environ.items()),
-            sys.executable, "-m", "setpoint", "operator",
+            sys.executable, "-m", *program, "operator",
             "--kubeconfig", str(cluster.kubeconfig(role)), "--listen", f"127.0.0.1:{self._port}",
         ]  # fmt: skip
         self.process = Process(name, command, folder / f"{name}.log", self.ready, self._reaper)

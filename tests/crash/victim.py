@@ -10,6 +10,7 @@ import functools
 import os
 import signal
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from setpoint.adapters.local.cluster import LocalCluster
@@ -22,7 +23,6 @@ from setpoint.adapters.terraform.workfolder import WorkFolder
 from setpoint.wiring import run_manager
 
 POINTS = {
-    LocalCluster: ("create", "update", "update_status", "delete"),
     AuditTrail: ("append",),
     SealedBlobs: ("put",),
     SqlStateStore: ("append",),
@@ -46,9 +46,9 @@ class Fuse:
         if self.passed == self.at:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def arm(self) -> None:
+    def arm(self, points: Mapping[type, Sequence[str]]) -> None:
         """Puts a point before and after every call."""
-        for owner, names in POINTS.items():
+        for owner, names in points.items():
             for name in names:
                 setattr(owner, name, self.around(getattr(owner, name)))
 
@@ -78,7 +78,7 @@ class Fuse:
 async def main(home: Path, at: int) -> None:
     """Runs once, if it lives."""
     fuse = Fuse(at)
-    fuse.arm()
+    fuse.arm({LocalCluster: ("create", "update", "update_status", "delete"), **POINTS})
     await run_manager(
         home,
         once=True,
