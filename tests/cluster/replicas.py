@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.cluster.apiserver import NAMESPACE, Cluster
@@ -16,9 +17,14 @@ LEASE = "setpoint-operator"
 
 
 class Replicas:
-    """Operators that share a store, and divide the targets into as many shards. None runs yet."""
+    """Operators that share a store, and divide the targets into as many shards. None runs yet.
 
-    def __init__(self, cluster: Cluster, folder: Path, store: str, *, count: int = 2, shards: int = 1) -> None:
+    `paths` are their PYTHONPATHs.
+    """
+
+    def __init__(
+        self, cluster: Cluster, folder: Path, store: str, *, shards: int = 1, paths: Sequence[str] = ("", "")
+    ) -> None:
         self._cluster = cluster
         self._leases = [LEASE] if shards == 1 else [f"{LEASE}-{number}" for number in range(shards)]
         self._folder = folder
@@ -30,7 +36,10 @@ class Replicas:
             "SETPOINT_SEALING_KEY_FILE": str(key),
             "SETPOINT_SHARDS": str(shards),
         }
-        self.all = [Operator(cluster, folder, f"replica-{number}", settings=settings) for number in range(count)]
+        self.all = [
+            Operator(cluster, folder, f"replica-{number}", settings={**settings, "PYTHONPATH": path})
+            for number, path in enumerate(paths)
+        ]
 
     def holder(self, shard: int = 0) -> str:
         """Who holds a Lease; empty where nobody does."""

@@ -1,0 +1,154 @@
+"""Operators of two versions over one cluster and one store, as while an upgrade rolls out, and as it is rolled back.
+
+The newer one is this one with one more field in the spec, one more in the status, and where said one more migration.
+"""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from tests.cluster.apiserver import NAMESPACE, Cluster
+from tests.cluster.operators import Operator, People, environment, until
+from tests.cluster.replicas import Replicas
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.timeout(300)
+
+MIGRATION = '''"""A table that the older version does not know."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "9999"
+down_revision = "{head}"
+
+
+def upgrade() -> None:
+    op.create_table("weather", sa.Column("id", sa.BigInteger(), primary_key=True))
+'''
+
+
+def newer(folder: Path, *, migrates: bool) -> Path:
+    """A newer Setpoint; the folder to have on PYTHONPATH."""
+    package = folder / "setpoint"
+    shutil.copytree(ROOT / "operator" / "setpoint", package, ignore=shutil.ignore_patterns("__pycache__"))
+    replace(package / "__init__.py", '__version__ = "', '__version__ = "99.')
+    types = package / "api" / "v1alpha1" / "environment.py"
+    field = '    {name}: str = Field(default="{value}", description="New.")\n'
+    for after, name, value in (
+        ('    source: Source = Field(description="Where the Terraform code is.")\n', "colour", ""),
+        ("    observed_generation: ObservedGeneration = 0\n", "weather", "fine"),
+    ):
+        replace(types, after, after + field.format(name=name, value=value))
+    if migrates:
+        store = package / "adapters" / "store"
+        (head,) = (line.split('"')[1] for line in (store / "schema.py").read_text().splitlines() if "HEAD = " in line)
+        replace(store / "schema.py", f'HEAD = "{head}"', 'HEAD = "9999"')
+        (store / "migrations" / "versions" / "v9999_weather.py").write_text(MIGRATION.format(head=head))
+    return folder
+
+
+def replace(file: Path, old: str, new: str) -> None:
+    text = file.read_text()
+    assert text.count(old) == 1, (file, old)
+    file.write_text(text.replace(old, new))
+
+
+def newer_crd() -> str:
+    """The definition of Environments as the newer version ships it."""
+    found = yaml.safe_load((ROOT / "crds" / "setpoint.dev_environments.yaml").read_text())
+    properties = found["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
+    properties["spec"]["properties"]["colour"] = {"type": "string"}
+    properties["status"]["properties"]["weather"] = {"type": "string"}
+    return yaml.safe_dump(found)
+
+
+class Versions(Replicas):
+    """The first is of today's version, the second of a newer one."""
+
+    def __init__(self, cluster: Cluster, folder: Path, store: str, *, migrates: bool) -> None:
+        path = newer(folder / "newer", migrates=migrates)
+        super().__init__(cluster, folder, store, paths=("", str(path)))
+        self.older, self.newer = self.all
+
+
+@pytest.fixture
+def versions(
+    cluster: Cluster, crds: None, postgres_url: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[Versions]:
+    cluster.kubectl("create", "namespace", NAMESPACE, check=False)
+    made = Versions(cluster, tmp_path, postgres_url, migrates=request.param)
+    try:
+        yield made
+    finally:
+        made.close()
+        cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "crds"))
+
+
+@pytest.fixture
+def people(cluster: Cluster, namespace: str, versions: Versions) -> People:
+    return People(cluster, namespace)
+
+
+def lead(versions: Versions, operator: Operator) -> None:
+    """Starts it where it does not run; it leads."""
+    if not operator.process.running:
+        operator.process.start()
+        operator.process.wait_ready()
+    until(lambda: versions.holder() == operator.name)
+
+
+def roll_out(people: People, value: int, **spec: str) -> None:
+    """Brings the environment to another setpoint."""
+    people.apply(environment("shop", f'resource "terraform_data" "a" {{ input = {value} }}', **spec))
+    generation = people.get("environment", "shop")["metadata"]["generation"]
+    until(lambda: people.get("environment", "shop").get("status", {}).get("observedGeneration") == generation)
+    people.approve("shop")
+    people.until_reason("shop", "AtSetpoint")
+
+
+@pytest.mark.parametrize("versions", [True], ids=["migrates"], indirect=True)
+def test_an_upgrade_rolls_out_and_can_not_be_rolled_back_past_its_migration(versions: Versions, people: People) -> None:
+    lead(versions, versions.older)
+    roll_out(people, 1)
+    people.cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", given=newer_crd())
+    versions.newer.process.start()
+    versions.newer.process.wait_ready()
+    roll_out(people, 2)
+    assert versions.holder() == "replica-0", "the older one worked on the store that the newer one migrated"
+
+    versions.older.process.stop()
+    lead(versions, versions.newer)
+    roll_out(people, 3, colour="red")
+    assert people.get("environment", "shop")["status"]["weather"] == "fine"
+
+    versions.older.process.start()
+    with pytest.raises(RuntimeError, match="written by a newer Setpoint"):
+        versions.older.process.wait_ready()
+    people.until_reason("shop", "AtSetpoint")
+
+
+@pytest.mark.parametrize("versions", [False], ids=["same schema"], indirect=True)
+def test_an_older_one_says_what_it_does_not_know_and_drops_nothing_of_a_spec(
+    versions: Versions, people: People
+) -> None:
+    people.cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", given=newer_crd())
+    lead(versions, versions.newer)
+    roll_out(people, 1)
+    people.apply(environment("painted", colour="red"))
+    people.approve("painted")
+    people.until_reason("painted", "AtSetpoint")
+
+    versions.newer.process.stop()
+    lead(versions, versions.older)
+    roll_out(people, 2)
+    assert "weather" not in people.get("environment", "shop")["status"], "an older one vouches for what it knows"
+    people.until_reason("painted", "InvalidSpec")
+    assert "colour" in people.condition("painted")["message"]
+    assert people.get("environment", "painted")["spec"]["colour"] == "red"
+
+    versions.older.process.stop()
+    lead(versions, versions.newer)
+    people.until_reason("painted", "AtSetpoint")
