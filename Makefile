@@ -99,7 +99,7 @@ kind: ## A cluster on this machine, with Docker and kind: image, operator, sampl
 	kubectl --context kind-setpoint apply --server-side -k manifests/samples
 
 bench: venv ## Run the benchmarks, one after another.
-	@$(call with_tools,$(TOOLS)) for script in benchmarks/[a-z]*.py; do echo "==> $$script"; $(BIN)/python "$$script"; done
+	@$(call with_tools,$(TOOLS) etcd kube-apiserver kubectl) for script in benchmarks/[a-z]*.py; do echo "==> $$script"; $(BIN)/python "$$script"; done
 
 clean: ## Remove what these targets made here; the tools' cache stays.
 	rm -rf $(VENV) build dist demo-home .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache \

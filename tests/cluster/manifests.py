@@ -30,6 +30,33 @@ def overlay(folder: Path, base: str, *components: str, **more: Any) -> Path:
     return folder
 
 
+def namespaced(folder: Path, *namespaces: str) -> Path:
+    """An overlay for an operator that serves these namespaces alone, as docs/how-to/install-on-a-cluster.md has it."""
+    served = os.path.relpath(MANIFESTS / "served-namespace", folder / "overlay" / "any")
+    for name in namespaces:
+        inner = folder / "overlay" / name
+        inner.mkdir(parents=True)
+        (inner / "kustomization.yaml").write_text(yaml.safe_dump({"namespace": name, "resources": [served]}))
+    made = overlay(folder / "overlay", "base", "namespaced")
+    content = yaml.safe_load((made / "kustomization.yaml").read_text())
+    content["resources"] += namespaces
+    listed = {"name": "setpoint-namespaces", "literals": [f"namespaces={','.join(namespaces)}"]}
+    content["configMapGenerator"] = [{**listed, "namespace": "setpoint-system"}]
+    (made / "kustomization.yaml").write_text(yaml.safe_dump(content))
+    return made
+
+
+def rights(rules: list[dict[str, Any]]) -> set[tuple[str, str, str]]:
+    """The single rights that rules grant: (group, resource, verb)."""
+    return {
+        (group, resource, verb)
+        for rule in rules
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
 def built(cluster: Cluster, folder: Path) -> list[dict[str, Any]]:
     """The objects that kustomize makes."""
     return [*yaml.safe_load_all(cluster.kubectl("kustomize", str(folder)).stdout)]

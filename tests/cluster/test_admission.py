@@ -4,11 +4,13 @@ import asyncio
 import copy
 import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.cluster.apiserver import ROLES, ApiServer, Cluster
 from tests.cluster.manifests import MANIFESTS, applied, overlay, until
+from tests.cluster.operators import People, environment, running
 from tests.unit.api.test_admission import having
 
 from setpoint.adapters.kube import ConnectionOptions, connect
@@ -353,6 +355,66 @@ class TestRequestedByStamped:
             made = server.cluster.get("environment", "shop-prod", "-n", server.namespace)
             assert made["metadata"]["annotations"][REQUESTED_BY] == user(ENGINEER)
 
+    async def test_who_asked_for_a_change_does_not_approve_it(
+        self, server: Server, tmp_path: Path, cluster: Cluster
+    ) -> None:
+        """End to end: the operator with its own account, an admin who asks and tries, an approver who approves."""
+        people = People(cluster, server.namespace)
+        gate = {"name": "pairs", "stages": ["plan", "apply"], "fourEyes": True}
+        gates = server.example("EnforcementGates", {"metadata.name": "pairs", "spec": {"gates": [gate]}})
+        assert await server.create(GOVERNANCE, gates) == ALLOWED
+        settings = {"SETPOINT_NAMESPACES": server.namespace}
+        try:
+            with running(cluster, tmp_path, role=OPERATOR, settings=settings):
+                await asyncio.to_thread(self._asks_and_approves, people)
+        finally:
+            assert await server.delete(GOVERNANCE, gates) == ALLOWED
+
+    def _asks_and_approves(self, people: People) -> None:
+        people.apply(environment("shop"), role=ENGINEER)
+        people.until_reason("shop", "ApprovalRequired")
+        # An edit that changes nothing of what is proposed makes the admin who asks, and the engineer stays it too.
+        people.cluster.kubectl(
+            "patch", "environment", "shop", "-n", people.namespace, "--type=merge", "-p", '{"spec":{"interval":"1h"}}'
+        )
+        change = people.approve("shop")
+        message = "waits for 1 approval by others than admin, paula"
+        until(lambda: message in people.condition("shop").get("message", ""))
+        found = people.get("change", change)
+        assert found["spec"]["requestedBy"] == user(ENGINEER)
+        assert "approvedBy" not in found["status"] or found["status"]["approvedBy"] == []
+        people.setpoint("approve", change, "-n", people.namespace, role=APPROVER)
+        people.until_reason("shop", "AtSetpoint")
+        assert people.get("change", change)["status"]["approvedBy"] == [user(APPROVER)]
+        words = ("delete", "environment", "shop", "-n", people.namespace, "--timeout=60s")
+        people.cluster.kubectl(*words, seconds=90)
+
+
+class TestFourEyesWithoutStamp:
+    async def test_a_change_of_nobody_is_blocked(self, server: Server, tmp_path: Path, cluster: Cluster) -> None:
+        people = People(cluster, server.namespace)
+        gate = {"name": "pairs", "stages": ["plan", "apply"], "fourEyes": True}
+        gates = server.example("EnforcementGates", {"metadata.name": "pairs", "spec": {"gates": [gate]}})
+        assert await server.create(GOVERNANCE, gates) == ALLOWED
+        settings = {"SETPOINT_NAMESPACES": server.namespace}
+        try:
+            with running(cluster, tmp_path, role=OPERATOR, settings=settings):
+                await asyncio.to_thread(self._is_blocked, people)
+        finally:
+            assert await server.delete(GOVERNANCE, gates) == ALLOWED
+
+    def _is_blocked(self, people: People) -> None:
+        people.apply(environment("shop"), role=ENGINEER)
+        people.until_reason("shop", "GateBlocked")
+        assert "lacks the annotation setpoint.dev/requested-by" in people.condition("shop")["message"]
+        change = people.get("environment", "shop")["status"]["change"]
+        refused = people.setpoint("approve", change, "-n", people.namespace, role=APPROVER, check=False)
+        assert "no approval changes that" in refused.stderr
+        (pairs,) = [one for one in people.get("change", change)["status"]["gates"] if one["gate"] == "pairs"]
+        assert (pairs["verdict"], pairs["blocks"]) == ("Indeterminate", True)
+        words = ("delete", "environment", "shop", "-n", people.namespace, "--timeout=60s")
+        people.cluster.kubectl(*words, seconds=90)
+
 
 def _stamps(cluster: Cluster) -> bool:
     obj = having("Environment", {"metadata.name": "probe"})
@@ -482,6 +544,7 @@ GATE: JsonObject = {
     "levels": {"low": "soft-mandatory"},
     "blastRadius": {"maxDelete": 1, "maxCreate": 5},
     "approvals": 2,
+    "fourEyes": True,
 }
 OTHER: JsonObject = {"name": "other", "stages": ["plan"], "approvals": 1}
 REMOVES = "removes a gate: guard"
@@ -513,6 +576,8 @@ SOFTER = [
     ({"blastRadius": None}, WIDENS, "no blast radius"),
     ({"approvals": 1}, WIDENS, "fewer approvals"),
     ({"approvals": None}, WIDENS, "no approvals"),
+    ({"fourEyes": False}, WIDENS, "without four eyes"),
+    ({"fourEyes": None}, WIDENS, "four eyes unset"),
 ]
 HARDER = [
     ({}, "nothing"),
@@ -529,6 +594,7 @@ HARDER = [
     ({"policySets": [GATE["policySets"][0], {"name": "b", "digest": "sha256:" + "cd" * 32}]}, "pinned"),
     ({"blastRadius": {"maxDelete": 0, "maxCreate": 5, "maxReplace": 0, "maxUpdate": 9}}, "smaller blast radius"),
     ({"approvals": 3}, "more approvals"),
+    ([GATE, {**OTHER, "fourEyes": True}], "four eyes"),
     ({"timeout": "1s", "memoryMib": 64}, "other limits, beyond which is an error"),
 ]
 

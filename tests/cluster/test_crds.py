@@ -18,7 +18,7 @@ from setpoint.domain.errors import InvalidError
 
 REQUIRED = "Required value"
 DURATION = "must be longer than 0s and at most 8760h"
-NO_DURATION = r"should match '^([0-9]+(\.[0-9]+)?(ms|h|m|s))+$'"
+NO_DURATION = r"should match '^([0-9]+([.][0-9]+)?(ms|h|m|s))+$'"
 ONE_SOURCE = "exactly one of path, git and inline must be set"
 SAID: dict[str, tuple[str, str]] = {
     **{f"{kind}-without-spec": ("spec", REQUIRED) for kind in TYPES},
@@ -75,7 +75,7 @@ SAID: dict[str, tuple[str, str]] = {
     "pset-builtin": ("spec.source.builtin", 'supported values: "baseline"'),
     "gates-none": ("spec.gates", "should have at least 1 items"),
     "gates-same-name": ("spec.gates[1]", "Duplicate value"),
-    "gates-nothing-to-look-at": ("spec.gates[0]", "a gate needs policySets, blastRadius or approvals"),
+    "gates-nothing-to-look-at": ("spec.gates[0]", "a gate needs policySets, blastRadius, approvals or fourEyes"),
     "gates-no-stage": ("spec.gates[0].stages", "should have at least 1 items"),
     "gates-level": ("spec.gates[0].level", 'supported values: "advisory", "soft-mandatory", "hard-mandatory"'),
     "gates-memory": ("spec.gates[0].memoryMib", "should be greater than or equal to 64"),

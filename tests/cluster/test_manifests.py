@@ -13,9 +13,10 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from tests.cluster.apiserver import NAMESPACE, ApiServer, Cluster
-from tests.cluster.manifests import MANIFESTS, applied, built, named, overlay, until
+from tests.cluster.manifests import MANIFESTS, applied, built, named, namespaced, overlay, rights, until
 
 from setpoint.settings import Settings, read_settings
+from setpoint.wiring.leases import LEASES
 
 COMPONENTS = sorted(path.name for path in (MANIFESTS / "components").iterdir())
 
@@ -81,11 +82,52 @@ class TestBuilt:
         knowing = {one["metadata"]["name"] for one in policies if "name: operator\n" in yaml.safe_dump(one["spec"])}
         assert told == [knowing, knowing]
 
-    def test_each_verb_of_the_operator_has_a_reason(self) -> None:
-        lines = (MANIFESTS / "base" / "rbac-operator.yaml").read_text().splitlines()
-        verbs = [line for line in lines if re.match(r"^ {6}- (\S+)", line) and "/status" not in line]
-        assert len(verbs) > 25
+    @pytest.mark.parametrize(
+        ("file", "least"),
+        [
+            ("base/rbac-operator.yaml", 25),
+            ("served-namespace/rbac.yaml", 20),
+            ("components/namespaced/cluster-role.yaml", 4),
+        ],
+    )
+    def test_each_verb_of_the_operator_has_a_reason(self, file: str, least: int) -> None:
+        lines = (MANIFESTS / file).read_text().splitlines()
+        listed = [line for line in lines if re.match(r"^ {6}- (\S+)", line)]
+        verbs = [line for line in listed if "/status" not in line and "setpoint-operator" not in line]
+        assert len(verbs) > least
         assert [line for line in verbs if not re.search(r"- [a-z]+ # \S", line)] == []
+
+    @pytest.mark.parametrize(("kind", "name"), [("Role", "setpoint-operator"), ("ClusterRole", "setpoint-govern")])
+    def test_the_leases_that_a_role_names_are_those_of_the_code(
+        self, base: list[dict[str, Any]], kind: str, name: str
+    ) -> None:
+        rules = [one for one in named(base, kind, name)["rules"] if "resourceNames" in one]
+        assert [(one["resources"], one["resourceNames"]) for one in rules] == [(["leases"], [*LEASES])]
+
+    def test_rights_in_some_namespaces_add_up_to_those_in_all(
+        self, cluster: Cluster, base: list[dict[str, Any]], tmp_path: Path
+    ) -> None:
+        served = built(cluster, namespaced(tmp_path, "shop"))
+        everywhere, there = named(served, "ClusterRole")["rules"], named(served, "Role", "setpoint-targets")
+        assert there["metadata"]["namespace"] == "shop"
+        # kopf asks which kinds there are only where it has to find the namespaces, too.
+        scan = {("apiextensions.k8s.io", "customresourcedefinitions", verb) for verb in ("list", "watch")}
+        assert rights(everywhere) | rights(there["rules"]) | scan == rights(named(base, "ClusterRole")["rules"])
+        assert {resource for _, resource, _ in rights(everywhere)} == {
+            "policysets", "enforcementgates", "policysets/status", "enforcementgates/status",
+        }  # fmt: skip
+
+    def test_the_served_namespaces_reach_the_pod(self, cluster: Cluster, tmp_path: Path) -> None:
+        objects = built(cluster, namespaced(tmp_path, "shop", "blog"))
+        (names,) = [one for one in objects if one["kind"] == "ConfigMap"]
+        assert names["data"] == {"namespaces": "shop,blog"}
+        pod = named(objects, "Deployment")["spec"]["template"]["spec"]["containers"][0]
+        (given,) = [one for one in pod["env"] if one["name"] == "SETPOINT_NAMESPACES"]
+        assert given["valueFrom"]["configMapKeyRef"] == {"name": names["metadata"]["name"], "key": "namespaces"}
+        subjects = [
+            one["subjects"] for one in objects if one["metadata"]["name"] == "setpoint-targets" and "subjects" in one
+        ]
+        assert subjects == [[{"kind": "ServiceAccount", "name": "setpoint-operator", "namespace": NAMESPACE}]] * 2
 
     def test_nothing_holds_a_secret(self, base: list[dict[str, Any]]) -> None:
         assert [one for one in base if one["kind"] == "Secret"] == []

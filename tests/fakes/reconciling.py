@@ -8,6 +8,7 @@ from tests.fakes.cluster import InMemoryCluster
 from tests.fakes.target import FakeDriver, World, snapshot_manifest
 
 from setpoint.api.meta import ObjectRef
+from setpoint.domain.audit import AuditRow
 from setpoint.domain.errors import NotFoundError
 from setpoint.domain.policies import PolicyCheck, PolicyModules, PolicyResult
 from setpoint.ports import ClusterClient, StateStore, TargetDriver
@@ -64,6 +65,17 @@ class NoStates:
         raise NotFoundError(f"{target} has no state {version}")
 
 
+class Trail:
+    """The rows that the cluster in memory was given, a page at a time."""
+
+    def __init__(self, cluster: InMemoryCluster) -> None:
+        self._cluster = cluster
+
+    async def rows(self, *, after: int = 0, limit: int = 1000, target: ObjectRef | None = None) -> tuple[AuditRow, ...]:
+        rows = [AuditRow(seq, "", entry, b"", b"", b"", b"") for seq, entry in enumerate(self._cluster.audit, 1)]
+        return tuple(row for row in rows if row.seq > after and row.entry.target == target)[: min(limit, 3)]
+
+
 @dataclasses.dataclass
 class Recorder:
     """Keeps events."""
@@ -104,7 +116,12 @@ class Bench:
             metrics=metrics,
         )
         pipeline = Pipeline(
-            cluster=cluster, gatekeeper=gatekeeper, changes=changes, settlement=settlement, metrics=metrics
+            cluster=cluster,
+            gatekeeper=gatekeeper,
+            changes=changes,
+            settlement=settlement,
+            trail=Trail(self.cluster),
+            metrics=metrics,
         )
         return EnvironmentReconciler(
             cluster=cluster,

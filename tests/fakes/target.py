@@ -10,6 +10,7 @@ import itertools
 import json
 from collections.abc import AsyncIterator
 
+from setpoint.api.meta import ObjectRef
 from setpoint.api.v1alpha1.change import ActionSummary, ChangeSummary, ResetAction
 from setpoint.api.v1alpha1.environment import AppliedStatus, Environment
 from setpoint.domain.digests import digest
@@ -64,6 +65,11 @@ class FakeDriver:
     def __init__(self, world: World) -> None:
         self.world = world
         self.open_sessions = 0
+
+    def wrote(self, target: ObjectRef, applied: AppliedStatus) -> bool:
+        """Configurations are known by their digest."""
+        del target
+        return applied.bundle in self.world.configurations
 
     @contextlib.asynccontextmanager
     async def session(self, target: Environment, goal: Goal, progress) -> AsyncIterator["FakeSession"]:

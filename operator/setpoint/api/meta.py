@@ -18,6 +18,8 @@ RESUME_ANNOTATION = f"{GROUP}/resume-requested-at"
 """When a person last resumed the target; a newer value than status.hold.since releases the hold."""
 RECONCILE_ANNOTATION = f"{GROUP}/reconcile-requested-at"
 """When a person last asked for a run; any new value starts one."""
+REQUESTED_BY_ANNOTATION = f"{GROUP}/requested-by"
+"""Who asked for the spec as it is; stamped by the API server where it has the component requested-by."""
 MANIFEST_ERROR_ANNOTATION = f"{GROUP}/manifest-error"
 """Why the manifest on disk is not the object that runs; set by the local home alone."""
 

@@ -10,6 +10,7 @@ from pydantic.alias_generators import to_camel
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|h|m|s))+")
 _TERM = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
+_GO_DURATION = r"^([0-9]+([.][0-9]+)?(ms|h|m|s))+$"
 MAX_DURATION = dt.timedelta(days=365)
 
 
@@ -75,10 +76,15 @@ Duration = Annotated[
     BeforeValidator(parse_duration),
     PlainSerializer(format_duration),
     WithJsonSchema(
-        {"type": "string", "maxLength": 32, "pattern": r"^([0-9]+(\.[0-9]+)?(ms|h|m|s))+$"}
+        {"type": "string", "maxLength": 32, "pattern": _GO_DURATION}
         | cel(
             (
-                "duration(self) > duration('0s') && duration(self) <= duration('8760h')",
+                # What is no duration is the pattern's to refuse: an error here would refuse each write of a status too,
+                # where an older schema let it through.
+                (
+                    f"!self.matches('{_GO_DURATION}') || "
+                    "duration(self) > duration('0s') && duration(self) <= duration('8760h')"
+                ),
                 "must be longer than 0s and at most 8760h",
             )
         )

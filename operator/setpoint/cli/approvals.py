@@ -26,6 +26,7 @@ from setpoint.cli.story import action_lines, field, gate_lines, section, way_bac
 from setpoint.cli.table import plain
 from setpoint.domain.audit import AuditEntry, Phase
 from setpoint.domain.errors import SetpointError
+from setpoint.domain.reading import parse
 
 _MAX_NAME = 253
 
@@ -83,7 +84,7 @@ def _decide(
     ref = find_object(name, namespace, default="Change")
 
     async def run(home: Home) -> int:
-        change = Change.model_validate(await fetch(home, ref))
+        change = parse(Change, await fetch(home, ref))
         refuse_closed(change)
         refuse_unknown_gates(change, overrides)
         if verdict == "Approved":

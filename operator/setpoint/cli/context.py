@@ -92,6 +92,14 @@ class Home(Protocol):
         ...
 
 
+class ClusterHome(Home, Protocol):
+    """A home that is a cluster, where operators lead."""
+
+    async def leaders(self, namespace: str, tell: Callable[[str], None]) -> Sequence[str]:
+        """Who leads from that namespace now; `tell` hears for what is waited. Raises ForbiddenError, TransientError."""
+        ...
+
+
 class Wiring(Protocol):
     """What `setpoint.wiring` offers."""
 
@@ -130,6 +138,14 @@ def load_wiring() -> Wiring:
     return wiring
 
 
+def open_cluster(context: str) -> AbstractAsyncContextManager[ClusterHome]:
+    """The cluster of a context, the current one's where it is empty."""
+    # The Kubernetes client takes a second to import, and no local home needs it.
+    from setpoint.wiring.cluster_home import open_cluster_home  # noqa: PLC0415
+
+    return open_cluster_home(context or None)
+
+
 class ObjectMissingError(NotFoundError):
     """There is no such object, nearly in kubectl's words."""
 
@@ -147,6 +163,7 @@ class Invocation:
     context: str | None = None
     verbose: bool = False
     wiring: Callable[[], Wiring] = load_wiring
+    cluster: Callable[[str], AbstractAsyncContextManager[ClusterHome]] = open_cluster
 
     def root(self) -> Path:
         """The home's folder: `--home`, SETPOINT_HOME, or what `find_home` finds. Raises UsageError."""
@@ -163,9 +180,7 @@ class Invocation:
         `create` makes a home of a folder that was named and is none yet.
         """
         if self.context is not None:
-            import asyncio  # noqa: PLC0415 as below
-
-            return asyncio.run(self._run_on_cluster(self.context, action))
+            return self.run_on_cluster(action, otherwise="")
         root = self.root()
         is_home = (root / HOME_FOLDER).is_dir()
         if not is_home and not create:
@@ -175,17 +190,22 @@ class Invocation:
 
         return asyncio.run(self._run(root, action, create=not is_home))
 
+    def run_on_cluster(self, action: Callable[[ClusterHome], Awaitable[int]], *, otherwise: str) -> int:
+        """Runs a command on a cluster; returns the exit code. Where none is named, raises `otherwise`."""
+        if self.context is None:
+            raise SetpointError(otherwise)
+        import asyncio  # noqa: PLC0415 as above
+
+        return asyncio.run(self._run_on_cluster(self.context, action))
+
     async def _run(self, root: Path, action: Callable[[Home], Awaitable[int]], *, create: bool) -> int:
         async with self.wiring().open_home(root, create=create) as home:
             for problem in await home.sync():
                 click.echo(f"warning: {problem}", err=True)
             return await action(home)
 
-    async def _run_on_cluster(self, context: str, action: Callable[[Home], Awaitable[int]]) -> int:
-        # The Kubernetes client takes a second to import, and no local home needs it.
-        from setpoint.wiring.cluster_home import open_cluster_home  # noqa: PLC0415
-
-        async with open_cluster_home(context or None) as home:
+    async def _run_on_cluster(self, context: str, action: Callable[[ClusterHome], Awaitable[int]]) -> int:
+        async with self.cluster(context) as home:
             return await action(home)
 
     def how_it_goes_on(self, what: str) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+from collections.abc import Iterable
 
 import click
 
@@ -10,8 +12,9 @@ from setpoint.api.meta import Condition, JsonObject, ObjectRef
 from setpoint.api.v1alpha1.approval import Approval
 from setpoint.api.v1alpha1.change import Change
 from setpoint.api.v1alpha1.environment import Environment
+from setpoint.api.v1alpha1.snapshot import Snapshot
 from setpoint.cli.context import DONE, Home, Invocation, fetch
-from setpoint.cli.kinds import complete_kinds, find_selection, reference
+from setpoint.cli.kinds import complete_kinds, find_selection, kind_of, reference
 from setpoint.cli.main import SetpointCommand
 from setpoint.cli.options import namespace_option
 from setpoint.cli.story import (
@@ -25,7 +28,8 @@ from setpoint.cli.story import (
     way_back_lines,
 )
 from setpoint.cli.table import age, plain, render
-from setpoint.domain.errors import NotFoundError
+from setpoint.domain.errors import InvalidError, NotFoundError
+from setpoint.domain.reading import Kind, parse, readable_status
 
 _NEWEST = 5
 
@@ -68,15 +72,24 @@ async def tell(home: Home, obj: JsonObject, now: dt.datetime) -> str:
     """The story of one object."""
     ref = ObjectRef.of(obj)
     lines = _metadata(obj, now)
-    match ref.kind:
-        case "Environment":
-            lines += await _environment(home, Environment.model_validate(obj), now)
-        case "Change":
-            lines += await _change(home, Change.model_validate(obj), now)
-        case _:
-            lines += _other(obj, now)
+    try:
+        lines += await _own(home, obj, now)
+    except InvalidError as error:
+        # Of an older schema, or of a newer one.
+        lines += [field("Unreadable", error.message), *_other(obj, now)]
     lines += section("Events", event_lines(await home.events(ref), now)) or [field("Events", "<none>")]
     return "\n".join(lines)
+
+
+async def _own(home: Home, obj: JsonObject, now: dt.datetime) -> list[str]:
+    """What the object's kind has to tell. Raises InvalidError where it does not fit the kind."""
+    match obj["kind"]:
+        case "Environment":
+            return await _environment(home, parse(Environment, obj), now)
+        case "Change":
+            return await _change(home, parse(Change, obj), now)
+        case _:
+            return _other(obj, now)
 
 
 def _metadata(obj: JsonObject, now: dt.datetime) -> list[str]:
@@ -95,10 +108,10 @@ def _metadata(obj: JsonObject, now: dt.datetime) -> list[str]:
 
 
 def _other(obj: JsonObject, now: dt.datetime) -> list[str]:
-    status = dict(obj.get("status", {}))
+    status = readable_status(kind_of(obj["kind"]), obj)
     conditions = [Condition.model_validate(each) for each in status.pop("conditions", [])]
     return [
-        *section("Spec", tree(obj["spec"])),
+        *section("Spec", tree(obj.get("spec"))),
         *section("Status", tree(status)),
         *section("Conditions", condition_lines(conditions, now)),
     ]
@@ -125,16 +138,17 @@ async def _environment(home: Home, environment: Environment, now: dt.datetime) -
 def _drift(environment: Environment, now: dt.datetime) -> list[str]:
     drift = environment.status.drift
     counts = f"actionable {drift.actionable}, informational {drift.informational}, pending {drift.pending}"
-    since = [f"since {drift.since} ({age(drift.since, now)})"] if drift.since else []
+    since = [f"since {plain(drift.since)} ({age(drift.since, now)})"] if drift.since else []
     return [f"{counts}, cascade {drift.cascade}", *since, *map(plain, drift.addresses)]
 
 
 async def _open_change(home: Home, environment: Environment, name: str) -> list[str]:
     try:
-        obj = await home.cluster.get(ObjectRef("Change", environment.metadata.namespace, name))
+        change = parse(Change, await home.cluster.get(ObjectRef("Change", environment.metadata.namespace, name)))
     except NotFoundError:
         return [field("Change", f"{name}, which is gone")]
-    change = Change.model_validate(obj)
+    except InvalidError as error:
+        return [field("Change", f"{name}, which can't be read: {error.message}")]
     return section("Change", [f"{name}: {change.spec.summary.text} ({change.spec.cause})", *_what(change)])
 
 
@@ -169,7 +183,7 @@ def _what(change: Change) -> list[str]:
 async def approval_lines(home: Home, change: Change, now: dt.datetime) -> list[str]:
     """Who said what about the Change's subject, and how many must."""
     found = await home.cluster.list("Approval", namespace=change.metadata.namespace)
-    approvals = [Approval.model_validate(obj) for obj in found.items]
+    approvals = _readable(Approval, found.items)
     lines = [f"{change.spec.approvals_required} required"]
     for approval in approvals:
         if approval.spec.subject == change.spec.subject:
@@ -180,18 +194,27 @@ async def approval_lines(home: Home, change: Change, now: dt.datetime) -> list[s
     return lines
 
 
+def _readable(kind: type[Kind], objects: Iterable[JsonObject]) -> list[Kind]:
+    """Those that fit the kind; what is of another schema counts for nothing, and so is not shown as if it did."""
+    read = []
+    for obj in objects:
+        with contextlib.suppress(InvalidError):
+            read.append(parse(kind, obj))
+    return read
+
+
 async def _snapshots(home: Home, target: ObjectRef, now: dt.datetime) -> list[str]:
     found = await home.cluster.list("Snapshot", namespace=target.namespace)
-    mine = [obj for obj in found.items if obj["spec"]["targetRef"]["name"] == target.name]
-    mine.sort(key=lambda obj: obj["metadata"].get("creationTimestamp") or "", reverse=True)
+    mine = [one for one in _readable(Snapshot, found.items) if one.spec.target_ref.name == target.name]
+    mine.sort(key=lambda one: one.metadata.creation_timestamp or "", reverse=True)
     rows = [
         (
-            obj["metadata"]["name"],
-            str(obj["spec"]["stateVersion"]),
-            str(obj["spec"].get("resources", 0)),
-            age(obj["metadata"].get("creationTimestamp"), now),
+            one.metadata.name,
+            str(one.spec.state_version),
+            str(one.spec.resources),
+            age(one.metadata.creation_timestamp, now),
         )
-        for obj in mine[:_NEWEST]
+        for one in mine[:_NEWEST]
     ]
     lines = render(("NAME", "STATE", "RESOURCES", "AGE"), rows).splitlines() if rows else []
     return [*lines, f"... and {len(mine) - _NEWEST} older"] if len(mine) > _NEWEST else lines

@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "reject": ("approvals", "Reject a Change as it is shown."),
     "reset": ("reset", "Ask to bring a target back to a snapshot."),
     "import-state": ("state", "Adopt an existing Terraform state."),
+    "finalizers": ("finalizers", "Let go of objects whose operator is gone."),
     "audit": ("audit", "Read and verify the audit trail."),
     "crds": ("crds", "Print the CustomResourceDefinitions."),
     "doctor": ("doctor", "Say what this machine lacks."),

@@ -14,26 +14,48 @@ _CLOCK_SKEW = dt.timedelta(minutes=5)
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ApprovalTally:
-    """Who said what about one subject. `expired` are those whose approval no longer counts and no newer one does."""
+    """Who said what about one subject. `expired` are those whose approval no longer counts and no newer one does.
+
+    `barred` can't approve it, whether they tried or not.
+    """
 
     approved_by: tuple[str, ...] = ()
     rejected_by: tuple[str, ...] = ()
     expired: tuple[str, ...] = ()
     overrides: frozenset[str] = frozenset()
     rejection: str = ""
+    barred: tuple[str, ...] = ()
+
+
+def find_requester(cause: Cause, *, stamped: str, reset_by: str = "") -> str | None:
+    """Who asked for a Change; None where nobody can tell.
+
+    `stamped` is the name on the target's spec, `reset_by` the one on the Reset. What policy asks for follows from the
+    spec, and so is asked for by whoever wrote that. A deletion bears no name.
+    """
+    if cause == "Destroy":
+        return None
+    if cause == "Reset" and reset_by not in {"", "policy"}:
+        return reset_by
+    return stamped or None
 
 
 def count_approvals(
-    approvals: Iterable[Approval], *, subject: str, ttl: dt.timedelta, now: dt.datetime, requested_by: str = ""
+    approvals: Iterable[Approval],
+    *,
+    subject: str,
+    ttl: dt.timedelta,
+    now: dt.datetime,
+    barred: frozenset[str] = frozenset(),
 ) -> ApprovalTally:
     """The tally of one subject: people are counted once, and approvals for another subject not at all.
 
-    An approval counts for `ttl` from its creation; a rejection for ever. `requested_by`, where given, may reject
-    but not approve what they asked for. Only approvals that count can override a gate.
+    An approval counts for `ttl` from its creation; a rejection for ever. Who is `barred` may reject and not approve.
+    Only approvals that count can override a gate.
     """
     ours = [a for a in approvals if a.spec.subject == subject and a.metadata.deletion_timestamp is None]
     rejections = [a for a in ours if a.spec.verdict == "Rejected"]
-    given = [a for a in ours if a.spec.verdict == "Approved" and a.spec.approver != requested_by]
+    given = [a for a in ours if a.spec.verdict == "Approved" and a.spec.approver not in barred]
     valid = [a for a in given if _is_fresh(a, ttl, now)]
     approved_by = {a.spec.approver for a in valid}
     return ApprovalTally(
@@ -42,6 +64,7 @@ def count_approvals(
         expired=tuple(sorted({a.spec.approver for a in given} - approved_by)),
         overrides=frozenset(gate for a in valid for gate in a.spec.overrides),
         rejection=min((a.spec.reason for a in rejections), default=""),
+        barred=tuple(sorted(barred)),
     )
 
 

@@ -14,6 +14,7 @@ from setpoint.api.model import format_time
 MAX_MESSAGE = 1024
 """Characters; a status is a summary, and what is longer is in the store or the log."""
 
+_ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code not in (9, 10)}
 Conditions = tuple[Condition, ...]
 
 
@@ -43,6 +44,14 @@ def set_condition(
 def remove_condition(conditions: Sequence[Condition], type_: ConditionType) -> Conditions:
     """The list without the statements of a type."""
     return tuple(condition for condition in conditions if condition.type != type_)
+
+
+def own_conditions(conditions: Sequence[Condition]) -> Conditions:
+    """The statements of our types: what else somebody wrote there would stay for ever, and a list holds 16."""
+    return tuple(condition for condition in conditions if condition.type in _TYPES)
+
+
+_TYPES = frozenset(type_.value for type_ in ConditionType)
 
 
 def get_condition(conditions: Sequence[Condition], type_: ConditionType) -> Condition | None:
@@ -78,4 +87,6 @@ def _position(condition: Condition) -> tuple[bool, str]:
 
 
 def _trimmed(message: str) -> str:
+    """At most MAX_MESSAGE characters, and none that moves a terminal's cursor: much of it is quoted from outside."""
+    message = message.translate(_ESCAPES)
     return message if len(message) <= MAX_MESSAGE else f"{message[: MAX_MESSAGE - 1]}…"

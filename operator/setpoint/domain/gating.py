@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 
 from setpoint.api.conditions import Reason
+from setpoint.api.meta import REQUESTED_BY_ANNOTATION
 from setpoint.api.v1alpha1.change import Cause, GateResult
 from setpoint.api.v1alpha1.enforcementgates import (
     EnforcementGate,
@@ -39,6 +40,11 @@ _MAX_MESSAGE = 1024
 _MAKER = object()
 _SEVERITIES: tuple[Severity, ...] = ("critical", "high", "medium", "low")
 _UNWAIVABLE: frozenset[Level] = frozenset({"hard-mandatory", "invariant"})
+_NAMELESS = (
+    "four eyes can't be shown: who asked for this is not known, since the target lacks the annotation "
+    f"{REQUESTED_BY_ANNOTATION}. On a cluster the component requested-by stamps it when the spec next changes; in a "
+    "local home, write it into the manifest"
+)
 
 
 class Verdict(StrEnum):
@@ -87,6 +93,7 @@ class GateDecision:
     required: int
     approved_by: tuple[str, ...]
     rejected_by: tuple[str, ...]
+    barred: tuple[str, ...]
     maker: dataclasses.InitVar[object]
 
     def __post_init__(self, maker: object) -> None:
@@ -181,9 +188,21 @@ def _guards(gate: EnforcementGate, target_stage: str, labels: Mapping[str, str])
     return in_stage and all(labels.get(key) == value for key, value in selector.labels.items())
 
 
-def approvals_asked(gates: Iterable[SelectedGate]) -> tuple[int, ...]:
+def approvals_asked(gates: Iterable[SelectedGate], cause: Cause) -> tuple[int, ...]:
     """How many approvals each gate asks for, as far as it does."""
-    return tuple(selected.gate.approvals for selected in gates if selected.gate.approvals is not None)
+    return tuple(asked for selected in gates if (asked := _asked(selected.gate, cause)) is not None)
+
+
+def _asked(gate: EnforcementGate, cause: Cause) -> int | None:
+    """Four eyes take one other person. Who deleted a target is not known, so it takes one more: one of them did not."""
+    if not gate.four_eyes:
+        return gate.approvals
+    return max(1, gate.approvals or 0) + (cause == "Destroy")
+
+
+def needs_four_eyes(gates: Iterable[SelectedGate]) -> bool:
+    """True where who asked for a Change can't approve it."""
+    return any(selected.gate.four_eyes for selected in gates)
 
 
 def pin_problem(reference: PolicySetReference, found: str | None) -> str:
@@ -211,15 +230,18 @@ def decide(
     reset_ready: bool,
     reset_message: str = "",
     faults: Sequence[str] = (),
+    requested_by: str | None = None,
 ) -> GateDecision:
     """The decision over a Change at a stage.
 
     `answers` maps the name of a gate to what its policy sets said, one result each: a missing one is an Error.
-    `protection` are the messages of `check_protection`; `faults` say which gates could not even be read.
+    `protection` are the messages of `check_protection`; `faults` say which gates could not even be read;
+    `requested_by` is `find_requester`'s.
     """
+    asked_by_nobody = requested_by is None and change.cause != "Destroy"
     results = [
         *_built_in(stage, protection, reset_message, faults, reset_ready=reset_ready),
-        *(_evaluate(stage, one, answers.get(one.name, ()), change, tally) for one in gates),
+        *(_evaluate(stage, one, answers.get(one.name, ()), change, tally, nameless=asked_by_nobody) for one in gates),
         _approvals(stage, tally, required),
     ]
     results.sort(key=lambda result: (not result.blocks, _BY_GRAVITY.index(Verdict(result.verdict))))
@@ -232,6 +254,7 @@ def decide(
         required=required,
         approved_by=tally.approved_by,
         rejected_by=tally.rejected_by,
+        barred=tally.barred,
         maker=_MAKER,
     )
 
@@ -267,14 +290,21 @@ def _approvals(stage: GateStage, tally: ApprovalTally, required: int) -> GateRes
     if len(tally.approved_by) >= required:
         return _result(APPROVALS, stage, Verdict.PASS, blocks=False)
     expired = f"; expired: {', '.join(tally.expired)}" if tally.expired else ""
-    message = f"{len(tally.approved_by)} of {required} approvals{expired}"
+    barred = f"; {', '.join(tally.barred)} asked for it and can't approve it" if tally.barred else ""
+    message = f"{len(tally.approved_by)} of {required} approvals{expired}{barred}"
     return _result(APPROVALS, stage, Verdict.PENDING, [message], blocks=True)
 
 
 def _evaluate(
-    stage: GateStage, selected: SelectedGate, answers: Sequence[PolicyResult], change: Change, tally: ApprovalTally
+    stage: GateStage,
+    selected: SelectedGate,
+    answers: Sequence[PolicyResult],
+    change: Change,
+    tally: ApprovalTally,
+    *,
+    nameless: bool,
 ) -> GateResult:
-    """One gate of EnforcementGates. What went wrong comes before what was found."""
+    """One gate of EnforcementGates. What went wrong comes before what was found, and that before who is missing."""
     gate, name = selected.gate, selected.name
     errors = [answer.error for answer in answers if answer.error]
     if len(answers) != len(gate.policy_sets):
@@ -288,10 +318,15 @@ def _evaluate(
     messages = [message for _, message in sorted(found, key=lambda one: one[0] == "advisory")]
     if verdict is Verdict.FAIL and not _UNWAIVABLE & {level for level, _ in found}:
         messages[0] += f"; setpoint approve with --override {name} passes it"
-    if verdict is not Verdict.FAIL and len(tally.approved_by) < (gate.approvals or 0):
-        messages.append(f"{len(tally.approved_by)} of the {gate.approvals} approvals that this gate asks for")
+    if verdict is Verdict.FAIL:
+        return _result(name, stage, verdict, messages, blocks=True)
+    if gate.four_eyes and nameless:
+        return _result(name, stage, Verdict.INDETERMINATE, [_NAMELESS, *messages], blocks=True)
+    asked = _asked(gate, change.cause) or 0
+    if len(tally.approved_by) < asked:
+        messages.append(f"{len(tally.approved_by)} of the {asked} approvals that this gate asks for")
         return _result(name, stage, Verdict.PENDING, messages, blocks=True)
-    return _result(name, stage, verdict, messages, blocks=verdict is Verdict.FAIL)
+    return _result(name, stage, verdict, messages, blocks=False)
 
 
 def _verdict(levels: set[Level], *, overridden: bool) -> Verdict:
@@ -347,7 +382,8 @@ def explain(decision: GateDecision, change_name: str) -> tuple[Reason, str]:
 
 def _people(decision: GateDecision) -> str:
     asked = max(decision.missing, 1)
-    return "1 approval" if asked == 1 else f"{asked} approvals"
+    others = f" by others than {', '.join(decision.barred)}" if decision.barred else ""
+    return ("1 approval" if asked == 1 else f"{asked} approvals") + others
 
 
 def _first(result: GateResult) -> str:

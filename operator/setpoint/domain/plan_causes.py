@@ -76,6 +76,10 @@ def _explain(
         if edited := _edited(change, drift, references):
             yield _reason(change, DriftClass.PENDING, edited, ignore)
         return
+    if not decisive and drift is not None and change.verb == "update":
+        # Nothing that is configured differs: the provider answers what moved outside by computing an attribute anew.
+        yield _reason(change, DriftClass.ACTIONABLE, change.values.paths, ignore)
+        return
     overwritten = _overwritten(change, drift, decisive)
     if overwritten:
         yield _reason(change, DriftClass.ACTIONABLE, overwritten, ignore)

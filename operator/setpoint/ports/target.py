@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
+from setpoint.api.meta import ObjectRef
 from setpoint.api.v1alpha1.environment import AppliedStatus, Environment
 from setpoint.domain.gating import GateDecision
 from setpoint.domain.goals import Goal
@@ -78,6 +79,10 @@ class TargetSession(Protocol):
 
 class TargetDriver(Protocol):
     """Opens sessions. A new kind of target is a new driver, never a second pipeline."""
+
+    def wrote(self, target: ObjectRef, applied: AppliedStatus) -> bool:
+        """Whether Setpoint itself said that this is what is, or is being, applied to the target."""
+        ...
 
     def session(
         self, target: Environment, goal: Goal, progress: Callable[[ResourceProgress], None]

@@ -9,15 +9,18 @@ from setpoint.api.v1alpha1.change import Change, ChangeOutcome, ChangeSpec, Gate
 from setpoint.api.v1alpha1.environment import Environment
 from setpoint.domain import model
 from setpoint.domain.audit import AuditEntry, Phase
-from setpoint.domain.conditions import is_true, set_condition
-from setpoint.domain.errors import AlreadyExistsError, NotFoundError
+from setpoint.domain.conditions import is_true, own_conditions, set_condition
+from setpoint.domain.errors import AlreadyExistsError, InvalidError, NotFoundError, StalledError
+from setpoint.domain.reading import parse
 from setpoint.ports import Clock, ClusterClient
 from setpoint.reconcilers.draft import Status
 from setpoint.reconcilers.names import TARGET_LABEL, child_name, target_label
+from setpoint.reconcilers.objects import list_typed
 from setpoint.reconcilers.status import write_status
 
 _CLOSING = (ConditionType.APPLIED, ConditionType.REJECTED, ConditionType.SUPERSEDED)
 _MAX_ACTIONS = 50
+_MAX_NAME = 1024
 
 ChangeCondition = tuple[ConditionType, Status, Reason, str]
 """Type, status, reason, message."""
@@ -32,7 +35,12 @@ def is_closed(change: Change) -> bool:
 
 
 def describe_change(
-    change: model.Change, subject: str, snapshot: model.Snapshot, reset_plan: model.ResetPlan, required: int
+    change: model.Change,
+    subject: str,
+    snapshot: model.Snapshot,
+    reset_plan: model.ResetPlan,
+    required: int,
+    requested_by: str | None = None,
 ) -> ChangeSpec:
     """The immutable spec of a Change object."""
     return ChangeSpec.model_validate(
@@ -48,6 +56,7 @@ def describe_change(
             "stateVersion": change.state_version,
             "generation": change.generation,
             "approvalsRequired": required,
+            "requestedBy": requested_by[:_MAX_NAME] if requested_by else None,
             "orphans": list(change.orphans),
         }
     )
@@ -94,9 +103,9 @@ class ChangeRegister:
         self._clock = clock
 
     async def get(self, namespace: str, name: str) -> Change | None:
-        """One Change by name."""
+        """One Change by name. Raises StalledError for one that can't be read."""
         try:
-            return Change.model_validate(await self._cluster.get(ObjectRef("Change", namespace, name)))
+            return _read(await self._cluster.get(ObjectRef("Change", namespace, name)))
         except NotFoundError:
             return None
 
@@ -117,13 +126,14 @@ class ChangeRegister:
             )
         except AlreadyExistsError:
             created = await self._cluster.get(ObjectRef("Change", namespace, name))
-        return Change.model_validate(created), True
+        return _read(created), True
 
     async def open_changes(self, environment: Environment) -> list[Change]:
-        """The Changes of a target that are not closed."""
+        """The Changes of a target that are not closed; one that can't be read is nobody's to carry out."""
         labels = {TARGET_LABEL: target_label(environment.metadata.name)}
-        found = await self._cluster.list("Change", namespace=environment.metadata.namespace, labels=labels)
-        return [change for change in map(Change.model_validate, found.items) if not is_closed(change)]
+        namespace = environment.metadata.namespace
+        changes, _ = await list_typed(self._cluster, Change, namespace=namespace, labels=labels)
+        return [change for change in changes if not is_closed(change)]
 
     async def supersede(self, environment: Environment, message: str, *, keep: str = "") -> None:
         """Closes every open Change of the target but `keep`."""
@@ -139,6 +149,7 @@ class ChangeRegister:
         approved_by: Iterable[str] | None = None,
         run: str | None = None,
         orphans: Sequence[str] | None = None,
+        dropped: Sequence[ConditionType] = (),
         audit: Sequence[AuditEntry] = (),
     ) -> Change:
         """Moves conditions (type, status, reason, message) and what else is given; returns the Change as it is now."""
@@ -147,7 +158,7 @@ class ChangeRegister:
             "run": run,
             "orphans": list(orphans) if orphans else None,
         }
-        moved = self._with(change, conditions)
+        moved = self._with(change, conditions, dropped)
         given["approved_by"] = None if approved_by is None else sorted(approved_by)
         status = change.status.model_copy(
             update={name: value for name, value in given.items() if value is not None}
@@ -156,12 +167,22 @@ class ChangeRegister:
         await write_status(self._cluster, change.ref, status.as_json(), audit=audit)
         return change.model_copy(update={"status": status})
 
-    def _with(self, change: Change, conditions: Iterable[ChangeCondition]) -> list[Condition]:
-        current = tuple(change.status.conditions)
+    def _with(
+        self, change: Change, conditions: Iterable[ChangeCondition], dropped: Sequence[ConditionType]
+    ) -> list[Condition]:
+        current = tuple(one for one in own_conditions(change.status.conditions) if one.type not in dropped)
         now: dt.datetime = self._clock.now()
         for type_, status, reason, message in conditions:
             current = set_condition(current, type_, status, reason, message, change.metadata.generation, now)
         return list(current)
+
+
+def _read(found: JsonObject) -> Change:
+    try:
+        return parse(Change, found)
+    except InvalidError as error:
+        message = f"Change {found['metadata'].get('name')} is of another schema ({error.message}); delete it"
+        raise StalledError(Reason.INVALID_SPEC, message) from None
 
 
 def _manifest(environment: Environment, name: str, spec: ChangeSpec) -> JsonObject:

@@ -9,7 +9,7 @@ from setpoint.api.conditions import REASON_MEANING, ConditionType, Reason
 from setpoint.api.meta import Condition
 from setpoint.api.model import format_time
 from setpoint.api.v1alpha1.environment import Environment, EnvironmentStatus
-from setpoint.domain.conditions import get_condition, remove_condition, set_condition
+from setpoint.domain.conditions import get_condition, own_conditions, remove_condition, set_condition
 
 Status = Literal["True", "False", "Unknown"]
 _ALARMING = {ConditionType.DRIFTED, ConditionType.HELD, ConditionType.STALLED}
@@ -38,7 +38,7 @@ class StatusDraft:
         self._before = environment.status
         self._generation = environment.metadata.generation
         self._now = now
-        self._conditions = tuple(environment.status.conditions)
+        self._conditions = own_conditions(environment.status.conditions)
         self._fields: dict[str, Any] = {"observed_generation": self._generation}
 
     @property

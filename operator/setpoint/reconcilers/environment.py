@@ -12,6 +12,7 @@ from setpoint.domain.conditions import get_condition
 from setpoint.domain.errors import (
     ConflictError,
     FencedError,
+    ForbiddenError,
     InvalidError,
     NotFoundError,
     ReasonedError,
@@ -21,19 +22,24 @@ from setpoint.domain.errors import (
     WaitingError,
 )
 from setpoint.domain.goals import Goal, GoalKind, choose_goal, is_suspended
+from setpoint.domain.reading import parse
 from setpoint.domain.sharding import Shard
 from setpoint.ports import Clock, ClusterClient, EventRecorder, ResourceProgress, StateStore, TargetDriver
 from setpoint.reconcilers.changes import ChangeRegister, is_marked
 from setpoint.reconcilers.draft import StatusDraft
-from setpoint.reconcilers.environment_driver import read_addresses
-from setpoint.reconcilers.objects import parse
 from setpoint.reconcilers.pipeline import Pass, Pipeline
 from setpoint.reconcilers.resets import ResetRegister
+from setpoint.reconcilers.seals import without_forgeries
 from setpoint.reconcilers.settlement import Settlement
 from setpoint.reconcilers.snapshots import SnapshotPruner
-from setpoint.reconcilers.status import write_status
+from setpoint.reconcilers.states import read_addresses
+from setpoint.reconcilers.status import show_unreadable, write_status
 from setpoint.reconcilers.target_metrics import TargetMetrics
 from setpoint.runtime.requests import Request, Result
+
+_MAX_REQUEST = 1024
+_UNREADABLE_INTERVAL = dt.timedelta(minutes=10)
+"""Between looks at one whose own interval can't be read: an upgrade may have mended the schema instead."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -86,11 +92,14 @@ class EnvironmentReconciler:
 
     async def reconcile(self, request: Request) -> Result:
         """One pass. Raises what the queue must know of (runtime.controller's outcome table)."""
-        environment = await self._read(request.ref)
+        try:
+            environment = await self._read(request.ref)
+        except InvalidError as unreadable:
+            raise await self._refuse(request.ref, unreadable) from None
         if environment is None:
             self._metrics.drop(request.ref)
             return Result()
-        read, environment = environment.status, await self._settle(environment)
+        read, environment = environment.status, await self._settle(without_forgeries(environment, self._driver))
         draft = StatusDraft(environment, self._clock.now())
         work: Pass | None = None
         error: Exception | None = None
@@ -120,7 +129,7 @@ class EnvironmentReconciler:
             or not is_suspended(environment)
             or ready is None
             or (ready.reason, ready.observed_generation) != (Reason.SUSPENDED, metadata.generation)
-            or status.handled_reconcile != metadata.annotations.get(RECONCILE_ANNOTATION)
+            or status.handled_reconcile != _asked_run(environment)
         ):
             return False
         self._metrics.observe(environment, status, now=self._clock.now())
@@ -143,6 +152,20 @@ class EnvironmentReconciler:
         held = [*environment.metadata.finalizers, FINALIZER]
         return parse(Environment, await self._cluster.set_finalizers(found, held))
 
+    async def _refuse(self, ref: ObjectRef, error: InvalidError) -> Exception:
+        """Says what in an Environment can't be read: nothing else is done with it, not even where it is deleted."""
+        found = await self._cluster.get(ref)
+        now = self._clock.now()
+        stalled = await show_unreadable(self._cluster, Environment, found, error, Reason.INVALID_SPEC, now)
+        self._metrics.refuse(ref, stalled.reason)
+        self._recorder.event(ref, "Warning", stalled.reason, stalled.message)
+        self._on_report(
+            PassReport(
+                ref, "False", stalled.reason, stalled.message, stalled=True, failed=False, change=None, done=False
+            )
+        )
+        return _with_interval(stalled, _UNREADABLE_INTERVAL)
+
     async def _settle(self, environment: Environment) -> Environment:
         """Finishes what a killed manager had begun to write down: the configuration of an apply that it ended.
 
@@ -160,11 +183,12 @@ class EnvironmentReconciler:
         return environment.model_copy(update={"status": status})
 
     async def _choose_goal(self, environment: Environment) -> Goal:
-        if not environment.metadata.deletion_timestamp:
+        deleted = environment.metadata.deletion_timestamp
+        if not deleted:
             _refuse_bad_manifest(environment)
-        due = await self._resets.due(environment) if not environment.metadata.deletion_timestamp else None
-        reset, snapshot = due or (None, None)
-        return choose_goal(environment, reset, snapshot)
+        # All Resets of the namespace are read for it: not where none would be carried out.
+        due = None if deleted or is_suspended(environment) else await self._resets.due(environment)
+        return choose_goal(environment, *(due or (None, None)))
 
     @contextlib.asynccontextmanager
     async def _open(self, environment: Environment, goal: Goal, draft: StatusDraft):  # type: ignore[no-untyped-def]
@@ -207,7 +231,7 @@ class EnvironmentReconciler:
         work: Pass | None,
         error: Exception | None,
     ) -> Result:
-        draft.set(handled_reconcile=environment.metadata.annotations.get(RECONCILE_ANNOTATION))
+        draft.set(handled_reconcile=_asked_run(environment))
         if work is not None and work.gone:
             self._metrics.drop(environment.ref)
         else:
@@ -225,12 +249,20 @@ class EnvironmentReconciler:
         if draft.status == read:
             return None
         try:
-            await write_status(self._cluster, environment.ref, draft.status.as_json())
+            # An apply has written the status in between.
+            seen = environment.as_json() if draft.status.attempts == read.attempts else None
+            await write_status(self._cluster, environment.ref, draft.status.as_json(), seen=seen)
         except NotFoundError:
             return None
         except SetpointError as error:
             return error
         return None
+
+
+def _asked_run(environment: Environment) -> str | None:
+    """The last request for a run, as far as a status holds it: an annotation may be as long as it likes."""
+    asked = environment.metadata.annotations.get(RECONCILE_ANNOTATION)
+    return None if asked is None else asked[:_MAX_REQUEST]
 
 
 def _has_nothing_to_hold(environment: Environment, goal: Goal) -> bool:
@@ -260,6 +292,9 @@ def _reason_of(error: Exception) -> tuple[Reason, str]:
             return error.reason, error.message
         case StoreError():
             return Reason.STORE_FAILED, error.message
+        case ForbiddenError():
+            # The API server's own words: which right is missing, on what.
+            return Reason.API_UNAVAILABLE, error.message
         case InvalidError():
             return Reason.INTERNAL_ERROR, error.message
         case _:

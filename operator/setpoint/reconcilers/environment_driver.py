@@ -14,7 +14,6 @@ from typing import Any
 from setpoint.api.conditions import Reason
 from setpoint.api.meta import ObjectRef
 from setpoint.api.v1alpha1.environment import AppliedStatus, Environment
-from setpoint.domain import state
 from setpoint.domain.digests import canonical, digest
 from setpoint.domain.errors import ConflictError, NotFoundError, StalledError, StoreError, TransientError
 from setpoint.domain.gating import GateDecision
@@ -42,9 +41,10 @@ from setpoint.ports import (
 from setpoint.reconcilers import drills
 from setpoint.reconcilers.plan_reading import PlanReader
 from setpoint.reconcilers.run_inputs import gather_inputs
+from setpoint.reconcilers.seals import sealed
 from setpoint.reconcilers.secrets import SecretReader, publish_outputs
 from setpoint.reconcilers.snapshots import SnapshotTaker
-from setpoint.reconcilers.states import refuse_newer_state, save_errored_state
+from setpoint.reconcilers.states import read_addresses, refuse_newer_state, save_errored_state
 
 Progress = Callable[[ResourceProgress], None]
 
@@ -78,6 +78,10 @@ class EnvironmentDriver:
         self.origin_of = origin_of
         self.plans = PlanReader(threads)
         self._settles = settles
+
+    def wrote(self, target: ObjectRef, applied: AppliedStatus) -> bool:
+        """Whether the seal on it is the target's."""
+        return sealed(applied, target, self.blobs) == applied
 
     @contextlib.asynccontextmanager
     async def session(
@@ -358,7 +362,7 @@ class EnvironmentSession:
     async def configuration(self, *, change: str | None, at: str) -> AppliedStatus:
         """What this pass holds the environment to; the variables are sealed."""
         variables = await self._driver.blobs.put(canonical(dict(self._inputs.variables)))
-        return AppliedStatus(
+        applied = AppliedStatus(
             bundle=self._bundle.digest,
             archive=self._bundle.blob,
             revision=self._bundle.revision,
@@ -368,6 +372,7 @@ class EnvironmentSession:
             change=change,
             at=at,
         )
+        return sealed(applied, self._environment.ref, self._driver.blobs)
 
     def _secrets_digest(self, inputs: RunInputs) -> str | None:
         secrets = dict(inputs.secret_variables)
@@ -385,14 +390,6 @@ class EnvironmentSession:
         ref = ObjectRef("Secret", self._environment.metadata.namespace, target.secret_ref.name)
         values = {name: output["value"] for name, output in outputs.items()}
         return await publish_outputs(self._driver.cluster, ref, values)
-
-
-async def read_addresses(states: StateStore, key: str) -> tuple[str, ...]:
-    """The resource instances in a target's newest state; none where there is no state."""
-    try:
-        return tuple(instance.address for instance in state.parse(await states.read(key)).instances)
-    except NotFoundError:
-        return ()
 
 
 def _creations(progress: Iterable[ResourceProgress]) -> set[str]:

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from setpoint.api.conditions import ConditionType, Reason
+from setpoint.api.meta import REQUESTED_BY_ANNOTATION
 from setpoint.api.v1alpha1.approval import Approval
+from setpoint.api.v1alpha1.change import Change as ChangeObject
 from setpoint.api.v1alpha1.enforcementgates import EnforcementGates, GateStage, PolicySetReference
 from setpoint.api.v1alpha1.environment import Environment
 from setpoint.api.v1alpha1.policyset import PolicySet
 from setpoint.domain import gating
-from setpoint.domain.approvals import ApprovalTally, count_approvals, required_approvals
+from setpoint.domain.approvals import ApprovalTally, count_approvals, find_requester, required_approvals
 from setpoint.domain.errors import SetpointError
 from setpoint.domain.gating import GateDecision, SelectedGate, Verdict
 from setpoint.domain.goals import Goal
@@ -21,7 +23,7 @@ from setpoint.domain.policies import PolicyModules, PolicyResult
 from setpoint.domain.protection import check_protection
 from setpoint.domain.redaction import policy_input
 from setpoint.ports import Clock, ClusterClient, PolicyEngine, PolicyResolver
-from setpoint.reconcilers.changes import ChangeCondition
+from setpoint.reconcilers.changes import ChangeCondition, is_marked
 from setpoint.reconcilers.draft import Status
 from setpoint.reconcilers.objects import list_typed
 from setpoint.runtime.metrics import Metrics
@@ -66,11 +68,22 @@ class GateContext:
             apply_mode=spec.apply.mode,
             drift_mode=spec.drift.mode,
             written=spec.approvals.required,
-            asked=gating.approvals_asked(self._all()),
+            asked=gating.approvals_asked(self._all(), change.cause),
             automatic_reset=goal.reset is not None and goal.reset.spec.automatic,
             orphans=bool(change.orphans),
             mixed=drifted and change.cause == "SpecChanged",
         )
+
+    def requester(self, change: Change, goal: Goal) -> str | None:
+        """Who asked for it, None where that is not known."""
+        stamped = self.environment.metadata.annotations.get(REQUESTED_BY_ANNOTATION, "")
+        return find_requester(
+            change.cause, stamped=stamped, reset_by=goal.reset.spec.requested_by if goal.reset else ""
+        )
+
+    def barred(self, *names: str | None) -> frozenset[str]:
+        """Whose approval does not count, of those who asked."""
+        return frozenset(filter(None, names)) if gating.needs_four_eyes(self._all()) else frozenset()
 
     def _all(self) -> tuple[SelectedGate, ...]:
         return tuple({one.name: one for gates in self.gates.values() for one in gates}.values())
@@ -138,6 +151,7 @@ class Gatekeeper:
             reset_ready=work.reset_plan.ready,
             reset_message=work.reset_plan.message,
             faults=context.faults,
+            requested_by=context.requester(change, work.goal),
         )
         for result in decision.results:
             self._metrics.count_gate_decision(result.gate, result.stage, result.verdict)
@@ -184,6 +198,8 @@ class Gatekeeper:
             subject=work.record.spec.subject,
             ttl=work.environment.spec.approvals.ttl,
             now=self._clock.now(),
+            # Who asked when the Change was made stays barred, should another person edit the spec since.
+            barred=work.gates.barred(work.record.spec.requested_by, work.gates.requester(work.change, work.goal)),
         )
 
 
@@ -198,6 +214,16 @@ def change_conditions(decision: GateDecision, name: str) -> tuple[ChangeConditio
         conditions.append((ConditionType.APPROVED, "True", Reason.APPROVED, f"by {by}" if by else "none is asked for"))
     else:
         conditions.append((ConditionType.APPROVED, "False", Reason.APPROVAL_REQUIRED, _missing(decision)))
+    return tuple(conditions)
+
+
+def reopened(record: ChangeObject, decision: GateDecision) -> tuple[ChangeCondition, ...]:
+    """What a Change that is decided anew is no longer: the same is due again, or a rejection was taken back."""
+    conditions: list[ChangeCondition] = []
+    if is_marked(record, ConditionType.SUPERSEDED):
+        conditions.append((ConditionType.SUPERSEDED, "False", Reason.PROGRESSING, "the same change is due again"))
+    if is_marked(record, ConditionType.REJECTED) and not decision.rejected_by:
+        conditions.append((ConditionType.REJECTED, "False", Reason.PROGRESSING, "nobody rejects it"))
     return tuple(conditions)
 
 

@@ -1,30 +1,21 @@
-"""Owns reading objects of a kind as their type. One that does not fit is a fault to show, never a crash."""
+"""Owns listing objects as their type: those that fit, and what is wrong with the others."""
 
-from typing import TypeVar
+from collections.abc import Mapping
 
-from pydantic import ValidationError
-
-from setpoint.api.meta import KubeObject
 from setpoint.domain.errors import InvalidError
+from setpoint.domain.reading import Kind, parse
 from setpoint.ports import ClusterClient
-
-Kind = TypeVar("Kind", bound=KubeObject)
-
-
-def parse(kind: type[Kind], found: dict[str, object]) -> Kind:
-    """The typed object. Raises InvalidError naming the field: an object of an older schema may not fit."""
-    try:
-        return kind.model_validate(found)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise InvalidError(str(first["msg"]), field=".".join(map(str, first["loc"]))) from None
 
 
 async def list_typed(
-    cluster: ClusterClient, kind: type[Kind], *, namespace: str | None = None
+    cluster: ClusterClient,
+    kind: type[Kind],
+    *,
+    namespace: str | None = None,
+    labels: Mapping[str, str] | None = None,
 ) -> tuple[list[Kind], tuple[str, ...]]:
     """The objects of a kind that fit its type, and what is wrong with the others."""
-    found = await cluster.list(kind.__name__, namespace=namespace)
+    found = await cluster.list(kind.__name__, namespace=namespace, labels=labels)
     objects, faults = [], []
     for item in found.items:
         try:

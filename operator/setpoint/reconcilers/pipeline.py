@@ -5,29 +5,34 @@ this module calls `apply`, and only with a GateDecision that passed. It must not
 """
 
 import dataclasses
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+import datetime as dt
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 
 from setpoint.api.conditions import ConditionType, Reason
+from setpoint.api.meta import ObjectRef
 from setpoint.api.v1alpha1.change import Change as ChangeObject
 from setpoint.api.v1alpha1.enforcementgates import GateStage
 from setpoint.api.v1alpha1.environment import BundleStatus, DriftStatus, Environment, StateStatus
 from setpoint.domain import model
 from setpoint.domain.audit import AuditEntry, Phase
-from setpoint.domain.errors import TransientError
+from setpoint.domain.errors import TransientError, WaitingError
 from setpoint.domain.gating import GateDecision, stages_of
 from setpoint.domain.goals import Goal, GoalKind
 from setpoint.domain.model import DriftClass, Finding
 from setpoint.domain.plans import count_classes, is_output
-from setpoint.ports import ClusterClient, TargetSession
-from setpoint.reconcilers.changes import ChangeRegister, describe_change, is_marked
+from setpoint.ports import AuditLog, ClusterClient, TargetSession
+from setpoint.reconcilers.changes import ChangeRegister, describe_change
 from setpoint.reconcilers.draft import Notice, StatusDraft
-from setpoint.reconcilers.gatekeeper import GateContext, Gatekeeper, change_conditions, show_decision
+from setpoint.reconcilers.gatekeeper import GateContext, Gatekeeper, change_conditions, reopened, show_decision
 from setpoint.reconcilers.settlement import Settlement, held_message
 from setpoint.reconcilers.status import write_status
+from setpoint.runtime.metric_specs import Step as StepName
 from setpoint.runtime.metrics import Metrics
-from setpoint.runtime.metrics import Step as StepName
 
 _MAX_ADDRESSES = 20
+_MAX_ATTEMPTS = 2**31
+"""More than were ever begun, so somebody else wrote it; the API server would refuse a number that is much larger."""
+_AGAIN = dt.timedelta(seconds=1)
 
 
 @dataclasses.dataclass(slots=True)
@@ -70,12 +75,14 @@ class Pipeline:
         gatekeeper: Gatekeeper,
         changes: ChangeRegister,
         settlement: Settlement,
+        trail: AuditLog,
         metrics: Metrics,
     ) -> None:
         self._cluster = cluster
         self._gatekeeper = gatekeeper
         self._changes = changes
         self._settlement = settlement
+        self._trail = trail
         self._metrics = metrics
         self._steps: tuple[tuple[StepName, Step], ...] = (
             ("observe", self.observe),
@@ -183,7 +190,8 @@ class Pipeline:
         work.gates = await self._gatekeeper.gather(work.environment, work.change)
         subject = work.gates.subject(work.change, work.snapshot, work.reset_plan)
         work.required = work.gates.required_approvals(work.change, work.goal, work.observation.findings)
-        spec = describe_change(work.change, subject, work.snapshot, work.reset_plan, work.required)
+        by = work.gates.requester(work.change, work.goal)
+        spec = describe_change(work.change, subject, work.snapshot, work.reset_plan, work.required, by)
         work.record, new = await self._changes.ensure(work.environment, spec)
         work.draft.set(change=work.record.metadata.name)
         if new:
@@ -195,10 +203,14 @@ class Pipeline:
         """Asks the gates of a stage and shows what they say; True where the Change may not go on."""
         work.decision = decision = await self._gatekeeper.decide(work, stage)
         conditions = change_conditions(decision, work.record.metadata.name)
-        if is_marked(work.record, ConditionType.SUPERSEDED):
-            conditions += ((ConditionType.SUPERSEDED, "False", Reason.PROGRESSING, "the same change is due again"),)
         work.record = await self._changes.mark(
-            work.record, *conditions, gates=decision.results, approved_by=decision.approved_by
+            work.record,
+            *conditions,
+            *reopened(work.record, decision),
+            gates=decision.results,
+            approved_by=decision.approved_by,
+            # One that is decided was not carried out: each apply makes another Change of it.
+            dropped=(ConditionType.APPLIED, ConditionType.VERIFIED),
         )
         if decision.rejected_by:
             await self._settlement.rejected(work)
@@ -210,6 +222,7 @@ class Pipeline:
         """Gates once more, intent durable first, then the effect, then its outcome, whatever happens."""
         if await self._decide(work, stages_of(work.change.cause)[-1]):
             return True
+        await self._refuse_spent(work)
         await self._announce(work)
         work.outcome = await work.session.apply(work.decision)
         self._metrics.count_apply(work.outcome.result)
@@ -219,11 +232,31 @@ class Pipeline:
         if work.outcome.result is model.Result.SUCCEEDED:
             return False
         reason = Reason.INTERRUPTED if work.outcome.result is model.Result.INTERRUPTED else Reason.APPLY_FAILED
-        raise TransientError(reason, work.outcome.message or "terraform apply did not finish")
+        raise TransientError(reason, work.outcome.message or "the apply did not finish")
+
+    async def _refuse_spent(self, work: Pass) -> None:
+        """An approval is spent by the apply that it began: by the trail, whatever the target's status says.
+
+        Where that was set back, the Change is proposed anew. Raises WaitingError then.
+        """
+        begun = [row async for row in self._applies_begun(work.environment.ref)]
+        if work.record.spec.subject in begun:
+            work.draft.set(attempts=max(len(begun), work.environment.status.attempts + 1))
+            message = f"Change {work.record.metadata.name} was begun before, so its approval is spent"
+            raise WaitingError(Reason.PROGRESSING, message, requeue_after=_AGAIN)
+
+    async def _applies_begun(self, target: ObjectRef) -> AsyncIterator[str]:
+        """The subjects of all applies that the trail knows."""
+        after = 0
+        while rows := await self._trail.rows(after=after, target=target):
+            after = rows[-1].seq
+            for row in rows:
+                if (row.entry.action, row.entry.phase) == ("apply", Phase.INTENT):
+                    yield row.entry.digests.get("subject", "")
 
     async def _announce(self, work: Pass) -> None:
         """Spends the approval and writes the intent, in one durable write where the home can."""
-        work.draft.set(attempts=work.environment.status.attempts + 1)
+        work.draft.set(attempts=max(0, work.environment.status.attempts) % _MAX_ATTEMPTS + 1)
         name = work.record.metadata.name
         work.draft.set(applying=await work.session.configuration(change=name, at=work.draft.now_text))
         message = f"applying {name}"

@@ -13,11 +13,11 @@ from setpoint.api.meta import MANIFEST_ERROR_ANNOTATION, ObjectRef
 from setpoint.api.v1alpha1.enforcementgates import EnforcementGates
 from setpoint.api.v1alpha1.policyset import PolicySet, RuleIndexEntry
 from setpoint.domain.conditions import Conditions, is_true, mark_ready, mark_stalled
-from setpoint.domain.errors import NotFoundError, StalledError, WaitingError
+from setpoint.domain.errors import InvalidError, NotFoundError, StalledError, WaitingError
 from setpoint.domain.gating import BUILT_IN, pin_problem
+from setpoint.domain.reading import parse
 from setpoint.ports import Clock, ClusterClient, PolicyEngine, PolicyResolver
-from setpoint.reconcilers.objects import parse
-from setpoint.reconcilers.status import write_status
+from setpoint.reconcilers.status import show_unreadable, write_status
 from setpoint.runtime.requests import Request, Result
 
 Governed = TypeVar("Governed", PolicySet, EnforcementGates)
@@ -49,7 +49,7 @@ class PolicySetReconciler:
 
     async def reconcile(self, request: Request) -> Result:
         """Writes Ready, digest and rules. Raises StalledError (PolicyInvalid, DigestMismatch) once it wrote that."""
-        policy_set = await _read(self._cluster, PolicySet, request.ref)
+        policy_set = await _read_or_show(self._cluster, PolicySet, request.ref, self._clock)
         if policy_set is None:
             return Result()
         try:
@@ -81,7 +81,7 @@ class EnforcementGatesReconciler:
 
     async def reconcile(self, request: Request) -> Result:
         """Writes Ready. Raises StalledError once it wrote why not; a PolicySet that moves must bring a new request."""
-        gates = await _read(self._cluster, EnforcementGates, request.ref)
+        gates = await _read_or_show(self._cluster, EnforcementGates, request.ref, self._clock)
         if gates is None:
             return Result()
         try:
@@ -111,7 +111,10 @@ class EnforcementGatesReconciler:
 
     async def _ready_digest(self, name: str) -> str | None:
         """The digest of a PolicySet that is ready as it stands, else None."""
-        policy_set = await _read(self._cluster, PolicySet, ObjectRef("PolicySet", "", name))
+        try:
+            policy_set = await _read(self._cluster, PolicySet, ObjectRef("PolicySet", "", name))
+        except InvalidError:
+            return None
         if policy_set is None:
             return None
         if policy_set.status.observed_generation != policy_set.metadata.generation:
@@ -124,6 +127,15 @@ async def _read(cluster: ClusterClient, kind: type[Governed], ref: ObjectRef) ->
         return parse(kind, await cluster.get(ref))
     except NotFoundError:
         return None
+
+
+async def _read_or_show(cluster: ClusterClient, kind: type[Governed], ref: ObjectRef, clock: Clock) -> Governed | None:
+    """The object; what in it can't be read is shown on it. Raises StalledError then."""
+    try:
+        return await _read(cluster, kind, ref)
+    except InvalidError as error:
+        found = await cluster.get(ref)
+        raise await show_unreadable(cluster, kind, found, error, Reason.POLICY_INVALID, clock.now()) from None
 
 
 def _refuse_bad_manifest(obj: PolicySet | EnforcementGates) -> None:

@@ -8,11 +8,12 @@ from setpoint.api.v1alpha1.change import ActionSummary, ChangeSummary, GateResul
 from setpoint.api.v1alpha1.environment import Environment
 from setpoint.domain.errors import ReasonedError
 from setpoint.domain.goals import Goal, GoalKind, choose_goal
+from setpoint.domain.reading import parse
 from setpoint.ports import Clock, ClusterClient, ResourceProgress, TargetDriver
 from setpoint.reconcilers.draft import StatusDraft
-from setpoint.reconcilers.objects import parse
 from setpoint.reconcilers.pipeline import Pass, Pipeline
 from setpoint.reconcilers.resets import ResetRegister
+from setpoint.reconcilers.seals import without_forgeries
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Previewer:
 
     async def preview(self, ref: ObjectRef, progress: Callable[[ResourceProgress], None]) -> PlanReport:
         """The report on one target. Raises NotFoundError."""
-        environment = parse(Environment, await self._cluster.get(ref))
+        environment = without_forgeries(parse(Environment, await self._cluster.get(ref)), self._driver)
         due = await self._resets.due(environment)
         goal = choose_goal(environment, *(due or (None, None)))
         if goal.kind in {GoalKind.REST, GoalKind.RELEASE, GoalKind.HOLD}:

@@ -11,12 +11,12 @@ from setpoint.api.meta import ObjectRef
 from setpoint.api.v1alpha1.change import Change
 from setpoint.api.v1alpha1.environment import Environment
 from setpoint.domain.audit import AuditEntry, AuditRow, Phase
-from setpoint.domain.errors import NotFoundError
+from setpoint.domain.errors import InvalidError, NotFoundError
+from setpoint.domain.reading import parse, text_at
 from setpoint.ports import AuditLog, ClusterClient, StateLocks, StateStore, Survivor, Terraform
 from setpoint.reconcilers.changes import ChangeCondition, ChangeRegister, is_closed
-from setpoint.reconcilers.environment_driver import read_addresses
 from setpoint.reconcilers.objects import list_typed
-from setpoint.reconcilers.states import save_errored_state
+from setpoint.reconcilers.states import read_addresses, save_errored_state
 from setpoint.reconcilers.status import write_status
 
 _MESSAGE = "the manager ended before the apply did"
@@ -82,7 +82,7 @@ class Recovery:
     async def _close_strays(self, concerns: Callable[[str], bool]) -> None:
         """Changes that were made, and whose target does not know of them. The next pass reopens what is due again."""
         known = {
-            (item["metadata"].get("namespace", ""), (item.get("status") or {}).get("change"))
+            (item["metadata"].get("namespace", ""), text_at(item, "status", "change"))
             for item in (await self._cluster.list("Environment")).items
         }
         changes, _ = await list_typed(self._cluster, Change)
@@ -120,15 +120,14 @@ class Recovery:
     async def _mark_change(self, intent: AuditRow, interrupted: ChangeCondition, orphans: tuple[str, ...]) -> None:
         entry = intent.entry
         namespace = entry.target.namespace if entry.target else ""
-        for item in (await self._cluster.list("Change", namespace=namespace)).items:
-            change = Change.model_validate(item)
+        for change in (await list_typed(self._cluster, Change, namespace=namespace))[0]:
             if change.spec.subject == entry.digests.get("subject", "") and not is_closed(change):
                 await self._changes.mark(change, interrupted, run=entry.run, orphans=orphans[:_MAX_LISTED])
 
     async def _mark_environment(self, ref: ObjectRef, orphans: tuple[str, ...]) -> None:
         try:
-            environment = Environment.model_validate(await self._cluster.get(ref))
-        except NotFoundError:
+            environment = parse(Environment, await self._cluster.get(ref))
+        except (NotFoundError, InvalidError):
             return
         status = environment.status
         listed = sorted({*status.orphans, *orphans})[:_MAX_LISTED]

@@ -6,8 +6,9 @@ from setpoint.api.v1alpha1.environment import Environment
 from setpoint.api.v1alpha1.reset import Reset
 from setpoint.api.v1alpha1.snapshot import Snapshot
 from setpoint.domain.conditions import set_condition
-from setpoint.domain.errors import NotFoundError
+from setpoint.domain.errors import InvalidError, NotFoundError
 from setpoint.domain.goals import oldest_open_reset
+from setpoint.domain.reading import parse
 from setpoint.ports import Clock, ClusterClient
 from setpoint.reconcilers.objects import list_typed
 from setpoint.reconcilers.status import write_status
@@ -38,7 +39,13 @@ class ResetRegister:
         except NotFoundError:
             await self.close(reset, Reason.SNAPSHOT_NOT_FOUND, f"spec.snapshotRef: there is no Snapshot {name}")
             return None
-        snapshot = Snapshot.model_validate(found)
+        try:
+            snapshot = parse(Snapshot, found)
+        except InvalidError as error:
+            await self.close(
+                reset, Reason.SNAPSHOT_NOT_FOUND, f"spec.snapshotRef: {name} can't be read: {error.message}"
+            )
+            return None
         if snapshot.spec.target_ref != reset.spec.target_ref:
             owner = snapshot.spec.target_ref.name
             message = f"spec.snapshotRef: {name} was taken of {owner}, not of {reset.spec.target_ref.name}"
@@ -65,6 +72,6 @@ class ResetRegister:
         await self._write(reset, conditions=list(conditions))
 
     async def _write(self, reset: Reset, **fields: object) -> None:
-        current = Reset.model_validate(await self._cluster.get(reset.ref))
+        current = parse(Reset, await self._cluster.get(reset.ref))
         status = current.status.model_copy(update={**fields, "observed_generation": reset.metadata.generation})
         await write_status(self._cluster, reset.ref, status.as_json())

@@ -15,6 +15,7 @@ from typing import Any, get_args
 from setpoint.api.meta import JsonObject
 from setpoint.api.v1alpha1.change import ChangeOutcome
 from setpoint.domain.errors import SetpointError
+from setpoint.domain.reading import text_at
 from setpoint.ports import BlobStore, ClusterClient
 
 _LOGGER = logging.getLogger(__name__)
@@ -72,7 +73,7 @@ class BlobCollector:
     async def _open_bundles(self) -> set[str]:
         """A bundle whose lock file was made for it is not made alike again, and approvals are for this very one."""
         changes = (await self._cluster.list("Change")).items
-        wanted = {change["spec"].get("bundle") for change in changes if _is_open(change)}
+        wanted = {text_at(change, "spec", "bundle") for change in changes if _is_open(change)}
         return {blob for bundle, blob in (await self._bundles()).items() if bundle in wanted}
 
 
@@ -94,7 +95,7 @@ def digests_in(value: Any) -> Iterator[str]:
 
 
 def _is_open(change: JsonObject) -> bool:
-    return (change.get("status") or {}).get("outcome") not in _CLOSED
+    return text_at(change, "status", "outcome") not in _CLOSED
 
 
 async def keep_collecting(

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 
 from setpoint.api.meta import JsonObject, ObjectRef
-from setpoint.domain.errors import NotFoundError
+from setpoint.domain.errors import InvalidError, NotFoundError
+from setpoint.domain.reading import items_at, text_at
 from setpoint.domain.sharding import Shard
 from setpoint.ports import ClusterClient, WatchEvent
 from setpoint.runtime.requests import Request
@@ -41,14 +42,15 @@ class Router:
         fingerprint = _fingerprint(event.object)
         if self._seen.get(ref) == fingerprint:
             return []
+        requests = await self._wake(event.object, ref)
         self._seen[ref] = fingerprint
-        return await self._wake(event.object, ref)
+        return requests
 
     async def _wake(self, obj: JsonObject, ref: ObjectRef) -> list[Request]:
         if ref.kind == "Approval":
-            return await self._target_of_change(ref.namespace, obj["spec"]["changeRef"]["name"])
+            return await self._target_of_change(ref.namespace, text_at(obj, "spec", "changeRef", "name"))
         if ref.kind == "Reset":
-            return [Request(ObjectRef("Environment", ref.namespace, obj["spec"]["targetRef"]["name"]))]
+            return _target(obj, ref.namespace)
         if ref.kind == "PolicySet":
             return [Request(ref), *await self._gates(), *await self.waiting_targets()]
         if ref.kind == "EnforcementGates":
@@ -58,9 +60,9 @@ class Router:
     async def _target_of_change(self, namespace: str, name: str) -> list[Request]:
         try:
             change = await self._cluster.get(ObjectRef("Change", namespace, name))
-        except NotFoundError:
+        except (NotFoundError, InvalidError):
             return []
-        return [Request(ObjectRef("Environment", namespace, change["spec"]["targetRef"]["name"]))]
+        return _target(change, namespace)
 
     async def _gates(self) -> list[Request]:
         return [Request(ObjectRef.of(item)) for item in (await self._cluster.list("EnforcementGates")).items]
@@ -68,7 +70,13 @@ class Router:
     async def waiting_targets(self) -> list[Request]:
         """The targets whose open Change another policy may decide otherwise."""
         found = await self._cluster.list("Environment")
-        return [Request(ObjectRef.of(item)) for item in found.items if (item.get("status") or {}).get("change")]
+        return [Request(ObjectRef.of(item)) for item in found.items if text_at(item, "status", "change")]
+
+
+def _target(obj: JsonObject, namespace: str) -> list[Request]:
+    """The target that an object is about; none where it names none."""
+    name = text_at(obj, "spec", "targetRef", "name")
+    return [Request(ObjectRef("Environment", namespace, name))] if name else []
 
 
 class Referrers:
@@ -81,7 +89,7 @@ class Referrers:
         """The Environment is so now."""
         ref = ObjectRef.of(environment)
         self.forget(ref)
-        if names := frozenset(_secret_names(environment["spec"])):
+        if names := frozenset(_secret_names(environment)):
             self._names[ref] = names
 
     def forget(self, ref: ObjectRef) -> None:
@@ -101,20 +109,19 @@ class Referrers:
         ]
 
 
-def _secret_names(spec: JsonObject) -> list[str]:
-    credentials = spec.get("credentials") or {}
+def _secret_names(environment: JsonObject) -> list[str]:
     listed = [
-        *(spec.get("variablesFrom") or ()),
-        *(credentials.get("plan") or ()),
-        *(credentials.get("apply") or ()),
-        ((spec.get("source") or {}).get("git") or {}),
+        *items_at(environment, "spec", "variablesFrom"),
+        *items_at(environment, "spec", "credentials", "plan"),
+        *items_at(environment, "spec", "credentials", "apply"),
     ]
-    return [item["secretRef"]["name"] for item in listed if item.get("secretRef")]
+    names = [text_at(item, "secretRef", "name") for item in listed]
+    return [name for name in (*names, text_at(environment, "spec", "source", "git", "secretRef", "name")) if name]
 
 
 def _fingerprint(obj: JsonObject) -> Fingerprint:
     """What moves when somebody other than us wants something: spec, deletion, annotations; a policy set's digest."""
     metadata = obj["metadata"]
     annotations = tuple(sorted((metadata.get("annotations") or {}).items()))
-    digest = (obj.get("status") or {}).get("digest") if obj["kind"] == "PolicySet" else None
+    digest = text_at(obj, "status", "digest") if obj["kind"] == "PolicySet" else None
     return metadata.get("uid"), metadata.get("generation"), metadata.get("deletionTimestamp"), hash(annotations), digest

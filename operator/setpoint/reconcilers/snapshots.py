@@ -11,6 +11,7 @@ from setpoint.domain.audit import AuditEntry, Phase
 from setpoint.domain.digests import canonical, digest
 from setpoint.domain.errors import AlreadyExistsError, NotFoundError
 from setpoint.domain.model import Observation, Snapshot
+from setpoint.domain.reading import text_at
 from setpoint.ports import BlobStore, ClusterClient, StateStore
 from setpoint.reconcilers.names import TARGET_LABEL, child_name, target_label
 
@@ -116,9 +117,9 @@ class SnapshotPruner:
         if environment.status.change:
             with contextlib.suppress(NotFoundError):
                 change = await self._cluster.get(ObjectRef("Change", namespace, environment.status.change))
-                used.add(change["spec"]["snapshotRef"])
+                used.add(text_at(change, "spec", "snapshotRef"))
         for reset in (await self._cluster.list("Reset", namespace=namespace)).items:
-            used.add(reset["spec"]["snapshotRef"]["name"])
+            used.add(text_at(reset, "spec", "snapshotRef", "name"))
         return used
 
     async def _delete(self, environment: Environment, ref: ObjectRef) -> None:
@@ -128,5 +129,9 @@ class SnapshotPruner:
 
 
 def _age(snapshot: JsonObject) -> tuple[str, int]:
-    metadata = snapshot["metadata"]
-    return metadata.get("creationTimestamp") or "", int(snapshot["spec"]["stateVersion"])
+    """When it was taken; one that can't be read is the oldest of its second."""
+    try:
+        version = int(snapshot["spec"]["stateVersion"])
+    except (KeyError, TypeError, ValueError):
+        version = -1
+    return snapshot["metadata"].get("creationTimestamp") or "", version

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from setpoint.api.conditions import Reason
 from setpoint.domain import state
-from setpoint.domain.errors import ConflictError, InvalidError, StalledError
+from setpoint.domain.errors import ConflictError, InvalidError, NotFoundError, StalledError
 from setpoint.domain.versions import is_newer
 from setpoint.ports import EngineVersion, StateStore, StateVersion
 
@@ -47,6 +47,14 @@ def _refusal(why: str, run: str, place: Path, *, managed: bool) -> str:
         f"compare it with what there is (terraform state list -state={place}), {remedy}, "
         "and remove it then: it may hold secrets"
     )
+
+
+async def read_addresses(states: StateStore, key: str) -> tuple[str, ...]:
+    """The resource instances in a target's newest state; none where there is no state."""
+    try:
+        return tuple(instance.address for instance in state.parse(await states.read(key)).instances)
+    except NotFoundError:
+        return ()
 
 
 def refuse_newer_state(engine: EngineVersion, head: StateVersion | None) -> None:

@@ -8,7 +8,8 @@ from setpoint.api.model import parse_time
 from setpoint.api.v1alpha1.environment import Environment, EnvironmentStatus
 from setpoint.domain.conditions import get_condition, is_true
 from setpoint.domain.sharding import Shard
-from setpoint.runtime.metrics import Metrics, TargetSample
+from setpoint.runtime.metrics import Metrics
+from setpoint.runtime.target_series import TargetSample
 
 
 class TargetMetrics:
@@ -27,19 +28,26 @@ class TargetMetrics:
             self._last_success[ref] = now.timestamp()
         self._count_waiting(ref, waits=status.change is not None)
         way_back = get_condition(conditions, ConditionType.RESET_READY)
+        ready = get_condition(conditions, ConditionType.READY)
         sample = TargetSample(
             stage=environment.spec.stage,
+            reason=ready.reason if ready else "",
             conditions=tuple((condition.type, condition.status) for condition in conditions),
             actionable=status.drift.actionable,
             informational=status.drift.informational,
             pending=status.drift.pending,
             cascade=status.drift.cascade,
-            drift_since=parse_time(status.drift.since).timestamp() if status.drift.since else None,
+            drift_since=_timestamp(status.drift.since),
             last_success=self._last_success.get(ref),
-            snapshot=parse_time(status.applied.at).timestamp() if status.applied else None,
+            snapshot=_timestamp(status.applied.at) if status.applied else None,
             reset_ready=None if way_back is None else way_back.status == "True",
         )
         self._metrics.set_target(ref, sample)
+
+    def refuse(self, ref: ObjectRef, reason: str) -> None:
+        """Shows a target that can't be read."""
+        self._count_waiting(ref, waits=False)
+        self._metrics.set_target(ref, TargetSample(reason=reason, conditions=(("Ready", "False"), ("Stalled", "True"))))
 
     def drop(self, ref: ObjectRef) -> None:
         """Ends the series of a target that is gone."""
@@ -58,3 +66,11 @@ class TargetMetrics:
         else:
             self._waiting.discard(ref)
         self._metrics.set_approvals_pending(len(self._waiting))
+
+
+def _timestamp(time: str | None) -> float | None:
+    """Seconds since the epoch; None for what is no time."""
+    try:
+        return parse_time(time).timestamp() if time else None
+    except (ValueError, OverflowError):
+        return None

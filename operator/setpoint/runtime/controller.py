@@ -14,7 +14,14 @@ import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Protocol
 
-from setpoint.domain.errors import ConflictError, SetpointError, StalledError, TransientError, WaitingError
+from setpoint.domain.errors import (
+    ConflictError,
+    ForbiddenError,
+    SetpointError,
+    StalledError,
+    TransientError,
+    WaitingError,
+)
 from setpoint.runtime.logging import ReconcileContext, reconcile_context
 from setpoint.runtime.requests import OutcomeKind, ReconcileOutcome, Request, Result
 from setpoint.runtime.workqueue import Priority, WorkQueue
@@ -174,7 +181,7 @@ def _log(outcome: ReconcileOutcome, ending: Result | Exception) -> None:
         case WaitingError() | StalledError() | TransientError():
             level = logging.INFO if isinstance(ending, WaitingError) else logging.WARNING
             _LOGGER.log(level, "%s", outcome.message, extra=extra | {"reason": ending.reason.value})
-        case _ReconcileTimeoutError():
+        case _ReconcileTimeoutError() | ForbiddenError():
             _LOGGER.warning("%s", outcome.message, extra=extra)
         case _:
             _LOGGER.error("Reconciling failed", extra=extra, exc_info=ending)

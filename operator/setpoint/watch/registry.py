@@ -15,8 +15,10 @@ from setpoint.api.meta import GROUP, VERSION
 from setpoint.api.v1alpha1 import KINDS
 from setpoint.ports import ApiCredentials
 
-PAGE = 500
+PAGE = 100
 _CREDENTIALS_SECONDS = 60.0
+_IDLE_SECONDS = 0.05
+"""How long kopf keeps a task and the body of each object that moved: 5 s by default, so all of a first list at once."""
 _SAME_CREDENTIALS_PAUSE = 1.0
 
 Deliver = Callable[[str | None, dict[str, Any]], None]
@@ -56,6 +58,7 @@ def build_settings(*, scan: bool) -> kopf.OperatorSettings:
     settings.posting.enabled = False
     settings.scanning.disabled = not scan
     settings.watching.chunk_size = PAGE
+    settings.queueing.idle_timeout = _IDLE_SECONDS
     settings.networking.error_backoffs = EndlessBackoffs()
     settings.process.ultimate_exiting_timeout = None
     return settings

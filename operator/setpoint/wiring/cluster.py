@@ -6,17 +6,14 @@ from collections.abc import AsyncIterator, Mapping
 
 from setpoint.adapters.kube import ConnectionOptions, KubeCluster, KubeConnection, KubeEvents, KubeLease, connect
 from setpoint.adapters.terraform import RunWatch
-from setpoint.domain.sharding import MAX_SHARDS, Shard, divide
 from setpoint.ports import Fences
 from setpoint.runtime.logging import SecretFilter
 from setpoint.runtime.metrics import Metrics
 from setpoint.settings import Settings
 from setpoint.wiring.foundation import Foundation, SystemClock
+from setpoint.wiring.leases import LEASES
 from setpoint.wiring.parts import Parts, open_parts
 from setpoint.wiring.stores import open_operator_stores
-
-LEASE = "setpoint-operator"
-"""The leader's Lease; where the targets are divided, each part's has its number behind: `setpoint-operator-0`."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -32,13 +29,7 @@ class ClusterParts:
 
     def leases(self, namespace: str) -> Mapping[str, KubeLease]:
         """The Leases of every division, by name."""
-        names = [lease_of(Shard()), *(lease_of(shard) for shard in divide(MAX_SHARDS))]
-        return {name: KubeLease(self.connection, namespace, name, clock=self.parts.clock) for name in names}
-
-
-def lease_of(shard: Shard) -> str:
-    """The name of the Lease by which the shard's leader is elected."""
-    return LEASE if shard.count == 1 else f"{LEASE}-{shard.index}"
+        return {name: KubeLease(self.connection, namespace, name, clock=self.parts.clock) for name in LEASES}
 
 
 @contextlib.asynccontextmanager

@@ -1,23 +1,24 @@
 """Owns a cluster as commands see it: its objects and events, as the person whom the kubeconfig names.
 
-The store is the operator's own and not within a person's reach: what needs it says so.
+The store is the operator's own and not within a person's reach: what needs it says so, and what to do instead.
 """
 
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from setpoint.adapters.kube import ConnectionOptions, KubeCluster, KubeEvents, connect
+from setpoint.adapters.kube import ConnectionOptions, KubeCluster, KubeConnection, KubeEvents, KubeLease, connect
 from setpoint.api.meta import ObjectRef
 from setpoint.domain.audit import AuditEntry, AuditRow
 from setpoint.domain.errors import SetpointError
 from setpoint.ports import AuditLog, ClusterClient
 from setpoint.runtime.recorder import EventRecord
+from setpoint.wiring.leases import LEASES, find_leaders
 
 
-class TrailElsewhereError(SetpointError):
-    """The trail is in the operator's store."""
+class OperatorOnlyError(SetpointError):
+    """What is asked for is the operator's alone."""
 
 
 class DistantTrail:
@@ -29,26 +30,29 @@ class DistantTrail:
 
     async def rows(self, **_: Any) -> tuple[AuditRow, ...]:
         """Refuses."""
-        _refuse("the audit trail")
+        _refuse_trail()
 
     async def open_intents(self) -> tuple[AuditRow, ...]:
         """Refuses."""
-        _refuse("the audit trail")
+        _refuse_trail()
 
 
 class ClusterHome:
     """One cluster, as one person."""
 
-    def __init__(self, cluster: ClusterClient, audit: AuditLog, events: KubeEvents, user: str) -> None:
+    def __init__(
+        self, cluster: ClusterClient, audit: AuditLog, events: KubeEvents, user: str, connection: KubeConnection
+    ) -> None:
         self.cluster = cluster
         self.audit = audit
         self._events = events
         self._user = user
+        self._connection = connection
 
     @property
     def root(self) -> Path:
         """No manifests are on disk."""
-        _refuse("a folder of manifests")
+        _refuse("manifests are in no folder", "read the objects with 'setpoint get'")
 
     @property
     def proves_users(self) -> bool:
@@ -67,23 +71,48 @@ class ClusterHome:
         """What happened to an object, oldest first."""
         return await self._events.of(ref)
 
+    async def leaders(self, namespace: str, tell: Callable[[str], None]) -> Sequence[str]:
+        """Who leads from that namespace, by the Leases there. Raises ForbiddenError, TransientError."""
+        # The store's packages come along, which no other command on a cluster needs.
+        from setpoint.wiring.foundation import SystemClock  # noqa: PLC0415
+
+        clock = SystemClock()
+        leases = {name: KubeLease(self._connection, namespace, name, clock=clock) for name in LEASES}
+        return await find_leaders(leases, tell)
+
     async def plan(self, ref: ObjectRef, _progress: Any) -> NoReturn:
         """Refuses: only the operator has the credentials to plan with."""
-        message = f"on a cluster the operator plans: 'setpoint reconcile {ref}', then 'setpoint get changes'"
-        raise SetpointError(message)
+        where = f"-n {ref.namespace} --context NAME"
+        _refuse(
+            "the operator plans, with credentials that only it has",
+            f"ask for a look with 'setpoint reconcile environment/{ref.name} {where}', then read its Change with "
+            f"'setpoint describe environment/{ref.name} {where}'",
+        )
 
-    async def import_state(self, _ref: ObjectRef, _data: bytes) -> NoReturn:
+    async def import_state(self, ref: ObjectRef, _data: bytes) -> NoReturn:
         """Refuses."""
-        _refuse("the store of states")
+        _refuse(
+            "states are in the operator's store, sealed with its key",
+            f"write 'import' blocks into the source of {ref}: each adoption is then an action of a Change that is "
+            "gated and approved",
+        )
 
     async def verify_audit(self) -> NoReturn:
         """Refuses."""
-        _refuse("the audit trail")
+        _refuse_trail()
 
 
-def _refuse(what: str) -> NoReturn:
-    message = f"{what} is not within reach from here: on a cluster it is the operator's; run the command in its pod"
-    raise TrailElsewhereError(message)
+def _refuse_trail() -> NoReturn:
+    _refuse(
+        "the audit trail is in the operator's store",
+        "read what happened to an object with 'setpoint describe KIND/NAME --context NAME', and who asked for what in "
+        "the API server's audit log",
+    )
+
+
+def _refuse(why: str, instead: str) -> NoReturn:
+    message = f"not on a cluster: {why}; {instead}"
+    raise OperatorOnlyError(message)
 
 
 @contextlib.asynccontextmanager
@@ -93,4 +122,4 @@ async def open_cluster_home(context: str | None, kubeconfig: Path | None = None)
     async with connect(ConnectionOptions(context=context, kubeconfig=kubeconfig)) as connection:
         user = await connection.user()
         events = KubeEvents(connection, instance="setpoint")
-        yield ClusterHome(KubeCluster(connection, trail), trail, events, user)
+        yield ClusterHome(KubeCluster(connection, trail), trail, events, user, connection)

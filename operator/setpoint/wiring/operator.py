@@ -31,8 +31,9 @@ from setpoint.runtime.terms import Terms
 from setpoint.server.http import serve_http
 from setpoint.settings import Settings, read_settings
 from setpoint.watch import KopfSource, WatchOptions
-from setpoint.wiring.cluster import ClusterParts, lease_of, open_cluster
+from setpoint.wiring.cluster import ClusterParts, open_cluster
 from setpoint.wiring.leading import KILL_SECONDS, Leading
+from setpoint.wiring.leases import lease_of
 from setpoint.wiring.resync import Resync
 from setpoint.wiring.work import Work
 

@@ -92,6 +92,7 @@ class Parts:
             gatekeeper=gatekeeper,
             changes=ChangeRegister(cluster, self.clock),
             settlement=self.settlement(cluster),
+            trail=self.audit,
             metrics=metrics,
         )
 

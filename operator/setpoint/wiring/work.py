@@ -109,7 +109,8 @@ class Work:
             return
         requests = await self._router.route(event)
         if requests and (event.type == "DELETED" or not self._rests(event.object["kind"], event.object)):
-            self.wake(requests)
+            # People's edits go before what is new: a thousand objects at once must not keep one edit waiting.
+            self.wake(requests, Priority.LOW if event.type == "ADDED" and _is_new(event.object) else Priority.NORMAL)
 
     def _concerns(self, obj: JsonObject) -> bool:
         """An Environment is its leader's alone; what other objects wake may be anyone's."""
@@ -179,3 +180,8 @@ class Work:
             )
             for kind, reconcile in reconciles.items()
         )
+
+
+def _is_new(obj: JsonObject) -> bool:
+    """Whether nobody has looked at an object that has a controller."""
+    return obj["kind"] in RECONCILED and not obj.get("status")

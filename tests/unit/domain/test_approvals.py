@@ -7,7 +7,7 @@ import pytest
 
 from setpoint.api.model import format_time
 from setpoint.api.v1alpha1.approval import Approval
-from setpoint.domain.approvals import count_approvals, required_approvals
+from setpoint.domain.approvals import count_approvals, find_requester, required_approvals
 
 SUBJECT = "sha256:" + "0" * 64
 NOW = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
@@ -21,8 +21,8 @@ def make_approval(by: str = "ann", *, hours: float = 1, verdict: str = "Approved
     return Approval.model_validate({"kind": "Approval", "metadata": metadata, "spec": spec | fields})
 
 
-def count(*approvals: Approval, requested_by: str = "") -> Any:
-    return count_approvals(approvals, subject=SUBJECT, ttl=TTL, now=NOW, requested_by=requested_by)
+def count(*approvals: Approval, barred: tuple[str, ...] = ()) -> Any:
+    return count_approvals(approvals, subject=SUBJECT, ttl=TTL, now=NOW, barred=frozenset(barred))
 
 
 def test_people_count_once() -> None:
@@ -66,8 +66,26 @@ def test_only_approvals_that_count_override() -> None:
 
 
 def test_who_asked_does_not_approve_and_may_reject() -> None:
-    assert count(make_approval("ann"), requested_by="ann").approved_by == ()
-    assert count(make_approval("ann", verdict="Rejected"), requested_by="ann").rejected_by == ("ann",)
+    tally = count(make_approval("ann", overrides=["cost"]), make_approval("bob"), barred=("ann", "eve"))
+    assert (tally.approved_by, tally.barred, tally.overrides) == (("bob",), ("ann", "eve"), frozenset())
+    assert count(make_approval("ann", verdict="Rejected"), barred=("ann",)).rejected_by == ("ann",)
+
+
+@pytest.mark.parametrize(
+    ("cause", "stamped", "reset_by", "requester"),
+    [
+        pytest.param("SpecChanged", "ann", "", "ann", id="who-wrote-the-spec"),
+        pytest.param("Drift", "ann", "", "ann", id="drift-restores-what-was-asked-for"),
+        pytest.param("SpecChanged", "", "", None, id="nobody-stamped-it"),
+        pytest.param("Reset", "ann", "bob", "bob", id="who-asked-for-the-reset"),
+        pytest.param("Reset", "", "bob", "bob", id="a-reset-needs-no-stamp"),
+        pytest.param("Reset", "ann", "policy", "ann", id="by-policy-it-follows-from-the-spec"),
+        pytest.param("Reset", "", "policy", None, id="by-policy-and-nobody-stamped-the-spec"),
+        pytest.param("Destroy", "ann", "", None, id="a-deletion-bears-no-name"),
+    ],
+)
+def test_who_asked(cause: Any, stamped: str, reset_by: str, requester: str | None) -> None:
+    assert find_requester(cause, stamped=stamped, reset_by=reset_by) == requester
 
 
 @pytest.mark.parametrize(

@@ -199,6 +199,64 @@ def test_a_gate_waits_for_its_own_approvals() -> None:
     assert both.permits_apply
 
 
+FOUR_EYES = {"policySets": [], "fourEyes": True}
+
+
+def test_four_eyes_wait_for_somebody_else() -> None:
+    alone = make_decision(make_gate(**FOUR_EYES), tally=ApprovalTally(barred=("ann",)), required=1, requested_by="ann")
+    assert verdict_of(alone, "rules") == ("Pending", True)
+    assert explain(alone, "c") == (
+        Reason.GATES_PENDING,
+        "waits for 1 approval by others than ann: setpoint approve c",
+    )
+    (said,) = (result.messages for result in alone.results if result.gate == "approvals")
+    assert said == ["0 of 1 approvals; ann asked for it and can't approve it"]
+    tally = ApprovalTally(approved_by=("bob",), barred=("ann",))
+    assert make_decision(make_gate(**FOUR_EYES), tally=tally, required=1, requested_by="ann").permits_apply
+
+
+def test_four_eyes_block_where_nobody_knows_who_asked() -> None:
+    tally = ApprovalTally(approved_by=("ann", "bob", "cem"), overrides=frozenset({"rules"}))
+    for level in LEVELS:
+        decision = make_decision(make_gate(**FOUR_EYES, level=level), tally=tally, required=1)
+        assert verdict_of(decision, "rules") == ("Indeterminate", True)
+        reason, message = explain(decision, "c")
+        assert reason is Reason.GATE_BLOCKED
+        assert "lacks the annotation setpoint.dev/requested-by" in message
+        assert "component requested-by" in message
+
+
+def test_a_violation_is_told_before_who_asked() -> None:
+    gate = make_gate(fourEyes=True)
+    decision = make_decision(gate, answers={"rules": [violated("high")]})
+    assert verdict_of(decision, "rules") == ("Fail", True)
+    assert verdict_of(make_decision(gate, answers={"rules": [PolicyResult(error="x")]}), "rules") == ("Error", True)
+
+
+@pytest.mark.parametrize(
+    ("gate", "cause", "asked"),
+    [
+        pytest.param({"fourEyes": True}, "SpecChanged", (1,), id="one-other"),
+        pytest.param({"fourEyes": True, "approvals": 0}, "Drift", (1,), id="none-is-not-enough"),
+        pytest.param({"fourEyes": True, "approvals": 2}, "Reset", (2,), id="as-written"),
+        pytest.param({"fourEyes": True}, "Destroy", (2,), id="who-deleted-it-may-be-one-of-them"),
+        pytest.param({"fourEyes": True, "approvals": 2}, "Destroy", (3,), id="one-more-than-written"),
+        pytest.param({"approvals": 2}, "Destroy", (2,), id="without-four-eyes"),
+        pytest.param({"blastRadius": {}}, "Destroy", (), id="asks-for-nobody"),
+    ],
+)
+def test_how_many_a_gate_asks_for(gate: dict[str, Any], cause: Any, asked: tuple[int, ...]) -> None:
+    assert approvals_asked([make_gate(policySets=[], **gate)], cause) == asked
+
+
+def test_a_deletion_takes_one_approval_more_than_one_person_can_give() -> None:
+    change = dataclasses.replace(make_change(), cause="Destroy")
+    one = make_decision(make_gate(**FOUR_EYES), change=change, tally=ApprovalTally(approved_by=("ann",)), required=2)
+    assert verdict_of(one, "rules") == ("Pending", True)
+    both = ApprovalTally(approved_by=("ann", "bob"))
+    assert make_decision(make_gate(**FOUR_EYES), change=change, tally=both, required=2).permits_apply
+
+
 def test_only_the_last_stage_permits_the_apply() -> None:
     assert not make_decision(stage="plan").permits_apply
     assert make_decision(stage="reset").permits_apply
@@ -329,7 +387,7 @@ def test_names_that_repeat_or_are_taken_are_qualified() -> None:
     objects = [make_object("a", {"name": "x"}, {"name": "approvals"}), make_object("b", {"name": "x"}, {"name": "y"})]
     found = select_gates(objects, stage="plan", target_stage="prod", labels={})
     assert [one.name for one in found] == ["a.approvals", "a.x", "b.x", "y"]
-    assert approvals_asked(found) == (1, 1, 1, 1)
+    assert approvals_asked(found, "SpecChanged") == (1, 1, 1, 1)
 
 
 def test_stages_of_a_change() -> None:

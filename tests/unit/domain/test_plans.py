@@ -185,6 +185,38 @@ def test_a_replacement_that_forgets_is_a_replacement() -> None:
     assert analysis.summary.replace == 1
 
 
+MANIFEST = {"resources": [{"address": "kubectl_manifest.a", "expressions": {"yaml_body": {"constant_value": "x"}}}]}
+
+
+@pytest.mark.parametrize(
+    ("edited", "classes"),
+    [
+        pytest.param({}, ["actionable"], id="nothing_configured_differs"),
+        pytest.param({"yaml_body": "y"}, ["pending", "informational"], id="the_configuration_was_edited_too"),
+    ],
+)
+def test_what_a_provider_computes_anew_since_the_resource_drifted_is_drift(
+    edited: dict[str, str], classes: list[str]
+) -> None:
+    """As terraform-provider-kubectl: the drift is in one computed attribute, the planned change in another."""
+    recorded, live = {"yaml_body": "x", "live": "1", "seen": "1"}, {"yaml_body": "x", "live": "2", "seen": "1"}
+    planned = {"yaml_body": "x", "live": "2", **edited}
+    document = plan(
+        update("kubectl_manifest.a", live, planned, after_unknown={"seen": True}),
+        drift=[update("kubectl_manifest.a", recorded, live)],
+        configuration=MANIFEST,
+    )
+    assert [finding.drift_class.value for finding in analyse_plan(document).findings] == classes
+
+
+def test_what_a_provider_computes_anew_without_drift_is_pending() -> None:
+    before = {"yaml_body": "x", "seen": "1"}
+    document = plan(
+        update("kubectl_manifest.a", before, {"yaml_body": "x"}, after_unknown={"seen": True}), configuration=MANIFEST
+    )
+    assert [finding.drift_class.value for finding in analyse_plan(document).findings] == ["pending"]
+
+
 def test_a_local_value_that_was_edited_is_not_taken_for_a_cascade() -> None:
     resources = [
         {"address": "t.base", "mode": "managed", "expressions": {"name": {}}},

@@ -31,3 +31,22 @@ async def test_a_pass_whose_status_can_not_be_written_is_reported_as_failed(monk
     assert isinstance(bench.error, StoreError)
     (report,) = bench.reports
     assert (report.ref, report.failed) == (REF, True)
+
+
+async def test_a_pass_that_applies_nothing_reads_its_object_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench()
+    await bench.declare({"a": "1"}, suspend=True)
+    await bench.run()
+    await bench.declare({"a": "2"}, suspend=True)
+    read = bench.cluster.get
+    reads: list[object] = []
+
+    async def counted(ref: object) -> JsonObject:
+        reads.append(ref)
+        return await read(ref)
+
+    monkeypatch.setattr(bench.cluster, "get", counted)
+    await bench.run()
+    monkeypatch.undo()
+    assert reads == [REF]
+    assert (await bench.status())["observedGeneration"] == 2

@@ -10,9 +10,10 @@ from tests.fakes.examples import example
 from tests.fakes.reconciling import FakeClock, FakePolicies
 
 from setpoint.api.conditions import ConditionType
-from setpoint.api.meta import ObjectRef
+from setpoint.api.meta import REQUESTED_BY_ANNOTATION, ObjectRef
 from setpoint.api.v1alpha1.change import ChangeSummary
 from setpoint.api.v1alpha1.environment import Environment
+from setpoint.api.v1alpha1.reset import Reset
 from setpoint.domain.errors import SetpointError
 from setpoint.domain.gating import Verdict
 from setpoint.domain.goals import Goal, GoalKind
@@ -45,6 +46,7 @@ class Desk:
     def __init__(self, cluster: InMemoryCluster, clock: FakeClock, environment: Environment) -> None:
         self.cluster, self.clock, self.environment = cluster, clock, environment
         self.policies, self.metrics = Resolver(), Metrics()
+        self.change_by: str | None = None
         self.change = Change(
             target=environment.ref,
             cause="SpecChanged",
@@ -85,7 +87,7 @@ class Desk:
         draft = StatusDraft(self.environment, self.clock.now())
         work = Pass(self.environment, SPEC, SimpleNamespace(), draft)
         work.gates, work.change, work.reset_plan, work.required = await self.gather(), self.change, WAY_BACK, required
-        spec = SimpleNamespace(subject=DIGESTS["e"])
+        spec = SimpleNamespace(subject=DIGESTS["e"], requested_by=self.change_by)
         work.record = SimpleNamespace(metadata=SimpleNamespace(name="shop-prod-1"), spec=spec)
         work.observation = Observation(
             7, 9, "l", 1, DIGESTS["c"], "r1", "fake 1", (), None, None, {"resource_changes": []}, DIGESTS["f"]
@@ -212,6 +214,50 @@ async def test_how_many_must_approve(desk: Desk, spec: dict, change: dict, drift
 async def test_a_gate_of_two_stages_asks_once(desk: Desk) -> None:
     await desk.gates({"policySets": [], "approvals": 3})
     assert (await desk.gather()).required_approvals(desk.change, SPEC, []) == 3
+
+
+# --- Four eyes ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("spec_by", "change_by", "approvers", "verdict"),
+    [
+        pytest.param("paula", "paula", ["paula"], Verdict.PENDING, id="who asked"),
+        pytest.param("paula", "paula", ["paula", "ada"], Verdict.PASS, id="who asked and another"),
+        pytest.param("paula", "paula", ["ada"], Verdict.PASS, id="another"),
+        pytest.param("eve", "paula", ["paula"], Verdict.PENDING, id="who asked first stays out"),
+        pytest.param("eve", "paula", ["eve"], Verdict.PENDING, id="who touched the spec since"),
+        pytest.param("paula", None, ["paula"], Verdict.PENDING, id="a Change from before its maker was noted"),
+        pytest.param("", "paula", ["ada"], Verdict.INDETERMINATE, id="nobody knows"),
+    ],
+)
+async def test_who_asked_does_not_approve(
+    desk: Desk, spec_by: str, change_by: str | None, approvers: list[str], verdict: Verdict
+) -> None:
+    await desk.gates({"policySets": [], "fourEyes": True})
+    desk.environment.metadata.annotations[REQUESTED_BY_ANNOTATION] = spec_by
+    desk.change_by = change_by
+    for who in approvers:
+        await desk.say(who)
+    assert (await desk.gatekeeper.decide(await desk.work(required=1), "plan")).verdict is verdict
+
+
+async def test_without_such_a_gate_who_asked_may_approve(desk: Desk) -> None:
+    desk.environment.metadata.annotations[REQUESTED_BY_ANNOTATION] = desk.change_by = "paula"
+    await desk.gates({"policySets": [], "approvals": 1})
+    await desk.say("paula")
+    assert (await desk.gatekeeper.decide(await desk.work(required=1), "plan")).verdict is Verdict.PASS
+
+
+async def test_who_asked_for_a_reset_does_not_approve_it(desk: Desk) -> None:
+    await desk.gates({"policySets": [], "fourEyes": True})
+    replace(desk, cause="Reset")
+    reset = Reset.model_validate(example("Reset", requestedBy="ada"))
+    await desk.say("ada")
+    work = await desk.work(required=1)
+    work.goal = Goal(GoalKind.SNAPSHOT, reset, SimpleNamespace())
+    decision = await desk.gatekeeper.decide(work, "reset")
+    assert (decision.verdict, decision.barred) == (Verdict.PENDING, ("ada",))
 
 
 # --- The decision -------------------------------------------------------------------------------------------------

@@ -66,3 +66,28 @@ async def test_there_is_none_to_write(cluster: InMemoryCluster) -> None:
     with pytest.raises(NotFoundError):
         await write_status(cluster, REF, STATUS, audit=(ENTRY,))
     assert cluster.audit == []
+
+
+class CountingCluster(InMemoryCluster):
+    """Counts reads."""
+
+    reads = 0
+
+    async def get(self, ref: ObjectRef) -> JsonObject:
+        self.reads += 1
+        return await super().get(ref)
+
+
+@pytest.mark.parametrize(("moved", "reads"), [pytest.param(False, 0, id="still"), pytest.param(True, 1, id="moved")])
+async def test_what_was_seen_is_read_again_only_where_it_moved(moved: bool, reads: int) -> None:
+    cluster = CountingCluster()
+    await cluster.add(example("Environment"))
+    seen = await cluster.get(REF)
+    if moved:
+        await cluster.annotate(REF, {"moved": "since"})
+    cluster.reads = 0
+    await write_status(cluster, REF, STATUS, seen=seen)
+    assert cluster.reads == reads
+    found = await cluster.get(REF)
+    assert found["status"] == STATUS
+    assert found["metadata"].get("annotations", {}) == ({"moved": "since"} if moved else {})

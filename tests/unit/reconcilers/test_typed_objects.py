@@ -6,7 +6,8 @@ from tests.fakes.examples import example
 
 from setpoint.api.v1alpha1.environment import Environment
 from setpoint.domain.errors import InvalidError
-from setpoint.reconcilers.objects import list_typed, parse
+from setpoint.domain.reading import parse
+from setpoint.reconcilers.objects import list_typed
 
 
 @pytest.mark.parametrize(

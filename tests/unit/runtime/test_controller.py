@@ -7,7 +7,14 @@ import pytest
 
 from setpoint.api.conditions import Reason
 from setpoint.api.meta import ObjectRef
-from setpoint.domain.errors import ConflictError, InvalidError, StalledError, TransientError, WaitingError
+from setpoint.domain.errors import (
+    ConflictError,
+    ForbiddenError,
+    InvalidError,
+    StalledError,
+    TransientError,
+    WaitingError,
+)
 from setpoint.runtime.backoff import Backoff
 from setpoint.runtime.controller import Controller
 from setpoint.runtime.logging import reconcile_context
@@ -253,6 +260,7 @@ async def test_context__one_reconcile_id_per_reconcile_and_none_outside() -> Non
         (WaitingError(Reason.STATE_LOCKED, "Locked"), logging.INFO, False),
         (StalledError(Reason.INVALID_SPEC, "No"), logging.WARNING, False),
         (TransientError(Reason.INIT_FAILED, "Down"), logging.WARNING, False),
+        (ForbiddenError("Not yours"), logging.WARNING, False),
         (KeyError("x"), logging.ERROR, True),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception | Result) else None,

@@ -7,8 +7,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from setpoint.api.meta import ObjectRef
 from setpoint.domain.model import DriftClass, Result
 from setpoint.runtime.metric_specs import METRICS
-from setpoint.runtime.metrics import _READERS, MAX_SHOWN, Metrics, TargetSample
+from setpoint.runtime.metrics import Metrics
 from setpoint.runtime.requests import OutcomeKind
+from setpoint.runtime.target_series import MAX_SHOWN, READERS, TargetSample
 
 PROD = ObjectRef("Environment", "default", "shop-prod")
 TARGET = {"kind": "Environment", "namespace": "default", "name": "shop-prod"}
@@ -68,7 +69,7 @@ def test_names__follow_the_conventions() -> None:
         assert spec.per_target == ({"namespace", "name"} <= set(spec.labels))
         assert spec.type == "gauge" or "name" not in spec.labels
     assert len({spec.name for spec in METRICS}) == len(METRICS)
-    assert set(_READERS) == {spec.name for spec in METRICS if spec.per_target}
+    assert set(READERS) == {spec.name for spec in METRICS if spec.per_target}
 
 
 def test_known_series__start_at_zero() -> None:

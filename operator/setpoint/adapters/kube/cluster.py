@@ -15,7 +15,7 @@ from setpoint.domain.audit import AuditEntry
 from setpoint.domain.errors import ConflictError, InvalidError
 from setpoint.ports import AuditLog, ObjectList, WatchEvent
 
-PAGE = 500
+PAGE = 100
 _OBJECTS, _STATUS, _FINALIZER = "setpoint", "setpoint-status", "setpoint-finalizer"
 _APPLY = "application/apply-patch+yaml"
 _JSON_PATCH = "application/json-patch+json"
@@ -78,7 +78,11 @@ class KubeCluster:
         wanted = obj.get("status") or {}
         metadata = {"name": ref.name, "resourceVersion": _version(obj), "uid": obj["metadata"].get("uid")}
         await self._audit.append(*audit)
-        written = await self._apply_status(ref, metadata, wanted) if wanted else obj
+        try:
+            written = await self._apply_status(ref, metadata, wanted) if wanted else obj
+        except InvalidError:
+            # Nothing can be applied to what was stored under another schema; a status can be put there all the same.
+            written = {**obj, "status": {}}
         if (written.get("status") or {}) != wanted or not wanted:
             written = await self._put_status(ref, {**written, "status": wanted})
         return written

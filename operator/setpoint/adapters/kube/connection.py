@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import json
 import ssl
+import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -152,15 +153,15 @@ class KubeConnection:
     async def _call(self, request: KubeRequest, limit: float | aiohttp.ClientTimeout) -> aiohttp.ClientResponse:
         if asyncio.get_running_loop().time() - self._loaded_at > _TOKEN_SECONDS:
             await self.reload_credentials()
-        method, url, headers, body, _ = await self._api.param_serialize(
+        # Not the body: it is JSON already, and to have each of its values looked at takes longer than to write it.
+        method, url, headers, _, _ = await self._api.param_serialize(
             request.method,
             request.path,
             query_params=[*request.query.items()],
             header_params={"Accept": request.accept, "Content-Type": request.content_type},
-            body=request.body,
             auth_settings=["BearerToken"],
         )
-        answer = await self._api.call_api(method, url, headers, body, _request_timeout=limit)
+        answer = await self._api.call_api(method, url, headers, request.body, _request_timeout=limit)
         return cast("aiohttp.ClientResponse", answer.response)
 
 
@@ -195,6 +196,8 @@ async def connect(options: ConnectionOptions) -> AsyncIterator[KubeConnection]:
     load = _loader(options)
     await load(configuration)
     configuration.retries = None
+    # With it, each request reads the netrc file and asks for proxies in a thread: an eighth of a request's CPU.
+    configuration.client_session_kwargs = {"trust_env": bool(urllib.request.getproxies())}
     api = client.ApiClient(configuration)
     api.user_agent = options.user_agent
     connection = KubeConnection(api, load, options)

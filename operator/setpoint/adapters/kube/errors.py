@@ -1,8 +1,8 @@
 """Owns what an API server's refusal means: a Status object to an exception of domain.errors. Pure.
 
 The table is the API conventions' ("Error codes", "Response Status Kind") with two corrections that were measured:
-server-side apply answers 500 without a reason to a field that the schema lacks, and a 404 without a name means that
-the kind itself is not served.
+server-side apply answers 500 without a reason to a field that the schema lacks, in what is applied or what is stored,
+and a 404 without a name means that the kind itself is not served.
 """
 
 import json
@@ -23,7 +23,7 @@ from setpoint.domain.errors import (
 
 _MAX_MESSAGE = 1000
 _UNKNOWN_FIELD = re.compile(r'unknown field "([^"]{1,200})"')
-_TYPED_PATCH = "failed to create typed patch object"
+_TYPED_PATCH = re.compile("failed to create typed (?:patch|live) object")
 _PATH = re.compile(r"(?:^|\s)\.?((?:spec|status|metadata)[\w.\[\]-]*)")
 
 
@@ -45,7 +45,7 @@ def error_of(http_status: int, body: bytes, subject: str) -> SetpointError:
         case 400 | 413 | 415 | 422:
             return _invalid(message, details)
         case _:
-            return _invalid(message, details) if _TYPED_PATCH in message else _unavailable(http_status, message)
+            return _invalid(message, details) if _TYPED_PATCH.search(message) else _unavailable(http_status, message)
 
 
 def watch_error(status: dict[str, Any], subject: str) -> SetpointError:
@@ -88,5 +88,5 @@ def _invalid(message: str, details: dict[str, Any]) -> InvalidError:
         return InvalidError(str(causes[0].get("message") or message)[:_MAX_MESSAGE], field=str(causes[0]["field"]))
     if unknown := _UNKNOWN_FIELD.search(message):
         return InvalidError("unknown field", field=unknown.group(1))
-    field = _PATH.search(message) if _TYPED_PATCH in message else None
+    field = _PATH.search(message) if _TYPED_PATCH.search(message) else None
     return InvalidError(message, field=field.group(1) if field else "")

@@ -1,9 +1,9 @@
 """Owns the rows of objects: conditional writes, tombstones, changes since a version. Knows no Kubernetes semantics."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, insert, select, update
+from sqlalchemy import Connection, Executable, Row, bindparam, delete, insert, select, update
 
 from setpoint.adapters.store.audit import AuditTrail, record
 from setpoint.adapters.store.database import Database
@@ -16,6 +16,23 @@ from setpoint.ports import StoredObject, StoredObjects
 TOMBSTONES_FOR = 10_000
 """Writes for which a tombstone is kept. A watch that is further behind lists again."""
 _PRUNE_EVERY = 256
+
+# Made once: to build a statement takes longer than to run it. `of_` tells a key's values from those to be set.
+_IS = tuple(OBJECT.c[name] == bindparam(f"of_{name}") for name in ("kind", "namespace", "name"))
+_FIND = select(OBJECT).where(*_IS)
+_LIVE = select(OBJECT).where(_IS[0], OBJECT.c.deleted.is_(False)).order_by(OBJECT.c.namespace, OBJECT.c.name)
+_LIVE_IN = _LIVE.where(_IS[1])
+_ADD = insert(OBJECT)
+_SET = update(OBJECT).where(*_IS)
+_DROP = delete(OBJECT).where(*_IS)
+_LATER = (
+    select(OBJECT)
+    .where(OBJECT.c.version > bindparam("after"), OBJECT.c.kind.in_(bindparam("kinds", expanding=True)))
+    .order_by(OBJECT.c.version)
+    .limit(bindparam("most"))
+)
+_COUNTER = select(COUNTER.c.value).where(COUNTER.c.name == bindparam("counter"))
+_RISE = update(COUNTER).where(COUNTER.c.name == "objects").values(value=COUNTER.c.value + 1).returning(COUNTER.c.value)
 
 
 class SqlObjectStore:
@@ -34,11 +51,12 @@ class SqlObjectStore:
 
     async def list(self, kind: str, namespace: str | None = None) -> StoredObjects:
         """All live objects of a kind, in order of their key."""
-        live = select(OBJECT).where(OBJECT.c.kind == kind, OBJECT.c.deleted.is_(False))
-        if namespace is not None:
-            live = live.where(OBJECT.c.namespace == namespace)
-        query = live.order_by(OBJECT.c.namespace, OBJECT.c.name)
-        return await self._database.read(lambda connection: StoredObjects(*_read(connection, query)))
+        query, given = (
+            (_LIVE, {"of_kind": kind})
+            if namespace is None
+            else (_LIVE_IN, {"of_kind": kind, "of_namespace": namespace})
+        )
+        return await self._database.read(lambda connection: StoredObjects(*_read(connection, query, given)))
 
     async def put(self, obj: StoredObject, *, expected_version: int | None, audit: Sequence[AuditEntry] = ()) -> int:
         """Writes a row; see the port."""
@@ -70,11 +88,11 @@ class SqlObjectStore:
 
 
 def _find(connection: Connection, ref: ObjectRef) -> Row[Any] | None:
-    return connection.execute(select(OBJECT).where(*_is(ref))).first()
+    return connection.execute(_FIND, _key(ref)).first()
 
 
-def _is(ref: ObjectRef) -> tuple[Any, ...]:
-    return OBJECT.c.kind == ref.kind, OBJECT.c.namespace == ref.namespace, OBJECT.c.name == ref.name
+def _key(ref: ObjectRef) -> dict[str, str]:
+    return {"of_kind": ref.kind, "of_namespace": ref.namespace, "of_name": ref.name}
 
 
 def _stored(row: Row[Any]) -> StoredObject:
@@ -89,18 +107,17 @@ def _stored(row: Row[Any]) -> StoredObject:
     )
 
 
-def _read(connection: Connection, query: Select[Any]) -> tuple[tuple[StoredObject, ...], int]:
-    rows = tuple(_stored(row) for row in connection.execute(query))
+def _read(connection: Connection, query: Executable, given: Mapping[str, Any]) -> tuple[tuple[StoredObject, ...], int]:
+    rows = tuple(_stored(row) for row in connection.execute(query, given))
     return rows, _counter(connection, "objects")
 
 
 def _counter(connection: Connection, name: str) -> int:
-    return int(connection.execute(select(COUNTER.c.value).where(COUNTER.c.name == name)).scalar_one())
+    return int(connection.execute(_COUNTER, {"counter": name}).scalar_one())
 
 
 def _next_version(connection: Connection) -> int:
-    rise = update(COUNTER).where(COUNTER.c.name == "objects").values(value=COUNTER.c.value + 1)
-    return int(connection.execute(rise.returning(COUNTER.c.value)).scalar_one())
+    return int(connection.execute(_RISE).scalar_one())
 
 
 def _current(connection: Connection, ref: ObjectRef, expected: int | None) -> Row[Any]:
@@ -121,13 +138,13 @@ def _put(connection: Connection, obj: StoredObject, expected: int | None, drafts
         _make_room(connection, obj.ref)
         version = _next_version(connection)
         key = {"kind": obj.ref.kind, "namespace": obj.ref.namespace, "name": obj.ref.name}
-        connection.execute(insert(OBJECT).values(**key, **values, version=version))
+        connection.execute(_ADD, {**key, **values, "version": version})
     else:
         row = _current(connection, obj.ref, expected)
         version = row.version
         if any(getattr(row, name) != value for name, value in values.items()):
             version = _next_version(connection)
-            connection.execute(update(OBJECT).where(*_is(obj.ref)).values(**values, version=version))
+            connection.execute(_SET, {**_key(obj.ref), **values, "version": version})
     record(connection, drafts)
     return version
 
@@ -137,13 +154,13 @@ def _make_room(connection: Connection, ref: ObjectRef) -> None:
     if row is not None and not row.deleted:
         raise AlreadyExistsError(f"{ref} exists already")
     if row is not None:
-        connection.execute(delete(OBJECT).where(*_is(ref)))
+        connection.execute(_DROP, _key(ref))
 
 
 def _remove(connection: Connection, ref: ObjectRef, expected: int | None, drafts: Sequence[Draft]) -> int:
     _current(connection, ref, expected)
     version = _next_version(connection)
-    connection.execute(update(OBJECT).where(*_is(ref)).values(deleted=True, version=version))
+    connection.execute(_SET, {**_key(ref), "deleted": True, "version": version})
     if version % _PRUNE_EVERY == 0:
         _prune(connection, version - TOMBSTONES_FOR)
     record(connection, drafts)
@@ -160,8 +177,7 @@ def _prune(connection: Connection, through: int) -> None:
 def _changes(connection: Connection, after: int, kinds: Sequence[str], limit: int) -> StoredObjects:
     if after < _counter(connection, "floor"):
         raise GoneError(f"changes after version {after} are no longer kept")
-    query = select(OBJECT).where(OBJECT.c.version > after, OBJECT.c.kind.in_(kinds))
-    items, version = _read(connection, query.order_by(OBJECT.c.version).limit(limit))
+    items, version = _read(connection, _LATER, {"after": after, "kinds": [*kinds], "most": limit})
     if after > version:
         raise GoneError(f"version {after} lies ahead of the store's {version}: it was rolled back")
     return StoredObjects(items, items[-1].version if len(items) == limit else version)

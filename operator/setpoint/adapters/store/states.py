@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select
 
 from setpoint.adapters.store.audit import AuditTrail, record
 from setpoint.adapters.store.database import Database
@@ -16,6 +16,17 @@ from setpoint.domain.audit import AuditEntry, Draft
 from setpoint.domain.errors import ConflictError, NotFoundError
 from setpoint.domain.state import StateFacts, StateIdentity
 from setpoint.ports import BlobStore, Clock, StateLock, StateVersion
+
+# Made once: to build a statement takes longer than to run it.
+_VERSIONS = select(STATE_VERSION).where(STATE_VERSION.c.target == bindparam("target"))
+_NEWEST = _VERSIONS.order_by(STATE_VERSION.c.version.desc()).limit(1)
+_ONE_VERSION = _VERSIONS.where(STATE_VERSION.c.version == bindparam("version"))
+_ADD_VERSION = insert(STATE_VERSION)
+_LOCK = select(STATE_LOCK).where(STATE_LOCK.c.target == bindparam("target"))
+_LOCKS = select(STATE_LOCK).order_by(STATE_LOCK.c.target)
+_TAKE_LOCK = insert(STATE_LOCK)
+_FREE_LOCK = delete(STATE_LOCK).where(STATE_LOCK.c.target == bindparam("target"))
+_FREE_RUN = delete(STATE_LOCK).where(STATE_LOCK.c.run == bindparam("run"))
 
 
 class SqlStateStore:
@@ -90,7 +101,7 @@ class SqlStateLocks:
             standing = _lock(connection, lock.target)
             if standing is None:
                 values = {"id": lock.id, "run": lock.run, "holder": lock.holder, "since": since}
-                connection.execute(insert(STATE_LOCK).values(target=lock.target, **values))
+                connection.execute(_TAKE_LOCK, {"target": lock.target, **values})
             return standing or lock
 
         return await self._database.write(take)
@@ -102,20 +113,18 @@ class SqlStateLocks:
             standing = _lock(connection, target)
             if standing is not None and (standing.id, standing.run) != (id, run):
                 return standing
-            connection.execute(delete(STATE_LOCK).where(STATE_LOCK.c.target == target))
+            connection.execute(_FREE_LOCK, {"target": target})
             return None
 
         return await self._database.write(free)
 
     async def release_run(self, run: str) -> int:
         """Frees what a run that is over still holds; returns how many."""
-        theirs = delete(STATE_LOCK).where(STATE_LOCK.c.run == run)
-        return await self._database.write(lambda connection: connection.execute(theirs).rowcount)
+        return await self._database.write(lambda connection: connection.execute(_FREE_RUN, {"run": run}).rowcount)
 
     async def held(self) -> tuple[StateLock, ...]:
         """All locks, by target."""
-        query = select(STATE_LOCK).order_by(STATE_LOCK.c.target)
-        return await self._database.read(lambda connection: tuple(map(_as_lock, connection.execute(query))))
+        return await self._database.read(lambda connection: tuple(map(_as_lock, connection.execute(_LOCKS))))
 
 
 def _examine(data: bytes) -> tuple[StateFacts, StateIdentity]:
@@ -128,10 +137,9 @@ def _instant(clock: Clock) -> str:
 
 
 def _find(connection: Connection, target: str, version: int | None) -> Row[Any] | None:
-    query = select(STATE_VERSION).where(STATE_VERSION.c.target == target)
-    if version is not None:
-        query = query.where(STATE_VERSION.c.version == version)
-    return connection.execute(query.order_by(STATE_VERSION.c.version.desc()).limit(1)).first()
+    if version is None:
+        return connection.execute(_NEWEST, {"target": target}).first()
+    return connection.execute(_ONE_VERSION, {"target": target, "version": version}).first()
 
 
 def _append(
@@ -141,7 +149,7 @@ def _append(
     head = StateIdentity(row.lineage, row.serial, row.sha256) if row else None
     if row is not None and not state.is_new_version(head, identity):
         return _version(row)
-    connection.execute(insert(STATE_VERSION).values(target=target, version=row.version + 1 if row else 1, **values))
+    connection.execute(_ADD_VERSION, {"target": target, "version": row.version + 1 if row else 1, **values})
     record(connection, drafts)
     added = _find(connection, target, None)
     assert added is not None  # noqa: S101 it was just written
@@ -161,7 +169,7 @@ def _version(row: Row[Any]) -> StateVersion:
 
 
 def _lock(connection: Connection, target: str) -> StateLock | None:
-    row = connection.execute(select(STATE_LOCK).where(STATE_LOCK.c.target == target)).first()
+    row = connection.execute(_LOCK, {"target": target}).first()
     return _as_lock(row) if row else None
 
 

@@ -81,6 +81,9 @@ class ChangeSpec(ApiModel):
     state_version: int = Field(default=0, description="The state that it starts from; 0 where there was none.")
     generation: int = Field(default=0, description="The target's generation that was planned.")
     approvals_required: int = Field(default=0, description="How many the target's spec and the gates ask for.")
+    requested_by: ShortText | None = Field(
+        default=None, description="Who asked for it, where that is known. Where a gate asks for fourEyes, not them."
+    )
     orphans: Annotated[list[Annotated[str, Field(max_length=1024)]], Field(max_length=50)] = Field(
         default_factory=list, description="Resources that an interrupted apply may have made and lost."
     )
@@ -135,6 +138,7 @@ class Change(KubeObject):
             PrinterColumn("GATE", '.status.conditions[?(@.type=="Gated")].reason'),
             PrinterColumn("OUTCOME", ".status.outcome"),
             PrinterColumn("AGE", ".metadata.creationTimestamp", "date"),
+            PrinterColumn("BY", ".spec.requestedBy", wide=True),
             PrinterColumn("SUBJECT", ".spec.subject", wide=True),
         ),
     )

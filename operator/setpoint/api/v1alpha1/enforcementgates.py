@@ -6,13 +6,13 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import ConfigDict, Field, model_validator
 
 from setpoint.api.meta import Conditions, KindMeta, KubeObject, ObservedGeneration, PrinterColumn
-from setpoint.api.model import ApiModel, Digest, Duration, Integer, Name, cel
+from setpoint.api.model import ApiModel, Boolean, Digest, Duration, Integer, Name, cel
 
 Level = Literal["advisory", "soft-mandatory", "hard-mandatory", "invariant"]
 GateStage = Literal["plan", "apply", "reset"]
 Limit = Annotated[Integer, Field(ge=0)]
 
-_GATE_IS_EMPTY = "a gate needs policySets, blastRadius or approvals"
+_GATE_IS_EMPTY = "a gate needs policySets, blastRadius, approvals or fourEyes"
 _NAMES_REPEAT = "the names of the gates must differ"
 
 
@@ -58,7 +58,10 @@ class EnforcementGate(ApiModel):
     model_config = ConfigDict(
         json_schema_extra=cel(
             (
-                "has(self.policySets) && self.policySets.size() > 0 || has(self.blastRadius) || has(self.approvals)",
+                (
+                    "has(self.policySets) && self.policySets.size() > 0 || has(self.blastRadius) || "
+                    "has(self.approvals) || has(self.fourEyes) && self.fourEyes"
+                ),
                 _GATE_IS_EMPTY,
             )
         )
@@ -78,6 +81,11 @@ class EnforcementGate(ApiModel):
     approvals: Annotated[Integer, Field(ge=0, le=10)] | None = Field(
         default=None, description="People who must approve; the most that any gate asks for counts."
     )
+    four_eyes: Boolean = Field(
+        default=False,
+        description="True: who asked for the Change can't approve it, and at least one other person must. Blocks where "
+        "it is not known who asked.",
+    )
     timeout: Duration = Field(default=dt.timedelta(seconds=10), description="A policy that takes longer is an Error.")
     memory_mib: Annotated[Integer, Field(ge=64, le=4096)] = Field(
         default=512, description="Memory in MiB; a policy that needs more is an Error."
@@ -85,7 +93,7 @@ class EnforcementGate(ApiModel):
 
     @model_validator(mode="after")
     def _looks_at_something(self) -> "EnforcementGate":
-        if not self.policy_sets and self.blast_radius is None and self.approvals is None:
+        if not self.policy_sets and self.blast_radius is None and self.approvals is None and not self.four_eyes:
             raise ValueError(_GATE_IS_EMPTY)
         return self
 

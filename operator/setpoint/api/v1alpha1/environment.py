@@ -252,6 +252,9 @@ class AppliedStatus(ApiModel):
     generation: int = Field(default=0, description="The metadata.generation that was applied.")
     change: Name | None = Field(default=None, description="The Change that brought it about.")
     at: Time = Field(description="When it was applied or first seen to be in force.")
+    seal: Digest | None = Field(
+        default=None, description="Shows that Setpoint wrote this; without its seal it is taken for absent."
+    )
 
 
 class HoldStatus(ApiModel):
