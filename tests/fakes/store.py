@@ -285,7 +285,7 @@ class MemoryStates:
             return head
         version = StateVersion(
             (head.version if head else 0) + 1, facts.serial, facts.lineage, facts.terraform_version, new.sha256,
-            len(data), len(facts.instances),
+            len(data), len(facts.instances), run,
         )  # fmt: skip
         await self._trail.append(*audit)
         self._versions.setdefault(target, []).append((version, await self._blobs.put(data)))

@@ -10,7 +10,7 @@ from setpoint.domain.audit import AuditEntry
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class StateVersion:
-    """One Terraform state. `version` is our own count per target, from 1, and only rises."""
+    """One Terraform state. `version` is our own count per target, from 1, and only rises; `run` wrote it."""
 
     version: int
     serial: int
@@ -19,6 +19,7 @@ class StateVersion:
     sha256: str
     size: int
     resources: int
+    run: str = ""
 
 
 class StateStore(Protocol):

@@ -86,7 +86,10 @@ class EngineVersion:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class PlanRun:
-    """One plan. `document` is `show -json` with secrets in clear, None where `quiet` proves that nothing differs."""
+    """One plan. `document` is `show -json` with secrets in clear, None where `quiet` proves that nothing differs.
+
+    `state_version` is the StateVersion that it starts from, 0 for none, where it is to be applied.
+    """
 
     run: str
     quiet: bool
@@ -94,6 +97,7 @@ class PlanRun:
     bundle: str
     path: Path
     prevent_destroy: tuple[str, ...] = ()
+    state_version: int | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -119,10 +123,14 @@ class ApplyRun:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ErroredState:
-    """A state that Terraform could not save, and the apply that left it; `run` is empty where that is not known."""
+    """A state that Terraform could not save, and the apply that left it; `run` is empty where that is not known.
+
+    `base` is the StateVersion that the apply started from, 0 for none, None where that is not known.
+    """
 
     run: str
     data: bytes = dataclasses.field(repr=False)
+    base: int | None = None
 
 
 class TerraformSession(Protocol):
@@ -167,7 +175,7 @@ class TerraformSession(Protocol):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Survivor:
-    """A run that a killed manager left behind, now settled."""
+    """A run that a killed manager left behind, now settled. `base` is as an ErroredState's."""
 
     target: str
     run: str
@@ -175,6 +183,7 @@ class Survivor:
     started: tuple[str, ...]
     completed: tuple[str, ...]
     errored_state: bytes | None = dataclasses.field(repr=False, default=None)
+    base: int | None = None
 
 
 class Terraform(Protocol):

@@ -4,6 +4,7 @@ One session is one pass: it holds the target's work folder from the first plan t
 """
 
 import contextlib
+import dataclasses
 import functools
 import json
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -28,6 +29,7 @@ from setpoint.ports import (
     Bundle,
     ClusterClient,
     EngineVersion,
+    ErroredState,
     HealthProber,
     PlanRun,
     ResourceProgress,
@@ -135,13 +137,13 @@ class EnvironmentSession:
     async def _save_errored_state(self) -> None:
         """What an earlier apply could not save comes first: a plan without it would make again all that it knows."""
         errored = self._workspace.errored_state()
-        if errored is not None and (problem := await self._take_over(errored.data, errored.run)):
+        if errored is not None and (problem := await self._take_over(errored)):
             raise TransientError(Reason.STORE_FAILED, problem)
 
-    async def _take_over(self, data: bytes, run: str) -> str:
+    async def _take_over(self, errored: ErroredState) -> str:
         """Saves a state that Terraform could not; what people must know where it was refused, else empty."""
-        set_aside = functools.partial(self._workspace.set_errored_state_aside, run)
-        problem = await save_errored_state(self._driver.states, self._key, data, run=run, set_aside=set_aside)
+        set_aside = functools.partial(self._workspace.set_errored_state_aside, errored.run)
+        problem = await save_errored_state(self._driver.states, self._key, errored, set_aside=set_aside)
         self._workspace.errored_state_saved()
         return problem
 
@@ -292,16 +294,17 @@ class EnvironmentSession:
         if (head.version if head else 0) != decision.change.state_version:
             message = "the state moved since it was planned"
             raise ConflictError(message)
+        self._plan = dataclasses.replace(self._plan, state_version=decision.change.state_version)
         run = await self._workspace.apply(self._plan, self._bundle, self._inputs, self._progress)
         problem = ""
         if run.errored_state is not None:
-            problem = await self._harvest(run.errored_state)
+            problem = await self._harvest(ErroredState(self._plan.run, run.errored_state, self._plan.state_version))
         return await self._outcome(run, problem)
 
-    async def _harvest(self, errored_state: bytes) -> str:
+    async def _harvest(self, errored: ErroredState) -> str:
         """Takes the state over that the apply could not save; what people must know of it, else empty."""
         try:
-            return await self._take_over(errored_state, self._plan.run)
+            return await self._take_over(errored)
         except StoreError as error:
             return f"the state that the apply left is not saved yet ({error.message}); it is before the next plan"
 

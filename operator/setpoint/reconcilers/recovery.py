@@ -13,7 +13,7 @@ from setpoint.api.v1alpha1.environment import Environment
 from setpoint.domain.audit import AuditEntry, AuditRow, Phase
 from setpoint.domain.errors import InvalidError, NotFoundError
 from setpoint.domain.reading import parse, text_at
-from setpoint.ports import AuditLog, ClusterClient, StateLocks, StateStore, Survivor, Terraform
+from setpoint.ports import AuditLog, ClusterClient, ErroredState, StateLocks, StateStore, Survivor, Terraform
 from setpoint.reconcilers.changes import ChangeCondition, ChangeRegister, is_closed
 from setpoint.reconcilers.objects import list_typed
 from setpoint.reconcilers.states import read_addresses, save_errored_state
@@ -77,7 +77,8 @@ class Recovery:
         if data is None:
             return ""
         set_aside = functools.partial(self._terraform.set_errored_state_aside, run, target)
-        return await save_errored_state(self._states, target, data, run=run, set_aside=set_aside)
+        errored = ErroredState(run, data, survivor.base)
+        return await save_errored_state(self._states, target, errored, set_aside=set_aside)
 
     async def _close_strays(self, concerns: Callable[[str], bool]) -> None:
         """Changes that were made, and whose target does not know of them. The next pass reopens what is due again."""

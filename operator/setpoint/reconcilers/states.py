@@ -12,28 +12,38 @@ from setpoint.api.conditions import Reason
 from setpoint.domain import state
 from setpoint.domain.errors import ConflictError, InvalidError, NotFoundError, StalledError
 from setpoint.domain.versions import is_newer
-from setpoint.ports import EngineVersion, StateStore, StateVersion
+from setpoint.ports import EngineVersion, ErroredState, StateStore, StateVersion
 
 _LOGGER = logging.getLogger(__name__)
 
 
 async def save_errored_state(
-    states: StateStore, key: str, data: bytes, *, run: str, set_aside: Callable[[], Path]
+    states: StateStore, key: str, errored: ErroredState, *, set_aside: Callable[[], Path]
 ) -> str:
     """Adds the state to the store; what a person must know and do where it was refused and set aside, else empty.
 
-    Raises StoreError where it could be neither saved nor set aside: it is where Terraform left it, for another try.
+    Refused, too, where another has written a version since the apply began, as a leader on another machine does: that
+    one knows nothing of what this one says, nor this one of that, and a serial tells nothing of it. Raises StoreError
+    where it could be neither saved nor set aside: it is where Terraform left it, for another try.
     """
-    head = await states.head(key)
+    head, run = await states.head(key), errored.run
     lineage, serial = (head.lineage, head.serial + 1) if head else (str(uuid.uuid4()), 1)
-    data = state.with_lineage(data, lineage=lineage, serial=serial)
+    data = state.with_lineage(errored.data, lineage=lineage, serial=serial)
     try:
+        _refuse_outrun(errored, head)
         await states.append(key, data, run=run)
     except (ConflictError, InvalidError) as error:
         message = _refusal(error.message, run, set_aside(), managed=head is not None)
         _LOGGER.warning("%s: %s", key, message)
         return message
     return ""
+
+
+def _refuse_outrun(errored: ErroredState, head: StateVersion | None) -> None:
+    if errored.base is None or head is None or head.version <= errored.base or head.run == errored.run:
+        return
+    msg = f"the apply started from version {errored.base}, and run {head.run} has written version {head.version} since"
+    raise ConflictError(msg)
 
 
 def _refusal(why: str, run: str, place: Path, *, managed: bool) -> str:

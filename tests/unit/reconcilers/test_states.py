@@ -7,17 +7,18 @@ import pytest
 from tests.fakes.store import memory_stores, state_file
 
 from setpoint.domain.errors import StalledError, StoreError
-from setpoint.ports import EngineVersion, StateStore
+from setpoint.ports import EngineVersion, ErroredState, StateStore
 from setpoint.reconcilers.states import refuse_newer_state, save_errored_state
 
 KEY = "environment/default/web"
 PLACE = Path("home/errored/web/run-9.1.tfstate")
 
 
-async def save(states: StateStore, data: bytes) -> tuple[str, list[Path]]:
+async def save(states: StateStore, data: bytes, base: int | None = 1) -> tuple[str, list[Path]]:
     """What is said of it, and where it was put."""
     moved: list[Path] = []
-    message = await save_errored_state(states, KEY, data, run="run-9", set_aside=lambda: moved.append(PLACE) or PLACE)
+    errored = ErroredState("run-9", data, base)
+    message = await save_errored_state(states, KEY, errored, set_aside=lambda: moved.append(PLACE) or PLACE)
     return message, moved
 
 
@@ -63,12 +64,38 @@ async def test_one_that_is_refused_is_set_aside_and_said_so(
     assert message in caplog.text
 
 
+async def test_one_that_another_leader_has_outrun_is_set_aside_whatever_its_serial() -> None:
+    """Killed in an apply, its work folder out of reach: another leads and applies; then the first leads again."""
+    states = memory_stores().states
+    await states.append(KEY, state_file(1), run="run-1")
+    await states.append(KEY, state_file(2), run="run-of-another")
+    message, moved = await save(states, state_file(5), base=1)
+    assert moved == [PLACE]
+    assert (await states.head(KEY)).serial == 2
+    assert "run run-of-another has written version 2 since" in message
+
+
+async def test_one_whose_own_run_saved_a_part_becomes_a_version() -> None:
+    states = memory_stores().states
+    await states.append(KEY, state_file(1), run="run-1")
+    await states.append(KEY, state_file(2), run="run-9")
+    assert await save(states, state_file(5), base=1) == ("", [])
+    assert (await states.head(KEY)).serial == 5
+
+
+async def test_one_of_an_earlier_setpoint_is_judged_by_its_serial() -> None:
+    states = memory_stores().states
+    await states.append(KEY, state_file(1), run="run-1")
+    await states.append(KEY, state_file(2), run="run-2")
+    assert await save(states, state_file(5), base=None) == ("", [])
+
+
 async def test_one_that_can_not_be_set_aside_is_not_taken_for_settled() -> None:
     def fail() -> Path:
         raise StoreError("no space left")
 
     with pytest.raises(StoreError):
-        await save_errored_state(memory_stores().states, KEY, b"torn", run="run-9", set_aside=fail)
+        await save_errored_state(memory_stores().states, KEY, ErroredState("run-9", b"torn"), set_aside=fail)
 
 
 @pytest.mark.parametrize(("version", "refused"), [("1.11.3", True), ("1.11.4", False), ("1.12.0", False)])

@@ -165,6 +165,7 @@ def _version(row: Row[Any]) -> StateVersion:
         sha256=row.sha256,
         size=row.size,
         resources=row.resources,
+        run=row.run,
     )
 
 

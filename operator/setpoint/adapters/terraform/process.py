@@ -42,7 +42,7 @@ class Command:
     folder: Path
     name: str
     timeout: float
-    facts: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    facts: Mapping[str, str | int | None] = dataclasses.field(default_factory=dict)
     grace: float = READING_GRACE
     watch: RunWatch = dataclasses.field(default_factory=NoWatch)
 

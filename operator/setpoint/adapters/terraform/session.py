@@ -243,7 +243,7 @@ class Session:
         with self._backend.grant(self._target, run=plan.run, operation="apply") as access:
             await self._initialise(facts, inputs, binary, folder, access)
             line = builder(binary.words).apply_line(plan.path, _write_ephemeral(folder, facts, inputs))
-            command = self._command("apply", line, folder, inputs, access, "apply")
+            command = self._command("apply", line, folder, inputs, access, "apply", base=plan.state_version)
             async with tail(command.stdout, hear):
                 return await run_through(command)
 
@@ -258,7 +258,10 @@ class Session:
     def errored_state(self) -> ErroredState | None:
         """What an earlier apply could not save."""
         data = self._folder.errored_state()
-        return None if data is None else ErroredState(survivors.find_applied(self._root, self._target), data)
+        if data is None:
+            return None
+        run, base = survivors.find_applied(self._root, self._target)
+        return ErroredState(run, data, base)
 
     def outcome_recorded(self) -> None:
         """What the apply did is on record."""
@@ -280,10 +283,11 @@ class Session:
         inputs: RunInputs,
         access: BackendAccess,
         operation: Operation = "plan",
+        base: int | None = None,
     ) -> Command:
         credentials = inputs.apply_environment if operation == "apply" else inputs.plan_environment
         seconds = {"init": inputs.init_timeout, "apply": inputs.apply_timeout}.get(name, inputs.plan_timeout)
-        facts = {"target": self._target, "operation": operation}
+        facts = {"target": self._target, "operation": operation, "base": base}
         environment = self._environment.of_run(credentials, access)
         grace = WRITING_GRACE if operation == "apply" else READING_GRACE
         return Command(line, self._folder.path, environment, folder, name, seconds, facts, grace, self._watch)

@@ -50,10 +50,17 @@ def find_running(root: Path, target: str) -> str:
     return next((run for process in _find(runs) if (run := _run_of(process))), "")
 
 
-def find_applied(root: Path, target: str) -> str:
-    """The last apply in a target's folder whose run folder is still there, empty where there is none."""
-    applied = [folder for folder, note in _notes(root).items() if _target(note) == target and _is_apply(note)]
-    return max(applied, key=lambda folder: folder.stat().st_mtime_ns).name if applied else ""
+def find_applied(root: Path, target: str) -> tuple[str, int | None]:
+    """The last apply in a target's folder whose run folder is still there, and the StateVersion that it started from.
+
+    Empty and None where there is none.
+    """
+    notes = _notes(root)
+    applied = [folder for folder, note in notes.items() if _target(note) == target and _is_apply(note)]
+    if not applied:
+        return "", None
+    last = max(applied, key=lambda folder: folder.stat().st_mtime_ns)
+    return last.name, _base(notes[last])
 
 
 def _notes(root: Path) -> dict[Path, Mapping[str, Any]]:
@@ -92,6 +99,11 @@ def _read_note(folder: Path) -> Mapping[str, Any]:
     return note if isinstance(note, dict) else {}
 
 
+def _base(note: Mapping[str, Any]) -> int | None:
+    base = note.get("base")
+    return base if isinstance(base, int) else None
+
+
 def _target(note: Mapping[str, Any]) -> str:
     return str(note.get("target", ""))
 
@@ -106,6 +118,7 @@ def _survivor(root: Path, folder: Path, note: Mapping[str, Any]) -> Survivor:
         started=tuple(h.address for h in hooks if h.state == "started" and h.action == "create"),
         completed=tuple(h.address for h in hooks if h.state == "completed"),
         errored_state=WorkFolder(root, target).errored_state(),
+        base=_base(note),
     )
 
 

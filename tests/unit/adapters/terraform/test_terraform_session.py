@@ -1,6 +1,7 @@
 """Sessions with the real binary: what plans and applies do to the work folder, to providers and to what is left."""
 
 import asyncio
+import dataclasses
 import io
 import os
 import signal
@@ -361,11 +362,13 @@ async def test_a_state_that_nobody_took_is_handed_to_the_next_session(rig: Rig) 
     bundle = await rig.bundle(ONE, inputs)
     async with rig.adapter.session(TARGET) as session:
         assert session.errored_state() is None
-        plan = await session.plan(bundle, inputs)
+        plan = dataclasses.replace(await session.plan(bundle, inputs), state_version=3)
         assert (await session.apply(plan, bundle, inputs, rig.progress.append)).ok
         (rig.work / "errored.tfstate").write_text("{}")
+    (survivor,) = await rig.adapter.settle()
+    assert (survivor.run, survivor.base) == (plan.run, 3)
     async with rig.adapter.session(TARGET) as session:
-        assert session.errored_state() == ErroredState(plan.run, b"{}")
+        assert session.errored_state() == ErroredState(plan.run, b"{}", 3)
         with pytest.raises(TransientError):
             session.require_settled()
         place = session.set_errored_state_aside(plan.run)
