@@ -20,7 +20,7 @@ _LOGGER = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class LeaseTiming:
-    """Seconds. `duration` > `renew_deadline` > `retry`. A standby leads at most duration + jitter after a death."""
+    """Seconds. `duration` > `renew_deadline` > `retry`. The dead are replaced within duration + retry + jitter."""
 
     duration: float = 15.0
     renew_deadline: float = 10.0

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import Generic, Literal, Protocol, TypeVar
 
 from setpoint.api.meta import ObjectRef
+from setpoint.domain.errors import SetpointError
 from setpoint.ports import Clock
 
 _LOGGER = logging.getLogger(__name__)
@@ -113,10 +114,11 @@ class BufferedEventRecorder:
             _, record = self._pending.popitem(last=False)
             try:
                 await self._sink(record)
-            except Exception:
+            except Exception as error:
                 # Events are told on a best-effort basis: the next one goes its own way.
                 self._metrics.count_dropped_event("sink")
-                _LOGGER.warning("Event %s of %s is lost", record.reason, record.ref, exc_info=True)
+                why, foreign = (error.message, False) if isinstance(error, SetpointError) else (error, True)
+                _LOGGER.warning("Event %s of %s is lost: %s", record.reason, record.ref, why, exc_info=foreign)
 
 
 class EventSeries:

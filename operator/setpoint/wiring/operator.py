@@ -17,7 +17,7 @@ from pathlib import Path
 from setpoint.adapters.kube import ConnectionOptions
 from setpoint.adapters.terraform import Warden
 from setpoint.api.meta import ObjectRef
-from setpoint.domain.errors import GoneError, SetpointError
+from setpoint.domain.errors import ForbiddenError, GoneError, SetpointError, TransientError
 from setpoint.domain.sharding import Shard, divide
 from setpoint.ports import WatchEvent
 from setpoint.reconcilers.routing import WATCHED
@@ -41,8 +41,11 @@ _LOGGER = logging.getLogger(__name__)
 
 _BLIND_SECONDS = 30.0
 _BLIND_LIMIT_SECONDS = 300.0
+_RETRY_SECONDS = 5.0
 _HESITATION_SECONDS = 0.5
 """For each shard that a replica has, it leaves a free one that much longer to those who have fewer."""
+_HEAR_AGAIN_SECONDS = 2.0
+"""Whom a move concerns is asked of the server, which may be away: an approval doesn't wait for the next resync."""
 _POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _DEFAULT_NAMESPACE = "setpoint-system"
 
@@ -207,6 +210,9 @@ class Operator:
             event = await self._moved.get()
             try:
                 await self._work.hear(event)
+            except TransientError as error:
+                _LOGGER.warning("%s is looked at again: %s", ObjectRef.of(event.object), error.message)
+                asyncio.get_running_loop().call_later(_HEAR_AGAIN_SECONDS, self._deliver, event)
             except SetpointError as error:
                 # The next resync makes it up.
                 _LOGGER.warning("%s is looked at later: %s", ObjectRef.of(event.object), error.message)
@@ -214,10 +220,16 @@ class Operator:
     async def _watch_secrets(self, ended: asyncio.Event) -> None:
         """A Secret that moved wakes those that read it. Only names come over the wire, never content."""
         while not ended.is_set():
-            listed = await self._parts.cluster.list("Secret")
-            with contextlib.suppress(GoneError):
+            try:
+                listed = await self._parts.cluster.list("Secret")
                 async for event in self._parts.cluster.watch(["Secret"], resource_version=listed.resource_version):
                     self._work.wake_referrers([ObjectRef.of(event.object)])
+            except GoneError:
+                continue
+            except (TransientError, ForbiddenError) as error:
+                # Whoever reads a Secret looks again at its next pass, too.
+                _LOGGER.warning("Can't watch Secrets: %s", error.message)
+                await ends_within(ended, _RETRY_SECONDS)
 
 
 def _pod_namespace(environ: Mapping[str, str] = os.environ) -> str:
