@@ -103,10 +103,20 @@ def test_a_leader_that_stops_hands_over_at_once(people: People, replicas: Replic
 
 async def test_a_leader_is_killed_in_the_middle_of_an_apply(people: People, replicas: Replicas, ledger: Path) -> None:
     change = begin_apply(people, ledger, 60)
-    replicas.leader.process.kill()
+    killed, heir = replicas.leader, replicas.standby
+    killed.process.kill()
     approve_the_rest(people, ledger, change)
     assert ledger.read_text().split() == ["created", "created"]
     await each_run_has_one_outcome(replicas)
+    # The one that was killed has a state in its folder that was never saved, and that is of the past by now.
+    killed.process.start()
+    killed.process.wait_ready()
+    heir.process.stop()
+    until(lambda: replicas.holder() == killed.name)
+    people.apply(environment("shop", 'resource "terraform_data" "b" {}'))
+    until(lambda: people.get("environment", "shop")["status"]["observedGeneration"] == 3)
+    people.approve("shop")
+    people.until_reason("shop", "AtSetpoint")
 
 
 async def test_a_leader_is_paused_past_its_lease_and_continued(
