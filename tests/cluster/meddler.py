@@ -6,6 +6,7 @@ It runs in a thread of its own; tests set `meddle` and call the rest from theirs
 import asyncio
 import contextlib
 import dataclasses
+import itertools
 import json
 import ssl
 import threading
@@ -20,6 +21,7 @@ from tests.cluster.processes import free_ports
 
 _HOP = {"host", "authorization", "connection", "content-length", "transfer-encoding", "keep-alive", "accept-encoding"}
 _DROPPED = {"connection", "content-length", "transfer-encoding", "content-encoding", "keep-alive"}
+_CLOSING_SECONDS = 0.3
 _GROUP = "/apis/setpoint.dev/"
 
 
@@ -81,8 +83,9 @@ def serve(_asked: Asked) -> Fault:
 class _Stream:
     """A watch that goes through; `end` are its last bytes, then it is reset."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, number: int) -> None:
         self.path = path
+        self.number = number
         self.muted = False
         self.end: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
 
@@ -93,7 +96,7 @@ class Meddler:
     def __init__(self, server: ApiServer, folder: Path) -> None:
         self.url = f"http://127.0.0.1:{free_ports(1)[0]}"
         self.meddle: Callable[[Asked], Fault] = serve
-        self.token = "first"  # noqa: S105 a name of a token of this test
+        self.token = "first"
         self.asked: list[tuple[Asked, str]] = []
         """What was asked, with what became of it: a status, `Reset` or `Hang`."""
         self.token_file = folder / "token"
@@ -101,6 +104,7 @@ class Meddler:
         self._server = server
         self._folder = folder
         self._streams: list[_Stream] = []
+        self._numbers = itertools.count()
         self._loop = asyncio.new_event_loop()
         self._stop: asyncio.Event
         self._listening = threading.Event()
@@ -148,9 +152,9 @@ class Meddler:
             path in asked.path and said == became and writes in {None, asked.writes} for asked, said in [*self.asked]
         )
 
-    def streams(self, plural: str) -> int:
-        """How many watches of our kind are open and heard."""
-        return sum(one.path.endswith(f"/{plural}") and not one.muted for one in [*self._streams])
+    def streams(self, plural: str) -> list[int]:
+        """The numbers of the watches of our kind that are open and heard; each that is opened has a higher one."""
+        return [one.number for one in [*self._streams] if one.path.endswith(f"/{plural}") and not one.muted]
 
     def cut(self, last: bytes = b"") -> int:
         """Ends all watches of our kinds in this moment, with these last bytes; returns how many."""
@@ -187,6 +191,8 @@ class Meddler:
             self._listening.set()
             await self._stop.wait()
             await runner.cleanup()
+        # aiohttp's TLS connections close a moment after their session does.
+        await asyncio.sleep(_CLOSING_SECONDS)
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         asked = Asked(request.method, request.path, request.query.get("watch") == "true")
@@ -210,7 +216,11 @@ class Meddler:
         headers["Authorization"] = f"Bearer {self._server.tokens['admin']}"
         try:
             async with self._session.request(
-                request.method, self._server.url + request.raw_path, headers=headers, data=await request.read()
+                request.method,
+                self._server.url + request.raw_path,
+                headers=headers,
+                data=await request.read() or None,
+                skip_auto_headers=("Content-Type", "User-Agent"),
             ) as upstream:
                 self.asked.append((asked, str(upstream.status)))
                 passed = {name: value for name, value in upstream.headers.items() if name.lower() not in _DROPPED}
@@ -226,7 +236,7 @@ class Meddler:
         response = web.StreamResponse(status=200, headers=headers)
         response.enable_chunked_encoding()
         await response.prepare(request)
-        stream = _Stream(request.path)
+        stream = _Stream(request.path, next(self._numbers))
         self._streams.append(stream)
         pump = asyncio.ensure_future(_pump(stream, upstream, response))
         stopping = asyncio.ensure_future(self._stop.wait())
@@ -244,6 +254,17 @@ class Meddler:
                 task.cancel()
             await asyncio.gather(pump, stopping, return_exceptions=True)
         return response
+
+
+@contextlib.contextmanager
+def meddling(server: ApiServer, folder: Path) -> Iterator[Meddler]:
+    """A proxy that listens already."""
+    meddler = Meddler(server, folder)
+    meddler.start()
+    try:
+        yield meddler
+    finally:
+        meddler.close()
 
 
 async def _pump(stream: _Stream, upstream: aiohttp.ClientResponse, response: web.StreamResponse) -> None:

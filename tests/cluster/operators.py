@@ -62,6 +62,10 @@ class Operator:
         found = re.search(rf"^{re.escape(line)} (\S+)$", self._get("/metrics"), re.MULTILINE)
         return float(found[1]) if found else 0.0
 
+    def total(self, name: str) -> float:
+        """The sum of all series of a counter."""
+        return sum(map(float, re.findall(rf"^{re.escape(name)}\{{.*\}} (\S+)$", self._get("/metrics"), re.MULTILINE)))
+
     def series(self, start: str) -> int:
         """How many series begin so."""
         return sum(line.startswith(start) for line in self._get("/metrics").splitlines())

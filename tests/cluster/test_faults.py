@@ -1,5 +1,6 @@
 """What breaks under the operator, and that it ends at the setpoint with nothing applied twice and nothing lost."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from tests.cluster.operators import Operator, People, environment, running, slow
 pytestmark = pytest.mark.timeout(300)
 
 APPLY_SECONDS = 6.0
+OUTAGE_SECONDS = 60.0
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -65,6 +67,27 @@ def test_the_api_server_is_killed_in_the_middle_of_an_apply(
     api_server.api.kill()
     until(lambda: operator.metric('setpoint_applies_total{result="Succeeded"}') == 1)
     api_server.recover()
+    ends_at_the_setpoint(people, ledger)
+
+
+def test_the_api_server_is_away_for_a_minute_in_the_middle_of_an_apply(
+    api_server: ApiServer, people: People, operator: Operator, ledger: Path
+) -> None:
+    other = ledger.with_name("other")
+    people.apply(environment("other", slow(other, 0)))
+    people.until_reason("other", "ApprovalRequired")
+    begin_apply(people, ledger)
+    # The other's approval is on its way to the operator, or there, when the server goes.
+    operator.process.pause()
+    people.approve("other")
+    api_server.api.kill()
+    operator.process.resume()
+    time.sleep(OUTAGE_SECONDS)
+    assert ledger.read_text().count("created") == 1
+    assert not other.exists(), "what was approved waits for the server"
+    api_server.recover()
+    people.until_reason("other", "AtSetpoint")
+    assert other.read_text().count("created") == 1
     ends_at_the_setpoint(people, ledger)
 
 
