@@ -1,35 +1,47 @@
 """The operator killed with -9 at each step of the pipeline, and what is left of the world.
 
-The world is a log: each resource that is made writes a line, by a provisioner. SETPOINT_TEST_ALL_KILLS=1 kills at
-every crash point; else at every fourth, the first and the last included.
+The world is a log: each resource that is made or destroyed writes a line, by a provisioner. The life of an environment
+has three journeys: it is made, it is reset to what it was before an edit, it is deleted with all that it has. A kill is
+the moment after a step; SETPOINT_TEST_ALL_KILLS=1 adds the moment before each.
 """
 
 import collections
+import contextlib
+import itertools
 import os
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.cluster.apiserver import ApiServer, Cluster
-from tests.cluster.operators import Operator, People, environment, until
+from tests.cluster.operators import SECONDS, Operator, People, environment
 
 from setpoint.adapters.store import NAME, AuditTrail, open_sqlite
+from setpoint.adapters.store.states import SqlStateLocks
 from setpoint.domain.audit import Phase, Verdict
 from setpoint.wiring.foundation import SystemClock
 
 ROOT = Path(__file__).parents[2]
-NEVER = 1_000_000
-STRIDE = 1 if os.environ.get("SETPOINT_TEST_ALL_KILLS") else 4
+ALL = bool(os.environ.get("SETPOINT_TEST_ALL_KILLS"))
 AT_ONCE = 3
+POLL_SECONDS = 0.4
 CODE = """
 resource "terraform_data" "made" {{
-  count = 2
+  count = {count}
+  input = "{log}"
   provisioner "local-exec" {{
-    command = "echo ${{count.index}} >> {log}"
+    command = "echo +${{count.index}} >> ${{self.input}}"
+  }}
+  provisioner "local-exec" {{
+    when    = destroy
+    command = "echo -${{count.index}} >> ${{self.input}}"
   }}
 }}
 """
+JOURNEYS = ("made", "reset", "deleted")
 
 
 class World:
@@ -38,57 +50,134 @@ class World:
     def __init__(self, cluster: Cluster, folder: Path, name: str) -> None:
         folder.mkdir()
         self.people = People(cluster, name)
-        self.log = folder / "made.log"
-        self.points = folder / "points"
+        self._log = folder / "made.log"
+        self._orders = folder / "orders"
+        self._steps = folder / "steps"
         self._folder = folder
         self._cluster = cluster
+        self._orders.touch()
+        self._log.touch()
+        settings = {"SETPOINT_NAMESPACES": name, "SETPOINT_LEASE_NAMESPACE": name, "PYTHONPATH": str(ROOT)}
+        program = ["tests.cluster.victim", str(self._orders), str(self._steps)]
+        self._operator = Operator(cluster, folder, "operator", settings=settings, program=program)
         cluster.kubectl("create", "namespace", name)
 
-    def operator(self, at: int = NEVER) -> Operator:
-        """One that kills itself at a crash point."""
-        settings = {"SETPOINT_NAMESPACES": self.people.namespace, "SETPOINT_LEASE_NAMESPACE": self.people.namespace}
-        program = ["tests.cluster.victim", str(at), str(self.points)]
-        return Operator(
-            self._cluster, self._folder, "operator", settings={**settings, "PYTHONPATH": str(ROOT)}, program=program
+    # --- what people want -----------------------------------------------------------------------------------------
+
+    def declare(self, count: int) -> None:
+        """That many resources."""
+        code = CODE.format(log=self._log, count=count)
+        protection = {"deletionPolicy": "Destroy"}
+        self.people.apply(environment("shop", code, stage="test", apply={"mode": "Auto"}, protection=protection))
+
+    def ask_for(self, journey: str) -> None:
+        """Begins a journey."""
+        if journey == "made":
+            self.declare(2)
+        elif journey == "reset":
+            self._reset()
+        else:
+            self.people.cluster.kubectl("delete", "environment", "shop", "-n", self.people.namespace, "--wait=false")
+
+    def _reset(self) -> None:
+        spec = {
+            "targetRef": {"kind": "Environment", "name": "shop"},
+            "snapshotRef": {"name": self.snapshot},
+            "reason": "it was better before",
+            "requestedBy": "admin",
+        }
+        wish = {"apiVersion": "setpoint.dev/v1alpha1", "kind": "Reset", "metadata": {"name": "back"}, "spec": spec}
+        self.people.apply(wish)
+
+    def _approve(self, name: str) -> None:
+        subject = self.people.get("change", name)["spec"]["subject"]
+        spec = {"changeRef": {"name": name}, "subject": subject, "verdict": "Approved", "approver": "admin"}
+        metadata = {"name": f"{name}-admin"}
+        self.people.apply(
+            {"apiVersion": "setpoint.dev/v1alpha1", "kind": "Approval", "metadata": metadata, "spec": spec}
         )
 
-    def live(self, at: int = NEVER) -> int:
-        """An operator, until the environment is at its setpoint or it is dead; returns how far it came."""
-        operator = self.operator(at)
-        try:
-            operator.process.start()
-            until(lambda: not operator.process.running or self._is_done(), self._ready)
-            return int(self.points.read_text())
-        finally:
-            operator.close()
+    # --- how it goes ----------------------------------------------------------------------------------------------
 
-    def declare(self) -> None:
-        """What is wanted: two resources, and nobody asked."""
-        self.people.apply(environment("shop", CODE.format(log=self.log), stage="test", apply={"mode": "Auto"}))
+    def travel(self, journey: str, kill_at: str = "") -> list[str]:
+        """One journey to its end, over a kill on the way; returns its steps up to there."""
+        if journey == "reset":
+            self._edit()
+        self._orders.write_text(kill_at)
+        self._steps.write_text("")
+        self.ask_for(journey)
+        self._live(journey)
+        steps = self._steps.read_text().splitlines()
+        if kill_at:
+            assert not self._operator.process.running, f"{journey}: it never came to {kill_at}: {steps}"
+            self._orders.write_text("")
+            self._live(journey)
+        return steps
 
-    def _ready(self) -> dict[str, Any]:
-        return self.people.condition("shop")
+    def _edit(self) -> None:
+        """A third resource, so that there is something to go back from."""
+        self.snapshot = self.people.get("environment", "shop")["status"]["snapshot"]
+        self.declare(3)
+        self._wait(lambda: self._rests("AtSetpoint"))
 
-    def _is_done(self) -> bool:
-        """At the setpoint; approves on the way, as an interrupted apply asks for."""
-        ready = self._ready()
-        if ready.get("reason") == "ApprovalRequired":
-            change = self.people.get("environment", "shop")["status"].get("change")
-            if change:
-                self.people.setpoint("approve", change, "-n", self.people.namespace, check=False)
-        return ready.get("status") == "True"
+    def _live(self, journey: str) -> None:
+        """Until the journey is at its end, or the operator is dead."""
+        process = self._operator.process
+        if not process.running:
+            process.start()
+        reached = {"made": lambda: self._rests("AtSetpoint"), "reset": self._is_reset, "deleted": self._is_gone}
+        self._wait(lambda: not process.running or reached[journey]())
 
-    def made(self) -> collections.Counter[str]:
-        """How often each resource was made."""
-        return collections.Counter(self.log.read_text().split())
+    def _rests(self, reason: str) -> bool:
+        """Whether Ready says so of what is declared now; approves on the way, as an interrupted apply asks for."""
+        found = (self.people.all("environments") or [{}])[0]
+        status = found.get("status", {})
+        ready = next((one for one in status.get("conditions", []) if one["type"] == "Ready"), {})
+        if ready.get("observedGeneration") != found.get("metadata", {}).get("generation"):
+            return False
+        if ready["reason"] == "ApprovalRequired" and "change" in status:
+            self._approve(status["change"])
+        return ready["reason"] == reason
+
+    def _is_reset(self) -> bool:
+        (reset,) = self.people.all("resets")
+        complete = [one["status"] for one in reset.get("status", {}).get("conditions", []) if one["type"] == "Complete"]
+        return self._rests("Held") and complete == ["True"]
+
+    def _is_gone(self) -> bool:
+        return not self._rests("Destroyed") and self.people.all("environments") == []
+
+    def _wait(self, happened: Callable[[], bool]) -> None:
+        """`until`, with fewer questions: many worlds are asked at once."""
+        deadline = time.monotonic() + SECONDS
+        while not happened():
+            said = f"{self.people.condition('shop')} {self._operator.process.said()}"
+            assert time.monotonic() < deadline, f"{self.people.namespace}: waited in vain; {said}"
+            time.sleep(POLL_SECONDS)
+
+    def close(self) -> None:
+        """Ends what runs."""
+        self._operator.close()
+
+    # --- what must hold -------------------------------------------------------------------------------------------
+
+    def require_done(self, journey: str) -> None:
+        """Each resource was made once, and destroyed once where it had to be; what people see agrees."""
+        done = {"made": "+0 +1", "reset": "+0 +1 +2 -2", "deleted": "+0 +1 +2 -2 -0 -1"}[journey]
+        assert collections.Counter(self._log.read_text().split()) == collections.Counter(done.split()), journey
+        if journey != "deleted":
+            status = self.people.get("environment", "shop")["status"]
+            assert status["state"]["resources"] == 2
+            assert status["snapshot"] in {one["metadata"]["name"] for one in self.people.all("snapshots")}
 
     async def require_a_clean_trail(self) -> None:
-        """Intact; every apply has one outcome; no change was applied twice."""
+        """Intact; every apply has one outcome; no change was applied twice; nothing is locked."""
         database = open_sqlite(self._folder / "operator-state" / NAME)
         try:
             trail = AuditTrail(database, SystemClock())
             assert (await trail.verify()).verdict is Verdict.INTACT
             entries = [row.entry for row in await trail.rows(limit=10_000)]
+            assert await SqlStateLocks(database, SystemClock()).held() == ()
         finally:
             await database.close()
         intents = [entry for entry in entries if entry.phase is Phase.INTENT]
@@ -97,25 +186,31 @@ class World:
         assert len({entry.digests["subject"] for entry in intents}) == len(intents)
 
 
-@pytest.mark.timeout(1200 if STRIDE == 1 else 400)
+def kills(steps: list[str]) -> list[str]:
+    """The distinct steps to die at, in their order."""
+    return [step for step in dict.fromkeys(steps) if ALL or step.startswith("after ")]
+
+
+def lives(clean: dict[str, list[str]]) -> list[dict[str, Any]]:
+    """A kill in each journey of each life, so that every step has one."""
+    columns = itertools.zip_longest(*(kills(clean[journey]) for journey in JOURNEYS), fillvalue="")
+    return [dict(zip(JOURNEYS, row, strict=True)) for row in columns]
+
+
+@pytest.mark.timeout(1800 if ALL else 500)
 async def test_at_every_step_of_the_pipeline(api_server: ApiServer, crds: None, tmp_path: Path) -> None:
-    unharmed = World(api_server, tmp_path / "unharmed", "kill-none")
-    unharmed.declare()
-    last = unharmed.live()
-    assert unharmed.made() == {"0": 1, "1": 1}
-    assert last > 40, "each step has its points"
+    def live(number: int, plan: dict[str, str]) -> tuple[World, dict[str, list[str]]]:
+        world = World(api_server, tmp_path / str(number), f"kill-{number}")
+        taken = {}
+        with contextlib.closing(world):
+            for journey in JOURNEYS:
+                taken[journey] = world.travel(journey, plan.get(journey, ""))
+                world.require_done(journey)
+        return world, taken
 
-    def kill(at: int) -> World:
-        world = World(api_server, tmp_path / str(at), f"kill-{at}")
-        world.declare()
-        reached = world.live(at)
-        assert reached == at, "it died where it was meant to"
-        world.live()
-        return world
-
+    unharmed, clean = live(0, {})
+    await unharmed.require_a_clean_trail()
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        worlds = list(pool.map(kill, sorted({*range(1, last, STRIDE), last - 1})))
+        worlds = [*pool.map(lambda numbered: live(*numbered)[0], enumerate(lives(clean), start=1))]
     for world in worlds:
-        assert world.people.get("environment", "shop")["status"]["state"]["resources"] == 2
-        assert world.made() == {"0": 1, "1": 1}, world.people.namespace
         await world.require_a_clean_trail()

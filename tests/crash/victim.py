@@ -20,6 +20,8 @@ from setpoint.adapters.store.states import SqlStateLocks, SqlStateStore
 from setpoint.adapters.terraform.bundles import BundleMaker
 from setpoint.adapters.terraform.session import Session
 from setpoint.adapters.terraform.workfolder import WorkFolder
+from setpoint.api.meta import ObjectRef
+from setpoint.domain.audit import AuditEntry
 from setpoint.wiring import run_manager
 
 POINTS = {
@@ -40,8 +42,8 @@ class Fuse:
         self.at = at
         self.passed = 0
 
-    def tick(self) -> None:
-        """One more point."""
+    def tick(self, step: str) -> None:
+        """One more point: this step, or the moment after it."""
         self.passed += 1
         if self.passed == self.at:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -58,21 +60,39 @@ class Fuse:
 
             @functools.wraps(call)
             async def awaited(*args, **kwargs):
-                self.tick()
+                step = describe(call, *args, **kwargs)
+                self.tick(f"before {step}")
                 result = await call(*args, **kwargs)
-                self.tick()
+                self.tick(f"after {step}")
                 return result
 
             return awaited
 
         @functools.wraps(call)
         def called(*args, **kwargs):
-            self.tick()
+            step = describe(call, *args, **kwargs)
+            self.tick(f"before {step}")
             result = call(*args, **kwargs)
-            self.tick()
+            self.tick(f"after {step}")
             return result
 
         return called
+
+
+def describe(call, _self, *args, audit=(), **_kwargs) -> str:
+    """What a call does in the pipeline: its name, and the object or the audit rows that it writes."""
+    entries = (*(arg for arg in args if isinstance(arg, AuditEntry)), *audit)
+    objects = [arg for arg in args if isinstance(arg, dict) and "kind" in arg]
+    refs = [arg.kind for arg in args if isinstance(arg, ObjectRef)]
+    said = [*map(describe_object, objects), *refs, *(f"{entry.action}/{entry.phase}" for entry in entries)]
+    return " ".join((call.__qualname__, *said))
+
+
+def describe_object(obj) -> str:
+    """The kind, and how far the object has come by its status."""
+    status = obj.get("status") or {}
+    ready = [one["reason"] for one in status.get("conditions", []) if one["type"] == "Ready"]
+    return " ".join((obj["kind"], status.get("outcome", ""), *ready)).strip()
 
 
 async def main(home: Path, at: int) -> None:
