@@ -14,6 +14,8 @@ import pytest
 from tests.cluster.apiserver import ApiServer, Cluster, UnavailableError, UserCluster
 
 ROOT = Path(__file__).parents[2]
+_OURS: list[ApiServer] = []
+"""The server of this worker, once it runs."""
 
 
 def _named() -> str:
@@ -44,9 +46,20 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         return
     try:
         made.start()
+        _OURS.append(made)
         yield made
     finally:
+        _OURS.clear()
         made.stop()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _next_module_begins_alike() -> Iterator[None]:
+    """What has no namespace, and so holds for all, goes with the module that made it. Not on a cluster of a user's."""
+    yield
+    for server in _OURS:
+        if server.api.running:
+            server.kubectl("delete", "enforcementgates,policysets", "--all", "--wait=false", check=False)
 
 
 @pytest.fixture

@@ -131,9 +131,11 @@ def test_a_crd_is_removed_and_put_back(api_server: ApiServer, people: People, op
     root = Path(__file__).parents[2]
     definition = str(root / "crds" / "setpoint.dev_policysets.yaml")
     people.cluster.kubectl("delete", "-f", definition)
-    people.apply(environment("shop"))
-    people.until_reason("shop", "ApprovalRequired")
-    people.cluster.kubectl("apply", "--server-side", "-f", definition)
+    try:
+        people.apply(environment("shop"))
+        people.until_reason("shop", "ApprovalRequired")
+    finally:
+        people.cluster.kubectl("apply", "--server-side", "-f", definition)
     people.approve("shop")
     people.until_reason("shop", "AtSetpoint")
 
