@@ -64,6 +64,9 @@ async def test_a_status_that_the_server_does_not_take_is_told_all_the_same(monke
     assert bench.recorder.events[-1][:2] == ("Warning", "InvalidSpec")
 
 
+HOLD = {"reason": "ResetHold", "since": "2026-01-01T00:00:00Z", "generation": 2}
+
+
 @pytest.mark.parametrize(
     ("status", "kept"),
     [
@@ -71,6 +74,11 @@ async def test_a_status_that_the_server_does_not_take_is_told_all_the_same(monke
         pytest.param({"failures": "many", "attempts": 3}, {"attempts": 3}, id="a wrong type"),
         pytest.param({"phase": "x", "failures": 1}, {"failures": 1}, id="an unknown field"),
         pytest.param({"applied": {"bundle": 3}, "conditions": "none"}, {}, id="wrong within"),
+        pytest.param(
+            {"hold": {**HOLD, "until": "x", "by": {"who": "x"}}, "failures": 2},
+            {"hold": HOLD, "failures": 2},
+            id="more within, of a newer version",
+        ),
     ],
 )
 def test_what_is_read_of_a_status_is_what_fits(status: Any, kept: dict[str, Any]) -> None:
