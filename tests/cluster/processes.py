@@ -42,8 +42,9 @@ class Reaper:
 
     def _tell(self, line: str) -> None:
         assert self._watcher.stdin is not None
-        self._watcher.stdin.write(line)
-        self._watcher.stdin.flush()
+        if not self._watcher.stdin.closed:
+            self._watcher.stdin.write(line)
+            self._watcher.stdin.flush()
 
 
 class Process:
@@ -56,6 +57,7 @@ class Process:
         self._is_ready = is_ready
         self._reaper = reaper
         self._popen: subprocess.Popen[bytes] | None = None
+        self._watched: int | None = None
 
     @property
     def pid(self) -> int:
@@ -65,8 +67,13 @@ class Process:
 
     @property
     def running(self) -> bool:
-        """Whether it runs, paused or not."""
-        return self._popen is not None and self._popen.poll() is None
+        """Whether it runs, paused or not. One that ended by itself is not watched over from here on."""
+        if self._popen is None or self._watched is None:
+            return False
+        if self._popen.poll() is None:
+            return True
+        self._forget()
+        return False
 
     def start(self) -> None:
         """Starts it, and does not wait until it serves."""
@@ -75,7 +82,8 @@ class Process:
             self._popen = subprocess.Popen(
                 self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
-        self._reaper.watch(self._popen.pid)
+        self._watched = self._popen.pid
+        self._reaper.watch(self._watched)
 
     def wait_ready(self, seconds: float = START_SECONDS) -> None:
         """Returns when it serves. Raises RuntimeError with the end of its log where it ends, or the time does."""
@@ -129,7 +137,13 @@ class Process:
     def _end(self, seconds: float) -> None:
         assert self._popen is not None
         self._popen.wait(timeout=seconds)
-        self._reaper.forget(self._popen.pid)
+        self._forget()
+
+    def _forget(self) -> None:
+        """Its number may soon be another's: whoever kills it then kills a stranger."""
+        if self._watched is not None:
+            self._reaper.forget(self._watched)
+            self._watched = None
 
 
 def free_ports(count: int) -> tuple[int, ...]:

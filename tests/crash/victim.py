@@ -92,7 +92,7 @@ def describe_object(obj) -> str:
     """The kind, and how far the object has come by its status."""
     status = obj.get("status") or {}
     ready = [one["reason"] for one in status.get("conditions", []) if one["type"] == "Ready"]
-    return " ".join((obj["kind"], status.get("outcome", ""), *ready)).strip()
+    return " ".join(filter(None, (obj["kind"], status.get("outcome"), *ready)))
 
 
 async def main(home: Path, at: int) -> None:
