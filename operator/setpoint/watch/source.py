@@ -59,7 +59,8 @@ class KopfSource:
         self._loop = asyncio.get_running_loop()
         self._seen: dict[ObjectRef, Seen] = {}
         self._blind = asyncio.Event()
-        self._died_at: float | None = self._loop.time()
+        self._lives = False
+        self._since = self._loop.time()
 
     def behind(self, objects: Mapping[ObjectRef, Seen]) -> dict[ObjectRef, Seen | None]:
         """What is otherwise in a list than the watch had it last, with what it had; None where it had nothing."""
@@ -83,7 +84,11 @@ class KopfSource:
 
     def seconds_dead(self) -> float:
         """For how long there has been no live watch; 0 while there is one."""
-        return 0.0 if self._died_at is None else self._loop.time() - self._died_at
+        return 0.0 if self._lives else self._loop.time() - self._since
+
+    def seconds_alive(self) -> float:
+        """For how long the live watch has been one; 0 while there is none."""
+        return self._loop.time() - self._since if self._lives else 0.0
 
     async def run(self, ended: asyncio.Event) -> None:
         """Keeps a kopf running until `ended`."""
@@ -111,7 +116,7 @@ class KopfSource:
             return "died"
         self._blind.clear()
         life = _Life(self._options, self._credentials, self._receive)
-        self._died_at = None
+        self._turn(lives=True)
         try:
             async with asyncio.TaskGroup() as group:
                 waits = [group.create_task(event.wait()) for event in (life.died, self._blind, ended)]
@@ -119,11 +124,15 @@ class KopfSource:
                 for wait in waits:
                     wait.cancel()
         finally:
-            self._died_at = self._loop.time()
+            self._turn(lives=False)
             await life.stop()
         if ended.is_set():
             return None
         return "blind" if self._blind.is_set() else "died"
+
+    def _turn(self, *, lives: bool) -> None:
+        self._lives = lives
+        self._since = self._loop.time()
 
     def _receive(self, raw_type: str | None, obj: JsonObject) -> None:
         ref = ObjectRef.of(obj)

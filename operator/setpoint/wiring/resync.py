@@ -19,6 +19,8 @@ _LOGGER = logging.getLogger(__name__)
 
 _FIRST_SECONDS = 30.0
 """Until the first look, and until what was missed in one proves that the watch is blind."""
+_SETTLED = 1.5
+"""How many times as long a watch must have lived to be blind: a younger one may still be at its own first list."""
 _RETRY_SECONDS = 10.0
 _Behind = dict[ObjectRef, tuple[str, str] | None]
 
@@ -31,6 +33,7 @@ class Resync:
         self._source = source
         self._work = work
         self._interval = interval
+        self._grace = min(_FIRST_SECONDS, interval)
 
     async def look_at_first(self, shard: Shard, ended: asyncio.Event) -> None:
         """Queues all that a term begins with. A kind whose CRD is gone is asked for again until it is there."""
@@ -42,14 +45,18 @@ class Resync:
 
     async def run(self, ended: asyncio.Event) -> None:
         """Looks again and again: a missed move is found, and so is a blind watch."""
-        seconds = min(_FIRST_SECONDS, self._interval)
+        seconds = self._grace
         while not await ends_within(ended, seconds):
             seconds = self._interval
             behind: _Behind = {}
             for kind in WATCHED:
                 await self._try(self._catch_up(kind, behind))
-            if not await ends_within(ended, min(_FIRST_SECONDS, self._interval)) and self._source.is_stuck(behind):
-                self._source.restart()
+            if not await ends_within(ended, self._grace):
+                self._judge(behind)
+
+    def _judge(self, behind: _Behind) -> None:
+        if self._source.seconds_alive() > _SETTLED * self._grace and self._source.is_stuck(behind):
+            self._source.restart()
 
     async def _try(self, look: Awaitable[None]) -> bool:
         """A kind whose CRD is gone, or a server that is away: a later round looks again."""
