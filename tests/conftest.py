@@ -7,11 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     # Loaded by the fixtures: most tests need no database.
     from tests.fakes.postgres import Databases, OwnServer
     from tests.fakes.store import StorePlace
+
+
+# How fast the machine is must not decide whether a test passes.
+settings.register_profile("setpoint", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("setpoint")
 
 
 def pytest_configure() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import rfc8785
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from setpoint.api.meta import ObjectRef
@@ -56,7 +56,7 @@ def test_headers_are_rfc_8785_and_say_everything(entry: AuditEntry) -> None:
     assert (row.entry, row.at) == (entry, AT)
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30)
 @given(st.lists(ENTRIES, max_size=5))
 def test_what_was_chained_is_intact(entries: list[AuditEntry]) -> None:
     records, prev = [], GENESIS

@@ -119,7 +119,7 @@ def masked(draw: Any) -> tuple[Any, Any, list[str]]:
 
 
 @given(masked(), masked(), st.booleans())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_no_secret_is_shown(one: Any, two: Any, unknown: bool) -> None:
     (before, before_mask, hidden), (after, after_mask, more) = one, two
     masks = {"before_sensitive": before_mask, "after_sensitive": after_mask}
@@ -161,7 +161,7 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 
 @given(st.sampled_from(NAMES), st.integers(0), ODD)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_a_document_with_something_odd_in_it_is_analysed_or_refused(name: str, at: int, odd: Any) -> None:
     document: Any = recorded(name)
     found = places(document)
@@ -174,7 +174,6 @@ def test_a_document_with_something_odd_in_it_is_analysed_or_refused(name: str, a
 
 
 @given(ODD)
-@settings(deadline=None)
 def test_any_json_is_analysed_or_refused(document: Any) -> None:
     survive(document)
     survive({"resource_changes": [{"address": "a.b", "change": document}]})

@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from setpoint.domain import state
@@ -101,7 +101,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30)
 @given(
     extra=st.dictionaries(st.text().filter(lambda name: name not in document()), JSON),
     indent=st.sampled_from([None, 0, 2]),

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.fakes.mortality import Fuse, MortalHome
 
@@ -67,7 +67,7 @@ async def test_a_kill_at_each_call(kills: Kills, keeps_state: bool) -> None:
     assert at > 50, "it was killed at every port"
 
 
-@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100)
 @given(steps=st.lists(STEPS, max_size=8), keeps_state=st.booleans())
 def test_it_ends_at_the_setpoint_whatever_dies_on_the_way(steps: list, keeps_state: bool) -> None:
     async def story() -> None:

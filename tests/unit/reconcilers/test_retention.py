@@ -190,7 +190,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(STEPS)
 def test_whatever_is_reachable_stays_readable(steps: list[tuple[str, int]]) -> None:
     asyncio.run(live(steps))
