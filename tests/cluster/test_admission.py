@@ -465,6 +465,17 @@ async def test_the_namespace_of_a_protected_environment_stays(server: Server, pr
     assert await server.delete(ENGINEER, obj) == ALLOWED
 
 
+async def test_the_namespace_of_an_environment_to_be_destroyed_stays(server: Server) -> None:
+    obj = server.example("Environment", {"spec.protection": {"deletionPolicy": "Destroy"}})
+    assert await server.create(ENGINEER, obj) == ALLOWED
+    path = f"/api/v1/namespaces/{server.namespace}"
+    refusal = await server.ask(ADMIN, "DELETE", path, {})
+    assert "environments/shop-prod, whose spec.protection.deletionPolicy is Destroy: delete it first" in refusal
+    assert await server.patch(ENGINEER, obj, {"spec": {"protection": {"deletionPolicy": "Retain"}}}) == ALLOWED
+    assert await server.ask(ADMIN, "DELETE", f"{path}?dryRun=All", {}) == ALLOWED
+    assert await server.delete(ENGINEER, obj) == ALLOWED
+
+
 async def test_a_namespace_with_all_our_kinds_goes(server: Server) -> None:
     """The namespace controller is let delete what only the operator may."""
     assert await server.create(ENGINEER, server.example("Environment")) == ALLOWED

@@ -89,6 +89,7 @@ class Reason(StrEnum):
     STATE_LOCKED = "StateLocked"
     STORE_FAILED = "StoreFailed"
     API_UNAVAILABLE = "ApiUnavailable"
+    NAMESPACE_TERMINATING = "NamespaceTerminating"
     INTERNAL_ERROR = "InternalError"
     # The way back
     DRILL_PASSED = "DrillPassed"
@@ -157,6 +158,9 @@ REASON_MEANING: dict[Reason, str] = {
     Reason.ORPHANS_SUSPECTED: "Creations started and are in no state; look for them before going on.",
     Reason.STATE_LOCKED: "Another run holds the state's lock.",
     Reason.API_UNAVAILABLE: "The Kubernetes API server can't be reached or refuses to answer; tried again.",
+    Reason.NAMESPACE_TERMINATING: (
+        "The namespace is being deleted, so no Change can be made for a Destroy; the message says what to do."
+    ),
     Reason.STORE_FAILED: "The store refused a write; nothing was changed.",
     Reason.INTERNAL_ERROR: "A fault in Setpoint; the log has the details.",
     Reason.DRILL_PASSED: "The last applied configuration initialises and plans today.",
@@ -211,6 +215,7 @@ _FAILURE_REASONS = (
     Reason.STATE_LOCKED,
     Reason.STORE_FAILED,
     Reason.API_UNAVAILABLE,
+    Reason.NAMESPACE_TERMINATING,
     Reason.INTERNAL_ERROR,
 )
 _GATE_REASONS = (
@@ -246,7 +251,7 @@ KIND_CONDITIONS: dict[str, dict[ConditionType, tuple[Reason, ...]]] = {
             *_FAILURE_REASONS,
         ),
         ConditionType.RECONCILING: _PROGRESS_REASONS,
-        ConditionType.STALLED: (*_DECLARATION_REASONS, Reason.SNAPSHOT_NOT_FOUND),
+        ConditionType.STALLED: (*_DECLARATION_REASONS, Reason.SNAPSHOT_NOT_FOUND, Reason.NAMESPACE_TERMINATING),
         ConditionType.DRIFTED: (Reason.DRIFT_DETECTED, Reason.NO_DRIFT),
         ConditionType.RESET_READY: _DRILL_REASONS,
         ConditionType.GATED: _GATE_REASONS,

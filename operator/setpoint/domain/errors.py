@@ -9,6 +9,7 @@ SetpointError
 ├── AlreadyExistsError
 ├── InvalidError      an object was refused; names the field
 ├── ForbiddenError    we, or the person, may not do that
+│   └── NamespaceTerminatingError  nothing can be made any more where it would be
 ├── GoneError         a watch can't resume from there; list again
 └── StoreError        the store refused or lost something
     └── FencedError   another leads by now: what was asked for in an earlier term is refused
@@ -77,6 +78,10 @@ class InvalidError(SetpointError):
 
 class ForbiddenError(SetpointError):
     """The API server's rules do not let this user do that."""
+
+
+class NamespaceTerminatingError(ForbiddenError):
+    """The namespace is being deleted: the API server takes nothing new in it."""
 
 
 class GoneError(SetpointError):

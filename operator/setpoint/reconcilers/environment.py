@@ -14,6 +14,7 @@ from setpoint.domain.errors import (
     FencedError,
     ForbiddenError,
     InvalidError,
+    NamespaceTerminatingError,
     NotFoundError,
     ReasonedError,
     SetpointError,
@@ -111,8 +112,8 @@ class EnvironmentReconciler:
             # Someone else wrote first, or leads by now: what was seen here is no longer ours to tell.
             raise
         except Exception as caught:  # noqa: BLE001 the one exit: shown as a condition, then raised again
-            error = caught
-            _show_error(draft, caught, observed=work is not None and hasattr(work, "observation"))
+            error = _in_place(caught, environment)
+            _show_error(draft, error, observed=work is not None and hasattr(work, "observation"))
         return await self._record(environment, draft, read, work, error)
 
     def rests(self, obj: JsonObject) -> bool:
@@ -273,6 +274,17 @@ def _refuse_bad_manifest(environment: Environment) -> None:
     problem = environment.metadata.annotations.get(MANIFEST_ERROR_ANNOTATION)
     if problem:
         raise StalledError(Reason.INVALID_MANIFEST, problem)
+
+
+def _in_place(error: Exception, environment: Environment) -> Exception:
+    """What the error means for the target that it happened to."""
+    if not isinstance(error, NamespaceTerminatingError):
+        return error
+    message = (
+        f"namespace {environment.metadata.namespace} is being deleted, and takes no Change to destroy with; "
+        "set spec.protection.deletionPolicy to Retain: it is released then, and what it has stays"
+    )
+    return StalledError(Reason.NAMESPACE_TERMINATING, message)
 
 
 def _show_error(draft: StatusDraft, error: Exception, *, observed: bool) -> None:

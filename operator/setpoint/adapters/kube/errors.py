@@ -16,6 +16,7 @@ from setpoint.domain.errors import (
     ForbiddenError,
     GoneError,
     InvalidError,
+    NamespaceTerminatingError,
     NotFoundError,
     SetpointError,
     TransientError,
@@ -41,7 +42,7 @@ def error_of(http_status: int, body: bytes, subject: str) -> SetpointError:
         case 410:
             return GoneError(f"{subject}: {message or 'the version is no longer kept'}")
         case 403:
-            return ForbiddenError(message or f"{subject}: forbidden")
+            return _forbidden(message or f"{subject}: forbidden", details)
         case 400 | 413 | 415 | 422:
             return _invalid(message, details)
         case _:
@@ -67,6 +68,12 @@ def _status(body: bytes) -> dict[str, Any]:
     except ValueError:
         return {"message": body[:200].decode(errors="replace").strip()}
     return found if isinstance(found, dict) else {}
+
+
+def _forbidden(message: str, details: dict[str, Any]) -> ForbiddenError:
+    """What the rules refuse, and what a namespace that ends does (NamespaceLifecycle names it as a cause)."""
+    ends = any(cause.get("reason") == "NamespaceTerminating" for cause in details.get("causes") or [])
+    return NamespaceTerminatingError(message) if ends else ForbiddenError(message)
 
 
 def _absent(details: dict[str, Any], subject: str) -> SetpointError:
