@@ -6,6 +6,7 @@ The newer one is this one with one more field in the spec, one more in the statu
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -40,8 +41,14 @@ def newer(folder: Path, *, migrates: bool) -> Path:
     for after, name, value in (
         ('    source: Source = Field(description="Where the Terraform code is.")\n', "colour", ""),
         ("    observed_generation: ObservedGeneration = 0\n", "weather", "fine"),
+        ('    bundle: Digest = Field(description="Content address of the configuration.")\n', "zone", ""),
     ):
         replace(types, after, after + field.format(name=name, value=value))
+    replace(
+        package / "reconcilers" / "environment_driver.py",
+        "AppliedStatus(\n",
+        'AppliedStatus(\n            zone="here",\n',
+    )
     if migrates:
         store = package / "adapters" / "store"
         (head,) = (line.split('"')[1] for line in (store / "schema.py").read_text().splitlines() if "HEAD = " in line)
@@ -61,7 +68,10 @@ def newer_crd() -> str:
     found = yaml.safe_load((ROOT / "crds" / "setpoint.dev_environments.yaml").read_text())
     properties = found["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
     properties["spec"]["properties"]["colour"] = {"type": "string"}
-    properties["status"]["properties"]["weather"] = {"type": "string"}
+    status = properties["status"]["properties"]
+    status["weather"] = {"type": "string"}
+    for name in ("applied", "applying"):
+        status[name]["properties"]["zone"] = {"type": "string"}
     return yaml.safe_dump(found)
 
 
@@ -109,6 +119,14 @@ def roll_out(people: People, value: int, **spec: str) -> None:
     people.until_reason("shop", "AtSetpoint")
 
 
+def looked_at(people: People) -> dict[str, Any]:
+    """The environment's status after one more look at it. What nobody had sealed would be recorded anew."""
+    before = people.get("environment", "shop")["status"].get("handledReconcile")
+    people.setpoint("reconcile", "environment/shop", "-n", people.namespace)
+    until(lambda: people.get("environment", "shop")["status"].get("handledReconcile") != before)
+    return dict(people.get("environment", "shop")["status"])
+
+
 @pytest.mark.parametrize("versions", [True], ids=["migrates"], indirect=True)
 def test_an_upgrade_rolls_out_and_can_not_be_rolled_back_past_its_migration(versions: Versions, people: People) -> None:
     lead(versions, versions.older)
@@ -131,24 +149,29 @@ def test_an_upgrade_rolls_out_and_can_not_be_rolled_back_past_its_migration(vers
 
 
 @pytest.mark.parametrize("versions", [False], ids=["same schema"], indirect=True)
-def test_an_older_one_says_what_it_does_not_know_and_drops_nothing_of_a_spec(
-    versions: Versions, people: People
-) -> None:
+def test_an_older_one_says_what_it_does_not_know_and_drops_nothing(versions: Versions, people: People) -> None:
     people.cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", given=newer_crd())
     lead(versions, versions.newer)
     roll_out(people, 1)
+    applied = people.get("environment", "shop")["status"]["applied"]
+    assert applied["zone"] == "here"
     people.apply(environment("painted", colour="red"))
     people.approve("painted")
     people.until_reason("painted", "AtSetpoint")
 
     versions.newer.process.stop()
     lead(versions, versions.older)
+    assert looked_at(people)["applied"] == applied
     roll_out(people, 2)
-    assert "weather" not in people.get("environment", "shop")["status"], "an older one vouches for what it knows"
+    applied = people.get("environment", "shop")["status"]["applied"]
+    assert people.get("environment", "shop")["status"]["weather"] == "fine"
     people.until_reason("painted", "InvalidSpec")
+    status = people.get("environment", "painted")["status"]
+    assert (status["weather"], status["applied"]["zone"]) == ("fine", "here")
     assert "colour" in people.condition("painted")["message"]
     assert people.get("environment", "painted")["spec"]["colour"] == "red"
 
     versions.older.process.stop()
     lead(versions, versions.newer)
     people.until_reason("painted", "AtSetpoint")
+    assert looked_at(people)["applied"]["seal"] == applied["seal"], "each takes the other's seal for what it is"

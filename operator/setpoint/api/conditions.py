@@ -159,7 +159,7 @@ REASON_MEANING: dict[Reason, str] = {
     Reason.STATE_LOCKED: "Another run holds the state's lock.",
     Reason.API_UNAVAILABLE: "The Kubernetes API server can't be reached or refuses to answer; tried again.",
     Reason.NAMESPACE_TERMINATING: (
-        "The namespace is being deleted, so no Change can be made for a Destroy; the message says what to do."
+        "The namespace is being deleted, so nothing new can be made in it, as a Change; the message says what to do."
     ),
     Reason.STORE_FAILED: "The store refused a write; nothing was changed.",
     Reason.INTERNAL_ERROR: "A fault in Setpoint; the log has the details.",

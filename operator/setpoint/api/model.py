@@ -24,6 +24,15 @@ class ApiModel(BaseModel):
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
+class StatusModel(ApiModel):
+    """A status, or a part of one. A field that a newer version wrote is kept, and hides nothing that is known.
+
+    While an upgrade rolls out, or is rolled back, an older one may read and write last.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+
 def cel(*rules: tuple[str, str]) -> dict[str, Any]:
     """The schema extension that carries CEL rules as (rule, message) pairs (KEP-2876)."""
     return {"x-kubernetes-validations": [{"rule": rule, "message": message} for rule, message in rules]}

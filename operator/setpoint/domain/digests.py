@@ -13,25 +13,45 @@ _MAX_SAFE_INTEGER = 2**53 - 1
 def canonical(value: Any) -> bytes:
     """RFC 8785 bytes of a JSON value.
 
-    Integers beyond 2^53 and floats that are no JSON numbers (RFC 8785, 3.2.2.3) are written as strings with a
-    type mark, so that any Terraform value has a digest.
+    Integers beyond 2^53, floats that are no JSON numbers (RFC 8785, 3.2.2.3) and text with half a surrogate pair, which
+    has no UTF-8 form, are written as strings with a type mark, so that any Terraform value has a digest.
     """
     return rfc8785.dumps(_tame(value))
 
 
 def _tame(value: Any) -> Any:
-    if isinstance(value, bool) or value is None or isinstance(value, str):
+    if isinstance(value, bool) or value is None:
         return value
+    if isinstance(value, str):
+        return value if _is_unicode(value) else {"$text": _escaped(value)}
     if isinstance(value, int):
         return value if abs(value) <= _MAX_SAFE_INTEGER else {"$integer": str(value)}
     if isinstance(value, float):
         return value if value == value and abs(value) != float("inf") else {"$float": repr(value)}  # noqa: PLR0124 NaN
     if isinstance(value, Mapping):
-        return {str(key): _tame(item) for key, item in value.items()}
+        return {_tame_key(str(key)): _tame(item) for key, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, bytes):
         return [_tame(item) for item in value]
     msg = f"not a JSON value: {type(value).__name__}"
     raise TypeError(msg)
+
+
+def _tame_key(key: str) -> str:
+    return key if _is_unicode(key) else "$text:" + _escaped(key)
+
+
+def _is_unicode(text: str) -> bool:
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _escaped(text: str) -> str:
+    return text.encode("utf-8", "surrogatepass").hex()
 
 
 def digest(value: Any) -> str:

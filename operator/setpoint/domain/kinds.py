@@ -124,16 +124,28 @@ def problems(kind: Kind, obj: JsonObject) -> tuple[Problem, ...]:
     return ()
 
 
-def status_problems(kind: Kind, status: Any) -> tuple[Problem, ...]:
-    """What is wrong with a status."""
+def status_problems(kind: Kind, status: Any, stored: Any) -> tuple[Problem, ...]:
+    """What is wrong with a status. A field that this version does not know may stay as it is stored."""
     if kind.model is None or not kind.has_status:
         return (Problem(("status",), f"a {kind.name} has no status"),)
     model: Any = kind.model.model_fields["status"].annotation
     try:
-        model.model_validate(status, by_alias=True, by_name=False)
+        read = model.model_validate(status, by_alias=True, by_name=False)
     except ValidationError as error:
         return tuple(Problem(("status", *problem.path), problem.message) for problem in _explain(error))
-    return ()
+    return tuple(Problem(("status", *path), "unknown field") for path in _added(read, stored))
+
+
+def _added(part: BaseModel, stored: Any) -> Iterator[Path]:
+    """The fields of a part of a status that are unknown, and other than they are stored."""
+    kept = stored if isinstance(stored, dict) else {}
+    for name, value in (part.model_extra or {}).items():
+        if name not in kept or kept[name] != value:
+            yield (name,)
+    for name, field in type(part).model_fields.items():
+        inner, alias = getattr(part, name), field.alias or name
+        if isinstance(inner, BaseModel):
+            yield from ((alias, *path) for path in _added(inner, kept.get(alias)))
 
 
 def dotted(path: Path) -> str:

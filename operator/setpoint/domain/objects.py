@@ -75,7 +75,7 @@ def update_status(current: JsonObject, desired: JsonObject) -> JsonObject:
     """The object with the desired status and nothing else changed. Raises InvalidError."""
     kind = kinds.kind_of(current)
     status = desired.get("status") or {}
-    for problem in kinds.status_problems(kind, status):
+    for problem in kinds.status_problems(kind, status, current.get("status")):
         raise problem.as_error()
     written = copy.deepcopy({name: value for name, value in current.items() if name != "status"})
     return _sized(written | {"status": copy.deepcopy(status)} if status else written)

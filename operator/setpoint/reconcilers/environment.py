@@ -280,10 +280,12 @@ def _in_place(error: Exception, environment: Environment) -> Exception:
     """What the error means for the target that it happened to."""
     if not isinstance(error, NamespaceTerminatingError):
         return error
-    message = (
-        f"namespace {environment.metadata.namespace} is being deleted, and takes no Change to destroy with; "
-        "set spec.protection.deletionPolicy to Retain: it is released then, and what it has stays"
-    )
+    message = f"namespace {environment.metadata.namespace} is being deleted, and takes nothing new"
+    if environment.metadata.deletion_timestamp:
+        message += (
+            ", so no Change to destroy with; set spec.protection.deletionPolicy to Retain: "
+            "it is released then, and what it has stays"
+        )
     return StalledError(Reason.NAMESPACE_TERMINATING, message)
 
 

@@ -19,7 +19,9 @@ _PURPOSE = b"\xffapplied"
 
 def sealed(applied: AppliedStatus, target: ObjectRef, blobs: BlobStore) -> AppliedStatus:
     """The configuration with the seal that it has as this target's."""
-    content = {"target": target.key, "applied": applied.model_copy(update={"seal": None}).as_json()}
+    # Without what is empty: a version that adds a field, empty by default, still knows the seals of those before it.
+    stated = {name: value for name, value in applied.as_json().items() if value and name != "seal"}
+    content = {"target": target.key, "applied": stated}
     return applied.model_copy(update={"seal": blobs.digest(_PURPOSE + canonical(content))})
 
 

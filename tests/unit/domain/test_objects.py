@@ -75,6 +75,31 @@ def test_a_default_that_is_newer_than_the_object_is_no_change_of_its_spec() -> N
     assert updated["spec"]["snapshots"] == {"keep": 20}
 
 
+STORED: JsonObject = {"failures": 1, "weather": {"sky": "clear"}, "drift": {"actionable": 1, "worst": "high"}}
+"""A status that a newer Setpoint wrote."""
+
+
+@pytest.mark.parametrize(
+    ("status", "refused"),
+    [
+        pytest.param({**STORED, "failures": 2}, None, id="beside what moved"),
+        pytest.param({"failures": 1}, None, id="taken away"),
+        pytest.param({**STORED, "weather": {"sky": "grey"}}, "status.weather", id="changed"),
+        pytest.param({**STORED, "mood": "good"}, "status.mood", id="another added"),
+        pytest.param({**STORED, "drift": {"actionable": 2, "worst": "high"}}, None, id="beside what moved within"),
+        pytest.param({**STORED, "drift": {"worst": "low"}}, "status.drift.worst", id="changed within"),
+    ],
+)
+def test_a_status_keeps_what_a_newer_setpoint_wrote(status: JsonObject, refused: str | None) -> None:
+    stored = {**created(), "status": STORED}
+    if refused is None:
+        assert objects.update_status(stored, {**stored, "status": status})["status"] == status
+        return
+    with pytest.raises(InvalidError, match="unknown field") as caught:
+        objects.update_status(stored, {**stored, "status": status})
+    assert caught.value.field == refused
+
+
 def test_an_immutable_object_of_an_older_setpoint_can_be_labelled() -> None:
     snapshot = {
         "apiVersion": "setpoint.dev/v1alpha1",

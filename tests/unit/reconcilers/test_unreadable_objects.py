@@ -72,11 +72,11 @@ HOLD = {"reason": "ResetHold", "since": "2026-01-01T00:00:00Z", "generation": 2}
     [
         pytest.param("text", {}, id="text"),
         pytest.param({"failures": "many", "attempts": 3}, {"attempts": 3}, id="a wrong type"),
-        pytest.param({"phase": "x", "failures": 1}, {"failures": 1}, id="an unknown field"),
+        pytest.param({"phase": "x", "failures": 1}, {"phase": "x", "failures": 1}, id="a field of a newer version"),
         pytest.param({"applied": {"bundle": 3}, "conditions": "none"}, {}, id="wrong within"),
         pytest.param(
             {"hold": {**HOLD, "until": "x", "by": {"who": "x"}}, "failures": 2},
-            {"hold": HOLD, "failures": 2},
+            {"hold": {**HOLD, "until": "x", "by": {"who": "x"}}, "failures": 2},
             id="more within, of a newer version",
         ),
     ],

@@ -116,6 +116,11 @@ def _words(error: yaml.MarkedYAMLError) -> str:
     return "not YAML: " + (" ".join(filter(None, (error.context, error.problem))) or "it can't be read")
 
 
+def _is_merge(event: yaml.ScalarEvent) -> bool:
+    """Whether it is YAML's merge key, which in quotes is a key like any other."""
+    return bool(event.implicit[0]) and event.value == "<<"
+
+
 def _line(event: yaml.Event) -> int:
     mark = event.start_mark
     return mark.line + 1 if mark else 0
@@ -131,6 +136,7 @@ class _Open:
     size: int = 1
     key: str | None = None
     key_line: int = 0
+    merges: bool = False
     inherited: list[dict[str, Any]] = dataclasses.field(default_factory=list)
 
 
@@ -163,6 +169,7 @@ class _Builder:
     def _add_scalar(self, event: yaml.ScalarEvent) -> None:
         if self._awaits_key():
             self._set_key(self._key(event), event)
+            self._open[-1].merges = _is_merge(event)
             return
         path = self._path()
         value = self._scalar(event, path)
@@ -204,11 +211,11 @@ class _Builder:
             self.document.lines.setdefault(self._path(), into.key_line or _line(event))
         if isinstance(into.value, list):
             into.value.append(value)
-        elif into.key == "<<":
+        elif into.merges:
             self._inherit(into, value, event)
         else:
             into.value[str(into.key)] = value
-        into.key, into.key_line = None, 0
+        into.key, into.key_line, into.merges = None, 0, False
 
     def _awaits_key(self) -> bool:
         return bool(self._open) and isinstance(self._open[-1].value, dict) and self._open[-1].key is None
@@ -233,7 +240,7 @@ class _Builder:
         self.document.lines.setdefault((*into.path, key), into.key_line)
 
     def _key(self, event: yaml.ScalarEvent) -> str:
-        if event.implicit[0] and event.value != "<<" and not isinstance(_resolve(event.value)[0], str):
+        if event.implicit[0] and not _is_merge(event) and not isinstance(_resolve(event.value)[0], str):
             into = self._open[-1]
             self._wrong("a key must be text: put it in quotes", event, path=(*into.path, event.value[:40]))
         return str(event.value)

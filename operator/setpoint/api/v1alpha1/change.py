@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from setpoint.api.meta import Conditions, KindMeta, KubeObject, ObservedGeneration, PrinterColumn, TargetReference
-from setpoint.api.model import ApiModel, Digest, Name, ShortText, Text, Time
+from setpoint.api.model import ApiModel, Digest, Name, ShortText, StatusModel, Text, Time
 
 Cause = Literal["SpecChanged", "Drift", "Promotion", "Reset", "Destroy"]
 Reversibility = Literal["Reversible", "ReversibleNewId", "DataLoss", "NotRestorable"]
@@ -103,7 +103,7 @@ class GateResult(ApiModel):
     )
 
 
-class ChangeStatus(ApiModel):
+class ChangeStatus(StatusModel):
     """How far the Change has come."""
 
     observed_generation: ObservedGeneration = 0

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import ConfigDict, Field, model_validator
 
 from setpoint.api.meta import Conditions, KindMeta, KubeObject, ObservedGeneration, PrinterColumn
-from setpoint.api.model import ApiModel, Boolean, Digest, Duration, Integer, Name, cel
+from setpoint.api.model import ApiModel, Boolean, Digest, Duration, Integer, Name, StatusModel, cel
 
 Level = Literal["advisory", "soft-mandatory", "hard-mandatory", "invariant"]
 GateStage = Literal["plan", "apply", "reset"]
@@ -117,7 +117,7 @@ class EnforcementGatesSpec(ApiModel):
         return self
 
 
-class EnforcementGatesStatus(ApiModel):
+class EnforcementGatesStatus(StatusModel):
     """Whether every gate can be evaluated."""
 
     observed_generation: ObservedGeneration = 0

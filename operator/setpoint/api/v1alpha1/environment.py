@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import ConfigDict, Field, model_validator
 
 from setpoint.api.meta import Conditions, KindMeta, KubeObject, LocalReference, ObservedGeneration, PrinterColumn
-from setpoint.api.model import ApiModel, Boolean, Digest, Duration, Integer, Name, ShortText, Time, cel
+from setpoint.api.model import ApiModel, Boolean, Digest, Duration, Integer, Name, ShortText, StatusModel, Time, cel
 
 _MAX_FILES = 100
 _MAX_FILE_BYTES = 262_144
@@ -210,7 +210,7 @@ class EnvironmentSpec(ApiModel):
     suspend: Boolean = Field(default=False, description="True: nothing is observed and nothing applied.")
 
 
-class DriftStatus(ApiModel):
+class DriftStatus(StatusModel):
     """Differences by class, less those that are ignored."""
 
     actionable: int = Field(default=0, description="Resources that differ and that a Change would restore.")
@@ -223,14 +223,14 @@ class DriftStatus(ApiModel):
     since: Time | None = Field(default=None, description="When actionable drift was first seen.")
 
 
-class BundleStatus(ApiModel):
+class BundleStatus(StatusModel):
     """The resolved source."""
 
     digest: Digest = Field(description="Content address of source, modules and lock file.")
     revision: ShortText = Field(default="", description="Commit, or the digest of the files.")
 
 
-class StateStatus(ApiModel):
+class StateStatus(StatusModel):
     """The Terraform state, by our own counting."""
 
     version: int = Field(description="Our version number; only rises.")
@@ -239,7 +239,7 @@ class StateStatus(ApiModel):
     resources: int = Field(default=0, description="Resource instances in the state.")
 
 
-class AppliedStatus(ApiModel):
+class AppliedStatus(StatusModel):
     """The last configuration that was applied: what a reset, a drill or a destroy builds on."""
 
     bundle: Digest = Field(description="Content address of the configuration.")
@@ -257,7 +257,7 @@ class AppliedStatus(ApiModel):
     )
 
 
-class HoldStatus(ApiModel):
+class HoldStatus(StatusModel):
     """Why nothing is applied until the spec changes or a person resumes."""
 
     reason: Annotated[str, Field(max_length=63)] = Field(description="As in the condition Held.")
@@ -266,7 +266,7 @@ class HoldStatus(ApiModel):
     snapshot: Name | None = Field(default=None, description="The snapshot that the environment was reset to.")
 
 
-class EnvironmentStatus(ApiModel):
+class EnvironmentStatus(StatusModel):
     """What was last seen and done."""
 
     observed_generation: ObservedGeneration = 0

@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import ConfigDict, Field, model_validator
 
 from setpoint.api.meta import Conditions, KindMeta, KubeObject, ObservedGeneration, PrinterColumn
-from setpoint.api.model import ApiModel, Digest, cel
+from setpoint.api.model import ApiModel, Digest, StatusModel, cel
 
 
 class PolicySource(ApiModel):
@@ -56,7 +56,7 @@ class RuleIndexEntry(ApiModel):
     )
 
 
-class PolicySetStatus(ApiModel):
+class PolicySetStatus(StatusModel):
     """Whether the set can be used."""
 
     observed_generation: ObservedGeneration = 0

@@ -13,7 +13,7 @@ from setpoint.api.meta import (
     PrinterColumn,
     TargetReference,
 )
-from setpoint.api.model import ApiModel, Boolean, Name
+from setpoint.api.model import ApiModel, Boolean, Name, StatusModel
 
 
 class ResetSpec(ApiModel):
@@ -28,7 +28,7 @@ class ResetSpec(ApiModel):
     )
 
 
-class ResetStatus(ApiModel):
+class ResetStatus(StatusModel):
     """How far the reset has come."""
 
     observed_generation: ObservedGeneration = 0

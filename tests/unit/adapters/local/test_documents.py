@@ -49,6 +49,8 @@ def one(text: str | bytes) -> documents.Document:
         ("x: &x {b: 1}\ny: *x", {"x": {"b": 1}, "y": {"b": 1}}),
         ("x: &x {b: 1, c: 2}\ny:\n  <<: *x\n  c: 3", {"x": {"b": 1, "c": 2}, "y": {"b": 1, "c": 3}}),
         ("x: &x {b: 1}\nz: &z {b: 2, d: 4}\ny: {<<: [*x, *z]}", None),
+        ("x: {'<<': null}", {"x": {"<<": None}}),
+        ("x: {'<<': {b: 1}, c: 2}", {"x": {"<<": {"b": 1}, "c": 2}}),
         ("\ufeffa: 1", {"a": 1}),
         ("just text", "just text"),
     ],
