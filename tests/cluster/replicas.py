@@ -9,6 +9,7 @@ from tests.cluster.apiserver import NAMESPACE, Cluster
 from tests.cluster.operators import Operator
 
 from setpoint.adapters.store import AuditTrail
+from setpoint.adapters.store.fencing import SqlFences
 from setpoint.adapters.store.postgres import open_postgres
 from setpoint.domain.audit import AuditRow, Verdict
 from setpoint.wiring.foundation import SystemClock
@@ -68,6 +69,14 @@ class Replicas:
             trail = AuditTrail(database, SystemClock())
             assert (await trail.verify()).verdict is Verdict.INTACT
             return list(await trail.rows())
+        finally:
+            await database.close()
+
+    async def depose(self) -> None:
+        """Begins a term in the store, as one does that lost its Lease in a pause before it began to lead."""
+        database = open_postgres(self._store, self._folder)
+        try:
+            await SqlFences(database).acquire("")
         finally:
             await database.close()
 

@@ -140,6 +140,19 @@ async def test_a_leader_is_paused_past_its_lease_and_continued(
     assert [entry.result for entry in applies if entry.phase is Phase.OUTCOME] == ["Interrupted", "Succeeded"]
 
 
+async def test_who_holds_the_lease_begins_another_term_where_its_own_was_ended(
+    people: People, replicas: Replicas, ledger: Path
+) -> None:
+    begin_apply(people, ledger, 3)
+    leader = replicas.leader
+    await replicas.depose()
+    until(lambda: "was ended by another's" in leader.process.log.read_text())
+    people.until_reason("shop", "AtSetpoint")
+    assert replicas.leader.name == leader.name
+    assert ledger.read_text().split() == ["created"], "the state that was refused is saved by the new term"
+    await each_run_has_one_outcome(replicas)
+
+
 async def each_run_has_one_outcome(replicas: Replicas) -> None:
     entries = [row.entry for row in await replicas.rows()]
     intents = sorted(entry.run for entry in entries if entry.phase is Phase.INTENT)

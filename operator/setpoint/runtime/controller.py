@@ -16,6 +16,7 @@ from typing import Protocol
 
 from setpoint.domain.errors import (
     ConflictError,
+    FencedError,
     ForbiddenError,
     SetpointError,
     StalledError,
@@ -181,7 +182,7 @@ def _log(outcome: ReconcileOutcome, ending: Result | Exception) -> None:
         case WaitingError() | StalledError() | TransientError():
             level = logging.INFO if isinstance(ending, WaitingError) else logging.WARNING
             _LOGGER.log(level, "%s", outcome.message, extra=extra | {"reason": ending.reason.value})
-        case _ReconcileTimeoutError() | ForbiddenError():
+        case _ReconcileTimeoutError() | ForbiddenError() | FencedError():
             _LOGGER.warning("%s", outcome.message, extra=extra)
         case _:
             _LOGGER.error("Reconciling failed", extra=extra, exc_info=ending)

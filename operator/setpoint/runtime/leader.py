@@ -77,6 +77,7 @@ class Elector:
         self._uniform = uniform
         self._observed: LeaseRecord = _NONE
         self._observed_at: float | None = None
+        self._renewed_at = 0.0
 
     async def run(self, ended: asyncio.Event) -> None:
         """Stands by, leads, and stands by again after a loss, until `ended`; then releases the Lease."""
@@ -124,9 +125,10 @@ class Elector:
             return None, min(self._timing.retry, free_at - now)
         if not await self._agrees():
             return None, self._timing.duration
+        self._renewed_at = asyncio.get_running_loop().time()
         held = await self._lock.write(self._record(found))
         if await self._agrees():
-            return held, 0.0
+            return (held, 0.0) if self._holds() else (None, 0.0)
         await self._release()
         return None, self._timing.duration * (0.5 + self._uniform())
 
@@ -183,16 +185,15 @@ class Elector:
     async def _renew(self, held: LeaseRecord, wanted: asyncio.Event) -> None:
         """Keeps the Lease; returns when it can't be kept. Sets `wanted` when it is best given to who asked for it."""
         loop = asyncio.get_running_loop()
-        renewed_at = loop.time()
-        while loop.time() - renewed_at < self._timing.renew_deadline:
+        while self._holds():
             await asyncio.sleep(self._timing.retry)
-            began = loop.time()
-            if began - renewed_at >= self._timing.renew_deadline:
+            if not self._holds():
                 return
+            began = loop.time()
             try:
-                async with asyncio.timeout(renewed_at + self._timing.renew_deadline - began):
+                async with asyncio.timeout_at(self._renewed_at + self._timing.renew_deadline):
                     held = await self._lock.write(self._record(held))
-                renewed_at = began
+                self._renewed_at = began
                 self._observed = held
                 self._on_renew()
                 if held.wanted and self._is_idle():
@@ -204,6 +205,10 @@ class Elector:
                 held = current
             except (TransientError, ForbiddenError, TimeoutError) as error:
                 _LOGGER.warning("Can't renew the Lease: %s", error)
+
+    def _holds(self) -> bool:
+        """Whether the Lease is surely ours: it was last written after that moment, and who waits saw it later still."""
+        return asyncio.get_running_loop().time() - self._renewed_at < self._timing.renew_deadline
 
     async def _reread(self) -> LeaseRecord | None:
         """After a conflict: our own write may have arrived though its answer did not."""

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import contextmanager
 
 from setpoint.api.meta import ObjectRef
+from setpoint.domain.errors import FencedError
 from setpoint.domain.sharding import Shard
 from setpoint.ports import Fence
 from setpoint.runtime.fencing import fenced
@@ -17,11 +18,15 @@ Reconcile = Callable[[Request], Awaitable[Result]]
 
 
 class Term:
-    """One term over one shard. Nothing is worked on before `admit`."""
+    """One term over one shard. Nothing is worked on before `admit`; `deposed` is set once the store refuses its writes.
+
+    That may happen to who holds the Lease: one that was paused before it began its own term did so after it had lost.
+    """
 
     def __init__(self, shard: Shard, epoch: int) -> None:
         self.shard = shard
         self.fence = Fence(str(shard), epoch)
+        self.deposed = asyncio.Event()
         self._running: set[asyncio.Task[Result]] = set()
         self._held: Callable[[str], bool] = lambda _key: True
         self._aside: set[Request] = set()
@@ -51,7 +56,16 @@ class Term:
             task.cancel()
             await asyncio.wait({task})
             raise
-        return Result() if task.cancelled() and not self._open else task.result()
+        return self._result(task)
+
+    def _result(self, task: "asyncio.Task[Result]") -> Result:
+        if task.cancelled() and not self._open:
+            return Result()
+        try:
+            return task.result()
+        except FencedError:
+            self.deposed.set()
+            raise
 
     @property
     def is_idle(self) -> bool:

@@ -33,7 +33,7 @@ class Leading:
         self._drain = drain
 
     async def lead(self, shard: Shard, stop: asyncio.Event) -> None:
-        """A term, until `stop` or a cancellation: what it writes is refused as soon as another has begun."""
+        """A term, until `stop`, a cancellation, or the refusal of what it writes, since another has begun."""
         try:
             term = Term(shard, await self._cluster.fences.acquire(str(shard)))
         except SetpointError as error:
@@ -47,6 +47,10 @@ class Leading:
                 return
             async with self._ending(term):
                 await _run_until(stop, term, Manager(runnables))
+        if term.deposed.is_set():
+            _LOGGER.warning(
+                "Term %d was ended by another's; where the Lease is still ours, a new one begins", term.fence.epoch
+            )
 
     async def _begin(self, term: Term) -> list[Runnable]:
         """Settles what an earlier term left, and asks for a look at everything; returns what is to be done later."""
@@ -54,8 +58,6 @@ class Leading:
         found = await recovery.find_doubtful() if self._cluster.shared else frozenset()
         doubtful = frozenset(key for key in found if key in term.shard)
         await recovery.run(lambda key: key in term.shard and key not in doubtful)
-        verdict = (await self._parts.audit.verify()).verdict
-        self._parts.metrics.set_audit_chain_ok(verdict is Verdict.INTACT)
         self._work.wake(term.admit(but=doubtful))
         look = Runnable("first look", lambda ended: self._resync.look_at_first(term.shard, ended), finite=True)
         if not doubtful:
@@ -73,7 +75,14 @@ class Leading:
 
     def _beside(self, term: Term) -> list[Runnable]:
         """What one leader does for all."""
-        return [self._work.retention()] if term.shard.index == 0 else []
+        if term.shard.index:
+            return []
+        return [self._work.retention(), Runnable("audit", self._check_audit, restart=True, finite=True)]
+
+    async def _check_audit(self, _ended: asyncio.Event) -> None:
+        """Beside the work: a long trail must not keep it waiting."""
+        verdict = (await self._parts.audit.verify()).verdict
+        self._parts.metrics.set_audit_chain_ok(verdict is Verdict.INTACT)
 
     @contextlib.asynccontextmanager
     async def _ending(self, term: Term) -> AsyncIterator[None]:
@@ -89,7 +98,7 @@ class Leading:
 
 
 async def _run_until(stop: asyncio.Event, term: Term, manager: Manager) -> None:
-    """Runs it until the stop; a cancellation stops it hard."""
+    """Runs it until the stop, or until the term is over anyway; a cancellation stops it hard."""
     running = asyncio.ensure_future(manager.run())
     closing = asyncio.create_task(_close(stop, term, manager))
     try:
@@ -103,7 +112,11 @@ async def _run_until(stop: asyncio.Event, term: Term, manager: Manager) -> None:
 
 
 async def _close(stop: asyncio.Event, term: Term, manager: Manager) -> None:
-    await stop.wait()
+    async with asyncio.TaskGroup() as group:
+        waits = [group.create_task(event.wait()) for event in (stop, term.deposed)]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
     term.close()
     manager.stop()
 

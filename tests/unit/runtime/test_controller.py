@@ -26,7 +26,7 @@ A = Request(ObjectRef("Environment", "default", "a"))
 B = Request(ObjectRef("Environment", "default", "b"))
 MINUTE = dt.timedelta(minutes=1)
 
-pytestmark = pytest.mark.looptime
+pytestmark = pytest.mark.looptime(start=0, end=10_000)
 
 
 class Running:

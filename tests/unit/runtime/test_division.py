@@ -11,7 +11,7 @@ from setpoint.ports import LeaseRecord
 from setpoint.runtime.division import Division
 from setpoint.runtime.leader import Elector
 
-pytestmark = pytest.mark.looptime
+pytestmark = pytest.mark.looptime(start=0, end=10_000)
 
 SECONDS = dt.timedelta(seconds=15)
 

@@ -13,7 +13,7 @@ from tests.fakes.lease import InMemoryLease
 from setpoint.ports import LeaseRecord
 from setpoint.runtime.leader import Elector, LeaseTiming
 
-pytestmark = pytest.mark.looptime
+pytestmark = pytest.mark.looptime(start=0, end=10_000)
 
 TIMING = LeaseTiming()
 
@@ -181,6 +181,34 @@ async def test_who_leads_more_leaves_a_free_lease_to_others_for_a_while(lease: I
     ended.set()
     await asyncio.gather(*tasks)
     assert led[0][0] == "poor"
+
+
+@pytest.mark.parametrize("hangs_at", [1, 2], ids=["before", "behind"])
+async def test_who_hangs_while_it_takes_the_lease_does_not_lead_on_it(lease: InMemoryLease, hangs_at: int) -> None:
+    asked = itertools.count(1)
+
+    async def agrees() -> bool:
+        if next(asked) == hangs_at:
+            await asyncio.sleep(2 * TIMING.duration)
+        return True
+
+    spans: list[float] = []
+
+    async def lead(stop: asyncio.Event) -> None:
+        spans.append(asyncio.get_running_loop().time())
+        await stop.wait()
+
+    elector = Elector(lease, "slow", lead=lead, agrees=agrees, uniform=lambda: 0.5)
+    ended = asyncio.Event()
+    running = asyncio.create_task(elector.run(ended))
+    await asyncio.sleep(0.1)
+    other = Candidate(lease, "quick")
+    await asyncio.sleep(4 * TIMING.duration)
+    assert other.leads.is_set()
+    assert spans == [], "what it wrote was another's to take by then"
+    ended.set()
+    await running
+    await other.stop()
 
 
 async def test_crashed_work_ends_the_elector_with_its_error(lease: InMemoryLease) -> None:

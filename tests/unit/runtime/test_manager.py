@@ -5,7 +5,7 @@ import pytest
 
 from setpoint.runtime.manager import Manager, Runnable, RunnableEndedError
 
-pytestmark = pytest.mark.looptime
+pytestmark = pytest.mark.looptime(start=0, end=10_000)
 
 
 class Journal:

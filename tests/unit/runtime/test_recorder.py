@@ -7,7 +7,7 @@ from setpoint.api.meta import ObjectRef
 from setpoint.runtime.metrics import Metrics
 from setpoint.runtime.recorder import BufferedEventRecorder, EventRecord
 
-pytestmark = pytest.mark.looptime
+pytestmark = pytest.mark.looptime(start=0, end=10_000)
 
 ENV = ObjectRef("Environment", "default", "shop-prod")
 START = dt.datetime(2030, 1, 1, tzinfo=dt.UTC)

@@ -13,7 +13,7 @@ from setpoint.domain.sharding import Shard, divide
 from setpoint.runtime.leader import Elector
 from setpoint.runtime.shares import Shares
 
-pytestmark = pytest.mark.looptime
+pytestmark = pytest.mark.looptime(start=0, end=10_000)
 
 SHARDS = divide(4)
 

@@ -5,13 +5,14 @@ import asyncio
 import pytest
 
 from setpoint.api.meta import ObjectRef
+from setpoint.domain.errors import FencedError
 from setpoint.domain.sharding import Shard, divide
 from setpoint.ports import Fence
 from setpoint.runtime.fencing import current_fence
 from setpoint.runtime.requests import Request, Result
 from setpoint.runtime.terms import Term, Terms
 
-pytestmark = pytest.mark.looptime
+pytestmark = pytest.mark.looptime(start=0, end=10_000)
 
 LEFT, RIGHT = divide(2)
 
@@ -138,3 +139,13 @@ async def test_nothing_is_worked_on_before_the_term_has_settled_what_an_earlier_
         assert await reconcile(request_in(LEFT)) == Result()
         assert work.fences == []
         assert term.admit() == [request_in(LEFT)]
+
+
+async def test_a_term_whose_writes_are_refused_is_over(terms: Terms) -> None:
+    async def reconcile(_request: Request) -> Result:
+        raise FencedError("term 1 is over")
+
+    term, other = term_over(LEFT), term_over(RIGHT)
+    with terms.standing(term), terms.standing(other), pytest.raises(FencedError):
+        await terms.within(reconcile)(request_in(LEFT))
+    assert (term.deposed.is_set(), other.deposed.is_set()) == (True, False)
