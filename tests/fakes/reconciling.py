@@ -2,15 +2,18 @@
 
 import dataclasses
 import datetime as dt
+from collections.abc import Sequence
 from typing import Any
 
 from tests.fakes.cluster import InMemoryCluster
 from tests.fakes.target import FakeDriver, World, snapshot_manifest
 
-from setpoint.api.meta import ObjectRef
-from setpoint.domain.audit import AuditRow
+from setpoint.api.conditions import KIND_CONDITIONS, ConditionType
+from setpoint.api.meta import JsonObject, ObjectRef
+from setpoint.domain.audit import AuditEntry, AuditRow
 from setpoint.domain.errors import NotFoundError
 from setpoint.domain.policies import PolicyCheck, PolicyModules, PolicyResult
+from setpoint.domain.reading import items_at
 from setpoint.ports import ClusterClient, StateStore, TargetDriver
 from setpoint.reconcilers.changes import ChangeRegister
 from setpoint.reconcilers.environment import EnvironmentReconciler, PassReport
@@ -87,12 +90,26 @@ class Recorder:
         self.events.append((type_, reason, message))
 
 
+class DocumentedCluster(InMemoryCluster):
+    """Takes no condition that the reference does not know."""
+
+    async def update_status(self, obj: JsonObject, *, audit: Sequence[AuditEntry] = ()) -> JsonObject:
+        """Replaces the status."""
+        known = KIND_CONDITIONS[obj["kind"]]
+        _, stored = self._find(ObjectRef.of(obj))
+        for one in obj.get("status", {}).get("conditions", []):
+            if one in items_at(stored, "status", "conditions"):
+                continue
+            assert one["reason"] in known[ConditionType(one["type"])], f"{obj['kind']}: {one} is not documented"
+        return await super().update_status(obj, audit=audit)
+
+
 class Bench:
     """What a test of the reconciler works with."""
 
     def __init__(self) -> None:
         self.clock = FakeClock()
-        self.cluster = InMemoryCluster(now=self.clock.now)
+        self.cluster = DocumentedCluster(now=self.clock.now)
         self.world = World()
         self.policies = FakePolicies()
         self.recorder = Recorder()

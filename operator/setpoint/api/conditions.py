@@ -182,7 +182,7 @@ REASON_MEANING: dict[Reason, str] = {
     Reason.UNHEALTHY: "A health check failed.",
     Reason.SUPERSEDED: "Another Change replaced this one, or there is nothing left to change.",
     Reason.RESET_COMPLETE: "The target is at the snapshot.",
-    Reason.RESET_REQUESTED: "A Reset waits to be carried out.",
+    Reason.RESET_REQUESTED: "A Reset is to be carried out; the message names the Change that does it.",
     Reason.RELEASED: "The object is gone; what it governed stays.",
     Reason.DESTROYED: "Everything that the environment had was destroyed.",
     Reason.CHANGE_CREATED: "A Change was computed and recorded.",
@@ -261,7 +261,7 @@ KIND_CONDITIONS: dict[str, dict[ConditionType, tuple[Reason, ...]]] = {
     "Change": {
         ConditionType.GATED: _GATE_REASONS,
         ConditionType.APPROVED: (Reason.APPROVED, Reason.APPROVAL_REQUIRED, Reason.APPROVAL_EXPIRED),
-        ConditionType.REJECTED: (Reason.REJECTED,),
+        ConditionType.REJECTED: (Reason.REJECTED, Reason.PROGRESSING),
         ConditionType.APPLIED: (Reason.APPLIED, Reason.APPLY_FAILED, Reason.TIMED_OUT, Reason.INTERRUPTED),
         ConditionType.VERIFIED: _VERIFY_REASONS,
         ConditionType.SUPERSEDED: (Reason.SUPERSEDED, Reason.PROGRESSING),
@@ -272,18 +272,10 @@ KIND_CONDITIONS: dict[str, dict[ConditionType, tuple[Reason, ...]]] = {
         ConditionType.COMPLETE: (
             Reason.RESET_COMPLETE,
             Reason.RESET_REQUESTED,
-            *_PROGRESS_REASONS,
-            Reason.APPROVAL_REQUIRED,
             Reason.REJECTED,
-            Reason.SUPERSEDED,
-            Reason.APPLY_FAILED,
-            Reason.INTERRUPTED,
-        ),
-        ConditionType.STALLED: (
             Reason.INVALID_SPEC,
             Reason.SNAPSHOT_NOT_FOUND,
             Reason.SNAPSHOT_OF_ANOTHER_TARGET,
-            Reason.DRILL_FAILED,
         ),
     },
     "PolicySet": {

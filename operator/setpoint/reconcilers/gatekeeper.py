@@ -118,7 +118,7 @@ class Gatekeeper:
             for name in gating.stages_of(change.cause)
         }
         names = {ref.name for selected in gates.values() for one in selected for ref in one.gate.policy_sets}
-        return GateContext(environment, gates, await self._load(names), faults)
+        return GateContext(environment, gates, await self._load(names), tuple(map(str, faults)))
 
     async def _load(self, names: set[str]) -> dict[str, PolicyModules]:
         """The sets that exist and load; the others are missing, and pin_problem says so."""

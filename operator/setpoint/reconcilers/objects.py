@@ -1,10 +1,23 @@
 """Owns listing objects as their type: those that fit, and what is wrong with the others."""
 
+import dataclasses
 from collections.abc import Mapping
 
+from setpoint.api.meta import JsonObject
 from setpoint.domain.errors import InvalidError
 from setpoint.domain.reading import Kind, parse
 from setpoint.ports import ClusterClient
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Unreadable:
+    """An object that does not fit its type, and why."""
+
+    found: JsonObject
+    error: InvalidError
+
+    def __str__(self) -> str:
+        return f"{self.found['kind']} {self.found['metadata'].get('name')}: {self.error.message}"
 
 
 async def list_typed(
@@ -13,13 +26,13 @@ async def list_typed(
     *,
     namespace: str | None = None,
     labels: Mapping[str, str] | None = None,
-) -> tuple[list[Kind], tuple[str, ...]]:
-    """The objects of a kind that fit its type, and what is wrong with the others."""
+) -> tuple[list[Kind], tuple[Unreadable, ...]]:
+    """The objects of a kind that fit its type, and the others."""
     found = await cluster.list(kind.__name__, namespace=namespace, labels=labels)
     objects, faults = [], []
     for item in found.items:
         try:
             objects.append(parse(kind, item))
         except InvalidError as error:
-            faults.append(f"{kind.__name__} {item['metadata'].get('name')}: {error.message}")
+            faults.append(Unreadable(item, error))
     return objects, tuple(faults)

@@ -1,16 +1,19 @@
 """Owns the Reset objects: finding the one to carry out, refusing those that can't be, closing them."""
 
+import contextlib
+
 from setpoint.api.conditions import ConditionType, Reason
-from setpoint.api.meta import ObjectRef
+from setpoint.api.meta import Condition, ObjectRef
 from setpoint.api.v1alpha1.environment import Environment
-from setpoint.api.v1alpha1.reset import Reset
+from setpoint.api.v1alpha1.reset import Reset, ResetStatus
 from setpoint.api.v1alpha1.snapshot import Snapshot
 from setpoint.domain.conditions import set_condition
 from setpoint.domain.errors import InvalidError, NotFoundError
 from setpoint.domain.goals import oldest_open_reset
-from setpoint.domain.reading import parse
+from setpoint.domain.reading import parse, readable_status
 from setpoint.ports import Clock, ClusterClient
-from setpoint.reconcilers.objects import list_typed
+from setpoint.reconcilers.draft import Status
+from setpoint.reconcilers.objects import Unreadable, list_typed
 from setpoint.reconcilers.status import write_status
 
 
@@ -23,14 +26,27 @@ class ResetRegister:
 
     async def due(self, environment: Environment) -> tuple[Reset, Snapshot] | None:
         """The oldest reset that can be carried out; those that can't are closed with the reason."""
-        # One of an older schema that does not fit any more harms no other target.
-        resets, _ = await list_typed(self._cluster, Reset, namespace=environment.metadata.namespace)
+        resets, unreadable = await list_typed(self._cluster, Reset, namespace=environment.metadata.namespace)
+        for one in unreadable:
+            await self._refuse(one)
         while (reset := oldest_open_reset(resets, environment)) is not None:
             snapshot = await self._snapshot(reset)
             if snapshot is not None:
                 return reset, snapshot
             resets.remove(reset)
         return None
+
+    async def _refuse(self, unreadable: Unreadable) -> None:
+        """One of an older schema that does not fit any more says so, and harms no target."""
+        found = unreadable.found
+        status = ResetStatus.model_validate(readable_status(Reset, found))
+        generation = int(found["metadata"].get("generation") or 0)
+        conditions = self._complete(status, generation, "False", Reason.INVALID_SPEC, unreadable.error.message)
+        if conditions != status.conditions:
+            shown = status.model_copy(update={"conditions": conditions, "observed_generation": generation})
+            # The API server may take no status of an object as bad as this one.
+            with contextlib.suppress(InvalidError, NotFoundError):
+                await write_status(self._cluster, ObjectRef.of(found), shown.as_json())
 
     async def _snapshot(self, reset: Reset) -> Snapshot | None:
         name = reset.spec.snapshot_ref.name
@@ -56,20 +72,24 @@ class ResetRegister:
     async def link(self, reset: Reset, change: str) -> None:
         """Names the Change that carries the reset out."""
         if reset.status.change != change:
-            await self._write(reset, change=change)
+            message = f"Change {change} carries it out"
+            conditions = self._complete(
+                reset.status, reset.metadata.generation, "Unknown", Reason.RESET_REQUESTED, message
+            )
+            await self._write(reset, change=change, conditions=conditions)
 
     async def close(self, reset: Reset, reason: Reason, message: str, *, complete: bool = False) -> None:
         """Ends a reset: complete, or never to be."""
-        conditions = set_condition(
-            tuple(reset.status.conditions),
-            ConditionType.COMPLETE,
-            "True" if complete else "False",
-            reason,
-            message,
-            reset.metadata.generation,
-            self._clock.now(),
-        )
-        await self._write(reset, conditions=list(conditions))
+        state: Status = "True" if complete else "False"
+        conditions = self._complete(reset.status, reset.metadata.generation, state, reason, message)
+        await self._write(reset, conditions=conditions)
+
+    def _complete(
+        self, status: ResetStatus, generation: int, state: Status, reason: Reason, message: str
+    ) -> list[Condition]:
+        """The conditions with what is known of its end."""
+        known, now = tuple(status.conditions), self._clock.now()
+        return list(set_condition(known, ConditionType.COMPLETE, state, reason, message, generation, now))
 
     async def _write(self, reset: Reset, **fields: object) -> None:
         current = parse(Reset, await self._cluster.get(reset.ref))

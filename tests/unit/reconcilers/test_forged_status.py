@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from tests.fakes.cluster import InMemoryCluster
 from tests.fakes.reconciling import REF, Bench
 
 from setpoint.api.meta import ObjectRef
@@ -16,7 +17,7 @@ NOW = "2026-01-01T00:00:00Z"
 
 async def forge(bench: Bench, ref: ObjectRef, status: dict[str, Any]) -> None:
     found = await bench.cluster.get(ref)
-    await bench.cluster.update_status({**found, "status": {**found.get("status", {}), **status}})
+    await InMemoryCluster.update_status(bench.cluster, {**found, "status": {**found.get("status", {}), **status}})
 
 
 def stated(type_: str, status: str = "True") -> dict[str, Any]:

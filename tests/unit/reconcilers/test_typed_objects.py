@@ -27,7 +27,7 @@ async def test_one_that_does_not_fit_is_a_fault_beside_those_that_do(
     objects, faults = await list_typed(cluster, Environment)
     assert [one.metadata.name for one in objects] == ["good"]
     (fault,) = faults
-    assert fault.startswith(f"Environment bad: {field}: ")
+    assert str(fault).startswith(f"Environment bad: {field}: ")
     with pytest.raises(InvalidError) as caught:
         parse(Environment, bad)
     assert caught.value.field == field

@@ -122,7 +122,7 @@ async def test_a_neighbour_is_served_beside_what_can_not_be_read(kind: str, junk
     await bench.cluster.plant(
         {
             **example(kind, name="old"),
-            "metadata": {"name": "old", "namespace": "default", "labels": labels},
+            "metadata": {"name": "old", "namespace": "default", "labels": labels, "uid": "u"},
             "spec": junk,
         }
     )
@@ -150,6 +150,20 @@ async def test_a_reset_to_a_snapshot_that_can_not_be_read_is_closed(
     found = await cluster.get(ObjectRef("Reset", "default", "back"))
     (complete,) = found["status"]["conditions"]
     assert (complete["status"], complete["reason"]) == ("False", "SnapshotNotFound")
+
+
+async def test_a_reset_says_what_in_it_can_not_be_read(
+    cluster: InMemoryCluster, clock: FakeClock, environment: Environment
+) -> None:
+    await plant(cluster, "Reset", {"snapshotRef": {"name": "s"}}, name="back")
+    register = ResetRegister(cluster, clock)
+    assert await register.due(environment) is None
+    (complete,) = (await cluster.get(ObjectRef("Reset", "default", "back")))["status"]["conditions"]
+    assert (complete["type"], complete["status"], complete["reason"]) == ("Complete", "False", "InvalidSpec")
+    assert "spec.targetRef" in complete["message"]
+    writes = cluster.writes
+    assert await register.due(environment) is None
+    assert cluster.writes == writes, "it is said once"
 
 
 async def test_a_policy_set_says_what_in_it_can_not_be_read(cluster: InMemoryCluster, clock: FakeClock) -> None:
