@@ -91,7 +91,7 @@ def describe(call, _self, *args, audit=(), **_kwargs) -> str:
 def describe_object(obj) -> str:
     """The kind, and how far the object has come by its status."""
     status = obj.get("status") or {}
-    ready = [one["reason"] for one in status.get("conditions", []) if one["type"] == "Ready"]
+    ready = [one["reason"] for one in status.get("conditions", []) if one["type"] in {"Ready", "Complete"}]
     return " ".join(filter(None, (obj["kind"], status.get("outcome"), *ready)))
 
 

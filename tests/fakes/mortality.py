@@ -24,6 +24,8 @@ from setpoint.reconcilers.changes import ChangeRegister
 from setpoint.reconcilers.environment_driver import EnvironmentDriver
 from setpoint.reconcilers.recovery import Recovery
 
+AT_SETPOINT = ("True", "AtSetpoint")
+
 
 class KilledError(BaseException):
     """The process dies here: nothing catches it, as nothing catches kill -9."""
@@ -142,12 +144,12 @@ class MortalHome(Bench):
         """True while an apply has begun something that no state knows yet."""
         return any(len(remains.started) > len(remains.completed) for remains in self.terraform.left.values())
 
-    async def settle(self) -> None:
+    async def settle(self, end: tuple[str, str] = AT_SETPOINT) -> None:
         """Managers that nobody kills, and a person who approves what asks for it, until nothing is left to do."""
         for _ in range(6):
             await self.live(Fuse())
             ready = await self.condition("Ready")
-            if ready == ("True", "AtSetpoint"):
+            if ready == end:
                 return
             if ready == ("False", "ApprovalRequired"):
                 await self.approve()
@@ -163,10 +165,10 @@ class MortalHome(Bench):
 
     # --- What must hold, whatever happened ---------------------------------------------------------------------
 
-    async def require_setpoint(self, declared: Resources) -> None:
+    async def require_setpoint(self, declared: Resources, end: tuple[str, str] = AT_SETPOINT) -> None:
         """State and cloud are what was declared; what else is in the cloud was named to people."""
         ready = await self.condition("Ready")
-        assert ready == ("True", "AtSetpoint"), (ready, self.error)
+        assert ready == end, (ready, self.error)
         names = {name for name, _ in (await read_state(self.states, REF.key)).values()}
         managed = [found for name, found in self.cloud.objects.items() if name in names]
         assert {address.split(".")[1]: value for address, value in managed} == declared

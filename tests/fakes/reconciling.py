@@ -14,7 +14,7 @@ from setpoint.domain.audit import AuditEntry, AuditRow
 from setpoint.domain.errors import NotFoundError
 from setpoint.domain.policies import PolicyCheck, PolicyModules, PolicyResult
 from setpoint.domain.reading import items_at
-from setpoint.ports import ClusterClient, StateStore, TargetDriver
+from setpoint.ports import ClusterClient, StateStore, StateVersion, TargetDriver
 from setpoint.reconcilers.changes import ChangeRegister
 from setpoint.reconcilers.environment import EnvironmentReconciler, PassReport
 from setpoint.reconcilers.gatekeeper import Gatekeeper
@@ -61,8 +61,18 @@ class FakePolicies:
         return self.answer
 
 
-class NoStates:
-    """A StateStore that holds nothing: releases list no addresses."""
+class WorldStates:
+    """A StateStore as far as a pass asks it by itself: how much the world's state holds. Releases list no addresses."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def head(self, target: str) -> StateVersion | None:
+        del target
+        world = self._world
+        if not world.version:
+            return None
+        return StateVersion(world.version, world.version, "lineage", "1", "", 0, len(world.state))
 
     async def read(self, target: str, version: int | None = None) -> bytes:
         raise NotFoundError(f"{target} has no state {version}")
@@ -115,7 +125,7 @@ class Bench:
         self.recorder = Recorder()
         self.reports: list[PassReport] = []
         self.error: Exception | None = None
-        self.reconciler = self.make_reconciler(self.cluster, FakeDriver(self.world), NoStates())
+        self.reconciler = self.make_reconciler(self.cluster, FakeDriver(self.world), WorldStates(self.world))
 
     def make_reconciler(
         self, cluster: ClusterClient, driver: TargetDriver, states: StateStore

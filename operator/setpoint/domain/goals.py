@@ -43,10 +43,13 @@ class Goal:
         return self.kind in {GoalKind.SPEC, GoalKind.SNAPSHOT, GoalKind.DESTROY}
 
 
-def choose_goal(environment: Environment, reset: Reset | None, snapshot: Snapshot | None) -> Goal:
-    """The goal of this pass. `reset` is the oldest that is not complete, `snapshot` the one that it names."""
+def choose_goal(environment: Environment, reset: Reset | None, snapshot: Snapshot | None, *, governs: bool) -> Goal:
+    """The goal of this pass. `reset` is the oldest that is not complete, `snapshot` the one that it names.
+
+    `governs` is asked for of what is deleted: whether anything was ever made.
+    """
     if environment.metadata.deletion_timestamp:
-        destroy = environment.spec.protection.deletion_policy == "Destroy" and environment.status.applied is not None
+        destroy = environment.spec.protection.deletion_policy == "Destroy" and governs
         return Goal(GoalKind.DESTROY if destroy else GoalKind.RELEASE)
     if is_suspended(environment):
         return Goal(GoalKind.REST)

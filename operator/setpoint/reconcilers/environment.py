@@ -189,7 +189,13 @@ class EnvironmentReconciler:
             _refuse_bad_manifest(environment)
         # All Resets of the namespace are read for it: not where none would be carried out.
         due = None if deleted or is_suspended(environment) else await self._resets.due(environment)
-        return choose_goal(environment, *(due or (None, None)))
+        governs = bool(deleted) and await self._governs(environment)
+        return choose_goal(environment, *(due or (None, None)), governs=governs)
+
+    async def _governs(self, environment: Environment) -> bool:
+        """By the state: what a failed apply made is in it, too, and no status need say so."""
+        head = await self._states.head(environment.ref.key)
+        return environment.status.applied is not None or (head is not None and head.resources > 0)
 
     @contextlib.asynccontextmanager
     async def _open(self, environment: Environment, goal: Goal, draft: StatusDraft):  # type: ignore[no-untyped-def]
@@ -236,7 +242,7 @@ class EnvironmentReconciler:
         if work is not None and work.gone:
             self._metrics.drop(environment.ref)
         else:
-            error = await self._write(environment, draft, read) or error
+            error = await self._write(environment, draft, read) or await self._close_reset(work) or error
             self._metrics.observe(environment, draft.status, now=self._clock.now())
         for notice in (*(work.notices if work else ()), *draft.notices()):
             self._recorder.event(environment.ref, notice.type, notice.reason, notice.message)
@@ -255,6 +261,16 @@ class EnvironmentReconciler:
             await write_status(self._cluster, environment.ref, draft.status.as_json(), seen=seen)
         except NotFoundError:
             return None
+        except SetpointError as error:
+            return error
+        return None
+
+    async def _close_reset(self, work: Pass | None) -> Exception | None:
+        """After the status: who is killed in between carries it out again, and does not undo it for want of a hold."""
+        if work is None or work.completed is None:
+            return None
+        try:
+            await self._resets.complete(work.completed)
         except SetpointError as error:
             return error
         return None

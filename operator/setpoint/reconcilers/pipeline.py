@@ -13,6 +13,7 @@ from setpoint.api.meta import ObjectRef
 from setpoint.api.v1alpha1.change import Change as ChangeObject
 from setpoint.api.v1alpha1.enforcementgates import GateStage
 from setpoint.api.v1alpha1.environment import BundleStatus, DriftStatus, Environment, StateStatus
+from setpoint.api.v1alpha1.reset import Reset
 from setpoint.domain import model
 from setpoint.domain.audit import AuditEntry, Phase
 from setpoint.domain.errors import TransientError, WaitingError
@@ -55,6 +56,8 @@ class Pass:
     notices: list[Notice] = dataclasses.field(default_factory=list)
     done: bool = False
     gone: bool = False
+    completed: Reset | None = None
+    """The Reset that this pass is the end of; it is closed once the hold that keeps what it brought is written."""
 
     def tell(self, reason: Reason, message: str, type_: str = "Normal") -> None:
         """Adds something that people should hear of, whatever the conditions say."""

@@ -48,7 +48,7 @@ class Previewer:
         """The report on one target. Raises NotFoundError."""
         environment = without_forgeries(parse(Environment, await self._cluster.get(ref)), self._driver)
         due = await self._resets.due(environment)
-        goal = choose_goal(environment, *(due or (None, None)))
+        goal = choose_goal(environment, *(due or (None, None)), governs=True)
         if goal.kind in {GoalKind.REST, GoalKind.RELEASE, GoalKind.HOLD}:
             goal = Goal(GoalKind.SPEC)
         draft = StatusDraft(environment, self._clock.now())

@@ -28,7 +28,7 @@ class ResetRegister:
         """The oldest reset that can be carried out; those that can't are closed with the reason."""
         resets, unreadable = await list_typed(self._cluster, Reset, namespace=environment.metadata.namespace)
         for one in unreadable:
-            await self._refuse(one)
+            await self._show_unreadable(one)
         while (reset := oldest_open_reset(resets, environment)) is not None:
             snapshot = await self._snapshot(reset)
             if snapshot is not None:
@@ -36,12 +36,12 @@ class ResetRegister:
             resets.remove(reset)
         return None
 
-    async def _refuse(self, unreadable: Unreadable) -> None:
+    async def _show_unreadable(self, unreadable: Unreadable) -> None:
         """One of an older schema that does not fit any more says so, and harms no target."""
         found = unreadable.found
         status = ResetStatus.model_validate(readable_status(Reset, found))
         generation = int(found["metadata"].get("generation") or 0)
-        conditions = self._complete(status, generation, "False", Reason.INVALID_SPEC, unreadable.error.message)
+        conditions = self._stating(status, generation, "False", Reason.INVALID_SPEC, unreadable.error.message)
         if conditions != status.conditions:
             shown = status.model_copy(update={"conditions": conditions, "observed_generation": generation})
             # The API server may take no status of an object as bad as this one.
@@ -53,19 +53,19 @@ class ResetRegister:
         try:
             found = await self._cluster.get(ObjectRef("Snapshot", reset.metadata.namespace, name))
         except NotFoundError:
-            await self.close(reset, Reason.SNAPSHOT_NOT_FOUND, f"spec.snapshotRef: there is no Snapshot {name}")
+            await self.refuse(reset, Reason.SNAPSHOT_NOT_FOUND, f"spec.snapshotRef: there is no Snapshot {name}")
             return None
         try:
             snapshot = parse(Snapshot, found)
         except InvalidError as error:
-            await self.close(
+            await self.refuse(
                 reset, Reason.SNAPSHOT_NOT_FOUND, f"spec.snapshotRef: {name} can't be read: {error.message}"
             )
             return None
         if snapshot.spec.target_ref != reset.spec.target_ref:
             owner = snapshot.spec.target_ref.name
             message = f"spec.snapshotRef: {name} was taken of {owner}, not of {reset.spec.target_ref.name}"
-            await self.close(reset, Reason.SNAPSHOT_OF_ANOTHER_TARGET, message)
+            await self.refuse(reset, Reason.SNAPSHOT_OF_ANOTHER_TARGET, message)
             return None
         return snapshot
 
@@ -73,25 +73,26 @@ class ResetRegister:
         """Names the Change that carries the reset out."""
         if reset.status.change != change:
             message = f"Change {change} carries it out"
-            conditions = self._complete(
-                reset.status, reset.metadata.generation, "Unknown", Reason.RESET_REQUESTED, message
-            )
-            await self._write(reset, change=change, conditions=conditions)
+            await self._write(reset, "Unknown", Reason.RESET_REQUESTED, message, change=change)
 
-    async def close(self, reset: Reset, reason: Reason, message: str, *, complete: bool = False) -> None:
-        """Ends a reset: complete, or never to be."""
-        state: Status = "True" if complete else "False"
-        conditions = self._complete(reset.status, reset.metadata.generation, state, reason, message)
-        await self._write(reset, conditions=conditions)
+    async def complete(self, reset: Reset) -> None:
+        """Ends a reset that was carried out."""
+        await self._write(reset, "True", Reason.RESET_COMPLETE, "the target is at the snapshot")
 
-    def _complete(
+    async def refuse(self, reset: Reset, reason: Reason, message: str) -> None:
+        """Ends a reset that is never to be."""
+        await self._write(reset, "False", reason, message)
+
+    async def _write(self, reset: Reset, state: Status, reason: Reason, message: str, **fields: object) -> None:
+        current = parse(Reset, await self._cluster.get(reset.ref))
+        generation = reset.metadata.generation
+        conditions = self._stating(current.status, generation, state, reason, message)
+        update = {**fields, "conditions": conditions, "observed_generation": generation}
+        await write_status(self._cluster, reset.ref, current.status.model_copy(update=update).as_json())
+
+    def _stating(
         self, status: ResetStatus, generation: int, state: Status, reason: Reason, message: str
     ) -> list[Condition]:
         """The conditions with what is known of its end."""
         known, now = tuple(status.conditions), self._clock.now()
         return list(set_condition(known, ConditionType.COMPLETE, state, reason, message, generation, now))
-
-    async def _write(self, reset: Reset, **fields: object) -> None:
-        current = parse(Reset, await self._cluster.get(reset.ref))
-        status = current.status.model_copy(update={**fields, "observed_generation": reset.metadata.generation})
-        await write_status(self._cluster, reset.ref, status.as_json())

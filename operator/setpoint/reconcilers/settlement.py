@@ -72,7 +72,7 @@ class Settlement:
         work.draft.condition(ConditionType.VERIFIED, "True", Reason.VERIFIED)
         work.draft.condition(ConditionType.GATED, "True", Reason.GATES_PASSED)
         if work.goal.kind is GoalKind.SNAPSHOT:
-            await self._complete_reset(work)
+            self._complete_reset(work)
         elif work.goal.kind is GoalKind.DESTROY:
             await self._finish_destroy(work)
         else:
@@ -110,7 +110,7 @@ class Settlement:
     async def rejected(self, work: "Pass") -> None:
         """A rejected reset is over; a rejected change waits for the world or the spec to move."""
         if work.goal.reset is not None:
-            await self._resets.close(work.goal.reset, Reason.REJECTED, "its Change was rejected")
+            await self._resets.refuse(work.goal.reset, Reason.REJECTED, "its Change was rejected")
 
     async def applied(self, work: "Pass") -> None:
         """Writes the outcome of an apply: trail first, then the Change, then the draft."""
@@ -223,7 +223,7 @@ class Settlement:
         message = "nothing is applied until the spec changes or a person resumes"
         work.draft.condition(ConditionType.HELD, "True", reason, message)
 
-    async def _complete_reset(self, work: "Pass") -> None:
+    def _complete_reset(self, work: "Pass") -> None:
         reset, snapshot = work.goal.reset, work.goal.snapshot
         if reset is None or snapshot is None:
             return
@@ -231,7 +231,7 @@ class Settlement:
         message = held_message(work.environment.metadata.name, snapshot.metadata.name)
         work.draft.ready("False", Reason.HELD, message)
         work.tell(Reason.RESET_COMPLETE, f"reset to {snapshot.metadata.name}")
-        await self._resets.close(reset, Reason.RESET_COMPLETE, "the target is at the snapshot", complete=True)
+        work.completed = reset
         work.done = True
 
     async def _finish_destroy(self, work: "Pass") -> None:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable
 
 from setpoint.adapters.kube import KubeCluster
 from setpoint.api.meta import ObjectRef
-from setpoint.domain.errors import ForbiddenError, TransientError
+from setpoint.domain.errors import SetpointError
 from setpoint.domain.sharding import Shard
 from setpoint.ports import WatchEvent
 from setpoint.reconcilers.routing import WATCHED
@@ -59,10 +59,11 @@ class Resync:
             self._source.restart()
 
     async def _try(self, look: Awaitable[None]) -> bool:
-        """A kind whose CRD is gone, or a server that is away: a later round looks again."""
+        """A kind whose CRD is gone, a server that is away: a later round looks again."""
         try:
             await look
-        except (TransientError, ForbiddenError) as error:
+        except SetpointError as error:
+            # Among them a 410 in the middle of a paged list, whose pages the server keeps for minutes only.
             _LOGGER.warning("Can't list: %s", error.message)
             return False
         return True

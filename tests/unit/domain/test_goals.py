@@ -76,14 +76,15 @@ SUSPENDED = {"annotations": {SUSPEND_ANNOTATION: "ada"}}
     ],
 )
 def test_choose_goal(target: Environment, asked: bool, kind: GoalKind) -> None:
-    goal = choose_goal(target, reset() if asked else None, snapshot() if asked else None)
+    governs = target.status.applied is not None
+    goal = choose_goal(target, reset() if asked else None, snapshot() if asked else None, governs=governs)
     assert goal.kind is kind
     assert (goal.reset is not None) is (goal.snapshot is not None) is (kind is GoalKind.SNAPSHOT)
 
 
 @pytest.mark.parametrize(("status", "kind"), [({}, GoalKind.SPEC), (HELD, GoalKind.HOLD)], ids=["free", "held"])
 def test_a_reset_without_its_snapshot_is_no_goal(status: dict[str, Any], kind: GoalKind) -> None:
-    assert choose_goal(environment(status), reset(), None).kind is kind
+    assert choose_goal(environment(status), reset(), None, governs=False).kind is kind
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,18 @@ async def test_a_configuration_that_we_did_not_write_is_taken_for_absent(field: 
     assert field not in await bench.status()
 
 
+async def test_a_forged_configuration_does_not_keep_from_being_destroyed() -> None:
+    bench = Bench()
+    await bench.declare({"a": "1"}, protection={"deletionPolicy": "Destroy"})
+    await bench.run()
+    await bench.approve()
+    await bench.run()
+    await forge(bench, REF, {"applied": {**(await bench.status())["applied"], "bundle": DIGEST}})
+    await bench.cluster.delete(REF)
+    assert (await bench.run()).reason == "ApprovalRequired"
+    assert (await bench.cluster.get(await open_change(bench)))["spec"]["cause"] == "Destroy"
+
+
 async def test_drift_is_not_what_a_forged_configuration_says() -> None:
     """Under drift.mode Heal nobody is asked about drift; a new configuration is none, whatever the status says."""
     bench = Bench()

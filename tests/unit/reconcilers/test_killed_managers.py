@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tests.fakes.mortality import Fuse, MortalHome
 
 AUTO = {"apply": {"mode": "Auto"}, "drift": {"mode": "Heal"}}
+HELD = ("False", "Held")
 RESOURCES = st.dictionaries(st.sampled_from("abc"), st.sampled_from("12"), max_size=3)
 STEPS = st.one_of(
     st.tuples(st.just("declare"), RESOURCES),
@@ -58,8 +59,28 @@ async def a_kill_and_another_wish(at: int, *, keeps_state: bool) -> bool:
     return home.killed > 0
 
 
+async def a_kill_of_a_reset(at: int, *, keeps_state: bool) -> bool:
+    """A way back from an edit, with a kill at this call; False where it was over."""
+    home = MortalHome(keeps_state=keeps_state)
+    await home.declare({"a": "1"}, **AUTO)
+    await home.live(Fuse())
+    before = (await home.status())["snapshot"]
+    await home.declare({"a": "2", "b": "1"}, **AUTO)
+    await home.live(Fuse())
+    await home.reset(before)
+    await home.live(Fuse())
+    await home.approve()
+    await home.live(Fuse(at))
+    await home.settle(HELD)
+    await home.require_setpoint({"a": "1"}, HELD)
+    await home.require_each_applied_once()
+    (reset,) = (await home.cluster.list("Reset")).items
+    assert [(one["status"], one["reason"]) for one in reset["status"]["conditions"]] == [("True", "ResetComplete")]
+    return home.killed > 0
+
+
 @OUTLIVES
-@pytest.mark.parametrize("kills", [one_kill, two_kills, a_kill_and_another_wish])
+@pytest.mark.parametrize("kills", [one_kill, two_kills, a_kill_and_another_wish, a_kill_of_a_reset])
 async def test_a_kill_at_each_call(kills: Kills, keeps_state: bool) -> None:
     at = 1
     while await kills(at, keeps_state=keeps_state):

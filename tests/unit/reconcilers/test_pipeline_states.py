@@ -370,6 +370,27 @@ async def test_destroy_is_a_gated_change(bench):
         await bench.cluster.get(REF)
 
 
+async def test_what_a_failed_first_apply_made_is_destroyed_and_not_released(bench):
+    await bench.declare(TWO, protection={"deletionPolicy": "Destroy"})
+    await bench.run()
+    bench.world.actual, bench.world.state, bench.world.version = dict(ONE), dict(ONE), 1
+    assert "applied" not in await bench.status()
+    await bench.cluster.delete(REF)
+    assert (await bench.run()).reason == "ApprovalRequired"
+    await bench.approve()
+    await bench.run()
+    assert bench.world.actual == {}
+
+
+async def test_where_nothing_was_ever_made_there_is_nothing_to_destroy(bench):
+    await bench.declare(ONE, protection={"deletionPolicy": "Destroy"})
+    await bench.run()
+    await bench.cluster.delete(REF)
+    await bench.run()
+    with pytest.raises(NotFoundError):
+        await bench.cluster.get(REF)
+
+
 # --- What goes wrong before ----------------------------------------------------------------------------------------
 
 

@@ -1,6 +1,7 @@
 """The Resets of a target: which is due, which can never be, and how they end."""
 
 import datetime as dt
+from collections.abc import Awaitable, Callable
 
 import pytest
 from tests.fakes.cluster import InMemoryCluster
@@ -79,14 +80,26 @@ async def test_one_that_can_never_be_is_closed_and_the_next_is_due(
     assert await ending(cluster, "b") is None
 
 
-@pytest.mark.parametrize(("complete", "status"), [(True, "True"), (False, "False")], ids=["complete", "never"])
+@pytest.mark.parametrize(
+    ("end", "shown"),
+    [
+        (ResetRegister.complete, ("True", "ResetComplete")),
+        (lambda it, reset: it.refuse(reset, Reason.REJECTED, "no"), ("False", "Rejected")),
+    ],
+    ids=["complete", "never"],
+)
 async def test_it_ends_and_keeps_the_change_that_carried_it_out(
-    register: ResetRegister, cluster: InMemoryCluster, environment: Environment, complete: bool, status: str
+    register: ResetRegister,
+    cluster: InMemoryCluster,
+    environment: Environment,
+    end: Callable[[ResetRegister, Reset], Awaitable[None]],
+    shown: tuple[str, str],
 ) -> None:
     reset = await ask(cluster, "back")
     await register.link(reset, "shop-prod-1")
-    await register.close(reset, Reason.RESET_COMPLETE, "there", complete=complete)
-    assert await ending(cluster, "back") == (status, "ResetComplete")
+    assert await ending(cluster, "back") == ("Unknown", "ResetRequested")
+    await end(register, reset)
+    assert await ending(cluster, "back") == shown
     assert (await cluster.get(reset.ref))["status"]["change"] == "shop-prod-1"
     assert await register.due(environment) is None
 

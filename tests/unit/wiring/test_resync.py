@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 from tests.fakes.cluster import InMemoryCluster
 
-from setpoint.domain.errors import TransientError
+from setpoint.domain.errors import ForbiddenError, GoneError, InvalidError, SetpointError, TransientError
 from setpoint.watch import KopfSource, source
 from setpoint.watch.source import WatchOptions
 from setpoint.wiring.resync import Resync
@@ -44,6 +44,7 @@ class Watch:
         self.ends: list[str] = []
         self.lives: list[Life] = []
         self.away = False
+        self.refusal: SetpointError | None = None
         self.first_list: float | None = 1.0
         """Seconds until a life has seen what is there; None for never."""
         self.objects = made
@@ -60,6 +61,8 @@ class Watch:
 
     async def pages(self, kind: str) -> AsyncIterator[Any]:
         yield await self.objects.list(kind)
+        if self.refusal is not None:
+            raise self.refusal
 
     async def die(self) -> None:
         self.lives[-1].died.set()
@@ -122,6 +125,15 @@ async def test_one_that_goes_blind__is_begun_anew(watch: Watch) -> None:
         await watch.objects.create(environment("blog"))
         await asyncio.sleep(3 * INTERVAL + 1)
         assert watch.ends == ["blind"]
+
+
+@pytest.mark.parametrize("refusal", [GoneError("410"), InvalidError("400"), ForbiddenError("403")], ids=str)
+async def test_a_list_that_is_refused_half_way__is_asked_for_again(watch: Watch, refusal: SetpointError) -> None:
+    watch.refusal = refusal
+    async with watch.running():
+        await asyncio.sleep(3 * INTERVAL)
+        watch.refusal = None
+        await asyncio.sleep(3 * INTERVAL)
 
 
 @pytest.mark.parametrize("dies", [4.0, 6.0, 9.0, 12.0, 14.0])
