@@ -22,7 +22,7 @@ with_tools = set -e; settings="$$($(BIN)/python tools/resolve.py $(1))" $(2); \
 	export PATH="$(abspath $(BIN)):$$PATH";
 
 .DEFAULT_GOAL := help
-.PHONY: help venv tools fix generate layers verify test demo lock kind bench clean
+.PHONY: help venv tools fix generate layers verify test kills demo lock kind bench clean
 
 help: ## Show the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,6 +76,10 @@ test: verify ## Verify, then run all tests with coverage.
 	@$(call with_tools,$(TOOLS) $(LATE_TOOLS),|| :) \
 	SETPOINT_REQUIRE_CLUSTER=1 $(BIN)/python -m pytest $(PYTEST_FLAGS) --dist loadfile $(LATE_TESTS) \
 		--cov --cov-append --cov-report=term
+
+kills: venv ## The operator killed before and after every step of each journey; half an hour.
+	@$(call with_tools,$(TOOLS) $(LATE_TOOLS)) SETPOINT_TEST_ALL_KILLS=1 SETPOINT_REQUIRE_CLUSTER=1 \
+	$(BIN)/python -m pytest -q -n0 tests/cluster/test_kills.py
 
 demo: venv ## One environment from first apply to reset, for real, in demo-home/.
 	@$(call with_tools,$(TOOLS)) $(BIN)/python examples/demo/demo.py

@@ -114,6 +114,7 @@ class Reason(StrEnum):
     SUPERSEDED = "Superseded"
     RESET_COMPLETE = "ResetComplete"
     RESET_REQUESTED = "ResetRequested"
+    SEAL_INVALID = "SealInvalid"
     RELEASED = "Released"
     DESTROYED = "Destroyed"
     CHANGE_CREATED = "ChangeCreated"
@@ -182,6 +183,9 @@ REASON_MEANING: dict[Reason, str] = {
     Reason.UNHEALTHY: "A health check failed.",
     Reason.SUPERSEDED: "Another Change replaced this one, or there is nothing left to change.",
     Reason.RESET_COMPLETE: "The target is at the snapshot.",
+    Reason.SEAL_INVALID: (
+        "status.applied was written by another, or under another sealing key: it counts as absent, until recorded anew."
+    ),
     Reason.RESET_REQUESTED: "A Reset is to be carried out; the message names the Change that does it.",
     Reason.RELEASED: "The object is gone; what it governed stays.",
     Reason.DESTROYED: "Everything that the environment had was destroyed.",
@@ -294,5 +298,6 @@ EVENT_REASONS: tuple[Reason, ...] = (
     Reason.CAPTURED,
     Reason.DESTROYED,
     Reason.RELEASED,
+    Reason.SEAL_INVALID,
 )
 """What only events say; every other reason is a condition's, and its event's too."""

@@ -100,7 +100,8 @@ class EnvironmentReconciler:
         if environment is None:
             self._metrics.drop(request.ref)
             return Result()
-        read, environment = environment.status, await self._settle(without_forgeries(environment, self._driver))
+        read = environment.status
+        environment = await self._settle(self._unforged(environment))
         draft = StatusDraft(environment, self._clock.now())
         work: Pass | None = None
         error: Exception | None = None
@@ -166,6 +167,17 @@ class EnvironmentReconciler:
             )
         )
         return _with_interval(stalled, _UNREADABLE_INTERVAL)
+
+    def _unforged(self, environment: Environment) -> Environment:
+        """The Environment without what others wrote where a decision rests on it, which people hear of."""
+        trusted = without_forgeries(environment, self._driver)
+        if trusted is not environment:
+            message = (
+                "status.applied is not what Setpoint wrote: it is taken for absent, and recorded anew once it is seen"
+            )
+            self._recorder.event(environment.ref, "Warning", Reason.SEAL_INVALID, message)
+            self._metrics.count_forgery()
+        return trusted
 
     async def _settle(self, environment: Environment) -> Environment:
         """Finishes what a killed manager had begun to write down: the configuration of an apply that it ended.

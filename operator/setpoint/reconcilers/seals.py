@@ -4,14 +4,10 @@ The last applied configuration decides what counts as drift, what a reset goes b
 Whoever edits a status can't write it: its seal is keyed, as all digests of sealed things are.
 """
 
-import logging
-
 from setpoint.api.meta import ObjectRef
 from setpoint.api.v1alpha1.environment import AppliedStatus, Environment
 from setpoint.domain.digests import canonical
 from setpoint.ports import BlobStore, TargetDriver
-
-_LOGGER = logging.getLogger(__name__)
 
 _PURPOSE = b"\xffapplied"
 """No text begins so: nobody can have it digested as a value of a Secret or of a variable."""
@@ -32,5 +28,4 @@ def without_forgeries(environment: Environment, driver: TargetDriver) -> Environ
     forged = [name for name, applied in stated.items() if applied and not driver.wrote(environment.ref, applied)]
     if not forged:
         return environment
-    _LOGGER.warning("status.%s: not written by Setpoint, so it is not used", " and status.".join(forged))
     return environment.model_copy(update={"status": status.model_copy(update=dict.fromkeys(forged))})

@@ -44,6 +44,10 @@ class TargetMetrics:
         )
         self._metrics.set_target(ref, sample)
 
+    def count_forgery(self) -> None:
+        """One status.applied that was not ours."""
+        self._metrics.count_seal_failure()
+
     def refuse(self, ref: ObjectRef, reason: str) -> None:
         """Shows a target that can't be read."""
         self._count_waiting(ref, waits=False)

@@ -90,6 +90,7 @@ METRICS: tuple[MetricSpec, ...] = (
     ),
     MetricSpec("setpoint_reset_ready", "gauge", "1 where there is a way back, 0 where not.", _TARGET, per_target=True),
     MetricSpec("setpoint_gate_decisions_total", "counter", "Verdicts of gates.", ("gate", "stage", "verdict")),
+    MetricSpec("setpoint_seal_failures_total", "counter", "Times that a status.applied was not Setpoint's own."),
     MetricSpec("setpoint_approvals_pending", "gauge", "Changes that wait for people."),
     MetricSpec("setpoint_applies_total", "counter", "Changes that were executed, by result.", ("result",), _RESULTS),
     MetricSpec("setpoint_resets_total", "counter", "Resets that were executed, by result.", ("result",), _RESULTS),

@@ -48,6 +48,7 @@ class Metrics:
         self._depth = self._gauge("setpoint_queue_depth")
         self._latency = self._histogram("setpoint_queue_latency_seconds")
         self._decisions = self._counter("setpoint_gate_decisions_total")
+        self._seal_failures = self._counter("setpoint_seal_failures_total")
         self._approvals = self._gauge("setpoint_approvals_pending")
         self._applies = self._counter("setpoint_applies_total")
         self._resets = self._counter("setpoint_resets_total")
@@ -131,6 +132,10 @@ class Metrics:
             yield
         finally:
             self._steps.labels(step).observe(time.perf_counter() - start)
+
+    def count_seal_failure(self) -> None:
+        """One status that somebody else wrote."""
+        self._seal_failures.inc()
 
     def count_gate_decision(self, gate: str, stage: str, verdict: str) -> None:
         """A gate said something."""

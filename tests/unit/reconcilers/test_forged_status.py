@@ -106,6 +106,10 @@ async def test_a_forged_configuration_does_not_keep_from_being_destroyed() -> No
     await bench.cluster.delete(REF)
     assert (await bench.run()).reason == "ApprovalRequired"
     assert (await bench.cluster.get(await open_change(bench)))["spec"]["cause"] == "Destroy"
+    assert ("Warning", "SealInvalid") in [event[:2] for event in bench.recorder.events]
+    before = len(bench.recorder.events)
+    await bench.run()
+    assert "SealInvalid" not in [event[1] for event in bench.recorder.events[before:]], "it is said once"
 
 
 async def test_drift_is_not_what_a_forged_configuration_says() -> None:

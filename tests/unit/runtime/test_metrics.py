@@ -112,6 +112,7 @@ def test_controller_gauges__asked_at_each_scrape() -> None:
 def test_the_other_counters_and_gauges() -> None:
     metrics = full()
     metrics.queue_latency("environment")(0.3)
+    metrics.count_seal_failure()
     metrics.set_approvals_pending(4)
     metrics.count_apply(Result.FAILED)
     metrics.count_reset(Result.SUCCEEDED)
@@ -126,6 +127,7 @@ def test_the_other_counters_and_gauges() -> None:
 
     assert read("setpoint_queue_latency_seconds_sum", controller="environment") == 0.3
     assert read("setpoint_gate_decisions_total", gate="baseline", stage="apply", verdict="Fail") == 1
+    assert read("setpoint_seal_failures_total") == 1
     assert read("setpoint_approvals_pending") == 4
     assert read("setpoint_applies_total", result="Failed") == 1
     assert read("setpoint_resets_total", result="Succeeded") == 1
