@@ -18,7 +18,6 @@ from setpoint.cli.main import SetpointCommand
 from setpoint.cli.options import namespace_option, output_option
 from setpoint.cli.output import print_value
 from setpoint.cli.table import plain, render
-from setpoint.domain.audit import AuditEntry, Phase
 from setpoint.domain.errors import ConflictError, ForbiddenError, NotFoundError, SetpointError
 
 _ATTEMPTS = 5
@@ -86,8 +85,9 @@ def release(
     """Take our finalizer away, on a cluster whose operator is gone for good.
 
     Nothing is destroyed: resources stay as they are, and the state stays in the operator's store. What is being deleted
-    is gone at once; the rest stays as an object, and an operator that returns takes it up again. Refuses while an
-    operator leads, since that one lets go by itself and records it. Exits with 1 where an object kept it.
+    goes, unless others hold it, too; the rest stays as an object, and an operator that returns takes it up again.
+    Refuses while an operator leads, since that one lets go by itself and records it. Exits with 1 where an object kept
+    it.
     """
     if (target is None) == (not everything):
         msg = "name one object, as in environment/shop-prod, or say --all."
@@ -119,6 +119,8 @@ async def _release(home: ClusterHome, request: Request) -> int:
         return DONE
     if not request.yes:
         _ask(len(found))
+        # Whoever answers may take minutes, and an operator may be back by then.
+        await _refuse_while_led(home, request)
     outcomes = {ObjectRef.of(obj): await _let_go(home, obj) for obj in found}
     if request.output:
         _print(found, outcomes, request.output)
@@ -210,13 +212,15 @@ async def _let_go(home: ClusterHome, obj: JsonObject) -> str:
 
 
 async def _remove_finalizer(home: ClusterHome, obj: JsonObject) -> None:
-    """Keeps everybody else's finalizers. Raises NotFoundError where the object is gone already."""
+    """Keeps everybody else's finalizers. Raises NotFoundError where the object is gone already.
+
+    The operator's trail is out of reach: the API server's own audit log says who did it.
+    """
     ref = ObjectRef.of(obj)
-    entry = AuditEntry("release", Phase.FACT, home.user(), ref, payload={"by": "setpoint finalizers release"})
     for attempt in range(1, _ATTEMPTS + 1):
         kept = [name for name in obj["metadata"].get("finalizers") or () if name != FINALIZER]
         try:
-            await home.cluster.set_finalizers(obj, kept, audit=(entry,))
+            await home.cluster.set_finalizers(obj, kept)
         except ConflictError:
             if attempt == _ATTEMPTS:
                 raise
