@@ -12,7 +12,7 @@ from setpoint.adapters.store import AuditTrail
 from setpoint.adapters.store.fencing import SqlFences
 from setpoint.adapters.store.postgres import open_postgres
 from setpoint.domain.audit import AuditRow, Verdict
-from setpoint.wiring.foundation import SystemClock
+from setpoint.runtime.clock import SystemClock
 
 LEASE = "setpoint-operator"
 

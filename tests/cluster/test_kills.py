@@ -22,7 +22,7 @@ from tests.cluster.operators import SECONDS, Operator, People, environment
 from setpoint.adapters.store import NAME, AuditTrail, open_sqlite
 from setpoint.adapters.store.states import SqlStateLocks
 from setpoint.domain.audit import Phase, Verdict
-from setpoint.wiring.foundation import SystemClock
+from setpoint.runtime.clock import SystemClock
 
 ROOT = Path(__file__).parents[2]
 ALL = bool(os.environ.get("SETPOINT_TEST_ALL_KILLS"))

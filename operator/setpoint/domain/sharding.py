@@ -18,9 +18,14 @@ class Shard:
         """Whether the object of an ObjectRef.key belongs to this part; one that is made anew belongs where it did."""
         return shard_of(key, self.count) == self.index
 
+    @property
+    def label(self) -> str:
+        """`0/1`, `1/4`: for people and metrics."""
+        return f"{self.index}/{self.count}"
+
     def __str__(self) -> str:
         """Empty where there is nothing to divide; else as `1/4`: the name of its terms in the store."""
-        return "" if self.count == 1 else f"{self.index}/{self.count}"
+        return "" if self.count == 1 else self.label
 
 
 def divide(count: int) -> tuple[Shard, ...]:

@@ -20,8 +20,8 @@ class Shares:
     def wants(self, shard: Shard, found: LeaseRecord) -> bool:
         """Whether to ask for a shard that another holds: with one more we still have no more than it has left.
 
-        Notes whose it is. It counts as ours from the yes on, or the next question would be answered without it; where it
-        was not asked for after all, the next look says so.
+        Notes whose it is. From the yes on it counts as ours, or the next question would be answered without it; where
+        it was not asked for after all, the next look says so.
         """
         owner = self._owners[shard] = found.wanted or found.holder
         counts = collections.Counter(self._owners.values())

@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator, Mapping
 from setpoint.adapters.kube import ConnectionOptions, KubeCluster, KubeConnection, KubeEvents, KubeLease, connect
 from setpoint.adapters.terraform import RunWatch
 from setpoint.ports import Fences
+from setpoint.runtime.clock import SystemClock
 from setpoint.runtime.logging import SecretFilter
 from setpoint.runtime.metrics import Metrics
 from setpoint.settings import Settings
-from setpoint.wiring.foundation import Foundation, SystemClock
+from setpoint.wiring.foundation import Foundation
 from setpoint.wiring.leases import LEASES
 from setpoint.wiring.parts import Parts, open_parts
 from setpoint.wiring.stores import open_operator_stores

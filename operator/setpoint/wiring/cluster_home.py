@@ -13,6 +13,7 @@ from setpoint.api.meta import ObjectRef
 from setpoint.domain.audit import AuditEntry, AuditRow
 from setpoint.domain.errors import SetpointError
 from setpoint.ports import AuditLog, ClusterClient
+from setpoint.runtime.clock import SystemClock
 from setpoint.runtime.recorder import EventRecord
 from setpoint.wiring.leases import LEASES, find_leaders
 
@@ -73,9 +74,6 @@ class ClusterHome:
 
     async def leaders(self, namespace: str, tell: Callable[[str], None]) -> Sequence[str]:
         """Who leads from that namespace, by the Leases there. Raises ForbiddenError, TransientError."""
-        # The store's packages come along, which no other command on a cluster needs.
-        from setpoint.wiring.foundation import SystemClock  # noqa: PLC0415
-
         clock = SystemClock()
         leases = {name: KubeLease(self._connection, namespace, name, clock=clock) for name in LEASES}
         return await find_leaders(leases, tell)

@@ -1,7 +1,6 @@
 """Owns what homes differ in, as what they have in common is built on it. Imports nothing that only a manager needs."""
 
 import dataclasses
-import datetime as dt
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -13,14 +12,6 @@ from setpoint.runtime.recorder import EventRecord
 
 if TYPE_CHECKING:
     from setpoint.adapters.terraform import RunWatch
-
-
-class SystemClock:
-    """The wall clock."""
-
-    def now(self) -> dt.datetime:
-        """The instant, in UTC."""
-        return dt.datetime.now(dt.UTC)
 
 
 class Events(Protocol):

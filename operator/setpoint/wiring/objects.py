@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Callable
 
 from setpoint.adapters.local import LocalCluster, LocalHome, ManifestIndex, ManifestSync, StoredEvents
 from setpoint.adapters.store import AuditTrail, SealedBlobs, SqlObjectStore, SqlStateLocks, SqlStateStore, open_sqlite
-from setpoint.wiring.foundation import Foundation, Stores, SystemClock
+from setpoint.runtime.clock import SystemClock
+from setpoint.wiring.foundation import Foundation, Stores
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -106,7 +106,7 @@ class Operator:
         )
         parts.metrics.observe_watch(self._source.seconds_dead)
         for shard in divide(settings.shards):
-            parts.metrics.set_leader(f"{shard.index}/{shard.count}", False)
+            parts.metrics.set_leader(shard.label, False)
         self._moved: asyncio.Queue[WatchEvent] = asyncio.Queue()
         self._terms = Terms()
         self._work = Work(parts, self._recorder, terms=self._terms)
@@ -135,7 +135,7 @@ class Operator:
         }
 
     def _change_leader(self, shares: Shares, shard: Shard, leads: bool) -> None:
-        self._parts.metrics.set_leader(f"{shard.index}/{shard.count}", leads)
+        self._parts.metrics.set_leader(shard.label, leads)
         if leads:
             shares.take(shard)
 

@@ -27,12 +27,13 @@ from setpoint.reconcilers.retention import BlobCollector
 from setpoint.reconcilers.settlement import Settlement
 from setpoint.reconcilers.snapshots import SnapshotPruner
 from setpoint.reconcilers.target_metrics import TargetMetrics
+from setpoint.runtime.clock import SystemClock
 from setpoint.runtime.logging import SecretFilter
 from setpoint.runtime.metrics import Metrics
 from setpoint.runtime.recorder import BufferedEventRecorder
 from setpoint.server.state_backend import StateBackendServer
 from setpoint.settings import Settings
-from setpoint.wiring.foundation import Events, Foundation, SystemClock
+from setpoint.wiring.foundation import Events, Foundation
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

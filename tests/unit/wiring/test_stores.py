@@ -9,11 +9,11 @@ import pytest
 from setpoint.domain.audit import AuditEntry, Phase
 from setpoint.domain.errors import FencedError, InvalidError, StoreError
 from setpoint.ports import Fence
+from setpoint.runtime.clock import SystemClock
 from setpoint.runtime.fencing import fenced
 from setpoint.runtime.logging import MASK, SecretFilter
 from setpoint.runtime.metrics import Metrics
 from setpoint.settings import read_settings
-from setpoint.wiring.parts import SystemClock
 from setpoint.wiring.stores import OperatorStores, open_operator_stores
 
 FACT = AuditEntry("Noted", Phase.FACT, "me")
