@@ -77,9 +77,9 @@ def test_operators_start_at_ten_moments_of_a_boot(
             until(lambda one=meddler: len(one.streams("environments")) == 1, lambda name=boot.name: name)
             until(operator.ready, lambda name=boot.name: name)
         reaches(people, tmp_path / "ledger", 1)
-        # Each looks again, and would begin its watch anew where that had not told of the edit.
+        # Each looks again, and would begin its watch anew where that had not told of the edit: at most three rounds.
         blind = [operator.metric(BLIND) for _, _, operator in early]
-        time.sleep(2.2 * RESYNC_SECONDS)
+        time.sleep(3.2 * RESYNC_SECONDS)
         assert [operator.metric(BLIND) for _, _, operator in early] == blind
         assert all(operator.ready() for _, _, operator in early)
         api_server.kubectl("delete", "environment", "shop", "-n", namespace, "--timeout=90s", seconds=120)

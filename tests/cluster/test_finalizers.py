@@ -28,8 +28,13 @@ def installed(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 @pytest.fixture
-def people(cluster: Cluster, namespace: str) -> People:
-    return People(cluster, namespace)
+def people(cluster: Cluster, namespace: str) -> Iterator[People]:
+    made = People(cluster, namespace)
+    yield made
+    # Else the policies keep the namespace of what is to be destroyed.
+    retain = '{"spec":{"protection":{"deletionPolicy":"Retain"}}}'
+    for name in finalizers(made):
+        cluster.kubectl("patch", "environment", name, "-n", namespace, "--type=merge", "-p", retain)
 
 
 def held(people: People, name: str, *, delete: bool = True) -> None:
