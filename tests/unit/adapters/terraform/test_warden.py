@@ -13,8 +13,10 @@ from setpoint.adapters.terraform.warden import Warden
 from setpoint.domain.errors import StoreError
 
 SILENCE, PATIENCE = 1.0, 1.0
+# A shell that begins the tests in its background has them ignore the interrupt, and all that they begin.
 OBEDIENT = (
-    "import time, sys\ntry:\n  print('ready', flush=True); time.sleep(60)\nexcept KeyboardInterrupt:\n  sys.exit(7)"
+    "import signal, sys, time\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    "try:\n  print('ready', flush=True); time.sleep(60)\nexcept KeyboardInterrupt:\n  sys.exit(7)"
 )
 STUBBORN = (
     "import signal, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN); print('ready', flush=True); time.sleep(60)"
