@@ -2,10 +2,11 @@
 
 import dataclasses
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tests.fakes.cluster import InMemoryCluster
+from tests.fakes.store import MemoryLooks
 from tests.fakes.target import FakeDriver, World, snapshot_manifest
 
 from setpoint.api.conditions import KIND_CONDITIONS, ConditionType
@@ -20,6 +21,7 @@ from setpoint.reconcilers.environment import EnvironmentReconciler, PassReport
 from setpoint.reconcilers.gatekeeper import Gatekeeper
 from setpoint.reconcilers.pipeline import Pipeline
 from setpoint.reconcilers.resets import ResetRegister
+from setpoint.reconcilers.resting import RestRegister
 from setpoint.reconcilers.settlement import Settlement
 from setpoint.reconcilers.snapshots import SnapshotPruner
 from setpoint.reconcilers.target_metrics import TargetMetrics
@@ -124,6 +126,8 @@ class Bench:
         self.policies = FakePolicies()
         self.recorder = Recorder()
         self.reports: list[PassReport] = []
+        self.looks = MemoryLooks()
+        self.secret_versions: Mapping[str, str] | None = {}
         self.error: Exception | None = None
         self.reconciler = self.make_reconciler(self.cluster, FakeDriver(self.world), WorldStates(self.world))
 
@@ -133,7 +137,7 @@ class Bench:
         """A reconciler over these ports and the bench's clock, policies and recorders."""
         changes, resets = ChangeRegister(cluster, self.clock), ResetRegister(cluster, self.clock)
         settlement = Settlement(cluster=cluster, changes=changes, resets=resets)
-        metrics = Metrics()
+        metrics = self.metrics = Metrics()
         gatekeeper = Gatekeeper(
             cluster=cluster,
             engine=self.policies,
@@ -159,11 +163,18 @@ class Bench:
             resets=resets,
             pruner=SnapshotPruner(cluster),
             states=states,
+            rests=self.make_rests(TargetMetrics(metrics)),
             recorder=self.recorder,
             metrics=TargetMetrics(metrics),
             clock=self.clock,
             on_progress=lambda *_: None,
             on_report=self.reports.append,
+        )
+
+    def make_rests(self, metrics: TargetMetrics) -> RestRegister:
+        """The register of a process with these metrics."""
+        return RestRegister(
+            looks=self.looks, secret_versions=lambda _: self.secret_versions, metrics=metrics, clock=self.clock
         )
 
     # --- What people do ---------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import functools
 import hashlib
 import json
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from setpoint.adapters.store import (
     Database,
     SealedBlobs,
     SqlFences,
+    SqlLooks,
     SqlObjectStore,
     SqlStateLocks,
     SqlStateStore,
@@ -30,11 +31,13 @@ from setpoint.api.meta import ObjectRef
 from setpoint.domain import audit, state
 from setpoint.domain.audit import GENESIS, AuditEntry, AuditRow, Phase, Record
 from setpoint.domain.errors import AlreadyExistsError, ConflictError, FencedError, GoneError, NotFoundError
+from setpoint.domain.rest import Look
 from setpoint.domain.state import StateIdentity
 from setpoint.ports import (
     AuditLog,
     BlobStore,
     Fences,
+    LookStore,
     ObjectStore,
     StateLock,
     StateLocks,
@@ -65,6 +68,7 @@ class Stores:
     locks: StateLocks
     objects: ObjectStore
     fences: Fences
+    looks: LookStore
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,7 +102,7 @@ async def open_sql_stores(folder: Path, url: str = "") -> AsyncIterator[SqlStore
     states = SqlStateStore(database, blobs, trail, FixedClock())
     locks, objects = SqlStateLocks(database, FixedClock()), SqlObjectStore(database, trail)
     try:
-        yield SqlStores(trail, blobs, states, locks, objects, SqlFences(database), database)
+        yield SqlStores(trail, blobs, states, locks, objects, SqlFences(database), SqlLooks(database), database)
     finally:
         states.close()
         await blobs.close()
@@ -133,7 +137,9 @@ def memory_stores() -> Stores:
     """The in-memory stores, of one home."""
     fences = MemoryFences()
     trail, blobs, locks = MemoryAuditLog(fences), MemoryBlobs(), MemoryLocks(fences)
-    return Stores(trail, blobs, MemoryStates(blobs, locks, trail), locks, MemoryObjects(trail), fences)
+    return Stores(
+        trail, blobs, MemoryStates(blobs, locks, trail), locks, MemoryObjects(trail), fences, MemoryLooks(fences)
+    )
 
 
 class MemoryFences:
@@ -219,6 +225,25 @@ class MemoryBlobs:
 
     def digest(self, data: bytes) -> str:
         return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+class MemoryLooks:
+    """The LookStore in a dict."""
+
+    def __init__(self, fences: MemoryFences | None = None) -> None:
+        self._looks: dict[str, Look] = {}
+        self._fences = fences or MemoryFences()
+
+    async def of(self, targets: Collection[str]) -> Mapping[str, Look]:
+        return {target: self._looks[target] for target in targets if target in self._looks}
+
+    async def record(self, target: str, look: Look) -> None:
+        self._fences.check()
+        self._looks[target] = dataclasses.replace(look, at=look.at.replace(microsecond=0))
+
+    async def forget(self, target: str) -> None:
+        self._fences.check()
+        self._looks.pop(target, None)
 
 
 class MemoryLocks:

@@ -4,13 +4,15 @@ import dataclasses
 from collections.abc import Iterable
 from enum import StrEnum
 
-from setpoint.api.meta import RESUME_ANNOTATION, SUSPEND_ANNOTATION
+from setpoint.api.meta import RECONCILE_ANNOTATION, RESUME_ANNOTATION, SUSPEND_ANNOTATION
 from setpoint.api.model import parse_time
 from setpoint.api.v1alpha1.change import Cause
 from setpoint.api.v1alpha1.environment import Environment
 from setpoint.api.v1alpha1.reset import Reset
 from setpoint.api.v1alpha1.snapshot import Snapshot
 from setpoint.domain.model import DriftClass, Finding
+
+_MAX_REQUEST = 1024
 
 
 class GoalKind(StrEnum):
@@ -63,6 +65,12 @@ def choose_goal(environment: Environment, reset: Reset | None, snapshot: Snapsho
 def is_suspended(environment: Environment) -> bool:
     """True where the spec or a person stopped all work on it."""
     return environment.spec.suspend or SUSPEND_ANNOTATION in environment.metadata.annotations
+
+
+def asked_run(environment: Environment) -> str | None:
+    """The last request for a run, as far as a status holds it: an annotation may be as long as it likes."""
+    asked = environment.metadata.annotations.get(RECONCILE_ANNOTATION)
+    return None if asked is None else asked[:_MAX_REQUEST]
 
 
 def hold_released(environment: Environment) -> bool:

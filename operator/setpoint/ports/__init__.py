@@ -15,7 +15,7 @@ from setpoint.ports.cluster import (
 )
 from setpoint.ports.policy import PolicyEngine, PolicyResolver
 from setpoint.ports.states import BackendAccess, StateBackend, StateLock, StateLocks, StateStore, StateVersion
-from setpoint.ports.store import AuditLog, BlobStore, Fence, Fences, ObjectStore, StoredObject, StoredObjects
+from setpoint.ports.store import AuditLog, BlobStore, Fence, Fences, LookStore, ObjectStore, StoredObject, StoredObjects
 from setpoint.ports.target import HealthProber, TargetDriver, TargetSession
 from setpoint.ports.terraform import (
     ApplyRun,
@@ -49,6 +49,7 @@ __all__ = [
     "HealthProber",
     "LeaseLock",
     "LeaseRecord",
+    "LookStore",
     "ObjectList",
     "ObjectStore",
     "PlanRun",

@@ -1,11 +1,12 @@
-"""Owns the ports for what is kept: objects, the audit trail, sealed blobs and terms. Declarations only."""
+"""Owns the ports for what is kept: objects, the audit trail, sealed blobs, terms and looks. Declarations only."""
 
 import dataclasses
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
 from setpoint.api.meta import ObjectRef
 from setpoint.domain.audit import AuditEntry, AuditRow
+from setpoint.domain.rest import Look
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -141,4 +142,20 @@ class Fences(Protocol):
 
         Raises StoreError, also where the term may have begun although its epoch was not learned: ask again.
         """
+        ...
+
+
+class LookStore(Protocol):
+    """The last look at each target that was found at its setpoint, by ObjectRef.key. All methods raise StoreError."""
+
+    async def of(self, targets: Collection[str]) -> Mapping[str, Look]:
+        """The last look at each of these that had one."""
+        ...
+
+    async def record(self, target: str, look: Look) -> None:
+        """Keeps the look, to the second, as the target's last."""
+        ...
+
+    async def forget(self, target: str) -> None:
+        """The target is gone."""
         ...

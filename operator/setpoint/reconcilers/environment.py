@@ -6,9 +6,8 @@ import datetime as dt
 from collections.abc import Callable
 
 from setpoint.api.conditions import ConditionType, Reason
-from setpoint.api.meta import FINALIZER, MANIFEST_ERROR_ANNOTATION, RECONCILE_ANNOTATION, JsonObject, ObjectRef
+from setpoint.api.meta import FINALIZER, MANIFEST_ERROR_ANNOTATION, ObjectRef
 from setpoint.api.v1alpha1.environment import Environment, EnvironmentStatus
-from setpoint.domain.conditions import get_condition
 from setpoint.domain.errors import (
     ConflictError,
     FencedError,
@@ -22,14 +21,14 @@ from setpoint.domain.errors import (
     StoreError,
     WaitingError,
 )
-from setpoint.domain.goals import Goal, GoalKind, choose_goal, is_suspended
+from setpoint.domain.goals import Goal, GoalKind, asked_run, choose_goal, is_suspended
 from setpoint.domain.reading import parse
-from setpoint.domain.sharding import Shard
 from setpoint.ports import Clock, ClusterClient, EventRecorder, ResourceProgress, StateStore, TargetDriver
 from setpoint.reconcilers.changes import ChangeRegister, is_marked
 from setpoint.reconcilers.draft import StatusDraft
 from setpoint.reconcilers.pipeline import Pass, Pipeline
 from setpoint.reconcilers.resets import ResetRegister
+from setpoint.reconcilers.resting import RestRegister
 from setpoint.reconcilers.seals import without_forgeries
 from setpoint.reconcilers.settlement import Settlement
 from setpoint.reconcilers.snapshots import SnapshotPruner
@@ -38,7 +37,6 @@ from setpoint.reconcilers.status import show_unreadable, write_status
 from setpoint.reconcilers.target_metrics import TargetMetrics
 from setpoint.runtime.requests import Request, Result
 
-_MAX_REQUEST = 1024
 _UNREADABLE_INTERVAL = dt.timedelta(minutes=10)
 """Between looks at one whose own interval can't be read: an upgrade may have mended the schema instead."""
 
@@ -71,6 +69,7 @@ class EnvironmentReconciler:
         resets: ResetRegister,
         pruner: SnapshotPruner,
         states: StateStore,
+        rests: RestRegister,
         recorder: EventRecorder,
         metrics: TargetMetrics,
         clock: Clock,
@@ -85,6 +84,7 @@ class EnvironmentReconciler:
         self._resets = resets
         self._pruner = pruner
         self._states = states
+        self._rests = rests
         self._recorder = recorder
         self._metrics = metrics
         self._clock = clock
@@ -98,9 +98,9 @@ class EnvironmentReconciler:
         except InvalidError as unreadable:
             raise await self._refuse(request.ref, unreadable) from None
         if environment is None:
-            self._metrics.drop(request.ref)
+            await self._forget(request.ref)
             return Result()
-        read = environment.status
+        inputs, read = self._rests.inputs_of(environment), environment.status
         environment = await self._settle(self._unforged(environment))
         draft = StatusDraft(environment, self._clock.now())
         work: Pass | None = None
@@ -115,31 +115,10 @@ class EnvironmentReconciler:
         except Exception as caught:  # noqa: BLE001 the one exit: shown as a condition, then raised again
             error = _in_place(caught, environment)
             _show_error(draft, error, observed=work is not None and hasattr(work, "observation"))
-        return await self._record(environment, draft, read, work, error)
-
-    def rests(self, obj: JsonObject) -> bool:
-        """Whether a pass over an Environment as it was listed would find nothing to do: then its metrics are shown.
-
-        True for one that is suspended and says so already. What falls due by its interval is looked at.
-        """
-        environment = parse(Environment, obj)
-        metadata, status = environment.metadata, environment.status
-        ready = get_condition(tuple(status.conditions), ConditionType.READY)
-        if (
-            metadata.deletion_timestamp
-            or FINALIZER not in metadata.finalizers
-            or not is_suspended(environment)
-            or ready is None
-            or (ready.reason, ready.observed_generation) != (Reason.SUSPENDED, metadata.generation)
-            or status.handled_reconcile != _asked_run(environment)
-        ):
-            return False
-        self._metrics.observe(environment, status, now=self._clock.now())
-        return True
-
-    def leave(self, shard: Shard) -> None:
-        """The shard's targets are another leader's by now."""
-        self._metrics.leave(shard)
+        result = await self._record(environment, draft, read, work, error)
+        if result.requeue_after is not None:
+            await self._rests.record(environment, draft.status, inputs)
+        return result
 
     # --- before ---------------------------------------------------------------------------------------------
 
@@ -250,9 +229,9 @@ class EnvironmentReconciler:
         work: Pass | None,
         error: Exception | None,
     ) -> Result:
-        draft.set(handled_reconcile=_asked_run(environment))
+        draft.set(handled_reconcile=asked_run(environment))
         if work is not None and work.gone:
-            self._metrics.drop(environment.ref)
+            await self._forget(environment.ref)
         else:
             error = await self._write(environment, draft, read) or await self._close_reset(work) or error
             self._metrics.observe(environment, draft.status, now=self._clock.now())
@@ -262,6 +241,10 @@ class EnvironmentReconciler:
         if error is not None:
             raise _with_interval(error, environment.spec.interval)
         return Result() if work is not None and work.gone else Result(requeue_after=environment.spec.interval)
+
+    async def _forget(self, ref: ObjectRef) -> None:
+        self._metrics.drop(ref)
+        await self._rests.forget(ref)
 
     async def _write(self, environment: Environment, draft: StatusDraft, read: EnvironmentStatus) -> Exception | None:
         """Writes the status where it moved. What stands in the way must not keep the pass from being reported."""
@@ -286,12 +269,6 @@ class EnvironmentReconciler:
         except SetpointError as error:
             return error
         return None
-
-
-def _asked_run(environment: Environment) -> str | None:
-    """The last request for a run, as far as a status holds it: an annotation may be as long as it likes."""
-    asked = environment.metadata.annotations.get(RECONCILE_ANNOTATION)
-    return None if asked is None else asked[:_MAX_REQUEST]
 
 
 def _has_nothing_to_hold(environment: Environment, goal: Goal) -> bool:

@@ -4,7 +4,8 @@ Runs before any reconcile of the targets concerned. Idempotent: killed half way,
 """
 
 import functools
-from collections.abc import Callable
+import logging
+from collections.abc import Awaitable, Callable
 
 from setpoint.api.conditions import ConditionType, Reason
 from setpoint.api.meta import ObjectRef
@@ -18,6 +19,8 @@ from setpoint.reconcilers.changes import ChangeCondition, ChangeRegister, is_clo
 from setpoint.reconcilers.objects import list_typed
 from setpoint.reconcilers.states import read_addresses, save_errored_state
 from setpoint.reconcilers.status import write_status
+
+_LOGGER = logging.getLogger(__name__)
 
 _MESSAGE = "the manager ended before the apply did"
 _STRAY = "the manager ended before its target knew of it"
@@ -93,7 +96,7 @@ class Recovery:
                 continue
             if (change.metadata.namespace, change.metadata.name) not in known:
                 stray: ChangeCondition = (ConditionType.SUPERSEDED, "True", Reason.SUPERSEDED, _STRAY)
-                await self._changes.mark(change, stray)
+                await _spare_others(target, self._changes.mark(change, stray))
 
     async def _close(self, intent: AuditRow, ref: ObjectRef, survivor: Survivor | None, message: str) -> None:
         orphans = await self._orphans(ref, survivor)
@@ -108,8 +111,8 @@ class Recovery:
             payload={"message": message, "orphans": list(orphans)},
         )
         interrupted: ChangeCondition = (ConditionType.APPLIED, "False", Reason.INTERRUPTED, message)
-        await self._mark_change(intent, interrupted, orphans)
-        await self._mark_environment(ref, orphans)
+        await _spare_others(ref, self._mark_change(intent, interrupted, orphans))
+        await _spare_others(ref, self._mark_environment(ref, orphans))
         await self._audit.append(outcome)
 
     async def _orphans(self, ref: ObjectRef, survivor: Survivor | None) -> tuple[str, ...]:
@@ -134,3 +137,11 @@ class Recovery:
         listed = sorted({*status.orphans, *orphans})[:_MAX_LISTED]
         update = {"failures": status.failures + 1, "orphans": listed, "change": None}
         await write_status(self._cluster, ref, status.model_copy(update=update).as_json())
+
+
+async def _spare_others(target: ObjectRef, marking: Awaitable[object]) -> None:
+    """What the API server takes no status of, or knows no more, must not keep all other targets from being begun."""
+    try:
+        await marking
+    except (InvalidError, NotFoundError) as error:
+        _LOGGER.warning("%s: how an earlier run ended can't be written down: %s", target, error.message)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from setpoint.api.conditions import ConditionType
 from setpoint.api.meta import JsonObject, ObjectRef
 from setpoint.domain.errors import InvalidError, NotFoundError
 from setpoint.domain.reading import items_at, text_at
@@ -79,11 +80,42 @@ def _target(obj: JsonObject, namespace: str) -> list[Request]:
     return [Request(ObjectRef("Environment", namespace, name))] if name else []
 
 
+def open_resets(found: Iterable[JsonObject]) -> list[Request]:
+    """The targets of those of these Resets that are not closed."""
+    return [request for obj in found if not _is_closed(obj) for request in _target(obj, ObjectRef.of(obj).namespace)]
+
+
+def _is_closed(reset: JsonObject) -> bool:
+    complete = [
+        one for one in items_at(reset, "status", "conditions") if text_at(one, "type") == ConditionType.COMPLETE
+    ]
+    return any(text_at(one, "status") != "Unknown" for one in complete)
+
+
 class Referrers:
-    """Who reads which Secret. Holds names alone, and only of Environments that read any."""
+    """Who reads which Secret. Holds names and versions alone, and names only of Environments that read any."""
 
     def __init__(self) -> None:
         self._names: dict[ObjectRef, frozenset[str]] = {}
+        self._versions: dict[tuple[str, str], str] | None = None
+
+    def know(self, secrets: Iterable[JsonObject]) -> None:
+        """These Secrets there are, and no others."""
+        self._versions = dict(map(_version, secrets))
+
+    def see(self, event: WatchEvent) -> list[Request]:
+        """A Secret moved; returns requests for those that read it."""
+        key, version = _version(event.object)
+        if self._versions is not None:
+            self._versions[key] = "" if event.type == "DELETED" else version
+        return self.of([ObjectRef.of(event.object)])
+
+    def versions_of(self, ref: ObjectRef) -> dict[str, str] | None:
+        """The resourceVersions of the Secrets that a target reads, by name; None where they were not listed yet."""
+        names = self._names.get(ref, frozenset())
+        if self._versions is None:
+            return None if names else {}
+        return {name: self._versions.get((ref.namespace, name), "") for name in names}
 
     def note(self, environment: JsonObject) -> None:
         """The Environment is so now."""
@@ -107,6 +139,11 @@ class Referrers:
         return [
             Request(ref) for ref, names in self._names.items() if any((ref.namespace, name) in named for name in names)
         ]
+
+
+def _version(secret: JsonObject) -> tuple[tuple[str, str], str]:
+    metadata = secret["metadata"]
+    return (metadata.get("namespace", ""), metadata["name"]), metadata.get("resourceVersion", "")
 
 
 def _secret_names(environment: JsonObject) -> list[str]:

@@ -21,7 +21,7 @@ class TargetMetrics:
         self._waiting: set[ObjectRef] = set()
 
     def observe(self, environment: Environment, status: EnvironmentStatus, *, now: dt.datetime) -> None:
-        """Shows a target as a pass left it."""
+        """Shows a target as a pass left it that ended `now`."""
         ref = environment.ref
         conditions = tuple(status.conditions)
         if is_true(conditions, ConditionType.READY):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from setpoint.adapters.store import AuditTrail, SqlStateLocks, SqlStateStore
 from setpoint.api.meta import KubeObject, ObjectRef
-from setpoint.ports import BlobStore, ClusterClient
+from setpoint.ports import BlobStore, ClusterClient, LookStore
 from setpoint.runtime.recorder import EventRecord
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ class Foundation:
 
     `private` is the manager's own folder; `home_root` bounds what paths in specs may reach, None where there are none.
     `sealed` lists the blobs that hold content of objects. `sees_all` is False where objects may be out of sight.
+    `looks` is where a start is to be no look at everything.
     """
 
     stores: Stores
@@ -53,3 +54,4 @@ class Foundation:
     watch: "RunWatch | None" = None
     sealed: Callable[[], Awaitable[frozenset[str]]] | None = None
     sees_all: bool = True
+    looks: LookStore | None = None

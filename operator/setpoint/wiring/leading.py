@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import logging
 from collections.abc import AsyncIterator
 
@@ -59,7 +60,7 @@ class Leading:
         doubtful = frozenset(key for key in found if key in term.shard)
         await recovery.run(lambda key: key in term.shard and key not in doubtful)
         self._work.wake(term.admit(but=doubtful))
-        look = Runnable("first look", lambda ended: self._resync.look_at_first(term.shard, ended), finite=True)
+        look = Runnable("first look", functools.partial(self._resync.look_at_first, term.shard, doubtful), finite=True)
         if not doubtful:
             return [look]
         _LOGGER.warning("An earlier leader's runs may still go on, they are waited for: %s", ", ".join(doubtful))

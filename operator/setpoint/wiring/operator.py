@@ -17,7 +17,7 @@ from pathlib import Path
 from setpoint.adapters.kube import ConnectionOptions
 from setpoint.adapters.terraform import Warden
 from setpoint.api.meta import ObjectRef
-from setpoint.domain.errors import ForbiddenError, GoneError, SetpointError, TransientError
+from setpoint.domain.errors import SetpointError, TransientError
 from setpoint.domain.sharding import Shard, divide
 from setpoint.ports import WatchEvent
 from setpoint.reconcilers.routing import WATCHED
@@ -35,13 +35,13 @@ from setpoint.wiring.cluster import ClusterParts, open_cluster
 from setpoint.wiring.leading import KILL_SECONDS, Leading
 from setpoint.wiring.leases import lease_of
 from setpoint.wiring.resync import Resync
+from setpoint.wiring.secret_watch import SecretWatch
 from setpoint.wiring.work import Work
 
 _LOGGER = logging.getLogger(__name__)
 
 _BLIND_SECONDS = 30.0
 _BLIND_LIMIT_SECONDS = 300.0
-_RETRY_SECONDS = 5.0
 _HESITATION_SECONDS = 0.5
 """For each shard that a replica has, it leaves a free one that much longer to those who have fewer."""
 _HEAR_AGAIN_SECONDS = 2.0
@@ -110,7 +110,10 @@ class Operator:
         self._moved: asyncio.Queue[WatchEvent] = asyncio.Queue()
         self._terms = Terms()
         self._work = Work(parts, self._recorder, terms=self._terms)
-        self._resync = Resync(cluster.objects, self._source, self._work, interval=settings.resync_seconds)
+        self._secrets = SecretWatch(parts.cluster, on_list=self._work.know_secrets, on_move=self._work.hear_of_secret)
+        self._resync = Resync(
+            cluster.objects, self._source, self._secrets, self._work, interval=settings.resync_seconds
+        )
         self._leading = Leading(cluster, self._terms, self._work, self._resync, drain=settings.drain_seconds)
         self._electors = self._make_electors(identity, warden)
 
@@ -149,7 +152,7 @@ class Operator:
                 *self._work.runnables(),
                 Runnable("moves", self._hear),
                 Runnable("resync", self._resync.run),
-                Runnable("secrets", self._watch_secrets, restart=True),
+                Runnable("secrets", self._secrets.run, restart=True),
                 Runnable("leader", self._lead, grace=self._settings.drain_seconds + 5.0),
             ]
         )
@@ -216,20 +219,6 @@ class Operator:
             except SetpointError as error:
                 # The next resync makes it up.
                 _LOGGER.warning("%s is looked at later: %s", ObjectRef.of(event.object), error.message)
-
-    async def _watch_secrets(self, ended: asyncio.Event) -> None:
-        """A Secret that moved wakes those that read it. Only names come over the wire, never content."""
-        while not ended.is_set():
-            try:
-                listed = await self._parts.cluster.list("Secret")
-                async for event in self._parts.cluster.watch(["Secret"], resource_version=listed.resource_version):
-                    self._work.wake_referrers([ObjectRef.of(event.object)])
-            except GoneError:
-                continue
-            except (TransientError, ForbiddenError) as error:
-                # Whoever reads a Secret looks again at its next pass, too.
-                _LOGGER.warning("Can't watch Secrets: %s", error.message)
-                await ends_within(ended, _RETRY_SECONDS)
 
 
 def _pod_namespace(environ: Mapping[str, str] = os.environ) -> str:

@@ -13,7 +13,7 @@ from setpoint.adapters.source.resolver import SourceResolver
 from setpoint.adapters.store import AuditTrail, SqlStateLocks, SqlStateStore
 from setpoint.adapters.terraform import NoWatch, TerraformAdapter, TerraformOptions
 from setpoint.api.meta import KubeObject, ObjectRef
-from setpoint.ports import BlobStore, ClusterClient, ResourceProgress
+from setpoint.ports import BlobStore, ClusterClient, LookStore, ResourceProgress
 from setpoint.reconcilers.changes import ChangeRegister
 from setpoint.reconcilers.environment import EnvironmentReconciler, PassReport
 from setpoint.reconcilers.environment_driver import EnvironmentDriver
@@ -23,6 +23,7 @@ from setpoint.reconcilers.pipeline import Pipeline
 from setpoint.reconcilers.preview import Previewer
 from setpoint.reconcilers.recovery import Recovery
 from setpoint.reconcilers.resets import ResetRegister
+from setpoint.reconcilers.resting import RestRegister, SecretVersions
 from setpoint.reconcilers.retention import BlobCollector
 from setpoint.reconcilers.settlement import Settlement
 from setpoint.reconcilers.snapshots import SnapshotPruner
@@ -58,6 +59,7 @@ class Parts:
     origin_of: Callable[[KubeObject], Path | None]
     sealed: Callable[[], Awaitable[frozenset[str]]] | None
     sees_all: bool
+    looks: LookStore | None
 
     def driver(self, cluster: ClusterClient, *, settles: bool = True) -> EnvironmentDriver:
         """The Environment's driver over a cluster; a preview's does not settle."""
@@ -100,6 +102,8 @@ class Parts:
     def environment_reconciler(
         self,
         recorder: BufferedEventRecorder,
+        metrics: TargetMetrics,
+        rests: RestRegister,
         *,
         on_progress: Callable[[ObjectRef, ResourceProgress], None],
         on_report: Callable[[PassReport], None],
@@ -114,12 +118,17 @@ class Parts:
             resets=ResetRegister(self.cluster, self.clock),
             pruner=SnapshotPruner(self.cluster),
             states=self.states,
+            rests=rests,
             recorder=recorder,
-            metrics=TargetMetrics(self.metrics),
+            metrics=metrics,
             clock=self.clock,
             on_progress=on_progress,
             on_report=on_report,
         )
+
+    def rests(self, metrics: TargetMetrics, secret_versions: SecretVersions) -> RestRegister:
+        """The targets that rest."""
+        return RestRegister(looks=self.looks, secret_versions=secret_versions, metrics=metrics, clock=self.clock)
 
     def recovery(self) -> Recovery:
         """What settles an earlier manager's leavings."""
@@ -201,4 +210,5 @@ async def open_parts(
         origin_of=foundation.origin_of,
         sealed=foundation.sealed,
         sees_all=foundation.sees_all,
+        looks=foundation.looks,
     )

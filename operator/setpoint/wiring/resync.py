@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Collection
 
 from setpoint.adapters.kube import KubeCluster
 from setpoint.api.meta import ObjectRef
@@ -13,6 +13,7 @@ from setpoint.reconcilers.routing import WATCHED
 from setpoint.runtime.manager import ends_within
 from setpoint.runtime.requests import Request
 from setpoint.watch import KopfSource
+from setpoint.wiring.secret_watch import SecretWatch
 from setpoint.wiring.work import RECONCILED, Work
 
 _LOGGER = logging.getLogger(__name__)
@@ -28,18 +29,25 @@ _Behind = dict[ObjectRef, tuple[str, str] | None]
 class Resync:
     """Lists in pages, every `interval` seconds. A standby looks too: its watch is to be alive when it leads."""
 
-    def __init__(self, objects: KubeCluster, source: KopfSource, work: Work, *, interval: float) -> None:
+    def __init__(
+        self, objects: KubeCluster, source: KopfSource, secrets: SecretWatch, work: Work, *, interval: float
+    ) -> None:
         self._objects = objects
         self._source = source
+        self._secrets = secrets
         self._work = work
         self._interval = interval
         self._grace = min(_FIRST_SECONDS, interval)
 
-    async def look_at_first(self, shard: Shard, ended: asyncio.Event) -> None:
-        """Queues all that a term begins with. A kind whose CRD is gone is asked for again until it is there."""
+    async def look_at_first(self, shard: Shard, restless: Collection[str], ended: asyncio.Event) -> None:
+        """Queues all that a term begins with. A kind whose CRD is gone is asked for again until it is there.
+
+        Targets that rested under an earlier leader go on to do so, but for those whose key is in `restless`.
+        """
+        await self._secrets.tried()
         kinds = list(WATCHED)
         while kinds and not ended.is_set():
-            kinds = [kind for kind in kinds if not await self._try(self._look_at(kind, shard))]
+            kinds = [kind for kind in kinds if not await self._try(self._look_at(kind, shard, restless))]
             if kinds:
                 await ends_within(ended, _RETRY_SECONDS)
 
@@ -68,9 +76,10 @@ class Resync:
             return False
         return True
 
-    async def _look_at(self, kind: str, shard: Shard) -> None:
+    async def _look_at(self, kind: str, shard: Shard, restless: Collection[str]) -> None:
         async for page in self._objects.pages(kind):
-            self._work.look_at(kind, [obj for obj in page.items if ObjectRef.of(obj).key in shard])
+            found = [obj for obj in page.items if kind == "Reset" or ObjectRef.of(obj).key in shard]
+            await self._work.look_at(kind, found, restless=restless)
 
     async def _catch_up(self, kind: str, behind: _Behind) -> None:
         """An event that never came is made up; one that did wakes nobody again. Notes where the watch is behind."""

@@ -10,12 +10,13 @@ from setpoint.adapters.store import (
     Database,
     SealedBlobs,
     SqlFences,
+    SqlLooks,
     SqlStateLocks,
     SqlStateStore,
     open_sqlite,
 )
 from setpoint.domain.errors import InvalidError, StoreError
-from setpoint.ports import Clock, Fences
+from setpoint.ports import Clock, Fences, LookStore
 from setpoint.runtime.logging import SecretFilter
 from setpoint.runtime.metrics import Metrics
 from setpoint.runtime.process_lock import ProcessLock
@@ -27,10 +28,11 @@ _LOCK = "operator.lock"
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class OperatorStores:
-    """What every home keeps, and the terms of leadership that only a cluster has."""
+    """What every home keeps; and of a cluster alone the terms of leadership, and the looks of leaders before."""
 
     stores: Stores
     fences: Fences
+    looks: LookStore
 
 
 async def open_operator_stores(
@@ -58,7 +60,7 @@ async def open_operator_stores(
     states = SqlStateStore(database, blobs, audit, clock)
     stack.callback(states.close)
     stores = Stores(audit=audit, blobs=blobs, states=states, locks=SqlStateLocks(database, clock))
-    return OperatorStores(stores, SqlFences(database))
+    return OperatorStores(stores, SqlFences(database), SqlLooks(database))
 
 
 def _open_sqlite(stack: contextlib.AsyncExitStack, folder: Path, identity: str) -> Database:

@@ -1,16 +1,18 @@
 """Owns the queues and controllers of a manager, and what wakes them: the same on every home."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+import datetime as dt
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
 from setpoint.api.meta import JsonObject, ObjectRef
-from setpoint.domain.errors import InvalidError
+from setpoint.domain.rest import NO_REST, UNTIL_ASKED
 from setpoint.domain.sharding import Shard
 from setpoint.ports import ResourceProgress, WatchEvent
 from setpoint.reconcilers.environment import PassReport
 from setpoint.reconcilers.policies import EnforcementGatesReconciler, PolicySetReconciler
 from setpoint.reconcilers.retention import keep_collecting
-from setpoint.reconcilers.routing import WATCHED, Referrers, Router
+from setpoint.reconcilers.routing import WATCHED, Referrers, Router, open_resets
+from setpoint.reconcilers.target_metrics import TargetMetrics
 from setpoint.runtime.controller import Controller
 from setpoint.runtime.health import Check
 from setpoint.runtime.manager import Runnable
@@ -48,6 +50,8 @@ class Work:
         self._on_start = on_start
         self._router = Router(parts.cluster)
         self._referrers = Referrers()
+        self._metrics = TargetMetrics(parts.metrics)
+        self._rests = parts.rests(self._metrics, self._referrers.versions_of)
         self.queues = {kind: WorkQueue(on_latency=parts.metrics.queue_latency(kind)) for kind in RECONCILED}
         self.controllers = self._make_controllers(on_progress, on_report)
 
@@ -80,22 +84,25 @@ class Work:
     async def look_at_all(self) -> None:
         """Asks for a look at every object that has a controller."""
         for kind in self.queues:
-            self.look_at(kind, (await self._parts.cluster.list(kind)).items)
+            await self.look_at(kind, (await self._parts.cluster.list(kind)).items)
 
-    def look_at(self, kind: str, found: Iterable[JsonObject]) -> None:
-        """Asks for a look at what a list of a kind shows, where it has a controller; knows it from now on."""
+    async def look_at(self, kind: str, found: Sequence[JsonObject], *, restless: Collection[str] = ()) -> None:
+        """Asks for a look at what a list of a kind shows, where it has a controller; knows it from now on.
+
+        An Environment that rests is looked at when it is due, unless its key is in `restless`.
+        """
         for item in found:
             self._note(item)
             self._router.note(item)
-            if kind in self.queues and not self._rests(kind, item):
-                self.queues[kind].add(Request(ObjectRef.of(item)), Priority.LOW)
+        if kind == "Reset":
+            self.wake(open_resets(found), Priority.LOW)
+        rests = await self._rests.among(found) if kind == "Environment" else {}
+        for ref in map(ObjectRef.of, found if kind in self.queues else ()):
+            self._look_after(ref, NO_REST if ref.key in restless else rests.get(ref, NO_REST))
 
-    def _rests(self, kind: str, obj: JsonObject) -> bool:
-        """One that can't be read as its type is looked at: the pass says what is wrong with it."""
-        try:
-            return kind == "Environment" and self._environments.rests(obj)
-        except InvalidError:
-            return False
+    def _look_after(self, ref: ObjectRef, rest: dt.timedelta) -> None:
+        if rest < UNTIL_ASKED:
+            self.queues[ref.kind].add_after(Request(ref), rest.total_seconds(), Priority.LOW)
 
     async def hear(self, event: WatchEvent) -> None:
         """Wakes whom a moved object concerns."""
@@ -108,9 +115,13 @@ class Work:
         if event.object["kind"] not in WATCHED:
             return
         requests = await self._router.route(event)
-        if requests and (event.type == "DELETED" or not self._rests(event.object["kind"], event.object)):
+        if requests and not self._rests_for(event):
             # People's edits go before what is new: a thousand objects at once must not keep one edit waiting.
             self.wake(requests, Priority.LOW if event.type == "ADDED" and _is_new(event.object) else Priority.NORMAL)
+
+    def _rests_for(self, event: WatchEvent) -> bool:
+        obj = event.object
+        return obj["kind"] == "Environment" and event.type != "DELETED" and self._rests.is_suspended(obj)
 
     def _concerns(self, obj: JsonObject) -> bool:
         """An Environment is its leader's alone; what other objects wake may be anyone's."""
@@ -122,11 +133,19 @@ class Work:
         """Wakes those that read one of these Secrets."""
         self.wake(self._referrers.of(secrets))
 
+    def know_secrets(self, secrets: Iterable[JsonObject]) -> None:
+        """These Secrets there are, and no others."""
+        self._referrers.know(secrets)
+
+    def hear_of_secret(self, event: WatchEvent) -> None:
+        """Wakes those that read a Secret that moved."""
+        self.wake(self._referrers.see(event))
+
     def leave(self, shard: Shard) -> None:
         """The shard's objects are another's by now: nothing is remembered or shown of them."""
         self._router.leave(shard)
         self._referrers.leave(shard)
-        self._environments.leave(shard)
+        self._metrics.leave(shard)
 
     def is_idle(self) -> bool:
         """True where nothing is queued or worked on."""
@@ -154,7 +173,9 @@ class Work:
         on_report: Callable[[PassReport], None],
     ) -> tuple[Controller, ...]:
         parts = self._parts
-        self._environments = parts.environment_reconciler(self._recorder, on_progress=on_progress, on_report=on_report)
+        environments = parts.environment_reconciler(
+            self._recorder, self._metrics, self._rests, on_progress=on_progress, on_report=on_report
+        )
         policy_sets = PolicySetReconciler(
             cluster=parts.cluster,
             engine=parts.policy_engine,
@@ -165,7 +186,7 @@ class Work:
         gates = EnforcementGatesReconciler(cluster=parts.cluster, clock=parts.clock)
         workers = {"Environment": parts.settings.workers}
         reconciles = {
-            "Environment": self._announced(self._environments.reconcile),
+            "Environment": self._announced(environments.reconcile),
             "PolicySet": policy_sets.reconcile,
             "EnforcementGates": gates.reconcile,
         }

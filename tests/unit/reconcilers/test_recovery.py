@@ -9,8 +9,9 @@ from tests.fakes.reconciling import FakeClock
 from tests.fakes.store import Stores, memory_stores, state_file
 from tests.fakes.terraform import FakeTerraform
 
-from setpoint.api.meta import ObjectRef
+from setpoint.api.meta import JsonObject, ObjectRef
 from setpoint.domain.audit import AuditEntry, Phase
+from setpoint.domain.errors import InvalidError, NotFoundError, SetpointError
 from setpoint.ports import StateLock, Survivor
 from setpoint.reconcilers.changes import ChangeRegister
 from setpoint.reconcilers.recovery import Recovery
@@ -136,3 +137,21 @@ async def test_a_run_that_is_none_of_this_machines_is_doubtful(morning: Morning)
     await morning.recover()
     morning.terraform.survivors = ()
     assert await morning.recovery.find_doubtful() == frozenset()
+
+
+@pytest.mark.parametrize("error", [InvalidError("422"), NotFoundError("404")], ids=str)
+@pytest.mark.parametrize("kind", ["Change", "Environment"])
+async def test_what_takes_no_status__keeps_nobody_from_being_begun(
+    morning: Morning, monkeypatch: pytest.MonkeyPatch, kind: str, error: SetpointError
+) -> None:
+    write = morning.cluster.update_status
+
+    async def refuse(obj: JsonObject, **options: Any) -> JsonObject:
+        if obj["kind"] == kind:
+            raise error
+        return await write(obj, **options)
+
+    monkeypatch.setattr(morning.cluster, "update_status", refuse)
+    await morning.recover()
+    assert await morning.stores.trail.open_intents() == ()
+    assert await morning.stores.locks.held() == ()

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 from tests.fakes.cluster import InMemoryCluster
-from tests.fakes.examples import example
+from tests.fakes.examples import condition, example
 
 from setpoint.api.meta import JsonObject, ObjectRef
 from setpoint.ports import WatchEvent
-from setpoint.reconcilers.routing import EVERY_KIND, WATCHED, Referrers, Router
+from setpoint.reconcilers.routing import EVERY_KIND, WATCHED, Referrers, Router, open_resets
 
 SHOP = ObjectRef("Environment", "default", "shop-prod")
 IDLE = ObjectRef("Environment", "default", "idle")
@@ -150,3 +150,38 @@ async def test_what_was_seen_in_a_list_wakes_nobody_until_it_moves(router: Route
     assert await woken(router, listed, "ADDED") == []
     moved = {**listed, "metadata": {**listed["metadata"], "generation": 99}}
     assert await woken(router, moved) == [SHOP]
+
+
+def secret(name: str, version: str, namespace: str = "default") -> JsonObject:
+    metadata = {"name": name, "namespace": namespace, "resourceVersion": version}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata}
+
+
+def test_the_versions_of_the_secrets_that_one_reads() -> None:
+    referrers, reader, other = Referrers(), ObjectRef.of(reading()), ObjectRef.of(reading("other"))
+    referrers.note(reading(variablesFrom=[refer("s"), refer("absent")]))
+    assert referrers.versions_of(reader) is None
+    assert referrers.versions_of(other) == {}
+    referrers.know([secret("s", "1"), secret("t", "2"), secret("s", "3", "elsewhere")])
+    assert referrers.versions_of(reader) == {"s": "1", "absent": ""}
+    assert [request.ref for request in referrers.see(WatchEvent("MODIFIED", secret("s", "9")))] == [reader]
+    assert referrers.versions_of(reader) == {"s": "9", "absent": ""}
+    referrers.see(WatchEvent("DELETED", secret("s", "10")))
+    assert referrers.versions_of(reader) == {"s": "", "absent": ""}
+    referrers.know([])
+    assert referrers.versions_of(other) == {}
+
+
+@pytest.mark.parametrize(
+    ("conditions", "open_"),
+    [
+        pytest.param(None, True, id="new"),
+        pytest.param([], True, id="without a word"),
+        pytest.param([condition("Complete", "Unknown", "Progressing")], True, id="under way"),
+        pytest.param([condition("Complete", "True", "ResetComplete")], False, id="complete"),
+        pytest.param([condition("Complete", "False", "SnapshotNotFound")], False, id="refused"),
+    ],
+)
+def test_who_is_to_be_reset(conditions: list[JsonObject] | None, open_: bool) -> None:
+    reset = example("Reset", **({} if conditions is None else {"status": {"conditions": conditions}}))
+    assert [request.ref for request in open_resets([reset])] == [SHOP] * open_

@@ -1,4 +1,4 @@
-"""The store of a home: objects, state versions, locks, audit rows, terms of leadership, sealed blobs.
+"""The store of a home: objects, state versions, locks, audit rows, terms of leadership, looks, sealed blobs.
 
 In one SQLite file with the blobs in a folder beside it, or in a PostgreSQL database that replicas share
 (`adapters.store.postgres`, imported by those that use it). The only importer of SQLModel, SQLAlchemy, Alembic and
@@ -9,6 +9,7 @@ from setpoint.adapters.store.audit import AuditTrail
 from setpoint.adapters.store.blobs import SealedBlobs
 from setpoint.adapters.store.database import Database
 from setpoint.adapters.store.fencing import SqlFences
+from setpoint.adapters.store.looks import SqlLooks
 from setpoint.adapters.store.objects import SqlObjectStore
 from setpoint.adapters.store.sqlite import NAME, open_sqlite
 from setpoint.adapters.store.states import SqlStateLocks, SqlStateStore
@@ -19,6 +20,7 @@ __all__ = [
     "Database",
     "SealedBlobs",
     "SqlFences",
+    "SqlLooks",
     "SqlObjectStore",
     "SqlStateLocks",
     "SqlStateStore",

@@ -111,6 +111,16 @@ class FenceTable(SQLModel, table=True):
     epoch: int = Field(sa_type=BigInteger)
 
 
+class LookTable(SQLModel, table=True):
+    """The last look at each target that was found at its setpoint; `at` is in Unix seconds."""
+
+    __tablename__ = "look"
+
+    target: str = Field(primary_key=True, sa_type=KEY)
+    inputs: str
+    at: int = Field(sa_type=BigInteger)
+
+
 class BlobTable(SQLModel, table=True):
     """Sealed blobs by digest, where they are not in a folder. `used` is when one was last put, in Unix seconds."""
 
@@ -141,3 +151,4 @@ STATE_LOCK = _table(StateLockTable)
 AUDIT_ROW = _table(AuditRowTable)
 AUDIT_PAYLOAD = _table(AuditPayloadTable)
 FENCE = _table(FenceTable)
+LOOK = _table(LookTable)

@@ -110,7 +110,7 @@ def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
 async def test_a_store_of_an_earlier_setpoint_is_brought_up_to_date(tmp_path: Path) -> None:
     path = make_fresh(tmp_path)
     with sqlite3.connect(path) as connection:
-        for table in ("fence", "blob_piece", "blob"):
+        for table in ("look", "fence", "blob_piece", "blob"):
             connection.execute(f"DROP TABLE {table}")
         connection.execute("UPDATE alembic_version SET version_num = '0001'")
         connection.execute("UPDATE counter SET value = 7 WHERE name = 'objects'")
