@@ -149,3 +149,12 @@ async def ends_within(ended: asyncio.Event, seconds: float) -> bool:
         async with asyncio.timeout(seconds):
             await ended.wait()
     return ended.is_set()
+
+
+async def first_of(*events: asyncio.Event, seconds: float | None = None) -> None:
+    """Waits until one of the events is set, and no longer than that."""
+    async with asyncio.TaskGroup() as group:
+        waits = [group.create_task(event.wait()) for event in events]
+        await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()

@@ -18,6 +18,7 @@ from setpoint.api.meta import JsonObject, ObjectRef
 from setpoint.domain.errors import SetpointError
 from setpoint.ports import ApiCredentials, WatchEvent
 from setpoint.runtime.backoff import Backoff
+from setpoint.runtime.manager import ends_within, first_of
 from setpoint.watch.registry import build_registry, build_settings
 
 _LOGGER = logging.getLogger(__name__)
@@ -57,6 +58,8 @@ class KopfSource:
         self._on_start = on_start
         self._count_restart = count_restart
         self._loop = asyncio.get_running_loop()
+        self.begun = asyncio.Event()
+        """Set each time that a watch begins; who looks whether it sees anything clears it."""
         self._seen: dict[ObjectRef, Seen] = {}
         self._blind = asyncio.Event()
         self._lives = False
@@ -103,9 +106,7 @@ class KopfSource:
                 backoff.forget("kopf")
             seconds = backoff.next("kopf")
             _LOGGER.warning("The watch %s; starting it again in %.1f s", _CAUSES[cause], seconds)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
-                    await ended.wait()
+            await ends_within(ended, seconds)
 
     async def _run_once(self, ended: asyncio.Event) -> Literal["died", "blind"] | None:
         """One life of kopf: waits for the server, starts it, and says what it ended of; None where it was told to."""
@@ -118,11 +119,7 @@ class KopfSource:
         life = _Life(self._options, self._credentials, self._receive)
         self._turn(lives=True)
         try:
-            async with asyncio.TaskGroup() as group:
-                waits = [group.create_task(event.wait()) for event in (life.died, self._blind, ended)]
-                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-                for wait in waits:
-                    wait.cancel()
+            await first_of(life.died, self._blind, ended)
         finally:
             self._turn(lives=False)
             await life.stop()
@@ -132,6 +129,8 @@ class KopfSource:
 
     def _turn(self, *, lives: bool) -> None:
         self._lives = lives
+        if lives:
+            self.begun.set()
         self._since = self._loop.time()
 
     def _receive(self, raw_type: str | None, obj: JsonObject) -> None:

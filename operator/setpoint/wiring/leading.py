@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from setpoint.domain.audit import Verdict
 from setpoint.domain.errors import SetpointError
 from setpoint.domain.sharding import Shard
-from setpoint.runtime.manager import Manager, Runnable, ends_within
+from setpoint.runtime.manager import Manager, Runnable, ends_within, first_of
 from setpoint.runtime.terms import Term, Terms
 from setpoint.wiring.cluster import ClusterParts
 from setpoint.wiring.resync import Resync
@@ -113,11 +113,7 @@ async def _run_until(stop: asyncio.Event, term: Term, manager: Manager) -> None:
 
 
 async def _close(stop: asyncio.Event, term: Term, manager: Manager) -> None:
-    async with asyncio.TaskGroup() as group:
-        waits = [group.create_task(event.wait()) for event in (stop, term.deposed)]
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        for wait in waits:
-            wait.cancel()
+    await first_of(stop, term.deposed)
     term.close()
     manager.stop()
 

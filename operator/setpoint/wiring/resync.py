@@ -10,7 +10,7 @@ from setpoint.domain.errors import SetpointError
 from setpoint.domain.sharding import Shard
 from setpoint.ports import WatchEvent
 from setpoint.reconcilers.routing import WATCHED
-from setpoint.runtime.manager import ends_within
+from setpoint.runtime.manager import ends_within, first_of
 from setpoint.runtime.requests import Request
 from setpoint.watch import KopfSource
 from setpoint.wiring.secret_watch import SecretWatch
@@ -19,7 +19,7 @@ from setpoint.wiring.work import RECONCILED, Work
 _LOGGER = logging.getLogger(__name__)
 
 _FIRST_SECONDS = 30.0
-"""Until the first look, and until what was missed in one proves that the watch is blind."""
+"""From a watch's begin to a look, and until what was missed in one proves that the watch is blind."""
 _SETTLED = 1.5
 """How many times as long a watch must have lived to be blind: a younger one may still be at its own first list."""
 _RETRY_SECONDS = 10.0
@@ -54,13 +54,24 @@ class Resync:
     async def run(self, ended: asyncio.Event) -> None:
         """Looks again and again: a missed move is found, and so is a blind watch."""
         seconds = self._grace
-        while not await ends_within(ended, seconds):
+        while not await self._ends_before_next(ended, seconds):
             seconds = self._interval
             behind: _Behind = {}
             for kind in WATCHED:
                 await self._try(self._catch_up(kind, behind))
             if not await ends_within(ended, self._grace):
                 self._judge(behind)
+
+    async def _ends_before_next(self, ended: asyncio.Event, seconds: float) -> bool:
+        """Waits for the next look. It is near where a watch has begun: that may be blind from its first moment."""
+        loop = asyncio.get_running_loop()
+        due = loop.time() + seconds
+        while not ended.is_set() and (left := due - loop.time()) > 0:
+            await first_of(ended, self._source.begun, seconds=left)
+            if self._source.begun.is_set():
+                self._source.begun.clear()
+                due = min(due, loop.time() + self._grace)
+        return ended.is_set()
 
     def _judge(self, behind: _Behind) -> None:
         if self._source.seconds_alive() > _SETTLED * self._grace and self._source.is_stuck(behind):

@@ -12,6 +12,7 @@ from tests.fakes.cluster import InMemoryCluster
 from setpoint.domain.errors import ForbiddenError, GoneError, InvalidError, SetpointError, TransientError
 from setpoint.watch import KopfSource, source
 from setpoint.watch.source import WatchOptions
+from setpoint.wiring import resync
 from setpoint.wiring.resync import Resync
 
 pytestmark = pytest.mark.looptime(start=0, end=1000)
@@ -56,8 +57,12 @@ class Watch:
             on_start=self._start,
             count_restart=self._end,
         )
+        self.resync = self.make_resync(interval=INTERVAL)
+
+    def make_resync(self, *, interval: float) -> Resync:
+        """One that nobody works for."""
         work = SimpleNamespace(hear=self._hear, wake=lambda _: None)
-        self.resync = Resync(cast("Any", self), self.source, cast("Any", work), interval=INTERVAL)
+        return Resync(cast("Any", self), self.source, cast("Any", None), cast("Any", work), interval=interval)
 
     async def pages(self, kind: str) -> AsyncIterator[Any]:
         yield await self.objects.list(kind)
@@ -117,6 +122,20 @@ async def test_one_that_never_sees_anything__is_begun_anew_after_the_first_look(
     async with watch.running():
         await asyncio.sleep(2 * INTERVAL + 1)
         assert watch.ends == ["blind"]
+
+
+async def test_one_that_is_blind_in_its_next_life__is_begun_anew_long_before_the_next_resync(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resync, "_FIRST_SECONDS", INTERVAL)
+    watch.resync = watch.make_resync(interval=1000.0)
+    async with watch.running():
+        await asyncio.sleep(100)
+        watch.first_list = None
+        await watch.die()
+        await watch.objects.create(environment("blog"))
+        await asyncio.sleep(2 * INTERVAL + 2)
+        assert watch.ends == ["died", "blind"]
 
 
 async def test_one_that_goes_blind__is_begun_anew(watch: Watch) -> None:
