@@ -29,6 +29,10 @@ class Router:
         """The object was seen in a list, and is looked at for that: an event of the same wakes nobody again."""
         self._seen[ObjectRef.of(obj)] = _fingerprint(obj)
 
+    def knows(self, ref: ObjectRef) -> bool:
+        """Whether the object was seen before."""
+        return ref in self._seen
+
     def leave(self, shard: Shard) -> None:
         """Its Environments are another leader's by now."""
         for ref in [ref for ref in self._seen if ref.kind == "Environment" and ref.key in shard]:

@@ -114,14 +114,23 @@ class Work:
             self._note(event.object)
         if event.object["kind"] not in WATCHED:
             return
+        known = self._router.knows(ObjectRef.of(event.object))
         requests = await self._router.route(event)
-        if requests and not self._rests_for(event):
+        if requests and not await self._rests_for(event, known=known):
             # People's edits go before what is new: a thousand objects at once must not keep one edit waiting.
             self.wake(requests, Priority.LOW if event.type == "ADDED" and _is_new(event.object) else Priority.NORMAL)
 
-    def _rests_for(self, event: WatchEvent) -> bool:
+    async def _rests_for(self, event: WatchEvent, *, known: bool) -> bool:
+        """Whether an event asks for no look yet: a watch may tell of what there is before the first look lists it."""
         obj = event.object
-        return obj["kind"] == "Environment" and event.type != "DELETED" and self._rests.is_suspended(obj)
+        if obj["kind"] != "Environment" or event.type == "DELETED" or _is_new(obj):
+            return False
+        if known:
+            return self._rests.is_suspended(obj)
+        rests = await self._rests.among([obj])
+        for ref, rest in rests.items():
+            self._look_after(ref, rest)
+        return bool(rests)
 
     def _concerns(self, obj: JsonObject) -> bool:
         """An Environment is its leader's alone; what other objects wake may be anyone's."""
