@@ -103,9 +103,14 @@ class Referrers:
         self._names: dict[ObjectRef, frozenset[str]] = {}
         self._versions: dict[tuple[str, str], str] | None = None
 
-    def know(self, secrets: Iterable[JsonObject]) -> None:
-        """These Secrets there are, and no others."""
-        self._versions = dict(map(_version, secrets))
+    def know(self, secrets: Iterable[JsonObject]) -> list[Request]:
+        """These Secrets there are, and no others; returns requests for those that read one that moved unseen."""
+        before, now = self._versions, dict(map(_version, secrets))
+        self._versions = now
+        if before is None:
+            return []
+        moved = [key for key in before.keys() | now.keys() if before.get(key, "") != now.get(key, "")]
+        return self.of([ObjectRef("Secret", *key) for key in moved])
 
     def see(self, event: WatchEvent) -> list[Request]:
         """A Secret moved; returns requests for those that read it."""

@@ -143,8 +143,8 @@ class Work:
         self.wake(self._referrers.of(secrets))
 
     def know_secrets(self, secrets: Iterable[JsonObject]) -> None:
-        """These Secrets there are, and no others."""
-        self._referrers.know(secrets)
+        """These Secrets there are, and no others; wakes those that read one that moved unseen."""
+        self.wake(self._referrers.know(secrets))
 
     def hear_of_secret(self, event: WatchEvent) -> None:
         """Wakes those that read a Secret that moved."""

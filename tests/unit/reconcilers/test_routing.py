@@ -173,6 +173,25 @@ def test_the_versions_of_the_secrets_that_one_reads() -> None:
 
 
 @pytest.mark.parametrize(
+    ("now", "woken"),
+    [
+        pytest.param([("s", "1")], False, id="as it was"),
+        pytest.param([("s", "2")], True, id="moved"),
+        pytest.param([], True, id="gone"),
+        pytest.param([("s", "1"), ("t", "1")], False, id="another"),
+        pytest.param([("s", "1"), ("absent", "1")], True, id="made"),
+    ],
+)
+def test_a_secret_that_moved_while_nobody_watched(now: list[tuple[str, str]], woken: bool) -> None:
+    referrers = Referrers()
+    referrers.note(reading(variablesFrom=[refer("s"), refer("absent")]))
+    assert referrers.know([secret("s", "1")]) == []
+    assert [request.ref for request in referrers.know([secret(*one) for one in now])] == [
+        ObjectRef.of(reading())
+    ] * woken
+
+
+@pytest.mark.parametrize(
     ("conditions", "open_"),
     [
         pytest.param(None, True, id="new"),
