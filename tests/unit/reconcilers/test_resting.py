@@ -103,6 +103,23 @@ async def test_a_secret_that_it_reads(before: dict[str, str] | None, after: dict
     assert (await rest_of(bench) is not None) == rests
 
 
+async def test_a_secret_that_moves_during_the_look__is_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench()
+    bench.secret_versions = {"s": "1"}
+    write = bench.cluster.update_status
+
+    async def write_while_it_moves(obj: JsonObject, **options: Any) -> JsonObject:
+        bench.secret_versions = {"s": "2"}
+        return await write(obj, **options)
+
+    monkeypatch.setattr(bench.cluster, "update_status", write_while_it_moves)
+    await bench.declare({})
+    await bench.run()
+    assert bench.reports[-1].reason == "AtSetpoint"
+    assert await bench.looks.of([REF.key]) != {}
+    assert await rest_of(bench) is None
+
+
 async def test_a_look_of_another_version__says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = await at_setpoint()
     monkeypatch.setattr(rest, "__version__", "99.0.0")
