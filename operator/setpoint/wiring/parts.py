@@ -175,17 +175,7 @@ async def open_parts(
 ) -> Parts:
     """Makes what is the same on every home; the stack closes it."""
     stores = foundation.stores
-    backend = StateBackendServer(
-        stores.states, stores.locks, count_locks=lambda held: metrics.set_state_locks("held", held)
-    )
-    await stack.enter_async_context(backend.serving())
-    options = TerraformOptions(
-        foundation.private, settings.terraform, settings.tofu, settings.terraform_mirror, settings.passthrough
-    )
-    terraform = TerraformAdapter(
-        options, blobs=stores.blobs, backend=backend, register_secrets=secrets.add, watch=foundation.watch or NoWatch()
-    )
-    stack.push_async_callback(terraform.close)
+    terraform = await _open_terraform(stack, foundation, settings, metrics, secrets)
     policy_engine = RegorusEngine()
     stack.push_async_callback(policy_engine.aclose)
     sources = SourceResolver(foundation.home_root, foundation.private)
@@ -212,3 +202,26 @@ async def open_parts(
         sees_all=foundation.sees_all,
         looks=foundation.looks,
     )
+
+
+async def _open_terraform(
+    stack: contextlib.AsyncExitStack,
+    foundation: Foundation,
+    settings: Settings,
+    metrics: Metrics,
+    secrets: SecretFilter,
+) -> TerraformAdapter:
+    """Terraform, and the backend that it keeps its states in."""
+    stores = foundation.stores
+    backend = StateBackendServer(
+        stores.states, stores.locks, count_locks=lambda held: metrics.set_state_locks("held", held)
+    )
+    await stack.enter_async_context(backend.serving())
+    options = TerraformOptions(
+        foundation.private, settings.terraform, settings.tofu, settings.terraform_mirror, settings.passthrough
+    )
+    terraform = TerraformAdapter(
+        options, blobs=stores.blobs, backend=backend, register_secrets=secrets.add, watch=foundation.watch or NoWatch()
+    )
+    stack.push_async_callback(terraform.close)
+    return terraform

@@ -193,7 +193,6 @@ class Work:
             origin_of=parts.origin_of,
         )
         gates = EnforcementGatesReconciler(cluster=parts.cluster, clock=parts.clock)
-        workers = {"Environment": parts.settings.workers}
         reconciles = {
             "Environment": self._announced(environments.reconcile),
             "PolicySet": policy_sets.reconcile,
@@ -205,7 +204,7 @@ class Work:
                 self._terms.within(reconcile) if self._terms is not None else reconcile,
                 self.queues[kind],
                 metrics=parts.metrics,
-                workers=workers.get(kind, 1),
+                workers=parts.settings.workers if kind == "Environment" else 1,
                 timeout=_RECONCILE_TIMEOUT,
             )
             for kind, reconcile in reconciles.items()
