@@ -43,12 +43,13 @@ class SecretWatch:
             except (TransientError, ForbiddenError) as error:
                 # Whoever reads a Secret looks again at its next pass, too.
                 _LOGGER.warning("Can't watch Secrets: %s", error.message)
-                self._tried.set()
                 await ends_within(ended, _RETRY_SECONDS)
 
     async def _follow(self) -> None:
-        listed = await self._cluster.list("Secret")
-        self._on_list(listed.items)
-        self._tried.set()
+        try:
+            listed = await self._cluster.list("Secret")
+            self._on_list(listed.items)
+        finally:
+            self._tried.set()
         async for event in self._cluster.watch(["Secret"], resource_version=listed.resource_version):
             self._on_move(event)

@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from setpoint.api.meta import JsonObject
-from setpoint.domain.errors import ForbiddenError, GoneError, SetpointError, TransientError
+from setpoint.domain.errors import ForbiddenError, GoneError, InvalidError, SetpointError, TransientError
 from setpoint.ports import ObjectList, WatchEvent
 from setpoint.wiring.secret_watch import SecretWatch
 
@@ -47,6 +47,7 @@ class Server:
         running = asyncio.ensure_future(watch.run(asyncio.Event()))
         await asyncio.wait({running}, timeout=seconds)
         running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
         return watch
 
 
@@ -67,6 +68,11 @@ async def test_a_watch_that_is_lost__is_begun_with_a_list(loss: SetpointError) -
     server = Server(lists=[], watches=[loss])
     await server.run(10)
     assert server.seen == ONCE * 2
+
+
+async def test_a_fault__keeps_nobody_waiting() -> None:
+    watch = await Server(lists=[InvalidError("400")], watches=[]).run(1)
+    await watch.tried()
 
 
 @pytest.mark.parametrize("refusal", [TransientError("Unavailable", "503"), ForbiddenError("403")], ids=str)
