@@ -24,17 +24,28 @@ class Router:
     def __init__(self, cluster: ClusterClient) -> None:
         self._cluster = cluster
         self._seen: dict[ObjectRef, Fingerprint] = {}
+        self._expected: set[Shard] = set()
+        self._early: dict[ObjectRef, Fingerprint] = {}
 
     def note(self, obj: JsonObject) -> None:
         """The object was seen in a list, and is looked at for that: an event of the same wakes nobody again."""
         self._seen[ObjectRef.of(obj)] = _fingerprint(obj)
 
-    def knows(self, ref: ObjectRef) -> bool:
-        """Whether the object was seen before."""
-        return ref in self._seen
+    def expect(self, shard: Shard) -> None:
+        """All its Environments are about to be listed: one that a watch tells of before wakes nobody by that."""
+        self._expected.add(shard)
+
+    def found_all(self, shard: Shard) -> list[Request]:
+        """All of them were; returns the requests of those of which the watch had told something newer."""
+        self._expected.discard(shard)
+        early = {ref: self._early.pop(ref) for ref in list(self._early) if ref.key in shard}
+        moved = {ref: fingerprint for ref, fingerprint in early.items() if self._seen.get(ref) != fingerprint}
+        self._seen |= moved
+        return [Request(ref) for ref in moved]
 
     def leave(self, shard: Shard) -> None:
         """Its Environments are another leader's by now."""
+        self.found_all(shard)
         for ref in [ref for ref in self._seen if ref.kind == "Environment" and ref.key in shard]:
             del self._seen[ref]
 
@@ -43,13 +54,23 @@ class Router:
         ref = ObjectRef.of(event.object)
         if event.type == "DELETED":
             self._seen.pop(ref, None)
+            self._early.pop(ref, None)
             return [Request(ref)] if ref.kind == "Environment" else await self._wake(event.object, ref)
         fingerprint = _fingerprint(event.object)
         if self._seen.get(ref) == fingerprint:
             return []
+        if self._is_early(ref, event.object):
+            self._early[ref] = fingerprint
+            return []
         requests = await self._wake(event.object, ref)
         self._seen[ref] = fingerprint
         return requests
+
+    def _is_early(self, ref: ObjectRef, obj: JsonObject) -> bool:
+        """Whether it is about to be listed, and not of those that nobody ever looked at."""
+        if not self._expected or ref.kind != "Environment" or ref in self._seen or not obj.get("status"):
+            return False
+        return any(ref.key in shard for shard in self._expected)
 
     async def _wake(self, obj: JsonObject, ref: ObjectRef) -> list[Request]:
         if ref.kind == "Approval":

@@ -40,6 +40,7 @@ class Leading:
         except SetpointError as error:
             await _pause(error, stop)
             return
+        self._work.expect(shard)
         with self._terms.standing(term):
             try:
                 runnables = [*await self._begin(term), *self._beside(term)]

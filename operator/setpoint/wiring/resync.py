@@ -91,6 +91,8 @@ class Resync:
         async for page in self._objects.pages(kind):
             found = [obj for obj in page.items if kind == "Reset" or ObjectRef.of(obj).key in shard]
             await self._work.look_at(kind, found, restless=restless)
+        if kind == "Environment":
+            self._work.found_all(shard)
 
     async def _catch_up(self, kind: str, behind: _Behind) -> None:
         """An event that never came is made up; one that did wakes nobody again. Notes where the watch is behind."""

@@ -86,6 +86,14 @@ class Work:
         for kind in self.queues:
             await self.look_at(kind, (await self._parts.cluster.list(kind)).items)
 
+    def expect(self, shard: Shard) -> None:
+        """The shard's Environments are about to be looked at: what is heard of one before says nothing new."""
+        self._router.expect(shard)
+
+    def found_all(self, shard: Shard) -> None:
+        """All of them were; wakes those that have moved since."""
+        self.wake(self._router.found_all(shard))
+
     async def look_at(self, kind: str, found: Sequence[JsonObject], *, restless: Collection[str] = ()) -> None:
         """Asks for a look at what a list of a kind shows, where it has a controller; knows it from now on.
 
@@ -114,23 +122,14 @@ class Work:
             self._note(event.object)
         if event.object["kind"] not in WATCHED:
             return
-        known = self._router.knows(ObjectRef.of(event.object))
         requests = await self._router.route(event)
-        if requests and not await self._rests_for(event, known=known):
+        if requests and not self._rests_for(event):
             # People's edits go before what is new: a thousand objects at once must not keep one edit waiting.
             self.wake(requests, Priority.LOW if event.type == "ADDED" and _is_new(event.object) else Priority.NORMAL)
 
-    async def _rests_for(self, event: WatchEvent, *, known: bool) -> bool:
-        """Whether an event asks for no look yet: a watch may tell of what there is before the first look lists it."""
+    def _rests_for(self, event: WatchEvent) -> bool:
         obj = event.object
-        if obj["kind"] != "Environment" or event.type == "DELETED" or _is_new(obj):
-            return False
-        if known:
-            return self._rests.is_suspended(obj)
-        rests = await self._rests.among([obj])
-        for ref, rest in rests.items():
-            self._look_after(ref, rest)
-        return bool(rests)
+        return obj["kind"] == "Environment" and event.type != "DELETED" and self._rests.is_suspended(obj)
 
     def _concerns(self, obj: JsonObject) -> bool:
         """An Environment is its leader's alone; what other objects wake may be anyone's."""

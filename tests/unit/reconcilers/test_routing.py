@@ -7,6 +7,7 @@ from tests.fakes.cluster import InMemoryCluster
 from tests.fakes.examples import condition, example
 
 from setpoint.api.meta import JsonObject, ObjectRef
+from setpoint.domain.sharding import divide
 from setpoint.ports import WatchEvent
 from setpoint.reconcilers.routing import EVERY_KIND, WATCHED, Referrers, Router, open_resets
 
@@ -204,3 +205,56 @@ def test_a_secret_that_moved_while_nobody_watched(now: list[tuple[str, str]], wo
 def test_who_is_to_be_reset(conditions: list[JsonObject] | None, open_: bool) -> None:
     reset = example("Reset", **({} if conditions is None else {"status": {"conditions": conditions}}))
     assert [request.ref for request in open_resets([reset])] == [SHOP] * open_
+
+
+EVERYTHING = divide(1)[0]
+
+
+@pytest.mark.parametrize("listed_first", [True, False])
+async def test_what_is_about_to_be_listed_wakes_nobody_by_being_there(router: Router, listed_first: bool) -> None:
+    there = moved(status={"observedGeneration": 1})
+    router.expect(EVERYTHING)
+    if listed_first:
+        router.note(there)
+    assert await woken(router, there, "ADDED") == []
+    router.note(there)
+    assert router.found_all(EVERYTHING) == []
+    assert await woken(router, there) == []
+
+
+@pytest.mark.parametrize("listed_first", [True, False])
+async def test_what_moves_while_all_is_listed_is_not_lost(router: Router, listed_first: bool) -> None:
+    there, edited = (moved(status={"observedGeneration": 1}, generation=generation) for generation in (1, 2))
+    router.expect(EVERYTHING)
+    if listed_first:
+        router.note(there)
+        assert await woken(router, edited) == [SHOP]
+        assert router.found_all(EVERYTHING) == []
+    else:
+        assert await woken(router, edited) == []
+        router.note(there)
+        assert [request.ref for request in router.found_all(EVERYTHING)] == [SHOP]
+    assert await woken(router, edited) == []
+
+
+async def test_who_is_new_waits_for_no_list(router: Router) -> None:
+    router.expect(EVERYTHING)
+    assert await woken(router, moved(), "ADDED") == [SHOP]
+
+
+@pytest.mark.parametrize("ends", ["by a deletion", "with the term", "as another's"])
+async def test_what_was_told_early_and_ends_wakes_nobody_later(router: Router, ends: str) -> None:
+    there = moved(status={"observedGeneration": 1})
+    router.expect(EVERYTHING)
+    assert await woken(router, there) == []
+    if ends == "by a deletion":
+        assert await woken(router, there, "DELETED") == [SHOP]
+    elif ends == "with the term":
+        router.leave(EVERYTHING)
+        assert await woken(router, there) == [SHOP]
+    else:
+        halves = divide(2)
+        mine, other = sorted(halves, key=lambda half: SHOP.key not in half)
+        assert router.found_all(other) == []
+        assert [request.ref for request in router.found_all(mine)] == [SHOP]
+    assert router.found_all(EVERYTHING) == []
