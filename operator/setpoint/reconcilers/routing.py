@@ -136,8 +136,10 @@ class Referrers:
     def see(self, event: WatchEvent) -> list[Request]:
         """A Secret moved; returns requests for those that read it."""
         key, version = _version(event.object)
-        if self._versions is not None:
-            self._versions[key] = "" if event.type == "DELETED" else version
+        if self._versions is not None and event.type == "DELETED":
+            self._versions.pop(key, None)
+        elif self._versions is not None:
+            self._versions[key] = version
         return self.of([ObjectRef.of(event.object)])
 
     def versions_of(self, ref: ObjectRef) -> dict[str, str] | None:
