@@ -129,6 +129,20 @@ class _JsonFormatter(JsonFormatter):
 
 _CHATTY = ("alembic", "watchfiles", "aiohttp.access")
 """Libraries that tell at INFO what only they care about."""
+_TERSE = ("kopf",)
+"""Libraries that are begun anew where they fail: people are told so, and how it came about only at DEBUG."""
+
+
+def _shorten(record: logging.LogRecord) -> bool:
+    """A handler's filter. Leaves the error's own words of a traceback that nobody is to act on."""
+    if (
+        record.exc_info
+        and record.name.partition(".")[0] in _TERSE
+        and not logging.getLogger().isEnabledFor(logging.DEBUG)
+    ):
+        record.msg, record.args = "%s (%r)", (record.getMessage(), record.exc_info[1])
+        record.exc_info = record.exc_text = None
+    return True
 
 
 def configure_logging(
@@ -145,6 +159,7 @@ def configure_logging(
     secrets = secrets or SecretFilter()
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter((_JsonFormatter if format == "json" else _ConsoleFormatter)(secrets.redact))
+    handler.addFilter(_shorten)
     logging.basicConfig(handlers=[handler], level=level, force=True)
     logging.captureWarnings(capture=True)
     for name in _CHATTY:

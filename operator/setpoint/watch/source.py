@@ -143,6 +143,11 @@ class KopfSource:
         self._deliver(WatchEvent(_TYPES[raw_type], obj))
 
 
+def _tell_of_fault(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What fails in a callback of kopf's loop concerns a watch that is over."""
+    _LOGGER.debug("In kopf's loop: %s", context.get("message", ""), exc_info=context.get("exception"))
+
+
 def _is_news(record: logging.LogRecord) -> bool:
     """Kopf warns that it handles no signals: it is not meant to."""
     return "OS signals are ignored" not in record.getMessage()
@@ -210,6 +215,7 @@ class _Life:
 
     async def _operate(self) -> None:
         namespaces = self._options.namespaces
+        asyncio.get_running_loop().set_exception_handler(_tell_of_fault)
         try:
             await kopf.operator(
                 registry=self._registry,

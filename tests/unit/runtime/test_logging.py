@@ -112,6 +112,19 @@ def test_secrets__appear_nowhere_in_any_form(format_, secret: str) -> None:
         assert form not in text
 
 
+@pytest.mark.parametrize(("level", "whole"), [(logging.INFO, False), (logging.DEBUG, True)])
+@pytest.mark.parametrize("format_", ["json", "console"])
+def test_traceback__of_what_is_begun_anew__is_for_who_debugs(format_, level: int, whole: bool) -> None:
+    configure_logging(format=format_, level=level, stream=(stream := io.StringIO()))
+    try:
+        fail()
+    except LookupError:
+        logging.getLogger("kopf._core.reactor").exception("The watch of %s failed", "policysets")
+    assert "The watch of policysets failed" in stream.getvalue()
+    assert "LookupError('no hunter22 here')" in stream.getvalue() or whole
+    assert ("Traceback" in stream.getvalue()) == whole
+
+
 def test_redact__the_longer_of_two_leaves_nothing() -> None:
     secrets = SecretFilter()
     secrets.add(["hunter22"])
