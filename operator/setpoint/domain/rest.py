@@ -58,7 +58,7 @@ def rest_of(environment: Environment, look: Look | None, inputs: str | None, now
         return UNTIL_ASKED if says_so else NO_REST
     if look is None or look.inputs != inputs or look.at > now or not is_at_setpoint(status, metadata.generation):
         return NO_REST
-    return look.at + environment.spec.interval - now
+    return environment.spec.interval - (now - look.at)
 
 
 def _ready(status: EnvironmentStatus) -> tuple[str, str, int] | None:
