@@ -22,7 +22,7 @@ def joined(*parts: str) -> str:
 
 
 FORBIDDEN = (
-    *(joined("/work/", folder) for folder in ("main", "shared")),
+    *(joined("/", "work", "/", folder) for folder in ("main", "shared")),
     joined("/root", "/"),
     joined("/Users", "/"),
     joined("/tmp/", "brief"),

@@ -8,7 +8,7 @@ from setpoint.api.meta import RECONCILE_ANNOTATION, RESUME_ANNOTATION, SUSPEND_A
 from setpoint.api.model import parse_time
 from setpoint.api.v1alpha1.change import Cause
 from setpoint.api.v1alpha1.environment import Environment
-from setpoint.api.v1alpha1.reset import Reset
+from setpoint.api.v1alpha1.reset import Reset, ResetStatus
 from setpoint.api.v1alpha1.snapshot import Snapshot
 from setpoint.domain.model import DriftClass, Finding
 
@@ -85,16 +85,16 @@ def hold_released(environment: Environment) -> bool:
         return False
 
 
-def is_open(reset: Reset) -> bool:
+def is_open(status: ResetStatus) -> bool:
     """True until the reset is complete, or is known never to become so."""
-    return not any(
-        condition.type == "Complete" and condition.status != "Unknown" for condition in reset.status.conditions
-    )
+    return not any(condition.type == "Complete" and condition.status != "Unknown" for condition in status.conditions)
 
 
 def oldest_open_reset(resets: Iterable[Reset], environment: Environment) -> Reset | None:
     """The reset of this environment to carry out first."""
-    mine = (reset for reset in resets if reset.spec.target_ref.name == environment.metadata.name and is_open(reset))
+    mine = (
+        reset for reset in resets if reset.spec.target_ref.name == environment.metadata.name and is_open(reset.status)
+    )
     return min(mine, key=lambda reset: (reset.metadata.creation_timestamp or "", reset.metadata.name), default=None)
 
 

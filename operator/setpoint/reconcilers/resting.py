@@ -59,7 +59,7 @@ class RestRegister:
             # It is looked at: the pass says what is wrong with it.
             return NO_REST
         now = self._clock.now()
-        rest = rest_of(environment, look, self.inputs_of(environment), now)
+        rest = rest_of(environment, look, self.inputs_of(environment) if look else None, now)
         if rest > NO_REST:
             self._metrics.observe(environment, environment.status, now=look.at if look else now)
         return rest

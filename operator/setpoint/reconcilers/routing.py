@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable
 
-from setpoint.api.conditions import ConditionType
 from setpoint.api.meta import JsonObject, ObjectRef
+from setpoint.api.v1alpha1.reset import Reset, ResetStatus
 from setpoint.domain.errors import InvalidError, NotFoundError
-from setpoint.domain.reading import items_at, text_at
+from setpoint.domain.goals import is_open
+from setpoint.domain.reading import items_at, readable_status, text_at
 from setpoint.domain.sharding import Shard
 from setpoint.ports import ClusterClient, WatchEvent
 from setpoint.runtime.requests import Request
@@ -107,14 +108,8 @@ def _target(obj: JsonObject, namespace: str) -> list[Request]:
 
 def open_resets(found: Iterable[JsonObject]) -> list[Request]:
     """The targets of those of these Resets that are not closed."""
-    return [request for obj in found if not _is_closed(obj) for request in _target(obj, ObjectRef.of(obj).namespace)]
-
-
-def _is_closed(reset: JsonObject) -> bool:
-    complete = [
-        one for one in items_at(reset, "status", "conditions") if text_at(one, "type") == ConditionType.COMPLETE
-    ]
-    return any(text_at(one, "status") != "Unknown" for one in complete)
+    open_ones = [obj for obj in found if is_open(ResetStatus.model_validate(readable_status(Reset, obj)))]
+    return [request for obj in open_ones for request in _target(obj, ObjectRef.of(obj).namespace)]
 
 
 class Referrers:

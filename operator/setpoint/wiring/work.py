@@ -1,7 +1,6 @@
 """Owns the queues and controllers of a manager, and what wakes them: the same on every home."""
 
 import asyncio
-import datetime as dt
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
 from setpoint.api.meta import JsonObject, ObjectRef
@@ -106,11 +105,9 @@ class Work:
             self.wake(open_resets(found), Priority.LOW)
         rests = await self._rests.among(found) if kind == "Environment" else {}
         for ref in map(ObjectRef.of, found if kind in self.queues else ()):
-            self._look_after(ref, NO_REST if ref.key in restless else rests.get(ref, NO_REST))
-
-    def _look_after(self, ref: ObjectRef, rest: dt.timedelta) -> None:
-        if rest < UNTIL_ASKED:
-            self.queues[ref.kind].add_after(Request(ref), rest.total_seconds(), Priority.LOW)
+            rest = NO_REST if ref.key in restless else rests.get(ref, NO_REST)
+            if rest < UNTIL_ASKED:
+                self.queues[kind].add_after(Request(ref), rest.total_seconds(), Priority.LOW)
 
     async def hear(self, event: WatchEvent) -> None:
         """Wakes whom a moved object concerns."""

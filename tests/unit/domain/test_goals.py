@@ -139,7 +139,7 @@ def completed(status: str) -> dict[str, Any]:
     ],
 )
 def test_a_reset_is_open_until_its_end_is_known(status: dict[str, Any], open_: bool) -> None:
-    assert is_open(reset(status=status)) is open_
+    assert is_open(reset(status=status).status) is open_
 
 
 def test_the_oldest_open_reset_of_this_environment_goes_first() -> None:
