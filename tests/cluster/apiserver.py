@@ -55,6 +55,7 @@ ROLES: Mapping[str, Role] = {
     "nobody": Role("norman"),
 }
 _CONTROLLER_ROLE = Role("system:kube-controller-manager")
+_AGGREGATED = {"rbac.authorization.k8s.io/aggregate-to-view": "true"}
 
 
 class Cluster:
@@ -150,12 +151,16 @@ class ApiServer(Cluster):
     def start_controllers(self) -> None:
         """Starts kube-controller-manager: garbage collection, namespaces' deletion, aggregated roles."""
         program = str(tool(CONTROLLER_MANAGER))
-        self.controllers = self._process("kube-controller-manager", [program, *self._controller_flags()], self._elected)
+        command = [program, *self._controller_flags()]
+        self.controllers = self._process("kube-controller-manager", command, self._controllers_act)
         self.controllers.start()
         self.controllers.wait_ready()
 
     def recover(self) -> None:
         """Continues what is paused, starts what has ended, and returns when all serve."""
+        if self.controllers:
+            # They ask for a server that was away after up to a minute only; new ones ask at once.
+            self.controllers.kill()
         for process in self._processes():
             if process.running:
                 process.resume()
@@ -252,11 +257,17 @@ class ApiServer(Cluster):
     def _etcd_serves(self) -> bool:
         return _status(f"http://127.0.0.1:{self._ports[0]}/health") == 200
 
-    def _elected(self) -> bool:
-        """Whether the controllers run: the aggregated role `view` is empty without them."""
-        url = f"{self.url}/apis/rbac.authorization.k8s.io/v1/clusterroles/view"
-        context = ssl.create_default_context(cafile=str(self.ca))
-        return bool(json.loads(_read(url, self.tokens["admin"], context)).get("rules"))
+    def _controllers_act(self) -> bool:
+        """Whether these controllers, and not some before them, filled a role that aggregates others."""
+        assert self.controllers
+        role = {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "ClusterRole",
+            "metadata": {"name": f"probe-{self.controllers.pid}"},
+            "aggregationRule": {"clusterRoleSelectors": [{"matchLabels": _AGGREGATED}]},
+        }
+        self.kubectl("apply", "-f", "-", given=json.dumps(role))
+        return bool(self.get("clusterrole", role["metadata"]["name"]).get("rules"))
 
     def _answers(self, path: str) -> bool:
         if not self.ca.exists():

@@ -12,7 +12,7 @@ from tests.cluster.apiserver import Cluster
 from tests.cluster.conftest import ROOT
 
 MANIFESTS = ROOT / "manifests"
-POLICY_SECONDS = 20.0
+POLICY_SECONDS = 60.0
 _KEPT = {"CustomResourceDefinition", "Namespace"}
 """Their deletion would take along what others keep in them."""
 

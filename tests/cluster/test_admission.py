@@ -482,7 +482,7 @@ async def test_a_namespace_with_all_our_kinds_goes(server: Server) -> None:
     assert await server.create(OPERATOR, server.example("Change")) == ALLOWED
     assert await server.create(OPERATOR, server.example("Snapshot")) == ALLOWED
     assert await server.create(APPROVER, server.example("Approval")) == ALLOWED
-    server.cluster.kubectl("delete", "namespace", server.namespace, "--timeout=40s", seconds=60)
+    server.cluster.kubectl("delete", "namespace", server.namespace, "--timeout=90s", seconds=100)
     server.cluster.kubectl("create", "namespace", server.namespace)
 
 

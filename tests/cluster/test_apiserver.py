@@ -94,6 +94,16 @@ def test_restart_keeps_address_and_objects(api_server: ApiServer, namespace: str
     assert api_server.get("namespace", namespace)["metadata"]["name"] == namespace
 
 
+def test_after_an_outage_other_controllers_act(api_server: ApiServer, controllers: None, namespace: str) -> None:
+    assert api_server.controllers
+    before = api_server.controllers.pid
+    api_server.api.kill()
+    api_server.recover()
+    assert api_server.controllers.pid != before
+    api_server.kubectl("create", "namespace", f"{namespace}-goes")
+    api_server.kubectl("delete", "namespace", f"{namespace}-goes", "--timeout=60s", seconds=90)
+
+
 def test_with_controllers_a_namespace_goes(cluster: Cluster, controllers: None, namespace: str) -> None:
     cluster.kubectl("create", "namespace", f"{namespace}-goes")
     cluster.kubectl("delete", "namespace", f"{namespace}-goes", "--timeout=60s")
