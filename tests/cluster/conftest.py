@@ -1,4 +1,4 @@
-"""The Kubernetes API that the tests of this folder talk to: one for each worker of the session.
+"""The Kubernetes API that the tests of this folder talk to: a new one for each module, so that their order is nothing.
 
 With SETPOINT_TEST_KUBECONFIG or KUBECONFIG set it is that cluster. SETPOINT_REQUIRE_CLUSTER=1 makes a failure of what
 is skipped otherwise.
@@ -14,8 +14,6 @@ import pytest
 from tests.cluster.apiserver import ApiServer, Cluster, UnavailableError, UserCluster
 
 ROOT = Path(__file__).parents[2]
-_OURS: list[ApiServer] = []
-"""The server of this worker, once it runs."""
 
 
 def _named() -> str:
@@ -33,7 +31,7 @@ def unavailable(error: UnavailableError) -> NoReturn:
     pytest.skip(str(error))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A Kubernetes API with every role; no namespace, CRD or RBAC of ours yet."""
     folder = tmp_path_factory.mktemp("cluster")
@@ -46,25 +44,14 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         return
     try:
         made.start()
-        _OURS.append(made)
         yield made
     finally:
-        _OURS.clear()
         made.stop()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _next_module_begins_alike() -> Iterator[None]:
-    """What has no namespace, and so holds for all, goes with the module that made it. Not on a cluster of a user's."""
-    yield
-    for server in _OURS:
-        if server.api.running:
-            server.kubectl("delete", "enforcementgates,policysets", "--all", "--wait=false", check=False)
 
 
 @pytest.fixture
 def api_server(cluster: Cluster) -> Iterator[ApiServer]:
-    """The server of this worker, for tests that stop, kill or pause its processes. It serves again afterwards."""
+    """The server of this module, for tests that stop, kill or pause its processes. It serves again afterwards."""
     if not isinstance(cluster, ApiServer):
         pytest.skip("takes its API server down: not done to a cluster of yours")
     yield cluster
@@ -81,7 +68,7 @@ def controllers(cluster: Cluster) -> None:
             unavailable(error)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def crds(cluster: Cluster) -> None:
     """Our CRDs are there, as an administrator applies them."""
     cluster.kubectl("apply", "--server-side", "--validate=strict", "-f", str(ROOT / "crds"))

@@ -149,7 +149,7 @@ def test_nothing_outlives_a_session_that_is_killed(tmp_path: Path) -> None:
     command = [sys.executable, "-c", KILLED, str(tmp_path / "log")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == -signal.SIGKILL
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while Path(f"/proc/{int(done.stdout)}").exists():
         assert time.monotonic() < deadline, "it still runs"
         time.sleep(0.05)
