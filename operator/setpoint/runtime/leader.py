@@ -35,14 +35,28 @@ async def _agrees() -> bool:
     return True
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Sharing:
+    """How those who divide the targets among them treat a Lease that is one of several. By default there is but one.
+
+    `shards` is how many there are. `hesitate` says for how many seconds a Lease that is free is left to others.
+    `agrees` is asked before the Lease is taken, and again once it is ours, when all who ask see one another: it says
+    whether all who lead divide the targets as we do; else we do not lead.
+
+    `wants` is shown a Lease that another holds: whether to ask for it. Who is asked gives it up once `is_idle`.
+    """
+
+    shards: int = 1
+    hesitate: Callable[[], float] = lambda: 0.0
+    agrees: Callable[[], Awaitable[bool]] = _agrees
+    wants: Callable[[LeaseRecord], bool] = lambda _record: False
+    is_idle: Callable[[], bool] = lambda: True
+
+
 class Elector:
     """Leads again and again, as long as it runs. `lead` is called with an event that is set when it must stop.
 
-    `on_renew` is called at each moment from which the whole renew deadline counts. `hesitate` says for how many seconds
-    a Lease that is free is left to others. `agrees` is asked before the Lease is taken, and again once it is ours, when
-    all who ask see one another: it says whether all who lead divide the targets as we do; else we do not lead.
-
-    `wants` is shown a Lease that another holds: whether to ask for it. Who is asked gives it up once `is_idle`.
+    `on_renew` is called at each moment from which the whole renew deadline counts.
 
     `lead` must have stopped within `duration - renew_deadline` seconds of that event when leadership was lost.
     """
@@ -56,11 +70,7 @@ class Elector:
         timing: LeaseTiming = LeaseTiming(),
         on_change: Callable[[bool], None] = lambda _leads: None,
         on_renew: Callable[[], None] = lambda: None,
-        shards: int = 1,
-        hesitate: Callable[[], float] = lambda: 0.0,
-        agrees: Callable[[], Awaitable[bool]] = _agrees,
-        wants: Callable[[LeaseRecord], bool] = lambda _record: False,
-        is_idle: Callable[[], bool] = lambda: True,
+        sharing: Sharing = Sharing(),
         uniform: Callable[[], float] = random.random,
     ) -> None:
         self._lock = lock
@@ -69,11 +79,7 @@ class Elector:
         self._timing = timing
         self._on_change = on_change
         self._on_renew = on_renew
-        self._shards = shards
-        self._hesitate = hesitate
-        self._agrees = agrees
-        self._wants = wants
-        self._is_idle = is_idle
+        self._sharing = sharing
         self._uniform = uniform
         self._observed: LeaseRecord = _NONE
         self._observed_at: float | None = None
@@ -120,14 +126,14 @@ class Elector:
             self._observed, self._observed_at = found, now
         if now < (free_at := self._observed_at + self._seconds_left_to(found)):
             # Only a Lease that moves is asked for: what its holder does not renew is soon free.
-            if found.holder and self._wants(found) and moved and not found.wanted:
+            if found.holder and self._sharing.wants(found) and moved and not found.wanted:
                 self._observed = await self._lock.write(dataclasses.replace(found, wanted=self._identity))
             return None, min(self._timing.retry, free_at - now)
-        if not await self._agrees():
+        if not await self._sharing.agrees():
             return None, self._timing.duration
         self._renewed_at = asyncio.get_running_loop().time()
         held = await self._lock.write(self._record(found))
-        if await self._agrees():
+        if await self._sharing.agrees():
             return (held, 0.0) if self._holds() else (None, 0.0)
         await self._release()
         return None, self._timing.duration * (0.5 + self._uniform())
@@ -137,15 +143,15 @@ class Elector:
         if found.holder == self._identity:
             return 0.0
         if found.holder:
-            return found.duration.total_seconds() + self._timing.jitter * self._uniform() + self._hesitate()
-        return self._hesitate() + (2 * self._timing.retry if found.wanted not in {"", self._identity} else 0.0)
+            return found.duration.total_seconds() + self._timing.jitter * self._uniform() + self._sharing.hesitate()
+        return self._sharing.hesitate() + (2 * self._timing.retry if found.wanted not in {"", self._identity} else 0.0)
 
     def _record(self, found: LeaseRecord) -> LeaseRecord:
         duration = dt.timedelta(seconds=self._timing.duration)
         if found.holder == self._identity:
-            return dataclasses.replace(found, duration=duration, shards=self._shards)
+            return dataclasses.replace(found, duration=duration, shards=self._sharing.shards)
         transitions = found.transitions + bool(found.version)
-        return LeaseRecord(self._identity, duration, transitions, found.version, self._shards)
+        return LeaseRecord(self._identity, duration, transitions, found.version, self._sharing.shards)
 
     # --- leading --------------------------------------------------------------------------------------------
 
@@ -196,7 +202,7 @@ class Elector:
                 self._renewed_at = began
                 self._observed = held
                 self._on_renew()
-                if held.wanted and self._is_idle():
+                if held.wanted and self._sharing.is_idle():
                     wanted.set()
             except ConflictError:
                 current = await self._reread()

@@ -22,7 +22,7 @@ from setpoint.domain.sharding import Shard, divide
 from setpoint.ports import WatchEvent
 from setpoint.reconcilers.routing import WATCHED
 from setpoint.runtime.division import Division
-from setpoint.runtime.leader import Elector, LeaseTiming
+from setpoint.runtime.leader import Elector, LeaseTiming, Sharing
 from setpoint.runtime.logging import configure_logging
 from setpoint.runtime.manager import Manager, Runnable, ends_within
 from setpoint.runtime.recorder import BufferedEventRecorder
@@ -128,11 +128,13 @@ class Operator:
                 lead=functools.partial(self._leading.lead, shard),
                 on_change=functools.partial(self._change_leader, shares, shard),
                 on_renew=warden.beat,
-                shards=shard.count,
-                hesitate=lambda: _HESITATION_SECONDS * len(self._terms),
-                agrees=division.agrees,
-                wants=functools.partial(shares.wants, shard),
-                is_idle=functools.partial(self._terms.is_idle, shard),
+                sharing=Sharing(
+                    shards=shard.count,
+                    hesitate=lambda: _HESITATION_SECONDS * len(self._terms),
+                    agrees=division.agrees,
+                    wants=functools.partial(shares.wants, shard),
+                    is_idle=functools.partial(self._terms.is_idle, shard),
+                ),
             )
             for shard in divide(self._settings.shards)
         }

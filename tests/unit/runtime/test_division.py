@@ -9,7 +9,7 @@ from tests.fakes.lease import InMemoryLease
 from setpoint.domain.errors import ForbiddenError
 from setpoint.ports import LeaseRecord
 from setpoint.runtime.division import Division
-from setpoint.runtime.leader import Elector
+from setpoint.runtime.leader import Elector, Sharing
 
 pytestmark = pytest.mark.looptime(start=0, end=10_000)
 
@@ -73,7 +73,8 @@ async def test_two_divisions_never_lead_at_once() -> None:
             await stop.wait()
             spans.append((name, began, now()))
 
-        return Elector(found[lease], name, lead=lead, shards=shards, agrees=Division(found, shards).agrees)
+        sharing = Sharing(shards=shards, agrees=Division(found, shards).agrees)
+        return Elector(found[lease], name, lead=lead, sharing=sharing)
 
     ends = [asyncio.Event(), asyncio.Event()]
     tasks = [

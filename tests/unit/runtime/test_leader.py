@@ -11,7 +11,7 @@ import pytest
 from tests.fakes.lease import InMemoryLease
 
 from setpoint.ports import LeaseRecord
-from setpoint.runtime.leader import Elector, LeaseTiming
+from setpoint.runtime.leader import Elector, LeaseTiming, Sharing
 
 pytestmark = pytest.mark.looptime(start=0, end=10_000)
 
@@ -173,7 +173,7 @@ async def test_who_leads_more_leaves_a_free_lease_to_others_for_a_while(lease: I
             led.append((name, asyncio.get_running_loop().time()))
             await stop.wait()
 
-        return Elector(lease, name, lead=lead, hesitate=lambda: hesitation)
+        return Elector(lease, name, lead=lead, sharing=Sharing(hesitate=lambda: hesitation))
 
     ended = asyncio.Event()
     tasks = [asyncio.create_task(elector(name, wait).run(ended)) for name, wait in (("rich", 1.0), ("poor", 0.0))]
@@ -198,7 +198,7 @@ async def test_who_hangs_while_it_takes_the_lease_does_not_lead_on_it(lease: InM
         spans.append(asyncio.get_running_loop().time())
         await stop.wait()
 
-    elector = Elector(lease, "slow", lead=lead, agrees=agrees, uniform=lambda: 0.5)
+    elector = Elector(lease, "slow", lead=lead, sharing=Sharing(agrees=agrees), uniform=lambda: 0.5)
     ended = asyncio.Event()
     running = asyncio.create_task(elector.run(ended))
     await asyncio.sleep(0.1)

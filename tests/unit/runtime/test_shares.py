@@ -10,7 +10,7 @@ import pytest
 from tests.fakes.lease import InMemoryLease
 
 from setpoint.domain.sharding import Shard, divide
-from setpoint.runtime.leader import Elector
+from setpoint.runtime.leader import Elector, Sharing
 from setpoint.runtime.shares import Shares
 
 pytestmark = pytest.mark.looptime(start=0, end=10_000)
@@ -34,10 +34,12 @@ class Replica:
                     name,
                     lead=functools.partial(self._lead, shard),
                     on_change=functools.partial(self._change, shares, shard),
-                    shards=len(SHARDS),
-                    hesitate=lambda: 0.5 * len(self.leads),
-                    wants=functools.partial(shares.wants, shard),
-                    is_idle=lambda shard=shard: shard not in self.busy,
+                    sharing=Sharing(
+                        shards=len(SHARDS),
+                        hesitate=lambda: 0.5 * len(self.leads),
+                        wants=functools.partial(shares.wants, shard),
+                        is_idle=lambda shard=shard: shard not in self.busy,
+                    ),
                 ).run(self.ended)
             )
             for shard, lease in zip(SHARDS, leases, strict=True)
