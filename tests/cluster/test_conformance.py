@@ -7,8 +7,10 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from tests.cluster.apiserver import ApiServer, UnavailableError
 from tests.cluster.conftest import ROOT, unavailable
+from tests.conformance.homes import Home
 from tests.conformance.test_cluster_client import *  # noqa: F403 the suite, collected here for another home
-from tests.conformance.test_cluster_client import Home
+from tests.conformance.test_cluster_marks import *  # noqa: F403
+from tests.conformance.test_cluster_watch import *  # noqa: F403
 
 from setpoint.adapters.kube import ConnectionOptions, KubeCluster, connect
 from setpoint.api.meta import ObjectRef
@@ -57,6 +59,11 @@ async def home(server: ApiServer) -> AsyncIterator[Home]:
         here, there = KubeCluster(one, trail), KubeCluster(two, trail)
         yield Home(here, there, _outdated, lambda: _actions(trail))
         await _wipe(here)
+
+
+@pytest.fixture
+def client(home: Home) -> ClusterClient:
+    return home.cluster
 
 
 async def _outdated() -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.cluster.apiserver import ROLES, ApiServer, Cluster
-from tests.conformance.test_cluster_client import environment
+from tests.conformance.homes import environment
 from tests.fakes.store import FixedClock
 
 from setpoint.adapters.kube import ConnectionOptions, KubeCluster, KubeConnection, KubeEvents, KubeLease, connect

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from tests.cluster.apiserver import ApiServer, Cluster
-from tests.conformance.test_cluster_client import environment
+from tests.conformance.homes import environment
 
 from setpoint.adapters.kube import ConnectionOptions, KubeCluster, KubeConnection, connect
 from setpoint.api.meta import ObjectRef

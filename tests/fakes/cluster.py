@@ -1,4 +1,4 @@
-"""Owns InMemoryCluster: the ClusterClient without a home. It passes tests/conformance/test_cluster_client.py."""
+"""Owns InMemoryCluster: the ClusterClient without a home. It passes tests/conformance/."""
 
 import asyncio
 import datetime as dt

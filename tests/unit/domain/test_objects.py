@@ -1,4 +1,4 @@
-"""What writes do to objects: invariants beside the cases of tests/conformance/test_cluster_client.py."""
+"""What writes do to objects: invariants beside the cases of tests/conformance/."""
 
 import copy
 
