@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from tests.cluster.processes import Process, Reaper, free_ports
 from tools.resolve import API_SERVER, CONTROLLER_MANAGER, ETCD, KUBECTL, ToolError, find
 
+ROOT = Path(__file__).parents[2]
 NAMESPACE = "setpoint-system"
 _CONTROLLERS = (
     "namespace-controller",

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
-from tests.cluster.apiserver import ApiServer, Cluster, UnavailableError, UserCluster
-
-ROOT = Path(__file__).parents[2]
+from tests.cluster.apiserver import ROOT, ApiServer, Cluster, UnavailableError, UserCluster
+from tests.cluster.manifests import applied, overlay, until
 
 
 def _named() -> str:
@@ -58,10 +57,10 @@ def api_server(cluster: Cluster) -> Iterator[ApiServer]:
     cluster.recover()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def controllers(cluster: Cluster) -> None:
     """kube-controller-manager runs: owned objects and namespaces go, aggregated roles are filled."""
-    if isinstance(cluster, ApiServer) and cluster.controllers is None:
+    if isinstance(cluster, ApiServer):
         try:
             cluster.start_controllers()
         except UnavailableError as error:
@@ -73,6 +72,15 @@ def crds(cluster: Cluster) -> None:
     """Our CRDs are there, as an administrator applies them."""
     cluster.kubectl("apply", "--server-side", "--validate=strict", "-f", str(ROOT / "crds"))
     cluster.kubectl("wait", "--for=condition=Established", "-f", str(ROOT / "crds"))
+
+
+@pytest.fixture(scope="module")
+def installed(cluster: Cluster, controllers: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The base and the bindings of people, in force."""
+    folder = overlay(tmp_path_factory.mktemp("overlay"), "base", "group-bindings")
+    with applied(cluster, folder):
+        until(lambda: bool(cluster.get("clusterrole", "setpoint-governance").get("rules")))
+        yield folder
 
 
 @pytest.fixture

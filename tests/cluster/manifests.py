@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from tests.cluster.apiserver import Cluster
-from tests.cluster.conftest import ROOT
+from tests.cluster.apiserver import ROOT, Cluster
 
 MANIFESTS = ROOT / "manifests"
 POLICY_SECONDS = 60.0

@@ -13,8 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.cluster.apiserver import NAMESPACE, Cluster
-from tests.cluster.conftest import ROOT
+from tests.cluster.apiserver import NAMESPACE, ROOT, Cluster
 from tests.cluster.operators import Operator, People, environment, running, until
 from tests.unit.api.test_admission import having
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cluster.apiserver import NAMESPACE, ApiServer, Cluster, UnavailableError
-from tests.cluster.conftest import ROOT, unavailable
+from tests.cluster.apiserver import NAMESPACE, ROOT, ApiServer, Cluster, UnavailableError
+from tests.cluster.conftest import unavailable
 from tests.cluster.operators import Operator, People, environment, running, until
 from tests.unit.api.test_admission import having
 

@@ -5,8 +5,8 @@ import contextlib
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from tests.cluster.apiserver import ApiServer, UnavailableError
-from tests.cluster.conftest import ROOT, unavailable
+from tests.cluster.apiserver import ROOT, ApiServer, UnavailableError
+from tests.cluster.conftest import unavailable
 from tests.conformance.homes import Home
 from tests.conformance.test_cluster_client import *  # noqa: F403 the suite, collected here for another home
 from tests.conformance.test_cluster_marks import *  # noqa: F403

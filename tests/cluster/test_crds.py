@@ -5,8 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from tests.cluster.apiserver import Cluster
-from tests.cluster.conftest import ROOT
+from tests.cluster.apiserver import ROOT, Cluster
 from tests.unit.api.test_admission import BAD, GOOD, TYPES, having
 
 from setpoint.adapters.kube import ConnectionOptions, KubeConnection, connect

@@ -5,9 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.cluster.apiserver import NAMESPACE, ApiServer, Cluster
-from tests.cluster.manifests import applied, overlay
-from tests.cluster.manifests import until as soon
+from tests.cluster.apiserver import NAMESPACE, Cluster
 from tests.cluster.operators import People, environment, running, until
 
 from setpoint.api.meta import FINALIZER
@@ -16,15 +14,9 @@ RELEASE = ("finalizers", "release")
 
 
 @pytest.fixture(scope="module", autouse=True)
-def installed(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The base and the bindings of people, in force."""
-    folder = overlay(tmp_path_factory.mktemp("overlay"), "base", "group-bindings")
-    with applied(cluster, folder):
-        if isinstance(cluster, ApiServer) and cluster.controllers is None:
-            cluster.start_controllers()
-        soon(lambda: bool(cluster.get("clusterrole", "setpoint-governance").get("rules")))
-        cluster.kubectl("delete", "lease", "--all", "-n", NAMESPACE, "--ignore-not-found")
-        yield
+def nobody_leads(cluster: Cluster, installed: Path) -> None:
+    """On a cluster of a user's an operator of other tests may have left its Lease."""
+    cluster.kubectl("delete", "lease", "--all", "-n", NAMESPACE, "--ignore-not-found")
 
 
 @pytest.fixture

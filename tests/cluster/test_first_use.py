@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cluster.apiserver import NAMESPACE, ApiServer, UnavailableError, tool
-from tests.cluster.conftest import ROOT, unavailable
+from tests.cluster.apiserver import NAMESPACE, ROOT, ApiServer, UnavailableError, tool
+from tests.cluster.conftest import unavailable
 from tests.cluster.manifests import MANIFESTS, built, named, overlay
 from tests.cluster.manifests import until as soon
 from tests.cluster.operators import Operator, People, running, until

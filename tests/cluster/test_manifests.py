@@ -4,7 +4,6 @@ import json
 import re
 import tomllib
 from collections import defaultdict
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,8 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from tests.cluster.apiserver import NAMESPACE, ApiServer, Cluster
-from tests.cluster.manifests import MANIFESTS, applied, built, named, namespaced, overlay, rights, until
+from tests.cluster.apiserver import NAMESPACE, Cluster
+from tests.cluster.manifests import MANIFESTS, built, named, namespaced, overlay, rights
 
 from setpoint.settings import Settings, read_settings
 from setpoint.wiring.leases import LEASES
@@ -195,17 +194,6 @@ class TestPod:
 
 
 # --- On the server ----------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def installed(cluster: Cluster, crds: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The base and the bindings of people, in force."""
-    folder = overlay(tmp_path_factory.mktemp("overlay"), "base", "group-bindings")
-    with applied(cluster, folder):
-        if isinstance(cluster, ApiServer) and cluster.controllers is None:
-            cluster.start_controllers()
-        until(lambda: bool(cluster.get("clusterrole", "setpoint-governance").get("rules")))
-        yield folder
 
 
 def test_applying_again_changes_nothing_and_conflicts_with_nobody(cluster: Cluster, installed: Path) -> None:

@@ -5,16 +5,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.cluster.apiserver import NAMESPACE, ApiServer, Cluster
+from tests.cluster.apiserver import NAMESPACE, Cluster
 from tests.cluster.operators import Operator, People, environment, running, until
 
 pytestmark = pytest.mark.timeout(240)
 
 
 @pytest.fixture(scope="module")
-def operator(cluster: Cluster, crds: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
-    if isinstance(cluster, ApiServer) and cluster.controllers is None:
-        cluster.start_controllers()
+def operator(
+    cluster: Cluster, controllers: None, crds: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Operator]:
     cluster.kubectl("create", "namespace", NAMESPACE, check=False)
     with running(cluster, tmp_path_factory.mktemp("operator")) as operator:
         until(operator.leads)

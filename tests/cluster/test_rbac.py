@@ -60,7 +60,12 @@ OUTPUT = 'variable "a" {}\nresource "terraform_data" "a" { input = var.a }\noutp
 
 @pytest.mark.timeout(240)
 def test_the_rules_granted_are_the_rules_used(
-    cluster: Cluster, crds: None, namespace: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+    cluster: Cluster,
+    controllers: None,
+    crds: None,
+    namespace: str,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     """One story with everything that the operator does; least privilege is what the audit log shows of it."""
     if not isinstance(cluster, ApiServer):
@@ -77,8 +82,6 @@ def test_the_rules_granted_are_the_rules_used(
     folder = overlay(tmp_path_factory.mktemp("overlay"), "base", "group-bindings")
     rules = rules_of(built(cluster, folder))
     with applied(cluster, folder):
-        if cluster.controllers is None:
-            cluster.start_controllers()
         cluster.kubectl("apply", "--server-side", "-k", str(MANIFESTS / "samples"))
         with running(cluster, tmp_path, role="operator"):
             for value in ("2", "3"):
