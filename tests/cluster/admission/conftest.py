@@ -7,7 +7,7 @@ from tests.cluster.admission.server import Server
 from tests.cluster.apiserver import Cluster
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def policies(installed: Path) -> None:
     """They are in force, for every test here."""
 

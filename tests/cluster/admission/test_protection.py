@@ -137,6 +137,7 @@ def foreign_definition() -> JsonObject:
     }
 
 
+@pytest.mark.timeout(240)
 async def test_what_stays_stays_from_the_first_request_after_a_restart(server: Server, api_server: ApiServer) -> None:
     obj = server.example("Environment", {"spec.protection": {"types": ["aws_db_instance"]}})
     assert await server.create(ENGINEER, obj) == ALLOWED
