@@ -71,7 +71,7 @@ async def watching(
             yield watched
         finally:
             ended.set()
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 await running
 
 

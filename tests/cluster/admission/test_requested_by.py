@@ -1,6 +1,5 @@
 """Who asked for a change: the stamp, and four eyes where there is none."""
 
-import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +28,19 @@ MOVED = {"spec": {"interval": "7m"}}
 
 def stamped(by: str | None) -> JsonObject:
     return {"metadata": {"annotations": {REQUESTED_BY: by}}}
+
+
+@pytest.fixture
+def people(server: Server, cluster: Cluster, tmp_path: Path) -> Iterator[People]:
+    """Who asks and who approves, beside an operator with its own account and a gate that asks for four eyes."""
+    gate = {"name": "pairs", "stages": ["plan", "apply"], "fourEyes": True}
+    gates = server.example("EnforcementGates", {"metadata.name": "pairs", "spec": {"gates": [gate]}})
+    cluster.kubectl("apply", "-f", "-", given=json.dumps(gates), role=GOVERNANCE)
+    try:
+        with running(cluster, tmp_path, role=OPERATOR, settings={"SETPOINT_NAMESPACES": server.namespace}):
+            yield People(cluster, server.namespace)
+    finally:
+        cluster.kubectl("delete", "enforcementgates", "pairs", role=GOVERNANCE)
 
 
 class TestRequestedByWithoutStamp:
@@ -114,22 +126,8 @@ class TestRequestedByStamped:
             made = server.cluster.get("environment", "shop-prod", "-n", server.namespace)
             assert made["metadata"]["annotations"][REQUESTED_BY] == user(ENGINEER)
 
-    async def test_who_asked_for_a_change_does_not_approve_it(
-        self, server: Server, tmp_path: Path, cluster: Cluster
-    ) -> None:
-        """End to end: the operator with its own account, an admin who asks and tries, an approver who approves."""
-        people = People(cluster, server.namespace)
-        gate = {"name": "pairs", "stages": ["plan", "apply"], "fourEyes": True}
-        gates = server.example("EnforcementGates", {"metadata.name": "pairs", "spec": {"gates": [gate]}})
-        assert await server.create(GOVERNANCE, gates) == ALLOWED
-        settings = {"SETPOINT_NAMESPACES": server.namespace}
-        try:
-            with running(cluster, tmp_path, role=OPERATOR, settings=settings):
-                await asyncio.to_thread(self._asks_and_approves, people)
-        finally:
-            assert await server.delete(GOVERNANCE, gates) == ALLOWED
-
-    def _asks_and_approves(self, people: People) -> None:
+    def test_who_asked_for_a_change_does_not_approve_it(self, people: People) -> None:
+        """End to end: an admin who asks and tries, an approver who approves."""
         people.apply(environment("shop"), role=ENGINEER)
         people.until_reason("shop", "ApprovalRequired")
         # An edit that changes nothing of what is proposed makes the admin who asks, and the engineer stays it too.
@@ -150,19 +148,7 @@ class TestRequestedByStamped:
 
 
 class TestFourEyesWithoutStamp:
-    async def test_a_change_of_nobody_is_blocked(self, server: Server, tmp_path: Path, cluster: Cluster) -> None:
-        people = People(cluster, server.namespace)
-        gate = {"name": "pairs", "stages": ["plan", "apply"], "fourEyes": True}
-        gates = server.example("EnforcementGates", {"metadata.name": "pairs", "spec": {"gates": [gate]}})
-        assert await server.create(GOVERNANCE, gates) == ALLOWED
-        settings = {"SETPOINT_NAMESPACES": server.namespace}
-        try:
-            with running(cluster, tmp_path, role=OPERATOR, settings=settings):
-                await asyncio.to_thread(self._is_blocked, people)
-        finally:
-            assert await server.delete(GOVERNANCE, gates) == ALLOWED
-
-    def _is_blocked(self, people: People) -> None:
+    def test_a_change_of_nobody_is_blocked(self, people: People) -> None:
         people.apply(environment("shop"), role=ENGINEER)
         people.until_reason("shop", "GateBlocked")
         assert "lacks the annotation setpoint.dev/requested-by" in people.condition("shop")["message"]
