@@ -2,9 +2,13 @@
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
+import pytest
+from kopf._cogs.aiokits import aiotasks
+from kopf._core.reactor import queueing
 from tests.cluster.apiserver import ApiServer, Cluster
 from tests.conformance.homes import environment
 
@@ -47,7 +51,10 @@ class Watched:
 
 @contextlib.asynccontextmanager
 async def watching(
-    cluster: Cluster, role: str = "admin", on_start: Callable[[], Awaitable[None]] | None = None
+    cluster: Cluster,
+    role: str = "admin",
+    on_start: Callable[[], Awaitable[None]] | None = None,
+    namespaces: tuple[str, ...] = (),
 ) -> AsyncIterator[Watched]:
     options = ConnectionOptions(kubeconfig=cluster.kubeconfig(role))
     async with connect(options) as connection:
@@ -59,7 +66,7 @@ async def watching(
                 await watched.client.list(kind)
 
         watched.source = KopfSource(
-            WatchOptions(KINDS),
+            WatchOptions(KINDS, namespaces),
             credentials=connection.credentials,
             deliver=watched.deliver,
             on_start=on_start or ready,
@@ -130,3 +137,42 @@ async def test_a_watch_that_may_not_is_dead_and_says_so(cluster: Cluster, crds: 
                 await asyncio.sleep(0.1)
         assert watched.source.seconds_dead() > 0
         assert watched.events == []
+
+
+async def test_a_kopf_that_hangs_in_its_end_is_followed_by_another(
+    cluster: Cluster, crds: None, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It cancels the helpers of its schedulers, and then waits for what they would do; it has said that it ends."""
+
+    def dies(_event: object) -> str:
+        msg = "a test lets it die"
+        raise ValueError(msg)
+
+    init, close = aiotasks.Scheduler.__init__, aiotasks.Scheduler.close
+    stuck = []
+
+    def is_made(scheduler: aiotasks.Scheduler, **options: Any) -> None:
+        init(scheduler, **options)
+        task = asyncio.current_task()
+        if task and task.get_name().startswith("watcher for policysets"):
+            stuck.append(scheduler)
+
+    async def hangs(scheduler: aiotasks.Scheduler) -> None:
+        if scheduler in stuck:
+            await asyncio.Event().wait()
+        await close(scheduler)
+
+    def threads() -> int:
+        return sum(one.name == "setpoint-kopf" for one in threading.enumerate())
+
+    monkeypatch.setattr(queueing, "get_uid", dies)
+    monkeypatch.setattr(aiotasks.Scheduler, "__init__", is_made)
+    monkeypatch.setattr(aiotasks.Scheduler, "close", hangs)
+    async with watching(cluster, namespaces=(namespace,)) as watched:
+        await watched.client.create(environment("deadly", namespace))
+        async with asyncio.timeout(100):
+            while len(watched.restarts) < 2:
+                await asyncio.sleep(0.1)
+                assert threads() <= 1, "the one before has ended"
+        assert set(watched.restarts) == {"died"}
+    assert threads() == 0

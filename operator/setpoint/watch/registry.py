@@ -35,9 +35,15 @@ class EndlessBackoffs(Iterable[float]):
 
 
 def build_registry(
-    kinds: Sequence[str], deliver: Deliver, credentials: Callable[[], Awaitable[ApiCredentials]]
+    kinds: Sequence[str],
+    deliver: Deliver,
+    credentials: Callable[[], Awaitable[ApiCredentials]],
+    on_end: Callable[[], None] = lambda: None,
 ) -> kopf.OperatorRegistry:
-    """A registry of its own, so that nothing global is shared with other operators in the process."""
+    """A registry of its own, so that nothing global is shared with other operators in the process.
+
+    `on_end` is called once kopf watches no more, before it waits for what is left of it.
+    """
     registry = kopf.OperatorRegistry()
 
     # kopf passes everything by keyword and swallows what a handler raises: this one does nothing that can fail.
@@ -47,6 +53,11 @@ def build_registry(
     for kind in KINDS:
         if kind.__name__ in kinds:
             kopf.on.event(GROUP, VERSION, kind.META.plural, registry=registry, id=kind.META.plural)(on_event)
+
+    async def end(**_: Any) -> None:
+        on_end()
+
+    kopf.on.cleanup(registry=registry, id="end")(end)
     kopf.on.login(registry=registry, id="login", errors=kopf.ErrorsMode.TEMPORARY, backoff=1.0)(_login(credentials))
     return registry
 

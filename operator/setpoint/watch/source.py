@@ -7,6 +7,7 @@ kopf runs in a thread of its own, since it cancels whatever else runs in its eve
 import asyncio
 import contextlib
 import dataclasses
+import functools
 import logging
 import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -26,6 +27,7 @@ _LOGGER = logging.getLogger(__name__)
 _BACKOFF = (0.5, 6.0)
 _HEALTHY_SECONDS = 60.0
 _STOP_SECONDS = 10.0
+_CANCEL_SECONDS = 4.0
 _CLOSING_SECONDS = 0.25
 
 Seen = tuple[str, str]
@@ -143,6 +145,12 @@ class KopfSource:
         self._deliver(WatchEvent(_TYPES[raw_type], obj))
 
 
+def _call_in(loop: asyncio.AbstractEventLoop, call: Callable[..., Any], *arguments: Any) -> None:
+    """In another thread's loop; nothing where that is closed, as where the process or the watch has ended."""
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(call, *arguments)
+
+
 def _tell_of_fault(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """What fails in a callback of kopf's loop concerns a watch that is over."""
     _LOGGER.debug("In kopf's loop: %s", context.get("message", ""), exc_info=context.get("exception"))
@@ -166,7 +174,7 @@ _TYPES: Mapping[str | None, Literal["ADDED", "MODIFIED", "DELETED"]] = {
 
 
 class _Life:
-    """One kopf in one thread. Its end is read from `died`, never from the thread, which may outlive it."""
+    """One kopf in one thread. `died` is set once it watches no more; its thread may need longer, or never end."""
 
     def __init__(
         self,
@@ -179,8 +187,11 @@ class _Life:
         self._receive = receive
         self._stop = threading.Event()
         self._current = True
+        self._cancel: Callable[[], None] = lambda: None
         self.died = asyncio.Event()
-        self._registry = build_registry(options.kinds, self._cross, credentials)
+        self._gone = asyncio.Event()
+        over = functools.partial(_call_in, self._loop, self.died.set)
+        self._registry = build_registry(options.kinds, self._cross, credentials, over)
         self._thread = threading.Thread(target=self._run, name="setpoint-kopf", daemon=True)
         self._thread.start()
 
@@ -188,17 +199,17 @@ class _Life:
         """Ends it; events that are still on their way are dropped."""
         self._current = False
         self._stop.set()
-        try:
-            async with asyncio.timeout(_STOP_SECONDS):
-                await self.died.wait()
-        except TimeoutError:
+        if await ends_within(self._gone, _STOP_SECONDS):
+            return
+        # A watcher of kopf's can wait for helpers that kopf has cancelled with it, and takes no cancellation meanwhile:
+        # the end of its event loop cancels what it waits in.
+        self._cancel()
+        if not await ends_within(self._gone, _CANCEL_SECONDS):
             _LOGGER.warning("The old watch does not end; its thread is left behind")
 
     def _cross(self, raw_type: str | None, obj: Any) -> None:
         """In kopf's thread."""
-        plain = dict(obj)
-        with contextlib.suppress(RuntimeError):  # our loop is closed: the process ends
-            self._loop.call_soon_threadsafe(self._take, raw_type, plain)
+        _call_in(self._loop, self._take, raw_type, dict(obj))
 
     def _take(self, raw_type: str | None, obj: JsonObject) -> None:
         if self._current:
@@ -210,14 +221,15 @@ class _Life:
         except BaseException:
             _LOGGER.debug("kopf ended", exc_info=True)
         finally:
-            with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self.died.set)
+            _call_in(self._loop, self.died.set)
+            _call_in(self._loop, self._gone.set)
 
     async def _operate(self) -> None:
         namespaces = self._options.namespaces
-        asyncio.get_running_loop().set_exception_handler(_tell_of_fault)
-        try:
-            await kopf.operator(
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(_tell_of_fault)
+        operating = asyncio.ensure_future(
+            kopf.operator(
                 registry=self._registry,
                 settings=build_settings(scan=not namespaces),
                 standalone=True,
@@ -225,6 +237,10 @@ class _Life:
                 namespaces=tuple(namespaces),
                 stop_flag=self._stop,
             )
+        )
+        self._cancel = functools.partial(_call_in, loop, operating.cancel)
+        try:
+            await operating
         finally:
             # kopf's thread waits for its stop flag even after its operator died.
             self._stop.set()
