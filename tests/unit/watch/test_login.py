@@ -37,7 +37,7 @@ class Credentials:
 
 def login_of(credentials: Credentials) -> Any:
     registry = build_registry(["Environment"], lambda _type, _obj: None, credentials)
-    (handler,) = registry._activities.get_all_handlers()
+    (handler,) = [one for one in registry._activities.get_all_handlers() if one.id == "login"]
     return handler.fn
 
 

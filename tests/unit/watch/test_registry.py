@@ -1,6 +1,8 @@
 """What kopf is told."""
 
-from setpoint.watch.registry import build_settings
+from kopf._core.intents.causes import Activity
+
+from setpoint.watch.registry import build_registry, build_settings
 
 
 def test_settings__bound_what_kopf_holds_of_a_first_list() -> None:
@@ -17,3 +19,11 @@ def test_settings__let_kopf_write_nothing() -> None:
     assert settings.peering.standalone
     assert not settings.posting.enabled
     assert settings.scanning.disabled
+
+
+async def test_kopf_says_that_it_ends() -> None:
+    ends: list[str] = []
+    registry = build_registry(["Environment"], lambda _type, _obj: None, None, lambda: ends.append("over"))  # type: ignore[arg-type]
+    (handler,) = [one for one in registry._activities.get_all_handlers() if one.activity is Activity.CLEANUP]
+    await handler.fn()
+    assert ends == ["over"]
