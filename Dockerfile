@@ -4,7 +4,7 @@
 # ENGINE_IMAGE     an image that holds Terraform or OpenTofu, and ENGINE_PATH where in it: yours from a registry of your
 #                  own, where the public one is out of reach. The binary is named `terraform` whichever it is.
 # The packages come from where pip is told (PIP_INDEX_URL and the like, as build arguments), checked against the lock's
-# hashes. A site's filesystem mirror of providers is mounted, not built in: SETPOINT_TERRAFORM_MIRROR.
+# hashes; nothing is resolved. A site's filesystem mirror of providers is mounted, not built in: SETPOINT_TERRAFORM_MIRROR.
 ARG PYTHON_VERSION=3.13
 ARG ENGINE_IMAGE=hashicorp/terraform:1.11.4
 ARG ENGINE_PATH=/bin/terraform
@@ -18,12 +18,13 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /src
 COPY requirements/build.lock requirements/run.lock requirements/
 RUN python -m venv /opt/setpoint \
- && /opt/setpoint/bin/pip install --require-hashes -r requirements/build.lock \
- && /opt/setpoint/bin/pip install --require-hashes --no-build-isolation -r requirements/run.lock
+ && /opt/setpoint/bin/pip install --no-deps --require-hashes -r requirements/build.lock \
+ && /opt/setpoint/bin/pip install --no-deps --require-hashes --no-build-isolation -r requirements/run.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY operator operator
 COPY policies policies
 RUN /opt/setpoint/bin/pip install --no-deps --no-build-isolation --no-index . \
+ && /opt/setpoint/bin/pip check \
  && /opt/setpoint/bin/pip uninstall --yes pip setuptools \
  && /opt/setpoint/bin/setpoint version
 

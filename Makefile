@@ -5,7 +5,7 @@ PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-PIP := $(BIN)/python -m pip --disable-pip-version-check install
+UV := $(shell ls $(BIN)/uv 2>/dev/null || command -v uv)
 PYTEST_FLAGS ?= -n auto
 
 # What the demo and most tests run, and what only the last tests do: it takes minutes to build, so it is built meanwhile.
@@ -21,6 +21,11 @@ with_tools = set -e; settings="$$($(BIN)/python tools/resolve.py $(1))" $(2); \
 	IFS="$$(printf '\n.')"; IFS="$${IFS%.}"; for setting in $$settings; do export "$$setting"; done; unset IFS; \
 	export PATH="$(abspath $(BIN)):$$PATH";
 
+# Installs what is named, and nothing more: a lock is complete, so nothing is resolved, and a newer release changes nothing.
+# With uv where there is one, on PATH or from an earlier install; pip follows where it fails, since uv reads no pip.conf.
+install = $(if $(UV),"$(UV)" pip install --python $(BIN)/python --no-deps --no-build-isolation $(1) || ) \
+	$(BIN)/python -m pip --disable-pip-version-check install --no-deps --no-build-isolation $(1)
+
 .DEFAULT_GOAL := help
 .PHONY: help venv tools fix generate layers verify test kills demo lock kind bench clean
 
@@ -32,10 +37,10 @@ venv: $(STAMP) ## Make the virtual environment from the hashed lock.
 $(STAMP): requirements/build.lock requirements/dev.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 or newer on PATH; set PYTHON=/path/to/python3" >&2; exit 1; }
 	@echo "==> $(VENV): packages from requirements/dev.lock, with $(PYTHON)"
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) --quiet --require-hashes -r requirements/build.lock
-	$(PIP) --progress-bar on --require-hashes --no-build-isolation -r requirements/dev.lock
-	$(PIP) --quiet --no-deps --no-build-isolation -e .
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+	@$(call install,--quiet --require-hashes -r requirements/build.lock)
+	@$(call install,--require-hashes -r requirements/dev.lock)
+	@$(call install,--quiet -e .)
 	@touch $@
 
 tools: venv ## Find or build the binaries that the demo and the tests run.
