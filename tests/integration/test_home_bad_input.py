@@ -141,6 +141,17 @@ def test_no_secret_is_anywhere_but_in_its_manifest(home):
             assert SECRET.encode() not in path.read_bytes(), path
 
 
+@pytest.mark.parametrize("words", [("up", ".", "--once"), ("up", "."), ("--home", ".", "plan", "environment/e")])
+def test_a_folder_without_manifests_stays_as_it_is(tmp_path, words):
+    (root := tmp_path / "infra").mkdir()
+    (root / "main.tf").write_text(GOOD)
+    command = [sys.executable, "-m", "setpoint", *words]
+    ended = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=110, check=False)
+    assert ended.returncode == 2
+    assert f"error: {root} holds no manifest, so no home was made of it.\n" in ended.stderr
+    assert [path.name for path in root.iterdir()] == ["main.tf"]
+
+
 def test_a_corrupted_database_is_refused_and_kept(tmp_path):
     root = tmp_path / "home"
     write_case(root, "well", {"apply": {"mode": "Auto"}}, {"main.tf": GOOD})

@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 import click
 
 from setpoint.cli.context import DONE, FAILED, INTERRUPTED, USAGE, Invocation, ObjectMissingError
-from setpoint.domain.errors import SetpointError
+from setpoint.domain.errors import NothingDeclaredError, SetpointError
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "up": ("up", "Run the manager on the manifests in a folder."),
@@ -178,7 +178,7 @@ def _report_failure(error: BaseException, *, verbose: bool) -> int:
         case ObjectMissingError():
             return _fail(error.message, FAILED)
         case SetpointError():
-            return _fail(f"error: {error.message}", FAILED)
+            return _fail(f"error: {error.message}", USAGE if isinstance(error, NothingDeclaredError) else FAILED)
         case click.ClickException():
             return _fail(f"error: {error.format_message()}", FAILED)
         case OSError(filename=str() as name, strerror=str() as reason):

@@ -69,7 +69,8 @@ def up(
     DIR holds manifests; what the manager makes is in DIR/.setpoint. Without DIR, the home is found as for every other
     command. Ctrl-C stops gracefully: what runs comes to its end; a second Ctrl-C stops at once.
 
-    Exits with 0 where every target is at its setpoint, with 3 where one needs attention, with 1 where one failed.
+    Exits with 0 where every target is at its setpoint, with 3 where one needs attention, with 1 where one failed. A
+    folder that is no home and holds no manifest stays as it is: exit 2.
     """
     root = folder.resolve() if folder else invocation.root()
     try:

@@ -8,6 +8,7 @@ SetpointError
 ├── NotFoundError     there is no such object
 ├── AlreadyExistsError
 ├── InvalidError      an object was refused; names the field
+├── NothingDeclaredError  a folder was named as a home and holds no manifest: the command was wrong
 ├── ForbiddenError    we, or the person, may not do that
 │   └── NamespaceTerminatingError  nothing can be made any more where it would be
 ├── GoneError         a watch can't resume from there; list again
@@ -74,6 +75,10 @@ class InvalidError(SetpointError):
     def __init__(self, message: str, *, field: str = "") -> None:
         super().__init__(f"{field}: {message}" if field else message)
         self.field = field
+
+
+class NothingDeclaredError(SetpointError):
+    """A folder was named as a home and declares nothing."""
 
 
 class ForbiddenError(SetpointError):

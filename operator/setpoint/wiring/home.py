@@ -13,7 +13,7 @@ from setpoint.domain.audit import AuditEntry, Phase
 from setpoint.domain.errors import ConflictError
 from setpoint.ports import AuditLog, ClusterClient, ResourceProgress, StateVersion
 from setpoint.runtime.recorder import EventRecord
-from setpoint.wiring.objects import LocalObjects, open_objects
+from setpoint.wiring.objects import LocalObjects, make_home, open_objects
 
 if TYPE_CHECKING:
     from setpoint.reconcilers.preview import PlanReport
@@ -101,7 +101,10 @@ class Home:
 
 @contextlib.asynccontextmanager
 async def open_home(root: Path, *, create: bool = False) -> AsyncIterator[Home]:
-    """Opens the home of a folder; makes its `.setpoint/` first where asked. Raises HomeError, StoreError."""
-    home = LocalHome.create(root) if create else LocalHome.open(root)
+    """Opens the home of a folder; makes its `.setpoint/` first where asked.
+
+    Raises NothingDeclaredError, HomeError, StoreError.
+    """
+    home = await make_home(root) if create else LocalHome.open(root)
     async with open_objects(home) as opened:
         yield Home(opened)

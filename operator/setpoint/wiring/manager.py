@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from setpoint.adapters.local import LocalHome, ManagerLock
+from setpoint.adapters.local import ManagerLock
 from setpoint.adapters.local.watcher import watch_home
 from setpoint.api.conditions import Reason
 from setpoint.api.meta import ObjectRef
@@ -24,6 +24,7 @@ from setpoint.runtime.requests import Request
 from setpoint.server.http import serve_http
 from setpoint.settings import read_settings
 from setpoint.wiring.local import LocalParts, open_local
+from setpoint.wiring.objects import make_home
 from setpoint.wiring.work import RECONCILED, Work
 
 TargetState = Literal["at the setpoint", "needs attention", "failed"]
@@ -64,7 +65,7 @@ async def run_manager(
     if once and settings.log_format == "console":
         # How each target ended is in the report.
         logging.getLogger("setpoint.runtime.controller").setLevel(logging.ERROR)
-    home = LocalHome.create(root)
+    home = await make_home(root)
     with ManagerLock(home):
         async with open_local(home, settings, secrets, check=True) as local:
             await local.parts.recovery().run()

@@ -3,11 +3,28 @@
 import contextlib
 import dataclasses
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 from setpoint.adapters.local import LocalCluster, LocalHome, ManifestIndex, ManifestSync, StoredEvents
+from setpoint.adapters.local.manifests import DECLARED_KINDS
 from setpoint.adapters.store import AuditTrail, SealedBlobs, SqlObjectStore, SqlStateLocks, SqlStateStore, open_sqlite
+from setpoint.api.meta import API_VERSION
+from setpoint.domain.errors import NothingDeclaredError
 from setpoint.runtime.clock import SystemClock
 from setpoint.wiring.foundation import Foundation, Stores
+
+_NOTHING_DECLARED = f"""\
+holds no manifest, so no home was made of it.
+Looked for: files *.yaml, *.yml and *.json in it and its folders, with an object of {API_VERSION} \
+({", ".join(DECLARED_KINDS)}). Hidden folders, links out of it and other homes are left out.
+To begin, write one, such as hello.yaml beside a folder infra with Terraform code, and run this again:
+
+  apiVersion: {API_VERSION}
+  kind: Environment
+  metadata: {{name: hello}}
+  spec:
+    stage: dev
+    source: {{path: ./infra}}"""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -65,3 +82,21 @@ async def open_objects(
             events=StoredEvents(objects),
             sync=ManifestSync(cluster, index),
         )
+
+
+async def make_home(root: Path) -> LocalHome:
+    """Makes a folder that declares something a home, or opens the home that it is.
+
+    Raises NothingDeclaredError where there is neither, HomeError where it can't be written.
+    """
+    home = LocalHome.at(root)
+    if not home.state.exists():
+        index = ManifestIndex(home.root)
+        try:
+            inventory = await index.refresh()
+        finally:
+            await index.close()
+        # What can't be read is said by the home itself, which knows the file and the line.
+        if not inventory.errors and not any(ref.kind in DECLARED_KINDS for ref in inventory.entries):
+            raise NothingDeclaredError(f"{home.root} {_NOTHING_DECLARED}")
+    return LocalHome.create(root)
