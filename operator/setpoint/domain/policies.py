@@ -36,6 +36,21 @@ class PolicyModules:
         return cls(digest({"modules": dict(modules), "params": given}), dict(modules), given)
 
 
+GOVERNING_KINDS = frozenset({"EnforcementGates", "PolicySet"})
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Unread:
+    """What can't be read and may be governance: `text` says where and why, `kinds` what it may have been.
+
+    `name` is None where it may be any. Until it can be read, what it would say is not known.
+    """
+
+    text: str
+    kinds: frozenset[str] = GOVERNING_KINDS
+    name: str | None = None
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class PolicyResult:
     """What a set said. `error` is set, and `violations` worthless, when it could not be asked."""

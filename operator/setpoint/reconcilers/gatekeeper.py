@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from setpoint.api.conditions import ConditionType, Reason
-from setpoint.api.meta import REQUESTED_BY_ANNOTATION
+from setpoint.api.meta import MANIFEST_ERROR_ANNOTATION, REQUESTED_BY_ANNOTATION
 from setpoint.api.v1alpha1.approval import Approval
 from setpoint.api.v1alpha1.change import Change as ChangeObject
 from setpoint.api.v1alpha1.enforcementgates import EnforcementGates, GateStage, PolicySetReference
@@ -19,8 +19,9 @@ from setpoint.domain.errors import SetpointError
 from setpoint.domain.gating import GateDecision, SelectedGate, Verdict
 from setpoint.domain.goals import Goal
 from setpoint.domain.model import Change, DriftClass, Finding, ResetPlan, Snapshot
-from setpoint.domain.policies import PolicyModules, PolicyResult
+from setpoint.domain.policies import PolicyModules, PolicyResult, Unread
 from setpoint.domain.protection import check_protection
+from setpoint.domain.reading import text_at
 from setpoint.domain.redaction import policy_input
 from setpoint.ports import Clock, ClusterClient, PolicyEngine, PolicyResolver
 from setpoint.reconcilers.changes import ChangeCondition, is_marked
@@ -36,12 +37,14 @@ if TYPE_CHECKING:
 class GateContext:
     """The gates of a Change and the policies that they ask, read once a pass.
 
-    `modules` maps the name of a PolicySet to its content, `faults` says which EnforcementGates could not be read.
+    `modules` maps the name of a PolicySet to its content, `problems` to why it can't be asked. `faults` says which
+    EnforcementGates could not be read.
     """
 
     environment: Environment
     gates: Mapping[GateStage, tuple[SelectedGate, ...]]
     modules: Mapping[str, PolicyModules]
+    problems: Mapping[str, str]
     faults: tuple[str, ...]
 
     def subject(self, change: Change, snapshot: Snapshot, reset_plan: ResetPlan) -> str:
@@ -90,7 +93,7 @@ class GateContext:
 
 
 class Gatekeeper:
-    """Asks gates. Whatever can't be asked blocks."""
+    """Asks gates. Whatever can't be asked blocks. `unread` tells of manifests that may govern and are no objects."""
 
     def __init__(
         self,
@@ -101,6 +104,7 @@ class Gatekeeper:
         origin_of: Callable[[PolicySet], Path | None],
         clock: Clock,
         metrics: Metrics,
+        unread: Callable[[], Sequence[Unread]] = tuple,
     ) -> None:
         self._cluster = cluster
         self._engine = engine
@@ -108,37 +112,50 @@ class Gatekeeper:
         self._origin_of = origin_of
         self._clock = clock
         self._metrics = metrics
+        self._unread = unread
 
     async def gather(self, environment: Environment, change: Change) -> GateContext:
         """The gates that guard this Change at the stages that it will pass."""
-        objects, faults = await list_typed(self._cluster, EnforcementGates)
+        objects, unfit = await list_typed(self._cluster, EnforcementGates)
         stage, labels = environment.spec.stage, environment.metadata.labels
         gates = {
             name: gating.select_gates(objects, stage=name, target_stage=stage, labels=labels)
             for name in gating.stages_of(change.cause)
         }
         names = {ref.name for selected in gates.values() for one in selected for ref in one.gate.policy_sets}
-        return GateContext(environment, gates, await self._load(names), tuple(map(str, faults)))
+        modules, problems = await self._load(names) if names else ({}, {})
+        unread = [one.text for one in self._unread() if "EnforcementGates" in one.kinds]
+        # One that was read before stays in force beside: what it would say by now is not known.
+        faults = dict.fromkeys([*map(str, unfit), *filter(None, map(_manifest_problem, objects)), *unread])
+        return GateContext(environment, gates, modules, problems, tuple(faults))
 
-    async def _load(self, names: set[str]) -> dict[str, PolicyModules]:
-        """The sets that exist and load; the others are missing, and pin_problem says so."""
-        loaded = {}
-        objects, _ = await list_typed(self._cluster, PolicySet) if names else ([], ())
+    async def _load(self, names: set[str]) -> tuple[dict[str, PolicyModules], dict[str, str]]:
+        """The content of each set that exists and loads, and why another can't be asked."""
+        objects, unfit = await list_typed(self._cluster, PolicySet)
+        problems = {one.name: str(one) for one in unfit if one.name in names}
+        modules: dict[str, PolicyModules] = {}
         for policy_set in objects:
-            if policy_set.metadata.name in names:
-                try:
-                    origin = self._origin_of(policy_set)
-                    modules = await self._policies.resolve(policy_set.spec, origin=origin)
-                except SetpointError:
-                    continue
-                loaded[policy_set.metadata.name] = modules
-        return loaded
+            name = policy_set.metadata.name
+            if name not in names:
+                continue
+            try:
+                modules[name] = await self._policies.resolve(policy_set.spec, origin=self._origin_of(policy_set))
+            except SetpointError as error:
+                problems[name] = f"PolicySet {name}: {error.message}"
+            if problem := _manifest_problem(policy_set):
+                problems[name] = f"PolicySet {name}: {problem}"
+        for one in self._unread():
+            if "PolicySet" in one.kinds:
+                meant = {one.name} & names if one.name else names - modules.keys()
+                problems |= {name: f"PolicySet {name}: {one.text}" for name in meant}
+        return modules, problems
 
     async def decide(self, work: "Pass", stage: GateStage) -> GateDecision:
         """The decision over the Change of this pass at a stage."""
         context, change = work.gates, work.change
         gates = context.gates.get(stage, ())
         answers = await asyncio.gather(*(self._ask(work, stage, selected) for selected in gates))
+        tally, unfit = await self._tally(work)
         decision = gating.decide(
             stage=stage,
             change=change,
@@ -146,11 +163,11 @@ class Gatekeeper:
             gates=gates,
             answers={selected.name: answer for selected, answer in zip(gates, answers, strict=True)},
             protection=check_protection(change, work.environment.spec.protection),
-            tally=await self._tally(work),
+            tally=tally,
             required=work.required,
             reset_ready=work.reset_plan.ready,
             reset_message=work.reset_plan.message,
-            faults=context.faults,
+            faults=(*context.faults, *unfit),
             requested_by=context.requester(change, work.goal),
         )
         for result in decision.results:
@@ -164,7 +181,9 @@ class Gatekeeper:
         self, work: "Pass", stage: GateStage, selected: SelectedGate, reference: PolicySetReference
     ) -> PolicyResult:
         modules = work.gates.modules.get(reference.name)
-        problem = gating.pin_problem(reference, modules.digest if modules else None)
+        problem = work.gates.problems.get(reference.name) or gating.pin_problem(
+            reference, modules.digest if modules else None
+        )
         if problem or modules is None:
             return PolicyResult(error=problem)
         seconds = selected.gate.timeout.total_seconds()
@@ -191,16 +210,24 @@ class Gatekeeper:
             now=work.draft.now_text,
         )
 
-    async def _tally(self, work: "Pass") -> ApprovalTally:
-        approvals, _ = await list_typed(self._cluster, Approval, namespace=work.environment.metadata.namespace)
-        return count_approvals(
-            (one for one in approvals if one.spec.change_ref.name == work.record.metadata.name),
+    async def _tally(self, work: "Pass") -> tuple[ApprovalTally, list[str]]:
+        """Who approved the Change, and what of its Approvals can't be read: one of those may reject it."""
+        approvals, unfit = await list_typed(self._cluster, Approval, namespace=work.environment.metadata.namespace)
+        name = work.record.metadata.name
+        tally = count_approvals(
+            (one for one in approvals if one.spec.change_ref.name == name),
             subject=work.record.spec.subject,
             ttl=work.environment.spec.approvals.ttl,
             now=self._clock.now(),
             # Who asked when the Change was made stays barred, should another person edit the spec since.
             barred=work.gates.barred(work.record.spec.requested_by, work.gates.requester(work.change, work.goal)),
         )
+        return tally, [str(one) for one in unfit if text_at(one.found, "spec", "changeRef", "name") == name]
+
+
+def _manifest_problem(obj: EnforcementGates | PolicySet) -> str:
+    """What is wrong with the manifest of an object that was good before; empty where nothing is."""
+    return obj.metadata.annotations.get(MANIFEST_ERROR_ANNOTATION, "")
 
 
 def change_conditions(decision: GateDecision, name: str) -> tuple[ChangeCondition, ...]:

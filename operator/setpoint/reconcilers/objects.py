@@ -16,8 +16,13 @@ class Unreadable:
     found: JsonObject
     error: InvalidError
 
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return str(self.found["metadata"].get("name"))
+
     def __str__(self) -> str:
-        return f"{self.found['kind']} {self.found['metadata'].get('name')}: {self.error.message}"
+        return f"{self.found['kind']} {self.name}: {self.error.message}"
 
 
 async def list_typed(

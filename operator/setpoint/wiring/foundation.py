@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from setpoint.adapters.store import AuditTrail, SqlStateLocks, SqlStateStore
 from setpoint.api.meta import KubeObject, ObjectRef
+from setpoint.domain.policies import Unread
 from setpoint.ports import BlobStore, ClusterClient, LookStore
 from setpoint.runtime.recorder import EventRecord
 
@@ -42,7 +43,8 @@ class Foundation:
 
     `private` is the manager's own folder; `home_root` bounds what paths in specs may reach, None where there are none.
     `sealed` lists the blobs that hold content of objects. `sees_all` is False where objects may be out of sight.
-    `looks` is where a start is to be no look at everything.
+    `looks` is where a start is to be no look at everything. `unread` tells of manifests that can't be read and may
+    govern.
     """
 
     stores: Stores
@@ -55,3 +57,4 @@ class Foundation:
     sealed: Callable[[], Awaitable[frozenset[str]]] | None = None
     sees_all: bool = True
     looks: LookStore | None = None
+    unread: Callable[[], Sequence[Unread]] = tuple

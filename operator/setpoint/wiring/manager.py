@@ -175,8 +175,11 @@ class _Run:
 
     async def _files_changed(self, paths: frozenset[str]) -> None:
         """Edits become objects, and files of a source or of a Secret wake those that use them."""
+        unread = self._local.sync.unread()
         report = await self._local.sync.sync()
         self._errors = report.errors
+        if self._local.sync.unread() != unread:
+            await self._work.wake_waiting()
         for error in report.errors:
             self._progress(ObjectRef("Manifest", "", str(getattr(error, "file", "?"))), str(error))
         touched = self._local.sync.affected(paths) if paths else frozenset()

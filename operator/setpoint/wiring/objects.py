@@ -49,6 +49,7 @@ class LocalObjects:
             home_root=self.home.root,
             origin_of=lambda obj: self.sync.folder_of(obj.ref),
             sealed=self.cluster.blobs,
+            unread=self.sync.unread,
         )
 
 

@@ -2,7 +2,7 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from setpoint.adapters.source.resolver import SourceResolver
 from setpoint.adapters.store import AuditTrail, SqlStateLocks, SqlStateStore
 from setpoint.adapters.terraform import NoWatch, TerraformAdapter, TerraformOptions
 from setpoint.api.meta import KubeObject, ObjectRef
+from setpoint.domain.policies import Unread
 from setpoint.ports import BlobStore, ClusterClient, LookStore, ResourceProgress
 from setpoint.reconcilers.changes import ChangeRegister
 from setpoint.reconcilers.environment import EnvironmentReconciler, PassReport
@@ -60,6 +61,7 @@ class Parts:
     sealed: Callable[[], Awaitable[frozenset[str]]] | None
     sees_all: bool
     looks: LookStore | None
+    unread: Callable[[], Sequence[Unread]]
 
     def driver(self, cluster: ClusterClient, *, settles: bool = True) -> EnvironmentDriver:
         """The Environment's driver over a cluster; a preview's does not settle."""
@@ -89,6 +91,7 @@ class Parts:
             origin_of=self.origin_of,
             clock=self.clock,
             metrics=metrics,
+            unread=self.unread,
         )
         return Pipeline(
             cluster=cluster,
@@ -201,6 +204,7 @@ async def open_parts(
         sealed=foundation.sealed,
         sees_all=foundation.sees_all,
         looks=foundation.looks,
+        unread=foundation.unread,
     )
 
 

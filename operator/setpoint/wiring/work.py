@@ -138,6 +138,10 @@ class Work:
         """Wakes those that read one of these Secrets."""
         self.wake(self._referrers.of(secrets))
 
+    async def wake_waiting(self) -> None:
+        """Wakes the targets whose open Change may be decided otherwise by now."""
+        self.wake(await self._router.waiting_targets())
+
     def know_secrets(self, secrets: Iterable[JsonObject]) -> None:
         """These Secrets there are, and no others; wakes those that read one that moved unseen."""
         self.wake(self._referrers.know(secrets))

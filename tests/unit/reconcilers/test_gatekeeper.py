@@ -10,7 +10,7 @@ from tests.fakes.examples import example
 from tests.fakes.reconciling import FakeClock, FakePolicies
 
 from setpoint.api.conditions import ConditionType
-from setpoint.api.meta import REQUESTED_BY_ANNOTATION, ObjectRef
+from setpoint.api.meta import MANIFEST_ERROR_ANNOTATION, REQUESTED_BY_ANNOTATION, ObjectRef
 from setpoint.api.v1alpha1.change import ChangeSummary
 from setpoint.api.v1alpha1.environment import Environment
 from setpoint.api.v1alpha1.reset import Reset
@@ -18,7 +18,7 @@ from setpoint.domain.errors import SetpointError
 from setpoint.domain.gating import Verdict
 from setpoint.domain.goals import Goal, GoalKind
 from setpoint.domain.model import Change, DriftClass, Finding, Observation, ResetPlan, Snapshot
-from setpoint.domain.policies import PolicyModules, PolicyResult, Violation
+from setpoint.domain.policies import PolicyModules, PolicyResult, Unread, Violation
 from setpoint.reconcilers.draft import StatusDraft
 from setpoint.reconcilers.gatekeeper import GateContext, Gatekeeper, change_conditions, show_decision
 from setpoint.reconcilers.pipeline import Pass
@@ -47,6 +47,7 @@ class Desk:
         self.cluster, self.clock, self.environment = cluster, clock, environment
         self.policies, self.metrics = Resolver(), Metrics()
         self.change_by: str | None = None
+        self.unread: tuple[Unread, ...] = ()
         self.change = Change(
             target=environment.ref,
             cause="SpecChanged",
@@ -64,6 +65,7 @@ class Desk:
             origin_of=lambda _: None,
             clock=clock,
             metrics=self.metrics,
+            unread=lambda: self.unread,
         )
 
     async def policy_set(self, name: str = "rules", **spec: Any) -> None:
@@ -303,6 +305,70 @@ async def test_gates_that_can_not_be_read_block(desk: Desk) -> None:
     assert decision.verdict is Verdict.ERROR
     assert not decision.permits_apply
     assert "EnforcementGates old: spec.gates.0.stages" in decision.results[0].messages[0]
+
+
+SET = frozenset({"PolicySet"})
+GATES = frozenset({"EnforcementGates"})
+
+
+@pytest.mark.parametrize(
+    ("unread", "gate", "says"),
+    [
+        pytest.param(Unread("g.yaml:3: no"), None, "gates: g.yaml:3: no", id="anything"),
+        pytest.param(Unread("g.yaml:3: no", GATES, "org"), None, "gates: g.yaml:3: no", id="gates"),
+        pytest.param(Unread("g.yaml:3: no"), {"level": "advisory"}, "gates: g.yaml:3: no", id="a mild gate beside"),
+        pytest.param(
+            Unread("p.yaml:3: no", SET, "rules"), {}, "g: PolicySet rules: p.yaml:3: no", id="policies that are asked"
+        ),
+        pytest.param(Unread("p.yaml:3: no", SET, "rules"), None, "", id="policies that nobody asks"),
+        pytest.param(Unread("p.yaml:3: no", SET, "others"), {}, "", id="other policies"),
+        pytest.param(Unread("p.yaml:3: no", SET), {}, "", id="policies without a name, and all are there"),
+        pytest.param(
+            Unread("p.yaml:3: no", SET),
+            {"policySets": [{"name": "gone"}]},
+            "g: PolicySet gone: p.yaml:3: no",
+            id="policies without a name, and some are missing",
+        ),
+    ],
+)
+async def test_manifests_that_may_govern_and_can_not_be_read(
+    desk: Desk, unread: Unread, gate: dict | None, says: str
+) -> None:
+    await desk.policy_set()
+    if gate is not None:
+        await desk.gates(gate)
+    desk.unread = (unread,)
+    for stage in ("plan", "apply"):
+        decision = await desk.gatekeeper.decide(await desk.work(), stage)
+        assert decision.verdict is (Verdict.ERROR if says else Verdict.PASS)
+        blocking = [f"{result.gate}: {result.messages[0]}" for result in decision.results if result.blocks]
+        assert blocking == ([says] if says else [])
+
+
+@pytest.mark.parametrize("kind", ["EnforcementGates", "PolicySet"])
+async def test_what_was_read_before_and_is_broken_since_blocks(desk: Desk, kind: str) -> None:
+    await desk.policy_set()
+    await desk.gates({})
+    name = "org" if kind == "EnforcementGates" else "rules"
+    await desk.cluster.annotate(ObjectRef(kind, "", name), {MANIFEST_ERROR_ANNOTATION: "g.yaml:3: no"})
+    desk.unread = (Unread("g.yaml:3: no", frozenset({kind}), name),)
+    decision = await desk.gatekeeper.decide(await desk.work(), "apply")
+    blocking = [result.messages for result in decision.results if result.blocks]
+    assert blocking == [["g.yaml:3: no"] if kind == "EnforcementGates" else ["PolicySet rules: g.yaml:3: no"]]
+
+
+async def test_policies_of_another_schema_are_named_with_the_field(desk: Desk) -> None:
+    await desk.cluster.plant(example("PolicySet", name="rules", source={}))
+    await desk.gates({})
+    decision = await desk.gatekeeper.decide(await desk.work(), "apply")
+    assert decision.verdict is Verdict.ERROR
+    assert decision.results[0].messages[0].startswith("PolicySet rules: spec.source: ")
+
+
+@pytest.mark.parametrize(("change", "verdict"), [("shop-prod-1", Verdict.ERROR), ("shop-prod-2", Verdict.PASS)])
+async def test_an_approval_that_can_not_be_read_may_be_a_rejection(desk: Desk, change: str, verdict: Verdict) -> None:
+    await desk.cluster.plant(example("Approval", name="old", changeRef={"name": change}, verdict="Perhaps"))
+    assert (await desk.gatekeeper.decide(await desk.work(), "apply")).verdict is verdict
 
 
 async def test_what_a_policy_is_told(desk: Desk) -> None:

@@ -42,12 +42,13 @@ _SURROGATES = re.compile(r"(?<!\\)((?:\\\\)*)\\u([dD][89abAB][0-9a-fA-F]{2})\\u(
 
 
 class DocumentError(Exception):
-    """The file can't be read from here on."""
+    """The file can't be read from here on. `blind`: not even its text is at hand."""
 
-    def __init__(self, message: str, *, line: int = 0) -> None:
+    def __init__(self, message: str, *, line: int = 0, blind: bool = False) -> None:
         super().__init__(message)
         self.message = message
         self.line = line
+        self.blind = blind
 
 
 @dataclasses.dataclass(slots=True)
@@ -80,11 +81,12 @@ def parse(data: bytes, *, json: bool = False) -> Iterator[Document]:
 
 def _decode(data: bytes) -> str:
     if len(data) > MAX_BYTES:
-        raise DocumentError("larger than 1 MiB")
+        raise DocumentError("larger than 1 MiB", blind=True)
     try:
         return data.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
-        raise DocumentError("not UTF-8 text", line=data.count(b"\n", 0, error.start) + 1) from None
+        line = data.count(b"\n", 0, error.start) + 1
+        raise DocumentError("not UTF-8 text", line=line, blind=True) from None
 
 
 def _join_surrogates(match: re.Match[str]) -> str:

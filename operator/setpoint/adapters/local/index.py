@@ -20,6 +20,7 @@ from setpoint.adapters.local.manifests import Manifest, ManifestError, ManifestF
 from setpoint.adapters.local.tree import FoundFile, Signature, Tree, UnreadableError
 from setpoint.api.meta import JsonObject, ObjectRef
 from setpoint.domain import kinds
+from setpoint.domain.policies import GOVERNING_KINDS
 
 _SETTLED_NS = 100_000_000
 """A file that was written this recently may be written again without its times moving: it is read again."""
@@ -46,13 +47,20 @@ class Entry:
 class Inventory:
     """What the manifests declare. `fresh` has the objects of files that were read for it.
 
-    `complete` is False where the home could not be seen whole: then nothing may be concluded from absence.
+    `complete` is False where the home could not be seen whole: then nothing may be concluded from absence. `unparsed`
+    are files that most likely are none of ours: no error unless they once declared something.
     """
 
     entries: Mapping[ObjectRef, Entry]
     errors: tuple[ManifestError, ...]
     complete: bool
     fresh: Mapping[ObjectRef, JsonObject] = dataclasses.field(repr=False)
+    unparsed: tuple[ManifestError, ...] = ()
+
+    def knowing(self, sources: Collection[str]) -> "Inventory":
+        """The same where these files declared objects before: one of them that can't be parsed is an error."""
+        ours = tuple(error for error in self.unparsed if error.file in sources)
+        return dataclasses.replace(self, errors=(*self.errors, *ours)) if ours else self
 
     def is_doubtful(self, ref: ObjectRef, path: str) -> bool:
         """True where the absence of an object of that file proves nothing."""
@@ -72,6 +80,7 @@ class _Known:
     settled: bool
     entries: tuple[Entry, ...]
     errors: tuple[ManifestError, ...]
+    unparsed: ManifestError | None
 
 
 class ManifestIndex:
@@ -139,7 +148,8 @@ class ManifestIndex:
         self._known = known
         entries, errors = _merge(known, found)
         self._entries = entries
-        return Inventory(entries, errors, found.complete, fresh)
+        unparsed = tuple(file.unparsed for file in known.values() if file.unparsed)
+        return Inventory(entries, errors, found.complete, fresh, unparsed)
 
     def _find(self, ref: ObjectRef, show: Callable[[Manifest, FoundFile], JsonObject]) -> JsonObject | None:
         if self._is_stale(ref):
@@ -167,14 +177,21 @@ def _read(file: FoundFile, before: _Known | None) -> tuple[_Known, dict[ObjectRe
     read = _parse(file, lenient=file.among_code and not (before and before.entries))
     settled = time.time_ns() - max(file.signature[-2:]) > _SETTLED_NS
     entries = tuple(_entry(manifest) for manifest in read.manifests)
-    return _Known(file, settled, entries, tuple(read.errors)), {one.ref: one.object for one in read.manifests}
+    return _Known(file, settled, entries, tuple(read.errors), read.unparsed), {
+        one.ref: one.object for one in read.manifests
+    }
 
 
 def _parse(file: FoundFile, *, lenient: bool) -> ManifestFile:
     try:
         return manifests.parse(file.path, tree.read(file, documents.MAX_BYTES), lenient=lenient)
     except UnreadableError as error:
-        return ManifestFile(errors=[ManifestError(file.path, 0, "", error.message)])
+        return ManifestFile(errors=[_unreadable(file.path, error.message)])
+
+
+def _unreadable(path: str, message: str) -> ManifestError:
+    """Nobody knows what is there: it may be gates."""
+    return ManifestError(path, 0, "", message, governs=GOVERNING_KINDS)
 
 
 def _entry(manifest: Manifest) -> Entry:
@@ -208,7 +225,7 @@ def _secret_names(value: Any) -> Iterator[str]:
 def _merge(known: Mapping[str, _Known], found: Tree) -> tuple[dict[ObjectRef, Entry], tuple[ManifestError, ...]]:
     """All entries but those that stand in two places, and all errors in order of their file."""
     everything: dict[ObjectRef, list[Entry]] = {}
-    errors = [ManifestError(path, 0, "", message) for path, message in found.unreadable.items()]
+    errors = [_unreadable(path, message) for path, message in found.unreadable.items()]
     for file in known.values():
         errors += file.errors
         for entry in file.entries:

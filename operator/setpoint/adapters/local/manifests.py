@@ -4,6 +4,7 @@ A manifest is a document of group setpoint.dev, or a v1 Secret or ConfigMap. Eve
 """
 
 import dataclasses
+import difflib
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -14,6 +15,7 @@ from setpoint.adapters.local.tree import printable
 from setpoint.api.meta import API_VERSION, GROUP, JsonObject, ObjectRef
 from setpoint.domain import kinds, objects
 from setpoint.domain.kinds import Kind, Path, Problem
+from setpoint.domain.policies import GOVERNING_KINDS
 
 DECLARED_KINDS = ("Environment", "PolicySet", "EnforcementGates")
 """Kinds that people declare in files and that become objects of the store."""
@@ -25,7 +27,14 @@ _MADE_BY = {
 }
 _RESERVED = f"{GROUP}/"
 _DEFAULT_NAMESPACE = "default"
-_MENTION = re.compile(rb"setpoint\.dev\b")
+_LIST = "a List is not read; write one document for each object, with --- between them"
+_ALIKE = 0.8
+"""The likeness from which another group is taken for ours, mistyped: setpoint.dv is, setup.dev is not."""
+_MENTION = re.compile(rb"setpoint\.dev\b|EnforcementGates")
+_GOVERNS = re.compile(rb"gates\b|enforcement|policy_?-?set", re.IGNORECASE)
+"""What a text that does not parse has in it where it may be gates or policies."""
+_GATES = "enforcementgate"
+_NONE: frozenset[str] = frozenset()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -44,7 +53,8 @@ class Origin:
 class ManifestError:
     """What is wrong with a file or manifest. `line` is 0 and `field` empty where it is about the whole.
 
-    `ref` is the object that is meant, where that much could be read.
+    `ref` is the object that is meant, where that much could be read; else `governs` has the kinds of governance that it
+    may be.
     """
 
     file: str
@@ -52,6 +62,12 @@ class ManifestError:
     field: str
     message: str
     ref: ObjectRef | None = None
+    governs: frozenset[str] = _NONE
+
+    @property
+    def governing(self) -> frozenset[str]:
+        """The kinds of governance that it may be; none for what can be no gate and no policy."""
+        return GOVERNING_KINDS & {self.ref.kind} if self.ref else self.governs
 
     def __str__(self) -> str:
         place = f"{printable(self.file)}:{self.line}" if self.line else printable(self.file)
@@ -69,10 +85,11 @@ class Manifest:
 
 @dataclasses.dataclass(slots=True)
 class ManifestFile:
-    """What a file holds."""
+    """What a file holds. `unparsed` is why it may hold more, where it is most likely none of ours."""
 
     manifests: list[Manifest] = dataclasses.field(default_factory=list)
     errors: list[ManifestError] = dataclasses.field(default_factory=list)
+    unparsed: ManifestError | None = None
 
 
 def parse(path: str, data: bytes, *, lenient: bool) -> ManifestFile:
@@ -83,37 +100,73 @@ def parse(path: str, data: bytes, *, lenient: bool) -> ManifestFile:
         for index, document in enumerate(documents.parse(data, json=json)):
             _take(found, path, index, document)
     except DocumentError as error:
+        governs = GOVERNING_KINDS if error.blind or _GOVERNS.search(data) else _NONE
+        problem = ManifestError(path, error.line, "", error.message, governs=governs)
         if found.manifests or found.errors or _MENTION.search(data) or not (lenient or json):
-            found.errors.append(ManifestError(path, error.line, "", error.message))
+            found.errors.append(problem)
+        else:
+            found.unparsed = problem
     return found
 
 
 def _take(found: ManifestFile, path: str, index: int, document: Document) -> None:
     value = document.value
-    if not isinstance(value, dict) or not _is_ours(value):
+    if not _is_ours(value):
         return
     origin = Origin(path, index, document.line_of(()))
     ref = _ref(value)
     problems = [*document.problems, *_problems(value)][:10]
     if problems or ref is None:
+        governs = _governs(value)
         found.errors += [
-            ManifestError(path, document.line_of(problem.path), problem.field, problem.message, ref)
+            ManifestError(path, document.line_of(problem.path), problem.field, problem.message, ref, governs)
             for problem in problems
         ]
         return
     found.manifests.append(Manifest(ref, origin, _declared(value, ref)))
 
 
-def _is_ours(value: JsonObject) -> bool:
-    version, kind = value.get("apiVersion"), value.get("kind")
+def _is_ours(value: Any) -> bool:
+    """True where a document is one of ours, or was evidently meant to be: a mistyped one must not be passed over."""
+    if isinstance(value, list):
+        return any(_is_ours(item) for item in value if isinstance(item, dict))
+    if not isinstance(value, dict):
+        return False
+    version, kind = str(value.get("apiVersion")), str(value.get("kind"))
     if version == "v1" and kind == "List":
-        items = value.get("items")
-        return isinstance(items, list) and any(isinstance(item, dict) and _is_ours(item) for item in items)
-    return (version == "v1" and kind in kinds.SEALED_KINDS) or str(version).partition("/")[0] == GROUP
+        return isinstance(value.get("items"), list) and _is_ours(value["items"])
+    if version == "v1" and kind in kinds.SEALED_KINDS:
+        return True
+    group = version.partition("/")[0]
+    return group == GROUP or _is_gates(kind) or _is_nearly_ours(value, group)
 
 
-def _ref(value: JsonObject) -> ObjectRef | None:
+def _is_gates(kind: str) -> bool:
+    """True for a word that nobody else uses, however it is inflected."""
+    return kind.lower().replace("-", "").replace("_", "").startswith(_GATES)
+
+
+def _is_nearly_ours(value: JsonObject, group: str) -> bool:
+    """True for a PolicySet whose group is missing or mistyped: others have one, too."""
+    if value.get("kind") != "PolicySet":
+        return False
+    if "apiVersion" not in value:
+        return isinstance(value.get("metadata"), dict) and isinstance(value.get("spec"), dict)
+    return difflib.SequenceMatcher(None, group.lower(), GROUP).ratio() > _ALIKE
+
+
+def _governs(value: Any) -> frozenset[str]:
+    """Which kinds of governance a document may be that can't be read: both where nobody knows its kind."""
+    kind = str(value.get("kind")) if isinstance(value, dict) else ""
+    if kind in kinds.BY_NAME:
+        return GOVERNING_KINDS & {kind}
+    return frozenset({"EnforcementGates"}) if _is_gates(kind) else GOVERNING_KINDS
+
+
+def _ref(value: Any) -> ObjectRef | None:
     """Which object a document means, if it says so."""
+    if not isinstance(value, dict):
+        return None
     kind = kinds.BY_NAME.get(str(value.get("kind")))
     metadata = value.get("metadata")
     if kind is None or not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str):
@@ -122,10 +175,13 @@ def _ref(value: JsonObject) -> ObjectRef | None:
     return ObjectRef(kind.name, namespace, metadata["name"])
 
 
-def _problems(value: JsonObject) -> Iterator[Problem]:
+def _problems(value: Any) -> Iterator[Problem]:
     """What is wrong with a document that means to be a manifest."""
+    if not isinstance(value, dict):
+        yield Problem((), _LIST)
+        return
     kind = kinds.BY_NAME.get(str(value.get("kind")))
-    if kind is None or kind.name in _MADE_BY or value["apiVersion"] != kind.api_version:
+    if kind is None or kind.name in _MADE_BY or value.get("apiVersion") != kind.api_version:
         yield _unfit(value, kind)
         return
     yield from objects.metadata_problems(kind, _placed(kind, value))
@@ -136,7 +192,7 @@ def _problems(value: JsonObject) -> Iterator[Problem]:
 def _unfit(value: JsonObject, kind: Kind | None) -> Problem:
     """Why no object can be made of a document of that kind."""
     if value.get("kind") == "List":
-        return Problem(("kind",), "a List is not read; write one document for each object, with --- between them")
+        return Problem(("kind",), _LIST)
     if kind is None:
         return Problem(("kind",), f"unknown kind; one of {', '.join(DECLARED_KINDS)}")
     if kind.name in _MADE_BY:

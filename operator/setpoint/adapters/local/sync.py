@@ -19,6 +19,7 @@ from setpoint.adapters.local.manifests import DECLARED_KINDS, ManifestError
 from setpoint.api.meta import GROUP, MANIFEST_ERROR_ANNOTATION, JsonObject, ObjectRef
 from setpoint.domain import objects
 from setpoint.domain.errors import AlreadyExistsError, InvalidError, NotFoundError
+from setpoint.domain.policies import Unread
 from setpoint.ports import StoredObject
 
 SETTLE_SECONDS = 0.5
@@ -47,12 +48,21 @@ class ManifestSync:
         self._settle_seconds = settle_seconds
         self._applied: dict[ObjectRef, tuple[str, int]] = {}
         self._sources: dict[ObjectRef, str] = {}
+        self._errors: tuple[ManifestError, ...] = ()
         self._one_at_a_time = asyncio.Lock()
 
     async def sync(self) -> SyncReport:
         """Reads what changed on disk and makes the cluster's objects those of the manifests. Raises StoreError."""
         async with self._one_at_a_time:
             return await self._sync()
+
+    def unread(self) -> tuple[Unread, ...]:
+        """What could not be read in the last sync, and may be gates or policies."""
+        return tuple(
+            Unread(str(error), error.governing, error.ref.name if error.ref else None)
+            for error in self._errors
+            if error.governing
+        )
 
     def folder_of(self, ref: ObjectRef) -> Path:
         """The folder of the manifest that declares an object, as of the last sync; the home's where none does."""
@@ -65,12 +75,16 @@ class ManifestSync:
     async def _sync(self) -> SyncReport:
         inventory = await self._index.refresh()
         declared = await self._declared()
+        sources = {row.source for row in declared.values()}
+        inventory = inventory.knowing(sources)
         if gone := _gone(declared, inventory):
             await asyncio.sleep(self._settle_seconds)
-            later = await self._index.refresh()
+            later = (await self._index.refresh()).knowing(sources)
             inventory = dataclasses.replace(later, fresh={**inventory.fresh, **later.fresh})
             gone &= _gone(declared, inventory)
-        return await self._apply(inventory, declared, gone)
+        report = await self._apply(inventory, declared, gone)
+        self._errors = report.errors
+        return report
 
     async def _declared(self) -> dict[ObjectRef, StoredObject]:
         declared = {row.ref: row for kind in DECLARED_KINDS for row in await self._cluster.declared(kind)}

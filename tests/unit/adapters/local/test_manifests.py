@@ -176,6 +176,72 @@ def test_which_files_that_do_not_parse_are_told_of(path: str, lenient: bool, tex
     assert bool(manifests.parse(path, text.encode(), lenient=lenient).errors) is told
 
 
+# --- What may be gates and can't be read --------------------------------------------------------------------------
+
+GATES = """\
+apiVersion: setpoint.dev/v1alpha1
+kind: EnforcementGates
+metadata: {name: org}
+spec:
+  gates:
+    - {name: g, stages: [apply], approvals: 1}
+"""
+BOTH = frozenset({"EnforcementGates", "PolicySet"})
+ONLY_GATES = frozenset({"EnforcementGates"})
+SET = (
+    "apiVersion: setpoint.dev/v1alpha1\nkind: PolicySet\nmetadata: {name: rules}\nspec: {source: {builtin: baseline}}\n"
+)
+UNREAD: dict[str, tuple[str, str, frozenset[str], str | None]] = {
+    "mistyped field": (GATES.replace("approvals", "aprovals"), "g.yaml:6: spec.gates[0].aprovals", ONLY_GATES, "org"),
+    "no YAML": (GATES + "  : [\n", "g.yaml:7: not YAML", BOTH, None),
+    "cut off": ("kind: EnforcementGates\nspec: {", "g.yaml:3: not YAML", BOTH, None),
+    "not UTF-8": (GATES.replace("name: org", "name: \udcff"), "g.yaml:3: not UTF-8", BOTH, None),
+    "too large": (GATES + "#" * (1 << 20), "g.yaml: larger than 1 MiB", BOTH, None),
+    "mistyped kind": (GATES.replace("EnforcementGates", "EnforcmentGate"), "g.yaml:2: kind: unknown", BOTH, None),
+    "singular": (GATES.replace("Gates\n", "Gate\n"), "g.yaml:2: kind: unknown kind", ONLY_GATES, None),
+    "mistyped version": (GATES.replace("v1alpha1", "v1alpha2"), "g.yaml:1: apiVersion: must be", ONLY_GATES, "org"),
+    "mistyped group": (GATES.replace("setpoint.dev", "setpoint.io"), "g.yaml:1: apiVersion: must", ONLY_GATES, "org"),
+    "no apiVersion": (GATES.split("\n", 1)[1], "g.yaml:1: apiVersion: must be", ONLY_GATES, "org"),
+    "no kind": (GATES.replace("kind", "knd"), "g.yaml:1: kind: unknown kind", BOTH, None),
+    "a kind of another version": (GATES.replace("EnforcementGates", "Waiver"), "g.yaml:2: kind: unknown", BOTH, None),
+    "no name": (GATES.replace("name: org", "nme: org"), "g.yaml:3: metadata.name: is required", ONLY_GATES, None),
+    "a key twice": (GATES + "kind: EnforcementGates\n", "g.yaml:7: kind: stands here twice", ONLY_GATES, "org"),
+    "in a List": ("apiVersion: v1\nkind: List\nitems:\n- " + GATES.replace("\n", "\n  "), "g.yaml:2: kind", BOTH, None),
+    "in a list": ("- " + GATES.replace("\n", "\n  "), "g.yaml:1: a List is not read", BOTH, None),
+    "policies": (SET.replace("builtin", "bultin"), "g.yaml:4: spec.source", frozenset({"PolicySet"}), "rules"),
+    "policies of a mistyped group": (
+        SET.replace("setpoint.dev", "setpoint.dv"),
+        "g.yaml:1: apiVersion",
+        frozenset({"PolicySet"}),
+        "rules",
+    ),
+    "policies without a name": (SET.replace("name", "nme"), "g.yaml:3: metadata", frozenset({"PolicySet"}), None),
+}
+
+
+@pytest.mark.parametrize(("text", "told", "kinds", "name"), UNREAD.values(), ids=UNREAD)
+def test_what_may_be_gates_and_can_not_be_read(text: str, told: str, kinds: frozenset[str], name: str | None) -> None:
+    found = manifests.parse("g.yaml", text.encode(errors="surrogateescape"), lenient=False).errors[0]
+    assert str(found).startswith(told)
+    assert (found.governing, found.ref and found.ref.name) == (kinds, name)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        GOOD.replace("stage", "stag"),
+        GOOD + "  : [\n",
+        SECRET.replace("hunter2", "1"),
+        "apiVersion: policy.open-cluster-management.io/v1beta1\nkind: PolicySet\nmetadata: {name: a}\nspec: {}\n",
+        "apiVersion: setpoint.dev/v1alpha1\nkind: Approval\nmetadata: {name: a}\n",
+    ],
+    ids=["an environment", "an environment that is no YAML", "a secret", "another's policies", "an approval"],
+)
+def test_what_is_no_gate_governs_nothing(text: str) -> None:
+    found = manifests.parse("env.yaml", text.encode(), lenient=False).errors
+    assert not [error for error in found if error.governing]
+
+
 # --- Files -------------------------------------------------------------------------------------------------------
 
 

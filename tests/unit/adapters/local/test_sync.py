@@ -2,10 +2,12 @@
 
 import asyncio
 import dataclasses
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import yaml
 from tests.fakes.local_home import OpenHome, open_local_home
 
 from setpoint.adapters.local import ManifestSync, SyncReport, tree
@@ -384,3 +386,80 @@ async def test_an_object_that_was_made_otherwise_becomes_the_manifests(work: Wor
     assert await work.sync.sync() == SyncReport(changed=(SHOP,))
     work.file.unlink()
     assert await work.sync.sync() == SyncReport(deleted=(SHOP,))
+
+
+# --- What may be gates and can't be read --------------------------------------------------------------------------
+
+GATES = """\
+apiVersion: setpoint.dev/v1alpha1
+kind: EnforcementGates
+metadata: {name: org}
+spec:
+  gates:
+    - {name: g, stages: [apply], approvals: 1}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "told", "kinds", "name"),
+    [
+        pytest.param(
+            GATES.replace("approvals", "aprovals"),
+            "g.yaml:6: spec.gates[0].aprovals",
+            {"EnforcementGates"},
+            "org",
+            id="mistyped",
+        ),
+        pytest.param(GATES + "---\n" + GATES, "g.yaml:1: metadata.name: ", {"EnforcementGates"}, "org", id="twice"),
+        pytest.param(GATES + "  : [\n", "g.yaml:7: not YAML", {"EnforcementGates", "PolicySet"}, None, id="no YAML"),
+        pytest.param(None, "g.yaml: a link that leads", {"EnforcementGates", "PolicySet"}, None, id="not to be opened"),
+    ],
+)
+async def test_gates_that_can_not_be_read_are_told_of(
+    work: Work, text: str | None, told: str, kinds: set[str], name: str | None
+) -> None:
+    """At first sight, and after they were good."""
+    file = work.root / "g.yaml"
+    for before in ("", GATES):
+        file.unlink(missing_ok=True)
+        file.write_text(before)
+        assert not (await work.sync.sync()).errors
+        assert work.sync.unread() == ()
+        if text is None:
+            file.unlink()
+            file.symlink_to("gone.yaml")
+        else:
+            file.write_text(text)
+        report = await work.sync.sync()
+        found = work.sync.unread()[0]
+        assert found.text.startswith(told)
+        assert (found.kinds, found.name) == (kinds, name)
+        assert report.deleted == (), "what is there stays"
+    file.unlink()
+    assert (await work.sync.sync()).deleted, "what somebody removed is gone on purpose"
+    assert work.sync.unread() == ()
+
+
+async def test_a_folder_that_can_not_be_opened_may_hold_gates(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    (work.root / "below").mkdir()
+    monkeypatch.setattr("setpoint.adapters.local.tree._entries", _refuse("below/"))
+    await work.sync.sync()
+    assert [one.kinds for one in work.sync.unread()] == [{"EnforcementGates", "PolicySet"}]
+
+
+@pytest.mark.parametrize("name", ["g.json", "code/g.yaml"], ids=["json", "among code"])
+async def test_gates_that_no_longer_parse_are_kept_by_another_process(work: Work, name: str) -> None:
+    """What does not parse and says nothing of Setpoint may be anyone's, but not where it declared gates before."""
+    (work.root / "code").mkdir()
+    (work.root / "code" / "main.tf").write_text("")
+    file = work.root / name
+    file.write_text(json.dumps(yaml.safe_load(GATES)))
+    await work.sync.sync()
+    file.write_text("{{")
+    async with open_local_home(work.root) as other:
+        sync = ManifestSync(other.cluster, other.index, settle_seconds=0)
+        report = await sync.sync()
+        assert report.deleted == ()
+        assert [error.file for error in report.errors] == [name]
+        gates = await other.cluster.get(ObjectRef("EnforcementGates", "", "org"))
+    assert name in gates["metadata"]["annotations"][MANIFEST_ERROR_ANNOTATION]
