@@ -27,10 +27,10 @@ install = $(if $(UV),"$(UV)" pip install --python $(BIN)/python --no-deps --no-b
 	$(BIN)/python -m pip --disable-pip-version-check install --no-deps --no-build-isolation $(1)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv tools fix generate layers verify test kills demo lock kind bench clean
+.PHONY: help venv tools fix generate layers verify test soak kills demo lock kind bench clean
 
 help: ## Show the targets.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 venv: $(STAMP) ## Make the virtual environment from the hashed lock.
 
@@ -82,9 +82,13 @@ test: verify ## Verify, then run all tests with coverage.
 	SETPOINT_REQUIRE_CLUSTER=1 $(BIN)/python -m pytest $(PYTEST_FLAGS) --dist loadfile $(LATE_TESTS) \
 		--cov --cov-append --cov-report=term
 
+soak: venv kills ## Everything exhaustive: all kills, and every property on 20 times the examples; an hour or more.
+	@$(call with_tools,$(TOOLS)) SETPOINT_TEST_SOAK=1 \
+	$(BIN)/python -m pytest $(PYTEST_FLAGS) --timeout=3600 -m hypothesis --ignore=tests/cluster
+
 kills: venv ## The operator killed before and after every step of each journey; half an hour.
-	@$(call with_tools,$(TOOLS) $(LATE_TOOLS)) SETPOINT_TEST_ALL_KILLS=1 SETPOINT_REQUIRE_CLUSTER=1 \
-	$(BIN)/python -m pytest -q -n0 tests/cluster/test_kills.py
+	@$(call with_tools,$(TOOLS) $(LATE_TOOLS)) SETPOINT_TEST_SOAK=1 SETPOINT_REQUIRE_CLUSTER=1 \
+	$(BIN)/python -m pytest -q -n0 tests/cluster/test_kills.py tests/crash
 
 demo: venv ## One environment from first apply to reset, for real, in demo-home/.
 	@$(call with_tools,$(TOOLS)) $(BIN)/python examples/demo/demo.py

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+from tests.soak import examples
 
 if TYPE_CHECKING:
     # Loaded by the fixtures: most tests need no database.
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 
 
 # How fast the machine is must not decide whether a test passes.
-settings.register_profile("setpoint", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "setpoint", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=examples(100)
+)
 settings.load_profile("setpoint")
 
 

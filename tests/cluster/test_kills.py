@@ -2,14 +2,13 @@
 
 The world is a log: each resource that is made or destroyed writes a line, by a provisioner. The life of an environment
 has three journeys: it is made, it is reset to what it was before an edit, it is deleted with all that it has. A kill is
-the moment after a step, on one of the journeys that have it; with SETPOINT_TEST_ALL_KILLS=1 it is the moment before and
+the moment after a step, on one of the journeys that have it; with SETPOINT_TEST_SOAK=1 it is the moment before and
 the moment after each step of each journey.
 """
 
 import collections
 import contextlib
 import itertools
-import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +17,7 @@ from pathlib import Path
 import pytest
 from tests.cluster.apiserver import ApiServer, Cluster
 from tests.cluster.operators import SECONDS, Operator, People, environment
+from tests.soak import SOAKING
 
 from setpoint.adapters.store import NAME, AuditTrail, open_sqlite
 from setpoint.adapters.store.states import SqlStateLocks
@@ -25,7 +25,6 @@ from setpoint.domain.audit import Phase, Verdict
 from setpoint.runtime.clock import SystemClock
 
 ROOT = Path(__file__).parents[2]
-ALL = bool(os.environ.get("SETPOINT_TEST_ALL_KILLS"))
 AT_ONCE = 3
 POLL_SECONDS = 0.4
 CODE = """
@@ -192,7 +191,7 @@ class World:
 
 def kills(clean: dict[str, list[str]]) -> dict[str, list[str]]:
     """The steps to die at on each journey: all of them, or each on one of the journeys that have it."""
-    if ALL:
+    if SOAKING:
         return {journey: [*dict.fromkeys(steps)] for journey, steps in clean.items()}
     chosen: dict[str, list[str]] = {journey: [] for journey in clean}
     for step in dict.fromkeys(itertools.chain.from_iterable(clean.values())):
@@ -208,7 +207,7 @@ def lives(clean: dict[str, list[str]]) -> list[dict[str, str]]:
     return [dict(zip(clean, row, strict=True)) for row in rows]
 
 
-@pytest.mark.timeout(1800 if ALL else 500)
+@pytest.mark.timeout(1800 if SOAKING else 500)
 async def test_at_every_step_of_the_pipeline(api_server: ApiServer, crds: None, tmp_path: Path) -> None:
     def live(number: int, plan: dict[str, str]) -> tuple[World, dict[str, list[str]]]:
         world = World(api_server, tmp_path / str(number), f"kill-{number}")

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.fakes.plans import NAMES, change, large_plan, plan, recorded
+from tests.soak import examples
 
 from setpoint.api.v1alpha1.environment import IgnoreRule
 from setpoint.domain.errors import InvalidError
@@ -119,7 +120,7 @@ def masked(draw: Any) -> tuple[Any, Any, list[str]]:
 
 
 @given(masked(), masked(), st.booleans())
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 def test_no_secret_is_shown(one: Any, two: Any, unknown: bool) -> None:
     (before, before_mask, hidden), (after, after_mask, more) = one, two
     masks = {"before_sensitive": before_mask, "after_sensitive": after_mask}
@@ -161,7 +162,7 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 
 @given(st.sampled_from(NAMES), st.integers(0), ODD)
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 def test_a_document_with_something_odd_in_it_is_analysed_or_refused(name: str, at: int, odd: Any) -> None:
     document: Any = recorded(name)
     found = places(document)

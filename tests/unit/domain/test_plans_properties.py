@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.fakes.plans import NAMES, plans, recorded
+from tests.soak import examples
 
 from setpoint.api.v1alpha1.environment import IgnoreRule
 from setpoint.domain.errors import InvalidError
@@ -20,7 +21,7 @@ from setpoint.domain.plans import analyse_plan, differing_paths
 from setpoint.domain.redaction import redact_plan
 
 SECRET = "s3cr3t-in-a-leaf"
-some = settings(max_examples=40)
+some = settings(max_examples=examples(40))
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -191,7 +192,7 @@ def places(value: Any) -> list[tuple[Any, Any]]:
     return [place for key, item in inner for place in ((value, key), *places(item))]
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(st.sampled_from(NAMES), st.integers(0), json_values, st.booleans())
 def test_a_broken_document_is_read_or_refused_by_path(name: str, at: int, value: Any, drop: bool) -> None:
     document = recorded(name)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.fakes.mortality import Fuse, MortalHome
+from tests.soak import examples
 
 AUTO = {"apply": {"mode": "Auto"}, "drift": {"mode": "Heal"}}
 HELD = ("False", "Held")
@@ -88,7 +89,7 @@ async def test_a_kill_at_each_call(kills: Kills, keeps_state: bool) -> None:
     assert at > 50, "it was killed at every port"
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(steps=st.lists(STEPS, max_size=8), keeps_state=st.booleans())
 def test_it_ends_at_the_setpoint_whatever_dies_on_the_way(steps: list, keeps_state: bool) -> None:
     async def story() -> None:

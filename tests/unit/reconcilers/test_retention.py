@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.fakes.cluster import InMemoryCluster
 from tests.fakes.store import MemoryBlobs, memory_stores, state_file
+from tests.soak import examples
 
 from setpoint.api.meta import JsonObject, ObjectRef
 from setpoint.domain.errors import NotFoundError, StoreError, TransientError
@@ -190,7 +191,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(STEPS)
 def test_whatever_is_reachable_stays_readable(steps: list[tuple[str, int]]) -> None:
     asyncio.run(live(steps))

@@ -1,0 +1,11 @@
+"""Owns how much more `make soak` does than `make test`: what can be exhaustive asks here how far it goes."""
+
+import os
+
+SOAKING = bool(os.environ.get("SETPOINT_TEST_SOAK"))
+_TIMES = 20
+
+
+def examples(usual: int) -> int:
+    """How many examples a property is tried on."""
+    return usual * _TIMES if SOAKING else usual
