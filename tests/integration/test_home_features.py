@@ -68,6 +68,37 @@ def terraform(folder: Path, *words: str) -> str:
     return done.stdout
 
 
+def test_a_root_module_uses_what_is_beside_it_in_the_home(home):
+    """The same as `terraform apply` in that folder: a module, a link and a file elsewhere in the home."""
+    site, shared = home.root / "modules" / "site", home.root / "shared"
+    eu = home.root / "live" / "eu"
+    for folder in (site, shared, eu):
+        folder.mkdir(parents=True)
+    (shared / "variables.tf").write_text('variable "colour" { default = "teal" }\n')
+    (shared / "motto.txt").write_text("steady")
+    (eu / "variables.tf").symlink_to("../../shared/variables.tf")
+    (eu / "main.tf").write_text('module "site" {\n  source = "../../modules/site"\n  colour = var.colour\n}\n')
+    seen = home.root.parent / "seen.txt"
+    (site / "main.tf").write_text(f"""
+      variable "colour" {{}}
+      resource "terraform_data" "x" {{
+        triggers_replace = "${{var.colour}} ${{file("${{path.module}}/../../shared/motto.txt")}}"
+        provisioner "local-exec" {{ command = "echo '${{self.triggers_replace}}' >{seen}" }}
+      }}
+    """)
+    home.declare(source={"path": "./live/eu"})
+    assert home.up() == 0
+    assert seen.read_text() == "teal steady\n"
+    before = home.status()["bundle"]["digest"]
+    (home.root / "live" / "us.txt").write_text("not reached")
+    assert home.up() == 0
+    assert home.status()["bundle"]["digest"] == before
+    (shared / "motto.txt").write_text("swift")
+    assert home.up() == 0
+    assert home.status()["bundle"]["digest"] != before
+    assert seen.read_text() == "teal swift\n"
+
+
 def test_an_existing_state_is_adopted_and_nothing_is_made_anew(home, tmp_path):
     other = tmp_path / "other"
     other.mkdir()

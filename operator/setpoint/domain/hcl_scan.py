@@ -49,8 +49,8 @@ def is_code(name: str) -> bool:
 
 
 def files_of(files: Files, folder: str) -> Files:
-    """The files of one module, by their plain names: of a folder, or of the root where empty."""
-    prefix = f"{folder.rstrip('/')}/" if folder else ""
+    """The files of one module, by their plain names: of a folder, or of the top where empty."""
+    prefix = f"{folder.rstrip('/')}/" if folder not in {"", "."} else ""
     own = {name.removeprefix(prefix): content for name, content in files.items() if name.startswith(prefix)}
     return {name: content for name, content in own.items() if "/" not in name}
 
@@ -97,6 +97,13 @@ def _setting(files: Files, types: Collection[str]) -> str:
 def installed_modules(files: Files) -> tuple[str, ...]:
     """The names of modules that Terraform must install: all calls, local ones too, go through modules.json."""
     return tuple(block.labels[0] for block in _blocks(files) if block.type == "module" and block.labels)
+
+
+def module_calls(files: Files) -> Iterator[tuple[str, str]]:
+    """The sources of the modules that are called, as they are written, each with its place (`file:line`)."""
+    for block in _blocks(files):
+        if block.type == "module" and block.attributes.get("source"):
+            yield block.attributes["source"], block.at
 
 
 def module_folders(manifest: bytes) -> tuple[str, ...]:

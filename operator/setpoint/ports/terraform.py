@@ -15,7 +15,8 @@ class SourceTree:
 
     `files` maps a POSIX path to (content digest, executable); `read` gives a file's bytes, or raises TransientError
     where they are no longer those of the digest. `has_state_file`: Terraform keeps a local state in the source; the
-    state itself is left out of `files`.
+    state itself is left out of `files`. `root` is the folder of the root module within the tree, empty for its top:
+    what it reaches elsewhere in its repository or home is in the tree, too.
     """
 
     digest: str
@@ -23,6 +24,7 @@ class SourceTree:
     files: Mapping[str, tuple[str, bool]]
     read: Callable[[str], bytes] = dataclasses.field(repr=False, compare=False)
     has_state_file: bool = False
+    root: str = ""
 
 
 class SourceResolver(Protocol):

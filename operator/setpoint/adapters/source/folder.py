@@ -5,18 +5,19 @@ while it is read leads nowhere else.
 """
 
 import contextlib
-import dataclasses
 import errno
 import os
 import stat
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from setpoint.adapters.source.limits import Limits, Tally, left_out, refused, shown
-from setpoint.adapters.source.tree import File, Folder, Link, source_tree
+from setpoint.adapters.source.entries import Entry, File, Link
+from setpoint.adapters.source.limits import STATE_NAMES, Limits, admits, left_out, refused, shown
+from setpoint.adapters.source.reach import Reach
+from setpoint.adapters.source.tree import source_tree
 from setpoint.api.conditions import Reason
 from setpoint.domain.errors import StalledError, TransientError
 from setpoint.ports import SourceTree
@@ -26,36 +27,27 @@ _FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _SETTLED_NS = 1_000_000_000  # a file written within one tick of its time stamp can change without the stamp moving
 _MOVED = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 _MAX_KEPT = 4096
+_NOTHING = (0, 0, 0, 0, 0)
 
-Stamp = tuple[int, int, int, int, int]  # mode, size, mtime_ns, inode, ctime_ns
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Scan:
-    """What a folder holds, without having read it."""
-
-    root: Folder
-    signature: tuple[tuple[str, Stamp], ...]
-    newest: int
+Parts = tuple[str, ...]
+Stamp = tuple[int, int, int, int, int]  # mode, size, mtime_ns, inode, ctime_ns; of a folder its kind alone
+Listing = tuple[tuple[str, Stamp], ...]
 
 
 class FolderReader:
-    """Reads folders below one home; an unchanged folder is recognised by the stamps of its files."""
+    """Reads folders of one home; an unchanged source is recognised by the stamps of all that was looked at for it."""
 
     def __init__(self, home: Path, limits: Limits, *, now_ns: Callable[[], int] = time.time_ns) -> None:
         self._home = home.resolve()
         self._limits = limits
         self._now_ns = now_ns
-        self._kept: OrderedDict[Path, tuple[tuple[tuple[str, Stamp], ...], SourceTree]] = OrderedDict()
+        self._kept: OrderedDict[Path, tuple[_Sight, SourceTree]] = OrderedDict()
 
     def tree(self, origin: Path, path: str) -> SourceTree:
         """The tree of a folder, `path` relative to `origin`. Raises StalledError, TransientError."""
         with _told(path):
             place = self._place(origin, path)
-            started = self._now_ns()
-            with _opened(self._home, place.parts, _FOLDER_FLAGS) as handle:
-                scan = _Scanner(self._home / place, self._limits).scan(handle)
-            return self._known(place, scan) or self._read(place, scan, started)
+            return self._known(place) or self._read(place)
 
     def _place(self, origin: Path, path: str) -> Path:
         """Where the folder really is, relative to the home."""
@@ -72,66 +64,123 @@ class FolderReader:
             raise StalledError(Reason.SOURCE_NOT_FOUND, f"spec.source.path: {shown(path)} is no folder")
         return below
 
-    def _known(self, place: Path, scan: _Scan) -> SourceTree | None:
-        signature, tree = self._kept.get(place, (None, None))
-        return tree if signature == scan.signature else None
+    def _known(self, place: Path) -> SourceTree | None:
+        sight, tree = self._kept.get(place, (None, None))
+        return tree if sight is not None and sight.is_unchanged() else None
 
-    def _read(self, place: Path, scan: _Scan, started: int) -> SourceTree:
-        tree = source_tree(scan.root, "", self._limits)
-        if scan.newest + _SETTLED_NS < started:
-            self._kept[place] = (scan.signature, tree)
+    def _read(self, place: Path) -> SourceTree:
+        started = self._now_ns()
+        sight = _Sight(self._home, self._limits)
+        tree = source_tree(Reach(_Folder(sight, ()), "home", self._limits), place.parts, "")
+        if sight.newest + _SETTLED_NS < started:
+            self._kept[place] = (sight, tree)
             while len(self._kept) > _MAX_KEPT:
                 self._kept.popitem(last=False)
         return tree
 
 
-class _Scanner:
-    """Lists one folder: regular files, links and folders; anything else is refused."""
+class _Sight:
+    """What one reading saw of the home: the folders that it listed, and the names that it looked for."""
 
-    def __init__(self, root: Path, limits: Limits) -> None:
-        self._root = root
+    def __init__(self, home: Path, limits: Limits) -> None:
+        self.home = home
         self._limits = limits
-        self._tally = Tally(limits)
-        self._signature: list[tuple[str, Stamp]] = []
-        self._newest = 0
+        self._listed: dict[Parts, Listing] = {}
+        self._looked: dict[Parts, Stamp | None] = {}
+        self.newest = 0
 
-    def scan(self, handle: int) -> _Scan:
-        """The folder behind an open handle."""
-        root = self._folder(handle, ())
-        return _Scan(root, (*sorted(self._signature), *_state_mark(root)), self._newest)
+    def list(self, folder: Parts) -> Listing:
+        """Names and stamps in a folder, in order; of what is left out, only that a state is there."""
+        if folder not in self._listed:
+            self._listed[folder] = self._note(_list(self.home, folder, self._limits))
+        return self._listed[folder]
 
-    def _folder(self, handle: int, path: tuple[str, ...]) -> Folder:
-        folder = Folder()
-        with os.scandir(handle) as entries:
-            for entry in entries:
-                reached = (*path, entry.name)
-                self._tally.entry(len(path))
-                if folder.admits(entry.name, "/".join(reached)):
-                    folder.entries[entry.name] = self._entry(handle, entry, reached)
-        return folder
+    def look(self, path: Parts) -> Stamp | None:
+        """The stamp of one entry, None where there is none."""
+        if path not in self._looked:
+            self._looked[path] = stamp = _look(self.home, path)
+            self._note((("", stamp),) if stamp else ())
+        return self._looked[path]
 
-    def _entry(self, handle: int, entry: os.DirEntry[str], reached: tuple[str, ...]) -> File | Link | Folder:
-        if entry.is_dir(follow_symlinks=False):
-            with _opened_at(handle, entry.name, _FOLDER_FLAGS) as below:
-                return self._folder(below, reached)
-        status, path = entry.stat(follow_symlinks=False), "/".join(reached)
-        stamp = _stamp(status)
-        self._signature.append((path, stamp))
-        self._newest = max(self._newest, status.st_ctime_ns, status.st_mtime_ns)
-        if stat.S_ISLNK(status.st_mode):
-            return Link(os.readlink(entry.name, dir_fd=handle))
-        if not stat.S_ISREG(status.st_mode):
-            raise refused(f"{shown(path)} is neither a file, a folder nor a link")
-        self._tally.file(path, status.st_size)
-        executable = bool(status.st_mode & stat.S_IXUSR)
-        return File(status.st_size, executable, partial(_read_file, self._root, reached, stamp))
+    def is_unchanged(self) -> bool:
+        """Whether all that was seen is the same now."""
+        try:
+            listed = all(_list(self.home, path, self._limits) == seen for path, seen in self._listed.items())
+            return listed and all(_look(self.home, path) == seen for path, seen in self._looked.items())
+        except (OSError, StalledError):
+            return False  # reading it again tells what is wrong
+
+    def _note(self, listing: Listing) -> Listing:
+        self.newest = max((self.newest, *(time for _, (_, _, mtime, _, ctime) in listing for time in (mtime, ctime))))
+        return listing
 
 
-def _state_mark(root: Folder) -> tuple[tuple[str, Stamp], ...]:
-    return (("", (0, 0, 0, 0, 0)),) if root.has_state else ()
+class _Folder:
+    """Implements entries.Folder on the disk: regular files, links and folders; anything else is refused."""
+
+    def __init__(self, sight: _Sight, path: Parts) -> None:
+        self._sight = sight
+        self._path = path
+        self._entries: dict[str, Entry] | None = None
+
+    def entries(self) -> Mapping[str, Entry]:
+        """All that it holds."""
+        if self._entries is None:
+            self._entries = {}
+            for name, stamp in self._sight.list(self._path):
+                if admits(name, "/".join((*self._path, name))):
+                    self._entries[name] = self._entry(name, stamp)
+        return self._entries
+
+    def find(self, name: str) -> Entry | None:
+        """One entry."""
+        stamp = None if left_out(name) else self._sight.look((*self._path, name))
+        return None if stamp is None else self._entry(name, stamp)
+
+    def has_state(self) -> bool:
+        """True where a state is there."""
+        return any(name in STATE_NAMES for name, _ in self._sight.list(self._path))
+
+    def _entry(self, name: str, stamp: Stamp) -> Entry:
+        path, mode = (*self._path, name), stamp[0]
+        if stat.S_ISDIR(mode):
+            return _Folder(self._sight, path)
+        if stat.S_ISLNK(mode):
+            return Link(_read_link(self._sight.home, path))
+        if not stat.S_ISREG(mode):
+            raise refused(f"{shown('/'.join(path))} is neither a file, a folder nor a link")
+        return File(stamp[1], bool(mode & stat.S_IXUSR), partial(_read_file, self._sight.home, path, stamp))
+
+
+def _list(home: Path, folder: Parts, limits: Limits) -> Listing:
+    found: list[tuple[str, Stamp]] = []
+    with _opened(home, folder, _FOLDER_FLAGS) as handle, os.scandir(handle) as entries:
+        for count, entry in enumerate(entries):
+            if count > limits.files:
+                raise refused(f"the source holds more than {limits.files} files")
+            if entry.name in STATE_NAMES:
+                found.append((entry.name, _NOTHING))
+            elif not left_out(entry.name):
+                found.append((entry.name, _stamp(entry.stat(follow_symlinks=False))))
+    return tuple(sorted(found))
+
+
+def _look(home: Path, path: Parts) -> Stamp | None:
+    with _opened(home, path[:-1], _FOLDER_FLAGS) as handle:
+        try:
+            return _stamp(os.stat(path[-1], dir_fd=handle, follow_symlinks=False))
+        except FileNotFoundError:
+            return None
+
+
+def _read_link(home: Path, path: Parts) -> str:
+    with _opened(home, path[:-1], _FOLDER_FLAGS) as handle:
+        return os.readlink(path[-1], dir_fd=handle)
 
 
 def _stamp(status: os.stat_result) -> Stamp:
+    if stat.S_ISDIR(status.st_mode):
+        return stat.S_IFDIR, 0, 0, 0, 0
     return status.st_mode, status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns
 
 

@@ -1,7 +1,7 @@
 """Owns git sources: resolves a ref to a commit, fetches what is new into a bare repository per URL, and reads it.
 
-Commits come without their files; those of the folder that is asked for follow in one more fetch. A server that can't
-leave files out sends all of them at once.
+Commits come without their files; those of the folder that is asked for follow in one more fetch, and then those that
+its code reaches elsewhere. A server that can't leave files out sends all of them at once.
 
 Layout of the cache: <digest of the URL>/repository, a bare repository whose refs/setpoint/* keep the commits; beside
 it `lock`, which whoever fetches holds, its git processes included, so that nobody else writes there. The folder's
@@ -22,8 +22,9 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from setpoint.adapters.source.entries import AbsentBlobsError
 from setpoint.adapters.source.git_access import REMOTE, check_ref, check_url, git_environment, scrub
-from setpoint.adapters.source.git_objects import AbsentBlobsError, check_path, commit_tree, has_commit
+from setpoint.adapters.source.git_objects import check_path, commit_tree, has_commit
 from setpoint.adapters.source.git_process import GitResult, failure, run_git
 from setpoint.adapters.source.limits import Limits, refused, shown
 from setpoint.api.conditions import Reason
@@ -110,12 +111,18 @@ class GitReader:
 
     async def _read(self, remote: "_Remote", source: GitSource, commit: str) -> SourceTree:
         read = partial(commit_tree, remote.repository, commit, source.path, self._limits)
-        try:
-            tree = await self._call(read)
-        except AbsentBlobsError as error:
-            async with self._exclusive(remote) as handle:
-                await remote.fetch_blobs(error.blobs, handle)
-            tree = await self._call(read)
+        tree: SourceTree | None = None
+        asked: set[str] = set()
+        while tree is None:
+            try:
+                tree = await self._call(read)
+            except AbsentBlobsError as error:
+                # What is read now may name more of the repository; what was asked for once and did not come, won't.
+                if asked.issuperset(error.blobs):
+                    raise
+                asked.update(error.blobs)
+                async with self._exclusive(remote) as handle:
+                    await remote.fetch_blobs(error.blobs, handle)
         self._kept[source.url, commit, source.path] = tree
         while len(self._kept) > _MAX_KEPT:
             self._kept.popitem(last=False)

@@ -1,12 +1,15 @@
 """Owns reading a commit's files from a bare repository, by pygit2. Blocking; nothing is ever checked out."""
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
 import pygit2
 
-from setpoint.adapters.source.limits import Limits, Tally, check_name, left_out, refused, shown
-from setpoint.adapters.source.tree import File, Folder, Link, source_tree
+from setpoint.adapters.source.entries import Entry, File, Link
+from setpoint.adapters.source.limits import STATE_NAMES, Limits, admits, check_name, left_out, refused, shown
+from setpoint.adapters.source.reach import Reach
+from setpoint.adapters.source.tree import source_tree
 from setpoint.api.conditions import Reason
 from setpoint.domain.errors import StalledError, TransientError
 from setpoint.ports import SourceTree
@@ -15,14 +18,6 @@ _SUBMODULE = 0o160000
 _LINK = 0o120000
 _EXECUTABLE = 0o100
 _MAX_TARGET = 4096
-
-
-class AbsentBlobsError(TransientError):
-    """Files of the commit are not here yet; `blobs` are their object ids."""
-
-    def __init__(self, commit: str, blobs: tuple[str, ...]) -> None:
-        super().__init__(Reason.SOURCE_UNAVAILABLE, f"{len(blobs)} files of commit {commit} were not to be had")
-        self.blobs = blobs
 
 
 def has_commit(repository: Path, commit: str) -> bool:
@@ -40,11 +35,9 @@ def commit_tree(repository: Path, commit: str, path: str, limits: Limits) -> Sou
         found = opened[commit]
         if not isinstance(found, pygit2.Commit):
             raise StalledError(Reason.SOURCE_NOT_FOUND, f"{commit} is no commit")
-        reader = _CommitReader(opened, repository, limits)
-        root = reader.folder(_descend(found.tree, path), ())
-        if reader.absent:
-            raise AbsentBlobsError(commit, tuple(reader.absent))
-        return source_tree(root, commit, limits)
+        _require_folder(found.tree, path)
+        top = _TreeFolder(opened, repository, found.tree, ())
+        return source_tree(Reach(top, "repository", limits), tuple(_parts(path)), commit)
     except (pygit2.GitError, KeyError, OSError):
         message = f"commit {commit} can't be read from the cache"
         raise TransientError(Reason.SOURCE_UNAVAILABLE, message) from None
@@ -69,61 +62,72 @@ def _opened(repository: Path) -> pygit2.Repository:
     return pygit2.Repository(str(repository), flags)
 
 
-def _descend(tree: pygit2.Tree, path: str) -> pygit2.Tree:
+def _require_folder(tree: pygit2.Tree, path: str) -> None:
     for part in _parts(path):
         below = tree[part] if part in tree else None  # noqa: SIM401 a Tree has no get
         if not isinstance(below, pygit2.Tree):
             raise StalledError(Reason.SOURCE_NOT_FOUND, f"spec.source.git.path: {shown(path)} is no folder here")
         tree = below
-    return tree
 
 
-class _CommitReader:
-    """Turns git trees into Folders; sizes come from the objects' headers, before any content is read.
+class _TreeFolder:
+    """Implements entries.Folder on a git tree; sizes come from the objects' headers, before any content is read."""
 
-    `absent` are the blobs that are not in the repository, in order; what stands for them is empty.
-    """
-
-    def __init__(self, opened: pygit2.Repository, repository: Path, limits: Limits) -> None:
+    def __init__(self, opened: pygit2.Repository, repository: Path, tree: pygit2.Tree, path: tuple[str, ...]) -> None:
         self._opened = opened
         self._repository = repository
-        self._tally = Tally(limits)
-        self.absent: dict[str, None] = {}
+        self._tree = tree
+        self._path = path
+        self._entries: dict[str, Entry] | None = None
 
-    def folder(self, tree: pygit2.Tree, path: tuple[str, ...]) -> Folder:
-        """One tree object and what is below it."""
-        folder = Folder()
-        for entry in tree:
-            self._tally.entry(len(path))
-            try:
-                name = (entry.raw_name or b"").decode()
-            except UnicodeDecodeError:
-                raise refused(f"{shown('/'.join(path))} holds a name that is not UTF-8") from None
-            where = "/".join((*path, name))
-            if name in folder.entries:
-                raise refused(f"{shown(where)} is there twice")
-            if folder.admits(name, where):
-                folder.entries[name] = self._entry(entry, (*path, name))
-        return folder
+    def entries(self) -> Mapping[str, Entry]:
+        """The tree object's entries."""
+        if self._entries is None:
+            self._entries = {}
+            for entry in self._tree:
+                self._put(entry, self._entries)
+        return self._entries
 
-    def _entry(self, entry: pygit2.Object, path: tuple[str, ...]) -> File | Link | Folder:
-        mode, text = int(entry.filemode), "/".join(path)
+    def find(self, name: str) -> Entry | None:
+        """One entry of the tree object."""
+        if left_out(name) or name not in self._tree:
+            return None
+        return self._entry(self._tree[name], name)
+
+    def has_state(self) -> bool:
+        """True where a state was committed."""
+        return any(name in self._tree for name in STATE_NAMES)
+
+    def _put(self, entry: pygit2.Object, found: dict[str, Entry]) -> None:
+        try:
+            name = (entry.raw_name or b"").decode()
+        except UnicodeDecodeError:
+            raise refused(f"{shown('/'.join(self._path))} holds a name that is not UTF-8") from None
+        if name in found:
+            raise refused(f"{shown(self._where(name))} is there twice")
+        if admits(name, self._where(name)):
+            found[name] = self._entry(entry, name)
+
+    def _where(self, name: str) -> str:
+        return "/".join((*self._path, name))
+
+    def _entry(self, entry: pygit2.Object, name: str) -> Entry:
+        mode, blob = int(entry.filemode), str(entry.id)
         if mode == _SUBMODULE:
-            raise refused(f"{shown(text)} is a submodule; name its repository as a module source instead")
+            text = shown(self._where(name))
+            raise refused(f"{text} is a submodule; name its repository as a module source instead")
         if isinstance(entry, pygit2.Tree):
-            return self.folder(entry, path)
-        if entry.id not in self._opened:
-            self.absent[str(entry.id)] = None
-            return File(0, executable=False, read=bytes)
-        size = self._opened.odb.read_header(entry.id)[1]
-        self._tally.file(text, size)
+            return _TreeFolder(self._opened, self._repository, entry, (*self._path, name))
+        here = entry.id in self._opened
+        size = self._opened.odb.read_header(entry.id)[1] if here else 0
         if mode == _LINK:
-            return self._link(str(entry.id), size, text)
-        return File(size, bool(mode & _EXECUTABLE), partial(_read_blob, self._repository, str(entry.id)))
+            return self._link(blob, size, name) if here else Link("", absent=blob)
+        read = partial(_read_blob, self._repository, blob)
+        return File(size, bool(mode & _EXECUTABLE), read, absent="" if here else blob)
 
-    def _link(self, blob: str, size: int, text: str) -> Link:
+    def _link(self, blob: str, size: int, name: str) -> Link:
         if size > _MAX_TARGET:
-            raise refused(f"the link {shown(text)} is longer than {_MAX_TARGET} bytes")
+            raise refused(f"the link {shown(self._where(name))} is longer than {_MAX_TARGET} bytes")
         return Link(_read_blob(self._repository, blob).decode(errors="surrogateescape"))
 
 

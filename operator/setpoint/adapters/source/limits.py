@@ -71,6 +71,14 @@ def check_name(name: str, where: str) -> None:
         raise refused(f"{shown(where)} has a name with characters that are not allowed")
 
 
+def admits(name: str, where: str) -> bool:
+    """False for what is left out. Raises StalledError for a name that is not allowed."""
+    if left_out(name):
+        return False
+    check_name(name, where)
+    return True
+
+
 def left_out(name: str) -> bool:
     """True for what is no source: Terraform's working folder, states, git's and our own."""
     return name in _LEFT_OUT or ".tfstate" in name

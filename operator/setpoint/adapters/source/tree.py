@@ -1,69 +1,62 @@
 """Owns the step from entries to a SourceTree: links are followed inside the source, limits kept, contents digested.
 
-Every kind of source is first read into nested Folders, and then goes through here; so the rules are the same for all.
+Every kind of source is first given as nested Folders, and then goes through here; so the rules are the same for all.
 """
 
-import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 
-from setpoint.adapters.source.limits import STATE_NAMES, Limits, Tally, check_name, left_out, refused, shown
+from setpoint.adapters.source.entries import File
+from setpoint.adapters.source.limits import refused, shown
+from setpoint.adapters.source.reach import Reach
 from setpoint.api.conditions import Reason
 from setpoint.domain.digests import digest, digest_bytes
 from setpoint.domain.errors import StalledError, TransientError
 from setpoint.ports import SourceTree
 
-_MAX_HOPS = 40
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+_LFS_MOST = 1024
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class File:
-    """A regular file; `read` gives its bytes, at most the limit's."""
+def source_tree(reach: Reach, path: tuple[str, ...], revision: str) -> SourceTree:
+    """What the root module at that path reaches; each file is read for its digest.
 
-    size: int
-    executable: bool
-    read: Callable[[], bytes]
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Link:
-    """A symbolic link with the text that it holds."""
-
-    target: str
-
-
-@dataclasses.dataclass(slots=True)
-class Folder:
-    """A folder by name, without what is left out of sources; `has_state` where that was Terraform's state."""
-
-    entries: "dict[str, File | Link | Folder]" = dataclasses.field(default_factory=dict)
-    has_state: bool = False
-
-    def admits(self, name: str, where: str) -> bool:
-        """False for what is left out. Raises StalledError for a name that is not allowed."""
-        if left_out(name):
-            self.has_state = self.has_state or name in STATE_NAMES
-            return False
-        check_name(name, where)
-        return True
-
-
-def source_tree(root: Folder, revision: str, limits: Limits) -> SourceTree:
-    """Reads every file once for its digest; without a revision of its own, the digest is the tree's revision.
-
-    Raises StalledError (SourceRefused, SourceNotFound).
+    Where nothing outside of its folder is reached, that folder is the whole tree. Without a revision of its own, the
+    digest is the tree's revision. Raises StalledError (SourceRefused, SourceNotFound), AbsentBlobsError.
     """
-    files = dict(sorted(_Walk(root, limits).files()))
-    if not files:
+    reached = reach.files(path)
+    root = "/".join(path)
+    if not any(_is_below(name, root) for name in reached):
         raise StalledError(Reason.SOURCE_NOT_FOUND, "the source holds no files")
-    known = {path: (digest_bytes(file.read()), file.executable) for path, file in files.items()}
-    content_digest = digest([[path, executable, content] for path, (content, executable) in known.items()])
+    if all(_is_below(name, root) for name in reached):
+        reached = {name[len(root) + 1 if root else 0 :]: file for name, file in reached.items()}
+        root = ""
+    files = dict(sorted(reached.items()))
+    known = {name: (_digest(name, file), file.executable) for name, file in files.items()}
+    contents = [[name, executable, content] for name, (content, executable) in known.items()]
+    content_digest = digest([root, contents] if root else contents)
     return SourceTree(
         digest=content_digest,
         revision=revision or content_digest,
         files=known,
         read=_Reader(files, known),
-        has_state_file=root.has_state,
+        has_state_file=reach.has_state(path),
+        root=root,
     )
+
+
+def _is_below(name: str, root: str) -> bool:
+    return not root or name.startswith(f"{root}/")
+
+
+def _digest(name: str, file: File) -> str:
+    """Of the content. A file that Git LFS keeps elsewhere is refused: what is here only says where."""
+    content = file.read()
+    if len(content) < _LFS_MOST and content.startswith(_LFS_POINTER):
+        raise refused(
+            f"{shown(name)} is kept in Git LFS: the source holds a pointer in its place, and Setpoint fetches nothing "
+            "from LFS; commit the file itself, or take it out of the source"
+        )
+    return digest_bytes(content)
 
 
 class _Reader:
@@ -78,74 +71,3 @@ class _Reader:
         if digest_bytes(content) != self._known[path][0]:
             raise TransientError(Reason.SOURCE_UNAVAILABLE, f"{shown(path)} changed while it was in use")
         return content
-
-
-class _Walk:
-    """Lists the files under a root, with links followed.
-
-    A place is where an entry really is, a path how it is reached; they differ behind a link to a folder. Loops of
-    links end at the limits, as every step counts.
-    """
-
-    def __init__(self, root: Folder, limits: Limits) -> None:
-        self._root = root
-        self._tally = Tally(limits)
-
-    def files(self) -> Iterator[tuple[str, File]]:
-        """Path and file, in no order."""
-        return self._below(self._root, (), ())
-
-    def _below(self, folder: Folder, place: tuple[str, ...], path: tuple[str, ...]) -> Iterator[tuple[str, File]]:
-        for name, entry in folder.entries.items():
-            here, reached = (*place, name), (*path, name)
-            self._tally.entry(len(path))
-            if isinstance(entry, Link):
-                here, entry = self._follow(here, entry)  # noqa: PLW2901 the link stands for what it names
-            if isinstance(entry, Folder):
-                yield from self._below(entry, here, reached)
-            else:
-                text = "/".join(reached)
-                self._tally.file(text, entry.size)
-                yield text, entry
-
-    def _follow(self, link: tuple[str, ...], entry: Link) -> tuple[tuple[str, ...], File | Folder]:
-        """The place and the entry that a link names, through further links."""
-        name = shown("/".join(link))
-        todo = [*reversed(_steps(name, entry))]
-        trail: list[tuple[str, Folder]] = self._trail(link[:-1])
-        hops = 1
-        while todo:
-            step = todo.pop()
-            if step == "..":
-                if not trail:
-                    raise refused(f"the link {name} leaves the source")
-                trail.pop()
-                continue
-            folder = trail[-1][1] if trail else self._root
-            found = folder.entries.get(step)
-            if isinstance(found, Folder):
-                trail.append((step, found))
-            elif isinstance(found, Link) and hops < _MAX_HOPS:
-                hops += 1
-                todo.extend(reversed(_steps(name, found)))
-            elif isinstance(found, File) and not todo:
-                return (*(part for part, _ in trail), step), found
-            else:
-                raise refused(f"the link {name} names nothing that the source holds")
-        return tuple(part for part, _ in trail), trail[-1][1] if trail else self._root
-
-    def _trail(self, place: tuple[str, ...]) -> list[tuple[str, Folder]]:
-        trail: list[tuple[str, Folder]] = []
-        folder = self._root
-        for part in place:
-            entry = folder.entries[part]
-            assert isinstance(entry, Folder)  # noqa: S101 a place never holds a link
-            folder = entry
-            trail.append((part, folder))
-        return trail
-
-
-def _steps(name: str, link: Link) -> list[str]:
-    if link.target.startswith("/"):
-        raise refused(f"the link {name} is absolute")
-    return [step for step in link.target.split("/") if step not in ("", ".")]

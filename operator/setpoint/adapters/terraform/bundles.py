@@ -17,7 +17,7 @@ from setpoint.adapters.terraform.environment import RunEnvironment
 from setpoint.adapters.terraform.failures import LOCK_REMEDY, failure
 from setpoint.adapters.terraform.finishing import in_thread
 from setpoint.adapters.terraform.process import Command, run
-from setpoint.adapters.terraform.workfolder import MODULES, OVERRIDE
+from setpoint.adapters.terraform.workfolder import MODULES, OVERRIDE, ROOT_HEADER
 from setpoint.api.conditions import Reason
 from setpoint.domain import hcl_scan, lock_file
 from setpoint.domain.digests import digest, digest_bytes
@@ -111,23 +111,23 @@ class BundleMaker:
     ) -> tuple[str, str]:
         source = folder / "source"
         await in_thread(self._threads, _lay_out, tree, source)
-        await self._install(source, folder, inputs, words, roots)
-        archive = await in_thread(self._threads, _archive, source)
+        await self._install(source / tree.root, folder, inputs, words, roots)
+        archive = await in_thread(self._threads, _archive, source, tree.root)
         return digest_bytes(archive), await self._blobs.put(archive)
 
     async def _install(
-        self, source: Path, folder: Path, inputs: RunInputs, words: Sequence[str], roots: hcl_scan.Files
+        self, root: Path, folder: Path, inputs: RunInputs, words: Sequence[str], roots: hcl_scan.Files
     ) -> None:
         """Modules, and a lock file where one is to be made; nothing runs where neither is needed."""
         commands, modules = builder(tuple(words)), bool(hcl_scan.installed_modules(roots))
-        locked = (source / lock_file.NAME).exists()
+        locked = (root / lock_file.NAME).exists()
         if not locked and inputs.lock_file == "Generate" and hcl_scan.needs_providers(roots):
             line = commands.init_line(backend=False, modules=modules)
-            await self._locked(lambda: self._run("init", line, folder, source, inputs))
+            await self._locked(lambda: self._run("init", line, folder, root, inputs))
             return
         if modules:
-            await self._run("get", commands.get_line(), folder, source, inputs)
-        if not locked and await in_thread(self._threads, _needs_providers, source, roots):
+            await self._run("get", commands.get_line(), folder, root, inputs)
+        if not locked and await in_thread(self._threads, _needs_providers, folder / "source", root, roots):
             raise StalledError(Reason.LOCK_FILE_MISSING, f"the source has no {lock_file.NAME}: {LOCK_REMEDY}")
 
     async def _locked(self, work: Callable[[], Awaitable[None]]) -> None:
@@ -155,8 +155,10 @@ def _read(place: Path) -> tuple[str, str] | None:
 
 
 def _root_code(tree: SourceTree) -> hcl_scan.Files:
-    """The root module's code; the scanner knows which of it Terraform reads."""
-    return {name: tree.read(name) for name in tree.files if "/" not in name and hcl_scan.is_code(name)}
+    """The root module's code, by plain names; the scanner knows which of it Terraform reads."""
+    prefix = f"{tree.root}/" if tree.root else ""
+    own = {name.removeprefix(prefix): name for name in tree.files if name.startswith(prefix)}
+    return {plain: tree.read(name) for plain, name in own.items() if "/" not in plain and hcl_scan.is_code(plain)}
 
 
 def _refuse_hidden_state(roots: hcl_scan.Files) -> None:
@@ -189,29 +191,33 @@ def _lay_out(tree: SourceTree, folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
-def _needs_providers(source: Path, roots: hcl_scan.Files) -> bool:
+def _needs_providers(source: Path, root: Path, roots: hcl_scan.Files) -> bool:
     """Whether the root module, or an installed one, needs a provider, so that a lock file must name it."""
     try:
-        called = hcl_scan.module_folders((source / MODULES).read_bytes())
+        called = hcl_scan.module_folders((root / MODULES).read_bytes())
     except FileNotFoundError:
         called = ()
-    modules = (_code_in(source, folder) for folder in called)
+    modules = (_code_in(source, root / folder) for folder in called)
     return any(hcl_scan.needs_providers(files, calls=False) for files in (roots, *modules))
 
 
-def _code_in(source: Path, folder: str) -> hcl_scan.Files:
+def _code_in(source: Path, folder: Path) -> hcl_scan.Files:
     """The code of an installed module; none of one that modules.json says to be elsewhere."""
-    place = (source / folder).resolve()
+    place = folder.resolve()
     if not place.is_relative_to(source.resolve()) or not place.is_dir():
         return {}
     return {path.name: path.read_bytes() for path in place.iterdir() if hcl_scan.is_code(path.name) and path.is_file()}
 
 
-def _archive(folder: Path) -> bytes:
-    """A tar with nothing in it that differs from machine to machine: order, owners, times and modes are fixed."""
+def _archive(folder: Path, root: str) -> bytes:
+    """A tar with nothing in it that differs from machine to machine: order, owners, times and modes are fixed.
+
+    Its header says where the root module is, unless that is at the top.
+    """
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        for path in sorted(_members(folder), key=lambda one: one.relative_to(folder).as_posix()):
+    headers = {ROOT_HEADER: root} if root else None
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT, pax_headers=headers) as tar:
+        for path in sorted(_members(folder, folder / root), key=lambda one: one.relative_to(folder).as_posix()):
             if buffer.tell() + path.stat().st_size > _MAX_BYTES:
                 message = f"source and modules come to more than {_MAX_BYTES >> 20} MiB"
                 raise StalledError(Reason.SOURCE_REFUSED, message)
@@ -223,13 +229,13 @@ def _archive(folder: Path) -> bytes:
     return buffer.getvalue()
 
 
-def _members(folder: Path) -> Iterator[Path]:
+def _members(folder: Path, root: Path) -> Iterator[Path]:
     """Regular files; links that a module brings are followed only where they stay within it."""
     resolved = folder.resolve()
     for path in folder.rglob("*"):
-        parts = path.relative_to(folder).parts
-        left_out = any(part in _LEFT_OUT for part in parts) or parts[0] == OVERRIDE or ".tfstate" in path.name
-        inside_terraform = parts[0] == ".terraform" and (len(parts) < 2 or parts[1] != "modules")
+        parts = path.relative_to(root if path.is_relative_to(root) else folder).parts
+        left_out = any(part in _LEFT_OUT for part in parts) or parts[:1] == (OVERRIDE,) or ".tfstate" in path.name
+        inside_terraform = parts[:1] == (".terraform",) and parts[1:2] != ("modules",)
         if left_out or inside_terraform or not path.is_file():
             continue
         if path.resolve().is_relative_to(resolved):

@@ -36,6 +36,18 @@ _LOCKED = re.compile(r"^error acquiring the state lock", re.IGNORECASE)
 _AT_CODE = re.compile(r"\.(?:tf|tofu)(?:\.json)?:\d+$")
 _AT_VARIABLES = re.compile(r"\S*/variables\.tfvars\.json(?::\d+)?")
 """Our file of variables: for people these are the spec's, and its path differs from run to run."""
+_ELSEWHERE = (
+    (
+        re.compile(r"^unreadable module directory:.*no such file", re.IGNORECASE | re.DOTALL),
+        "the repository or home that the source is in has no such folder",
+    ),
+    (
+        re.compile(
+            r"(no file exists at|no such file or directory).*\.\./|\.\./.*no such file", re.IGNORECASE | re.DOTALL
+        ),
+        "of what is beside a root module, only what its code names comes along (docs/how-to/use-a-git-source.md)",
+    ),
+)
 _PREAMBLE = "encountered problems during initiali"
 _MAX_TEXT = 900
 
@@ -63,6 +75,7 @@ def failure(step: str, ended: Ended, secrets: Collection[str], fallback: Reason)
         if any(re.search(pattern, said, re.IGNORECASE) for said in own):
             remedy = _REMEDIES.get(reason)
             return StalledError(reason, f"{step}: {text}" + (f"; {remedy}" if remedy else ""))
+    text = next((f"{text}; {why}" for words, why in _ELSEWHERE if any(words.search(said) for said in own)), text)
     if _is_configuration(found):
         return StalledError(Reason.CONFIGURATION_INVALID, f"{step}: {text}")
     error = StalledError if fallback is Reason.INIT_FAILED and found else TransientError

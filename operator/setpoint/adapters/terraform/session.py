@@ -290,7 +290,7 @@ class Session:
         facts = {"target": self._target, "operation": operation, "base": base}
         environment = self._environment.of_run(credentials, access)
         grace = WRITING_GRACE if operation == "apply" else READING_GRACE
-        return Command(line, self._folder.path, environment, folder, name, seconds, facts, grace, self._watch)
+        return Command(line, self._folder.module, environment, folder, name, seconds, facts, grace, self._watch)
 
     def _secrets(self, inputs: RunInputs) -> frozenset[str]:
         environments = (inputs.plan_environment, inputs.apply_environment)

@@ -17,9 +17,10 @@ import io
 import itertools
 import json
 import os
+import posixpath
 import shutil
 import tarfile
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ from setpoint.domain.errors import StoreError
 
 OVERRIDE = "~setpoint_override.tf.json"
 """Terraform merges override files in the order of their names: ours is the last."""
+ROOT_HEADER = "SETPOINT.root"
+"""The header of a bundle's archive with the root module's folder within it; left out where that is the top."""
 MODULES = Path(".terraform", "modules", "modules.json")
 _MAX_NAME = 200
 _POLL = 0.2
@@ -41,11 +44,13 @@ Stamp = tuple[int, int]
 class Facts:
     """What is known of the bundle that the folder holds.
 
-    `files` are the bundles' own, and how they were laid out. `locked` are the lock blocks of providers that bundles
-    pinned, by address. `init` is the key of the last init that ran to its end, empty where another one began since.
+    `root` is the root module's folder, in which Terraform runs, empty for the top. `files` are the bundles' own, and
+    how they were laid out. `locked` are the lock blocks of providers that bundles pinned, by address. `init` is the key
+    of the last init that ran to its end, empty where another one began since.
     """
 
     bundle: str = ""
+    root: str = ""
     variables: frozenset[str] = frozenset()
     ephemeral: frozenset[str] = frozenset()
     structured: frozenset[str] = frozenset()
@@ -66,7 +71,18 @@ class WorkFolder:
         self._note = root / "work" / f".{name}.json"
         self._lock = root / "work" / f".{name}.lock"
         self._aside = root / "errored" / name
-        self._errored = self.path / "errored.tfstate"
+        self._root: str | None = None
+
+    @property
+    def module(self) -> Path:
+        """The root module's folder, in which Terraform runs: within the work folder, or that itself."""
+        if self._root is None:
+            self._root = (self.facts() or Facts()).root
+        return self.path / self._root
+
+    @property
+    def _errored(self) -> Path:
+        return self.module / "errored.tfstate"
 
     @contextlib.asynccontextmanager
     async def held(self) -> AsyncIterator["WorkFolder"]:
@@ -102,6 +118,7 @@ class WorkFolder:
             note = json.loads(self._note.read_bytes())
             return Facts(
                 bundle=note["bundle"],
+                root=note.get("root", ""),
                 variables=frozenset(note["variables"]),
                 ephemeral=frozenset(note["ephemeral"]),
                 structured=frozenset(note["structured"]),
@@ -124,46 +141,58 @@ class WorkFolder:
         with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
             members = {_checked_name(member): member for member in tar.getmembers()}
             names = frozenset(members)
+            root = _checked_root(tar, names)
+            if root != before.root:
+                self._clear_root()
             # Killed half way, the next one still knows all that is the bundles'.
-            self._remember(Facts(files=dict.fromkeys(owned | names, (0, 0)), locked=before.locked))
+            self._remember(Facts(root=root, files=dict.fromkeys(owned | names, (0, 0)), locked=before.locked))
             for stale in sorted(owned - names):
                 self._remove(stale)
-            shutil.rmtree(self.path / ".terraform" / "modules", ignore_errors=True)
-            (self.path / lock_file.NAME).unlink(missing_ok=True)
+            shutil.rmtree(self.module / ".terraform" / "modules", ignore_errors=True)
+            (self.module / lock_file.NAME).unlink(missing_ok=True)
             for name, member in members.items():
                 self._write(name, member, tar)
-        facts = self._learn(bundle, names, before.locked)
+        facts = self._learn(bundle, root, names, before.locked)
         self._remember(facts)
         return facts
 
-    def _learn(self, bundle: str, names: frozenset[str], locked: Mapping[str, str]) -> Facts:
+    def _clear_root(self) -> None:
+        """Removes what was made for Terraform where the root module was: it moves within the folder."""
+        shutil.rmtree(self.module / ".terraform", ignore_errors=True)
+        for name in (OVERRIDE, lock_file.NAME):
+            (self.module / name).unlink(missing_ok=True)
+
+    def _learn(self, bundle: str, at: str, names: frozenset[str], locked: Mapping[str, str]) -> Facts:
         """Reads what must be known of a bundle, and pins what earlier ones pinned."""
         pinned = self._lock_text()
         if (text := lock_file.with_locked(pinned, locked)) != pinned:
-            (self.path / lock_file.NAME).write_text(text)
+            (self.module / lock_file.NAME).write_text(text)
         code = {name: (self.path / name).read_bytes() for name in names if hcl_scan.is_code(name)}
-        root = hcl_scan.files_of(code, "")
+        root = hcl_scan.files_of(code, at)
         return Facts(
             bundle=bundle,
+            root=at,
             variables=hcl_scan.declared_variables(root),
             ephemeral=hcl_scan.ephemeral_variables(root),
             structured=hcl_scan.structured_variables(root),
-            prevent_destroy=self._protected(code),
+            prevent_destroy=self._protected(code, at),
             # The lock file is left out: init writes the hashes of this platform into it.
-            files={name: _stamp(self.path / name) or (0, 0) for name in names - {lock_file.NAME}},
+            files={name: _stamp(self.path / name) or (0, 0) for name in names - {posixpath.join(at, lock_file.NAME)}},
             locked={**locked, **lock_file.read_locked(pinned)},
         )
 
-    def _protected(self, code: hcl_scan.Files) -> tuple[str, ...]:
+    def _protected(self, code: hcl_scan.Files, at: str) -> tuple[str, ...]:
         """What must not be destroyed, in the root module and, after their folder, in the modules that it calls."""
         try:
-            called = hcl_scan.module_folders((self.path / MODULES).read_bytes())
+            called = hcl_scan.module_folders((self.module / MODULES).read_bytes())
         except OSError:
             called = ()
         return tuple(
             f"{folder}: {address}" if folder else address
             for folder in ("", *called)
-            for address in hcl_scan.prevent_destroy(hcl_scan.files_of(code, folder))
+            for address in hcl_scan.prevent_destroy(
+                hcl_scan.files_of(code, posixpath.normpath(posixpath.join(at, folder)))
+            )
         )
 
     def _remove(self, name: str) -> None:
@@ -190,8 +219,10 @@ class WorkFolder:
         path.chmod(0o700 if member.mode & 0o100 else 0o600)
 
     def _remember(self, facts: Facts) -> None:
+        self._root = facts.root
         note = {
             "bundle": facts.bundle,
+            "root": facts.root,
             "variables": sorted(facts.variables),
             "ephemeral": sorted(facts.ephemeral),
             "structured": sorted(facts.structured),
@@ -209,7 +240,7 @@ class WorkFolder:
         content: dict[str, Any] = {"terraform": {"backend": {"http": {}}}}
         if names := sorted(sensitive):
             content["variable"] = {name: {"sensitive": True} for name in names}
-        path = self.path / OVERRIDE
+        path = self.module / OVERRIDE
         text = json.dumps(content, sort_keys=True)
         if _read_text(path) != text:
             path.write_text(text)
@@ -219,7 +250,7 @@ class WorkFolder:
 
     def is_initialised(self, facts: Facts, key: str) -> bool:
         """Whether the last init ran to its end, for the same key (rule 9)."""
-        return facts.init == key and (self.path / ".terraform").is_dir()
+        return facts.init == key and (self.module / ".terraform").is_dir()
 
     def forget_initialisation(self, facts: Facts) -> None:
         """What init had made is gone, or may be: another one begins."""
@@ -240,7 +271,7 @@ class WorkFolder:
         return digest_bytes(text.encode()) if text else ""
 
     def _lock_text(self) -> str:
-        return _read_text(self.path / lock_file.NAME)
+        return _read_text(self.module / lock_file.NAME)
 
     def errored_state(self) -> bytes | None:
         """What Terraform could not save; kept until `drop_errored_state`."""
@@ -273,6 +304,15 @@ def _checked_name(member: tarfile.TarInfo) -> str:
         msg = f"the bundle's archive is damaged at {name[:100]!r}"
         raise StoreError(msg)
     return name
+
+
+def _checked_root(tar: tarfile.TarFile, names: Collection[str]) -> str:
+    """Where the root module is, by the archive's header: a folder that its files are in."""
+    root = str(tar.pax_headers.get(ROOT_HEADER, ""))
+    if root and not any(name.startswith(f"{root}/") for name in names):
+        msg = f"the bundle's archive is damaged: it holds no root module at {root[:100]!r}"
+        raise StoreError(msg)
+    return root
 
 
 def _read_text(path: Path) -> str:

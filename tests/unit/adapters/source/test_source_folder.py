@@ -171,7 +171,7 @@ def _newline_name(home: Path) -> str:
         pytest.param(_root_link, "leads out of the home", id="folder-is-an-escaping-link"),
         pytest.param(lambda _: ".setpoint/x", "no place for a source", id="our-own-folder"),
         pytest.param(_link("/etc/hostname"), "link.tf is absolute", id="absolute-link"),
-        pytest.param(_link("../beside/x.tf"), "link.tf leaves the source", id="escaping-link"),
+        pytest.param(_link("../../beside/x.tf"), "link.tf leaves the home", id="escaping-link"),
         pytest.param(_link("nothing.tf"), "link.tf names nothing", id="dangling-link"),
         pytest.param(_link("main.tf/x"), "link.tf names nothing", id="link-through-a-file"),
         pytest.param(_link("."), "deeper than 4|more than 12", id="link-to-itself"),

@@ -161,7 +161,7 @@ def _linking(target: str):
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        pytest.param(_linking("../../etc/x"), "link.tf leaves the source", id="escaping-link"),
+        pytest.param(_linking("../../etc/x"), "link.tf leaves the repository", id="escaping-link"),
         pytest.param(_linking("/etc/hostname"), "link.tf is absolute", id="absolute-link"),
         pytest.param(_linking("."), "deeper than 4|more than 12", id="link-to-itself"),
         pytest.param(lambda made: made.commit({str(n): "x" for n in range(13)}), "more than 12", id="many"),
