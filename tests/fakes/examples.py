@@ -3,7 +3,9 @@
 import copy
 from typing import Any
 
+from setpoint.api.v1alpha1.snapshot import SnapshotSpec
 from setpoint.cli.examples import EXAMPLES
+from setpoint.reconcilers.snapshots import content_digest
 
 
 def example(kind: str, **changes: Any) -> dict[str, Any]:
@@ -15,6 +17,13 @@ def example(kind: str, **changes: Any) -> dict[str, Any]:
     if "status" in changes:
         obj["status"] = changes.pop("status")
     obj["spec"] |= changes
+    return obj
+
+
+def taken(**changes: Any) -> dict[str, Any]:
+    """The example Snapshot as if Setpoint had taken it: its digest is that of what it says."""
+    obj = example("Snapshot", **changes)
+    obj["spec"]["digest"] = content_digest(SnapshotSpec.model_validate(obj["spec"]))
     return obj
 
 

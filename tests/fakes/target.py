@@ -7,12 +7,12 @@ were recorded are plain dicts, so that a test can say what is and see what becam
 import contextlib
 import dataclasses
 import itertools
-import json
 from collections.abc import AsyncIterator
 
 from setpoint.api.meta import ObjectRef
 from setpoint.api.v1alpha1.change import ActionSummary, ChangeSummary, ResetAction
 from setpoint.api.v1alpha1.environment import AppliedStatus, Environment
+from setpoint.api.v1alpha1.snapshot import SnapshotSpec
 from setpoint.domain.digests import digest
 from setpoint.domain.errors import ConflictError
 from setpoint.domain.goals import Goal, GoalKind, cause_of
@@ -27,6 +27,7 @@ from setpoint.domain.model import (
     Snapshot,
     Verification,
 )
+from setpoint.reconcilers.snapshots import content_digest
 
 Resources = dict[str, str]
 HEALTHY = Verification(ok=True, reason="Verified", message="")
@@ -174,7 +175,7 @@ class FakeSession:
         applied = applied or self._target.status.applied
         bundle = applied.bundle if applied else None
         identity = digest({"version": self._world.version, "bundle": bundle})
-        return Snapshot(f"snap-{identity[7:17]}", identity, self._world.version, bundle)
+        return Snapshot(f"snap-{identity[7:39]}", identity, self._world.version, bundle)
 
     async def plan_reset(self, change: Change, snapshot: Snapshot) -> ResetPlan:
         drill = self._world.drill if snapshot.bundle else "NotDrillable"
@@ -228,14 +229,11 @@ class FakeSession:
 
 def snapshot_manifest(environment: str, bundle: str | None, version: int, name: str) -> dict[str, object]:
     """A Snapshot object for a reset."""
-    spec = {
-        "targetRef": {"kind": "Environment", "name": environment},
-        "digest": digest([name]),
-        "stateVersion": version,
-    }
+    target = {"kind": "Environment", "name": environment}
+    spec = {"targetRef": target, "stateVersion": version, "engine": name}
     if bundle:
         spec |= {"bundle": bundle, "archive": bundle, "variables": bundle}
+    described = SnapshotSpec.model_validate({**spec, "digest": digest([name])})
+    spec["digest"] = content_digest(described)
     metadata = {"name": name, "namespace": "default"}
-    return json.loads(
-        json.dumps({"apiVersion": "setpoint.dev/v1alpha1", "kind": "Snapshot", "metadata": metadata, "spec": spec})
-    )
+    return {"apiVersion": "setpoint.dev/v1alpha1", "kind": "Snapshot", "metadata": metadata, "spec": spec}

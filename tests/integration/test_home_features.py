@@ -194,7 +194,7 @@ def test_a_plan_changes_nothing(home):
     assert report["approvalsRequired"] == 1
     assert not json.loads(home.setpoint("get", "changes,snapshots", "-o", "json").stdout)["items"]
     assert home.up() == 3
-    assert home.status()["change"].endswith(report["subject"][7:17])
+    assert home.status()["change"].endswith(report["subject"][7:39])
 
 
 def test_suspended_resumed_and_rejected(home):

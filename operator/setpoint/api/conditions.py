@@ -90,6 +90,7 @@ class Reason(StrEnum):
     STORE_FAILED = "StoreFailed"
     API_UNAVAILABLE = "ApiUnavailable"
     NAMESPACE_TERMINATING = "NamespaceTerminating"
+    NAME_TAKEN = "NameTaken"
     INTERNAL_ERROR = "InternalError"
     # The way back
     DRILL_PASSED = "DrillPassed"
@@ -162,6 +163,10 @@ REASON_MEANING: dict[Reason, str] = {
     Reason.NAMESPACE_TERMINATING: (
         "The namespace is being deleted, so nothing new can be made in it, as a Change; the message says what to do."
     ),
+    Reason.NAME_TAKEN: (
+        "An object of the name that is needed here is there, and is another: it is neither used nor written over. "
+        "Find out who made it, then delete it."
+    ),
     Reason.STORE_FAILED: "The store refused a write; nothing was changed.",
     Reason.INTERNAL_ERROR: "A fault in Setpoint; the log has the details.",
     Reason.DRILL_PASSED: "The last applied configuration initialises and plans today.",
@@ -220,6 +225,8 @@ _FAILURE_REASONS = (
     Reason.STORE_FAILED,
     Reason.API_UNAVAILABLE,
     Reason.NAMESPACE_TERMINATING,
+    Reason.NAME_TAKEN,
+    Reason.DIGEST_MISMATCH,
     Reason.INTERNAL_ERROR,
 )
 _GATE_REASONS = (
@@ -255,7 +262,13 @@ KIND_CONDITIONS: dict[str, dict[ConditionType, tuple[Reason, ...]]] = {
             *_FAILURE_REASONS,
         ),
         ConditionType.RECONCILING: _PROGRESS_REASONS,
-        ConditionType.STALLED: (*_DECLARATION_REASONS, Reason.SNAPSHOT_NOT_FOUND, Reason.NAMESPACE_TERMINATING),
+        ConditionType.STALLED: (
+            *_DECLARATION_REASONS,
+            Reason.SNAPSHOT_NOT_FOUND,
+            Reason.NAMESPACE_TERMINATING,
+            Reason.NAME_TAKEN,
+            Reason.DIGEST_MISMATCH,
+        ),
         ConditionType.DRIFTED: (Reason.DRIFT_DETECTED, Reason.NO_DRIFT),
         ConditionType.RESET_READY: _DRILL_REASONS,
         ConditionType.GATED: _GATE_REASONS,
@@ -280,6 +293,7 @@ KIND_CONDITIONS: dict[str, dict[ConditionType, tuple[Reason, ...]]] = {
             Reason.INVALID_SPEC,
             Reason.SNAPSHOT_NOT_FOUND,
             Reason.SNAPSHOT_OF_ANOTHER_TARGET,
+            Reason.DIGEST_MISMATCH,
         ),
     },
     "PolicySet": {

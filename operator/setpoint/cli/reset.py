@@ -42,8 +42,8 @@ def reset(invocation: Invocation, target: str, snapshot: str, reason: str, names
         await fetch(home, target_ref)
         found = await fetch(home, snapshot_ref)
         _refuse_foreign(found, target_ref)
-        wish = new_reset(target_ref, snapshot_ref, home.user(), reason)
         digests = {"snapshot": found["spec"]["digest"]}
+        wish = new_reset(target_ref, snapshot_ref, home.user(), reason, digest=found["spec"]["digest"])
         entry = AuditEntry(
             "reset", Phase.FACT, home.user(), target_ref, result=snapshot_ref.name, digests=digests,
             payload={"reset": wish["metadata"]["name"], "reason": reason},
@@ -67,12 +67,12 @@ def _refuse_foreign(snapshot: JsonObject, target: ObjectRef) -> None:
         raise SetpointError(msg)
 
 
-def new_reset(target: ObjectRef, snapshot: ObjectRef, user: str, reason: str) -> JsonObject:
-    """The Reset object of a person's wish."""
+def new_reset(target: ObjectRef, snapshot: ObjectRef, user: str, reason: str, *, digest: str) -> JsonObject:
+    """The Reset object of a person's wish; `digest` is that of the Snapshot that was found under the name."""
     spec = ResetSpec.model_validate(
         {
             "targetRef": {"kind": target.kind, "name": target.name},
-            "snapshotRef": {"name": snapshot.name},
+            "snapshotRef": {"name": snapshot.name, "digest": digest},
             "reason": reason,
             "requestedBy": user,
         }

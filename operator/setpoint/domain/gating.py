@@ -118,41 +118,7 @@ class GateDecision:
             raise StalledError(Reason.GATE_BLOCKED, message)
 
 
-# --- What is approved, and which gates guard it ------------------------------------------------------------------
-
-
-def subject_digest(
-    *,
-    target: str,
-    cause: Cause,
-    content: str,
-    snapshot: str,
-    reset_plan: str,
-    policies: Mapping[str, str],
-    gates: str,
-    bundle: str | None,
-    state_version: int,
-    attempt: int = 0,
-) -> str:
-    """What an approval names (rule 20): if any of it moves, it is another Change and the approval is void.
-
-    `policies` maps the name of a PolicySet to its digest, `gates` is `gates_digest`. The target's key keeps apart
-    two targets of equal content; `attempt` counts applies begun, since an approval is spent by one.
-    """
-    return digest(
-        {
-            "target": target,
-            "cause": cause,
-            "content": content,
-            "snapshot": snapshot,
-            "resetPlan": reset_plan,
-            "policies": dict(policies),
-            "gates": gates,
-            "bundle": bundle,
-            "stateVersion": state_version,
-            "attempt": attempt,
-        }
-    )
+# --- Which gates guard a Change ----------------------------------------------------------------------------------
 
 
 def gates_digest(gates: Iterable[SelectedGate]) -> str:
@@ -210,7 +176,7 @@ def pin_problem(reference: PolicySetReference, found: str | None) -> str:
     if found is None:
         return f"PolicySet {reference.name} does not exist or is not ready"
     if reference.digest is not None and reference.digest != found:
-        return f"PolicySet {reference.name} has the content {found[:19]}…, and the gate pins {reference.digest[:19]}…"
+        return f"PolicySet {reference.name} has the content {found}, and the gate pins {reference.digest}"
     return ""
 
 

@@ -3,6 +3,8 @@
 import datetime as dt
 from collections.abc import Iterable, Sequence
 
+from pydantic.alias_generators import to_camel
+
 from setpoint.api.conditions import ConditionType, Reason
 from setpoint.api.meta import API_VERSION, Condition, JsonObject, ObjectRef
 from setpoint.api.v1alpha1.change import Change, ChangeOutcome, ChangeSpec, GateResult, ResetPlanSummary
@@ -10,7 +12,7 @@ from setpoint.api.v1alpha1.environment import Environment
 from setpoint.domain import model
 from setpoint.domain.audit import AuditEntry, Phase
 from setpoint.domain.conditions import is_true, own_conditions, set_condition
-from setpoint.domain.errors import AlreadyExistsError, InvalidError, NotFoundError, StalledError
+from setpoint.domain.errors import AlreadyExistsError, ConflictError, InvalidError, NotFoundError, StalledError
 from setpoint.domain.reading import parse
 from setpoint.ports import Clock, ClusterClient
 from setpoint.reconcilers.draft import Status
@@ -74,6 +76,44 @@ def _summarise(reset_plan: model.ResetPlan) -> ResetPlanSummary:
     )
 
 
+_STATED = (
+    "subject",
+    "target_ref",
+    "cause",
+    "digest",
+    "summary",
+    "snapshot_ref",
+    "reset_plan",
+    "bundle",
+    "state_version",
+    "approvals_required",
+    "orphans",
+)
+"""What a Change says and its subject stands for. The others may differ: when it was planned, and for whom."""
+
+
+def require_same(change: Change, spec: ChangeSpec) -> None:
+    """Raises StalledError unless a Change that was found by name is the one that this pass computed.
+
+    A name holds a part of the subject, and so stands for nothing: what another says is neither approved nor applied.
+    """
+    found, wanted = _comparable(change.spec), _comparable(spec)
+    differing = [name for name in _STATED if getattr(found, name) != getattr(wanted, name)]
+    if differing:
+        fields = ", ".join(f"spec.{to_camel(name)}" for name in differing)
+        message = (
+            f"there is a Change {change.metadata.name} that is not this one: {fields} differ (its subject is "
+            f"{change.spec.subject}, this one's is {spec.subject}). Find out who made it, then delete it"
+        )
+        raise StalledError(Reason.NAME_TAKEN, message)
+
+
+def _comparable(spec: ChangeSpec) -> ChangeSpec:
+    """Without what says how the drill went in words, and when: the same way back is told in other words next time."""
+    plan = spec.reset_plan.model_copy(update={"message": "", "drilled_at": None})
+    return spec.model_copy(update={"reset_plan": plan})
+
+
 def outcome_of(conditions: Sequence[Condition]) -> ChangeOutcome:
     """What became of a Change, in a word."""
     found = {condition.type: condition for condition in conditions}
@@ -112,11 +152,13 @@ class ChangeRegister:
     async def ensure(self, environment: Environment, spec: ChangeSpec) -> tuple[Change, bool]:
         """The Change of this subject, made where it is not there; (change, whether it is new).
 
-        Whatever else is open for the target is superseded by it.
+        Whatever else is open for the target is superseded by it. Raises StalledError where another Change has its name.
         """
         namespace = environment.metadata.namespace
         name = child_name(environment.metadata.name, "", spec.subject)
         known = await self.get(namespace, name)
+        if known is not None:
+            require_same(known, spec)
         await self.supersede(environment, f"replaced by {name}", keep=name)
         if known is not None:
             return known, False
@@ -126,14 +168,28 @@ class ChangeRegister:
             )
         except AlreadyExistsError:
             created = await self._cluster.get(ObjectRef("Change", namespace, name))
-        return _read(created), True
+        made = _read(created)
+        require_same(made, spec)
+        return made, True
+
+    async def confirm(self, change: Change, spec: ChangeSpec) -> None:
+        """Reads a Change once more, right before it is carried out.
+
+        Raises StalledError where it is another by now, ConflictError where it is gone: the next pass proposes it anew.
+        """
+        now = await self.get(change.metadata.namespace, change.metadata.name)
+        if now is None:
+            message = f"Change {change.metadata.name} was deleted before it could be carried out"
+            raise ConflictError(message)
+        require_same(now, spec)
 
     async def open_changes(self, environment: Environment) -> list[Change]:
         """The Changes of a target that are not closed; one that can't be read is nobody's to carry out."""
         labels = {TARGET_LABEL: target_label(environment.metadata.name)}
         namespace = environment.metadata.namespace
         changes, _ = await list_typed(self._cluster, Change, namespace=namespace, labels=labels)
-        return [change for change in changes if not is_closed(change)]
+        mine = (change for change in changes if change.spec.target_ref.name == environment.metadata.name)
+        return [change for change in mine if not is_closed(change)]
 
     async def supersede(self, environment: Environment, message: str, *, keep: str = "") -> None:
         """Closes every open Change of the target but `keep`."""

@@ -290,6 +290,9 @@ class EnvironmentSession:
     async def apply(self, decision: GateDecision) -> Outcome:
         """Executes the plan whose content was decided on, and harvests what it left, whatever happens."""
         decision.require_pass()
+        if (self._analysis.content_digest if self._analysis else None) != decision.change.digest:
+            message = "the plan at hand is not the one that was decided on"
+            raise ConflictError(message)
         head = await self._driver.states.head(self._key)
         if (head.version if head else 0) != decision.change.state_version:
             message = "the state moved since it was planned"

@@ -23,6 +23,7 @@ from setpoint.domain.policies import PolicyModules, PolicyResult, Unread
 from setpoint.domain.protection import check_protection
 from setpoint.domain.reading import text_at
 from setpoint.domain.redaction import policy_input
+from setpoint.domain.subject import rules_digest, subject_digest
 from setpoint.ports import Clock, ClusterClient, PolicyEngine, PolicyResolver
 from setpoint.reconcilers.changes import ChangeCondition, is_marked
 from setpoint.reconcilers.draft import Status
@@ -47,17 +48,24 @@ class GateContext:
     problems: Mapping[str, str]
     faults: tuple[str, ...]
 
-    def subject(self, change: Change, snapshot: Snapshot, reset_plan: ResetPlan) -> str:
-        """What an approval of this Change names."""
-        return gating.subject_digest(
+    def subject(
+        self, change: Change, snapshot: Snapshot, reset_plan: ResetPlan, *, variables: str, required: int
+    ) -> str:
+        """What an approval of this Change names; `variables` is the digest of what it is planned with."""
+        spec = self.environment.spec
+        return subject_digest(
             target=change.target.key,
             cause=change.cause,
             content=change.digest,
+            summary=change.summary,
+            orphans=change.orphans,
             snapshot=snapshot.digest,
             reset_plan=reset_plan.digest,
             policies={name: modules.digest for name, modules in self.modules.items()},
             gates=gating.gates_digest(self._all()),
+            rules=rules_digest(spec.protection, spec.approvals, required),
             bundle=change.bundle,
+            variables=variables,
             state_version=change.state_version,
             attempt=self.environment.status.attempts,
         )
@@ -159,7 +167,7 @@ class Gatekeeper:
         decision = gating.decide(
             stage=stage,
             change=change,
-            subject=work.record.spec.subject,
+            subject=work.proposed.subject,
             gates=gates,
             answers={selected.name: answer for selected, answer in zip(gates, answers, strict=True)},
             protection=check_protection(change, work.environment.spec.protection),
@@ -216,7 +224,7 @@ class Gatekeeper:
         name = work.record.metadata.name
         tally = count_approvals(
             (one for one in approvals if one.spec.change_ref.name == name),
-            subject=work.record.spec.subject,
+            subject=work.proposed.subject,
             ttl=work.environment.spec.approvals.ttl,
             now=self._clock.now(),
             # Who asked when the Change was made stays barred, should another person edit the spec since.

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequen
 from setpoint.api.conditions import ConditionType, Reason
 from setpoint.api.meta import ObjectRef
 from setpoint.api.v1alpha1.change import Change as ChangeObject
+from setpoint.api.v1alpha1.change import ChangeSpec
 from setpoint.api.v1alpha1.enforcementgates import GateStage
 from setpoint.api.v1alpha1.environment import BundleStatus, DriftStatus, Environment, StateStatus
 from setpoint.api.v1alpha1.reset import Reset
@@ -50,6 +51,8 @@ class Pass:
     reset_plan: model.ResetPlan = dataclasses.field(init=False)
     gates: GateContext = dataclasses.field(init=False)
     required: int = 0
+    proposed: ChangeSpec = dataclasses.field(init=False)
+    """What this pass computed. It is decided on, approved, spent and recorded; `record` is where people see it."""
     record: ChangeObject = dataclasses.field(init=False)
     decision: GateDecision = dataclasses.field(init=False)
     outcome: model.Outcome = dataclasses.field(init=False)
@@ -191,10 +194,16 @@ class Pipeline:
     async def gate(self, work: Pass) -> bool:
         """Policies, protection, blast radius and approvals over the subject; the Change that people see."""
         work.gates = await self._gatekeeper.gather(work.environment, work.change)
-        subject = work.gates.subject(work.change, work.snapshot, work.reset_plan)
         work.required = work.gates.required_approvals(work.change, work.goal, work.observation.findings)
+        subject = work.gates.subject(
+            work.change,
+            work.snapshot,
+            work.reset_plan,
+            variables=work.observation.variables_digest,
+            required=work.required,
+        )
         by = work.gates.requester(work.change, work.goal)
-        spec = describe_change(work.change, subject, work.snapshot, work.reset_plan, work.required, by)
+        work.proposed = spec = describe_change(work.change, subject, work.snapshot, work.reset_plan, work.required, by)
         work.record, new = await self._changes.ensure(work.environment, spec)
         work.draft.set(change=work.record.metadata.name)
         if new:
@@ -226,6 +235,7 @@ class Pipeline:
         if await self._decide(work, stages_of(work.change.cause)[-1]):
             return True
         await self._refuse_spent(work)
+        await self._changes.confirm(work.record, work.proposed)
         await self._announce(work)
         work.outcome = await work.session.apply(work.decision)
         self._metrics.count_apply(work.outcome.result)
@@ -243,7 +253,7 @@ class Pipeline:
         Where that was set back, the Change is proposed anew. Raises WaitingError then.
         """
         begun = [row async for row in self._applies_begun(work.environment.ref)]
-        if work.record.spec.subject in begun:
+        if work.proposed.subject in begun:
             work.draft.set(attempts=max(len(begun), work.environment.status.attempts + 1))
             message = f"Change {work.record.metadata.name} was begun before, so its approval is spent"
             raise WaitingError(Reason.PROGRESSING, message, requeue_after=_AGAIN)
@@ -265,7 +275,7 @@ class Pipeline:
         message = f"applying {name}"
         work.draft.ready("False", Reason.PROGRESSING, message)
         work.draft.condition(ConditionType.RECONCILING, "True", Reason.PROGRESSING, message)
-        spec = work.record.spec
+        spec = work.proposed
         digests = {"content": spec.digest, "subject": spec.subject, "resetPlan": spec.reset_plan.digest}
         intent = AuditEntry(
             "apply",

@@ -74,7 +74,7 @@ def _report(ref: ObjectRef, work: Pass) -> PlanReport:
     if not hasattr(work, "decision"):
         change = work.change
         return PlanReport(ref, change.cause, change.summary, change.actions, findings=findings)
-    spec = work.record.spec
+    spec = work.proposed
     return PlanReport(
         target=ref,
         cause=spec.cause,

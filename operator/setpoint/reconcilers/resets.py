@@ -14,6 +14,7 @@ from setpoint.domain.reading import parse, readable_status
 from setpoint.ports import Clock, ClusterClient
 from setpoint.reconcilers.draft import Status
 from setpoint.reconcilers.objects import Unreadable, list_typed
+from setpoint.reconcilers.snapshots import content_problem
 from setpoint.reconcilers.status import write_status
 
 
@@ -67,6 +68,9 @@ class ResetRegister:
             message = f"spec.snapshotRef: {name} was taken of {owner}, not of {reset.spec.target_ref.name}"
             await self.refuse(reset, Reason.SNAPSHOT_OF_ANOTHER_TARGET, message)
             return None
+        if problem := _digest_problem(reset, snapshot):
+            await self.refuse(reset, Reason.DIGEST_MISMATCH, f"spec.snapshotRef: {name}: {problem}")
+            return None
         return snapshot
 
     async def link(self, reset: Reset, change: str) -> None:
@@ -96,3 +100,11 @@ class ResetRegister:
         """The conditions with what is known of its end."""
         known, now = tuple(status.conditions), self._clock.now()
         return list(set_condition(known, ConditionType.COMPLETE, state, reason, message, generation, now))
+
+
+def _digest_problem(reset: Reset, snapshot: Snapshot) -> str:
+    """Why the Snapshot of that name is not the one that is meant; else empty."""
+    wanted = reset.spec.snapshot_ref.digest
+    if wanted is not None and wanted != snapshot.spec.digest:
+        return f"its spec.digest is {snapshot.spec.digest}, and the Reset asks for {wanted}"
+    return content_problem(snapshot)

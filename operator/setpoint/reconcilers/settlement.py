@@ -6,12 +6,14 @@ Called by the pipeline's steps; it never plans and never applies.
 from typing import TYPE_CHECKING
 
 from setpoint.api.conditions import ConditionType, Reason
-from setpoint.api.meta import API_VERSION, FINALIZER, JsonObject
+from setpoint.api.meta import API_VERSION, FINALIZER, JsonObject, ObjectRef
 from setpoint.api.v1alpha1.environment import AppliedStatus, DriftStatus, HoldStatus, StateStatus
+from setpoint.api.v1alpha1.reset import Reset
 from setpoint.domain import model
 from setpoint.domain.audit import AuditEntry, Phase
-from setpoint.domain.errors import AlreadyExistsError
+from setpoint.domain.errors import AlreadyExistsError, InvalidError, StalledError
 from setpoint.domain.goals import GoalKind
+from setpoint.domain.reading import parse
 from setpoint.ports import ClusterClient
 from setpoint.reconcilers.changes import ChangeRegister
 from setpoint.reconcilers.draft import Status
@@ -122,7 +124,7 @@ class Settlement:
             work.environment.ref,
             run=outcome.run,
             result=outcome.result.value,
-            digests={"subject": change.spec.subject},
+            digests={"subject": work.proposed.subject},
             payload={"completed": list(outcome.completed), "orphans": list(outcome.orphans)},
         )
         succeeded = outcome.result is model.Result.SUCCEEDED
@@ -209,11 +211,13 @@ class Settlement:
         work.tell(Reason.RESET_REQUESTED, f"Reset {name} to {work.snapshot.name} was asked for by policy", "Warning")
 
     async def _request_reset(self, work: "Pass", *, automatic: bool) -> str:
-        name = child_name(work.environment.metadata.name, "reset", work.record.spec.subject)
+        name = child_name(work.environment.metadata.name, "reset", work.proposed.subject)
+        wanted = _reset_manifest(work, name, automatic=automatic)
         try:
-            await self._cluster.create(_reset_manifest(work, name, automatic=automatic))
+            await self._cluster.create(wanted)
         except AlreadyExistsError:
-            return name
+            found = await self._cluster.get(ObjectRef("Reset", work.environment.metadata.namespace, name))
+            _require_same_reset(found, wanted)
         return name
 
     def _draft_hold(self, work: "Pass", reason: Reason, *, snapshot: str | None) -> None:
@@ -276,7 +280,7 @@ def _reset_manifest(work: "Pass", name: str, *, automatic: bool) -> JsonObject:
     environment = work.environment
     spec = {
         "targetRef": {"kind": "Environment", "name": environment.metadata.name},
-        "snapshotRef": {"name": work.snapshot.name},
+        "snapshotRef": {"name": work.snapshot.name, "digest": work.snapshot.digest},
         "reason": f"{work.record.metadata.name} did not verify",
         "requestedBy": "policy",
         "automatic": automatic,
@@ -284,3 +288,17 @@ def _reset_manifest(work: "Pass", name: str, *, automatic: bool) -> JsonObject:
     labels = {TARGET_LABEL: target_label(environment.metadata.name)}
     metadata = {"name": name, "namespace": environment.metadata.namespace, "labels": labels}
     return {"apiVersion": API_VERSION, "kind": "Reset", "metadata": metadata, "spec": spec}
+
+
+def _require_same_reset(found: JsonObject, wanted: JsonObject) -> None:
+    """Raises StalledError where the Reset of that name asks for something else."""
+    try:
+        same = parse(Reset, found).spec == parse(Reset, wanted).spec
+    except InvalidError:
+        same = False
+    if not same:
+        message = (
+            f"there is a Reset {found['metadata']['name']} that asks for something else than policy does. Find out who "
+            "made it, then delete it"
+        )
+        raise StalledError(Reason.NAME_TAKEN, message)

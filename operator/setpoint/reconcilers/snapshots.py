@@ -2,18 +2,22 @@
 
 import contextlib
 import json
+import re
 from collections.abc import Mapping
 
+from setpoint.api.conditions import Reason
 from setpoint.api.meta import API_VERSION, JsonObject, ObjectRef
 from setpoint.api.v1alpha1 import snapshot as api
 from setpoint.api.v1alpha1.environment import AppliedStatus, Environment
 from setpoint.domain.audit import AuditEntry, Phase
 from setpoint.domain.digests import canonical, digest
-from setpoint.domain.errors import AlreadyExistsError, NotFoundError
+from setpoint.domain.errors import AlreadyExistsError, InvalidError, NotFoundError, StalledError
 from setpoint.domain.model import Observation, Snapshot
-from setpoint.domain.reading import text_at
+from setpoint.domain.reading import parse, text_at
 from setpoint.ports import BlobStore, ClusterClient, StateStore
 from setpoint.reconcilers.names import TARGET_LABEL, child_name, target_label
+
+_DIGITS = re.compile(r"-snap-([0-9a-f]+)\Z")
 
 
 class SnapshotTaker:
@@ -63,25 +67,60 @@ class SnapshotTaker:
             "generation": applied.generation if applied else 0,
             "change": applied.change if applied else None,
         }
-        content = {name: value for name, value in content.items() if value is not None}
-        return api.SnapshotSpec.model_validate({**content, "digest": digest(content)})
+        described = api.SnapshotSpec.model_validate({**content, "digest": digest({})})
+        return described.model_copy(update={"digest": content_digest(described)})
 
     async def _seal_outputs(self, key: str) -> str | None:
         outputs = json.loads(await self._states.read(key)).get("outputs") or {}
         return await self._blobs.put(canonical(outputs)) if outputs else None
 
     async def _ensure(self, environment: Environment, name: str, spec: api.SnapshotSpec) -> None:
+        """Makes the index object unless it is there. Raises StalledError where another has its name."""
         ref = ObjectRef("Snapshot", environment.metadata.namespace, name)
+        entry = AuditEntry(
+            "snapshot", Phase.FACT, "setpoint", environment.ref, digests={"snapshot": spec.digest}, result=name
+        )
         try:
-            await self._cluster.get(ref)
+            found = await self._cluster.get(ref)
         except NotFoundError:
-            entry = AuditEntry(
-                "snapshot", Phase.FACT, "setpoint", environment.ref, digests={"snapshot": spec.digest}, result=name
-            )
             try:
-                await self._cluster.create(_manifest(environment, name, spec), audit=(entry,))
+                found = await self._cluster.create(_manifest(environment, name, spec), audit=(entry,))
             except AlreadyExistsError:
-                return
+                found = await self._cluster.get(ref)
+        _require_same(found, spec)
+
+
+def _require_same(found: JsonObject, spec: api.SnapshotSpec) -> None:
+    """Raises StalledError unless what is there is what was taken: a name holds a part of the digest alone."""
+    try:
+        same = parse(api.Snapshot, found).spec == spec
+    except InvalidError:
+        same = False
+    if not same:
+        message = (
+            f"there is a Snapshot {found['metadata']['name']} that is not the one that was taken ({spec.digest}), so "
+            "there would be no way back. Find out who made it, then delete it"
+        )
+        raise StalledError(Reason.NAME_TAKEN, message)
+
+
+def content_digest(spec: api.SnapshotSpec) -> str:
+    """The digest of all that a Snapshot says.
+
+    A field that is added later must be left out where it is empty, so that older Snapshots keep their digests.
+    """
+    return digest({name: value for name, value in spec.as_json().items() if name != "digest"})
+
+
+def content_problem(snapshot: api.Snapshot) -> str:
+    """Why a Snapshot that was found by name is none that Setpoint took under it; else empty."""
+    spec = snapshot.spec
+    if content_digest(spec) != spec.digest:
+        return "its content is not what its spec.digest says"
+    digits = _DIGITS.search(snapshot.metadata.name)
+    if digits and not spec.digest.removeprefix("sha256:").startswith(digits[1]):
+        return f"its name does not end in the first digits of its spec.digest, {spec.digest}"
+    return ""
 
 
 def _manifest(environment: Environment, name: str, spec: api.SnapshotSpec) -> JsonObject:
@@ -101,7 +140,8 @@ class SnapshotPruner:
         namespace = environment.metadata.namespace
         labels = {TARGET_LABEL: target_label(environment.metadata.name)}
         found = await self._cluster.list("Snapshot", namespace=namespace, labels=labels)
-        by_age = sorted(found.items, key=_age, reverse=True)
+        mine = [item for item in found.items if _target(item) == environment.metadata.name]
+        by_age = sorted(mine, key=_age, reverse=True)
         surplus = by_age[environment.spec.snapshots.keep :]
         if not surplus:
             return
@@ -126,6 +166,10 @@ class SnapshotPruner:
         entry = AuditEntry("snapshot.prune", Phase.FACT, "setpoint", environment.ref, result=ref.name)
         with contextlib.suppress(NotFoundError):
             await self._cluster.delete(ref, audit=(entry,))
+
+
+def _target(snapshot: JsonObject) -> str | None:
+    return text_at(snapshot, "spec", "targetRef", "name")
 
 
 def _age(snapshot: JsonObject) -> tuple[str, int]:

@@ -25,7 +25,6 @@ from setpoint.domain.gating import (
     pin_problem,
     select_gates,
     stages_of,
-    subject_digest,
 )
 from setpoint.domain.model import Change
 from setpoint.domain.policies import PolicyResult, Violation
@@ -393,41 +392,6 @@ def test_names_that_repeat_or_are_taken_are_qualified() -> None:
 def test_stages_of_a_change() -> None:
     assert stages_of("Reset") == ("reset",)
     assert stages_of("Drift") == ("plan", "apply")
-
-
-SUBJECT: dict[str, Any] = {
-    "target": "environment/default/shop",
-    "cause": "Drift",
-    "content": DIGEST,
-    "snapshot": DIGEST,
-    "reset_plan": DIGEST,
-    "policies": {"baseline": DIGEST},
-    "gates": DIGEST,
-    "bundle": DIGEST,
-    "state_version": 1,
-    "attempt": 0,
-}
-
-
-@pytest.mark.parametrize(
-    "moved",
-    [
-        {"target": "environment/default/other"},
-        {"cause": "SpecChanged"},
-        {"content": OTHER},
-        {"snapshot": OTHER},
-        {"reset_plan": OTHER},
-        {"policies": {"baseline": OTHER}},
-        {"policies": {}},
-        {"gates": OTHER},
-        {"bundle": None},
-        {"state_version": 2},
-        {"attempt": 1},
-    ],
-    ids=str,
-)
-def test_whatever_moves_is_another_subject(moved: dict[str, Any]) -> None:
-    assert subject_digest(**(SUBJECT | moved)) != subject_digest(**SUBJECT)
 
 
 def test_the_order_of_gates_does_not_matter_and_their_content_does() -> None:

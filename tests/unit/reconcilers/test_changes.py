@@ -12,12 +12,13 @@ from setpoint.api.meta import JsonObject, ObjectRef
 from setpoint.api.v1alpha1.change import Change, ChangeSpec, GateResult, ResetAction
 from setpoint.api.v1alpha1.environment import Environment
 from setpoint.domain.audit import AuditEntry, Phase
-from setpoint.domain.errors import NotFoundError
+from setpoint.domain.errors import ConflictError, NotFoundError, StalledError
 from setpoint.domain.model import Change as Content
 from setpoint.domain.model import ResetPlan, Snapshot
 from setpoint.reconcilers.changes import ChangeRegister, describe_change, is_closed, is_marked
 
 SUBJECTS = {letter: "sha256:" + letter * 64 for letter in "abc"}
+NAMES = {letter: f"shop-prod-{letter * 32}" for letter in "abc"}
 APPLIED = (ConditionType.APPLIED, "True", Reason.APPLIED, "3 resources")
 
 
@@ -53,7 +54,7 @@ async def test_a_new_one_is_there_and_in_the_trail(
 ) -> None:
     change, new = await register.ensure(environment, spec("a"))
     assert new
-    assert change.metadata.name == "shop-prod-aaaaaaaaaa"
+    assert change.metadata.name == NAMES["a"]
     assert change.metadata.labels == {"setpoint.dev/target": "shop-prod"}
     assert await register.get("default", change.metadata.name) == change
     (entry,) = cluster.audit
@@ -73,9 +74,9 @@ async def test_the_same_subject_is_the_same_change(
 @pytest.mark.parametrize(
     ("letters", "left"),
     [
-        pytest.param("ab", "shop-prod-bbbbbbbbbb", id="another"),
-        pytest.param("abc", "shop-prod-cccccccccc", id="and another"),
-        pytest.param("abb", "shop-prod-bbbbbbbbbb", id="the last one again"),
+        pytest.param("ab", NAMES["b"], id="another"),
+        pytest.param("abc", NAMES["c"], id="and another"),
+        pytest.param("abb", NAMES["b"], id="the last one again"),
     ],
 )
 async def test_the_newest_is_the_only_one_that_is_open(
@@ -108,7 +109,7 @@ async def test_another_targets_stay_open(
     theirs = Environment.model_validate(example("Environment", name=name, namespace=namespace))
     await register.ensure(theirs, spec("a", name))
     await register.ensure(environment, spec("b"))
-    assert await opened(register, theirs) == [f"{name}-aaaaaaaaaa"]
+    assert await opened(register, theirs) == [f"{name}-{'a' * 32}"]
 
 
 async def test_a_long_name_does_not_hide_them(register: ChangeRegister) -> None:
@@ -121,16 +122,101 @@ async def test_a_long_name_does_not_hide_them(register: ChangeRegister) -> None:
     assert len(await register.open_changes(alike)) == 1
 
 
-async def test_one_that_another_writer_made_meanwhile_is_taken(clock: FakeClock, environment: Environment) -> None:
+def racing(theirs: ChangeSpec) -> InMemoryCluster:
+    """A cluster in which another writer makes the Change while it is looked for."""
+
     class Racing(InMemoryCluster):
         async def get(self, ref: ObjectRef) -> JsonObject:
             if ref.kind == "Change" and not self.writes:
-                await self.add(example("Change", name=ref.name, subject=SUBJECTS["a"]))
+                await self.add({**example("Change", name=ref.name), "spec": theirs.as_json()})
                 raise NotFoundError("not yet")
             return await super().get(ref)
 
-    change, new = await ChangeRegister(Racing(), clock).ensure(environment, spec("a"))
+    return Racing()
+
+
+async def test_one_that_another_writer_made_meanwhile_is_taken(clock: FakeClock, environment: Environment) -> None:
+    change, new = await ChangeRegister(racing(spec("a")), clock).ensure(environment, spec("a"))
     assert (change.spec.subject, new) == (SUBJECTS["a"], True)
+
+
+# --- A name is no identity ----------------------------------------------------------------------------------------
+
+ELSE = "sha256:" + "a" * 32 + "0" * 32
+FOREIGN: dict[str, dict[str, Any]] = {
+    "subject": {"subject": ELSE},
+    "digest": {"digest": ELSE},
+    "summary": {"summary": {"create": 1, "text": "+1 ~0 -0"}},
+    "bundle": {"bundle": ELSE},
+    "snapshotRef": {"snapshotRef": "shop-prod-8"},
+    "stateVersion": {"stateVersion": 8},
+    "targetRef": {"targetRef": {"kind": "Environment", "name": "shop-dev"}},
+    "cause": {"cause": "SpecChanged"},
+    "approvalsRequired": {"approvalsRequired": 0},
+    "orphans": {"orphans": ["terraform_data.lost"]},
+}
+
+
+@pytest.mark.parametrize("field", FOREIGN)
+async def test_another_under_the_name_is_no_match_and_stays_as_it_is(
+    register: ChangeRegister, cluster: InMemoryCluster, environment: Environment, field: str
+) -> None:
+    await register.ensure(environment, spec("b"))
+    foreign = await cluster.add(example("Change", name=NAMES["a"], **{"subject": SUBJECTS["a"], **FOREIGN[field]}))
+    writes = cluster.writes
+    with pytest.raises(StalledError) as refused:
+        await register.ensure(environment, spec("a"))
+    assert refused.value.reason is Reason.NAME_TAKEN
+    assert f"spec.{field}" in refused.value.message
+    assert SUBJECTS["a"] in refused.value.message
+    assert cluster.writes == writes
+    assert await cluster.get(ObjectRef("Change", "default", NAMES["a"])) == foreign
+    assert NAMES["b"] in await opened(register, environment)
+
+
+async def test_another_that_is_made_meanwhile_is_no_match(clock: FakeClock, environment: Environment) -> None:
+    with pytest.raises(StalledError):
+        await ChangeRegister(racing(spec("a", subject=ELSE)), clock).ensure(environment, spec("a"))
+
+
+async def test_what_was_planned_later_or_drilled_in_other_words_is_the_same(
+    register: ChangeRegister, environment: Environment
+) -> None:
+    first, _ = await register.ensure(environment, spec("a"))
+    again = spec("a", generation=9, requestedBy="bob")
+    retold = again.reset_plan.model_copy(update={"message": "drilled anew"})
+    found, new = await register.ensure(environment, again.model_copy(update={"reset_plan": retold}))
+    assert (found, new) == (first, False)
+
+
+@pytest.mark.parametrize("field", FOREIGN)
+async def test_one_that_became_another_is_not_carried_out(
+    register: ChangeRegister, cluster: InMemoryCluster, environment: Environment, field: str
+) -> None:
+    change, _ = await register.ensure(environment, spec("a"))
+    await register.confirm(change, spec("a"))
+    await cluster.delete(change.ref)
+    await cluster.add(example("Change", name=NAMES["a"], **{"subject": SUBJECTS["a"], **FOREIGN[field]}))
+    with pytest.raises(StalledError):
+        await register.confirm(change, spec("a"))
+
+
+async def test_one_that_is_gone_is_not_carried_out(
+    register: ChangeRegister, cluster: InMemoryCluster, environment: Environment
+) -> None:
+    change, _ = await register.ensure(environment, spec("a"))
+    await cluster.delete(change.ref)
+    with pytest.raises(ConflictError):
+        await register.confirm(change, spec("a"))
+
+
+async def test_a_label_finds_and_does_not_own(
+    register: ChangeRegister, cluster: InMemoryCluster, environment: Environment
+) -> None:
+    theirs = example("Change", name="stray", targetRef={"kind": "Environment", "name": "shop-dev"})
+    await cluster.add({**theirs, "metadata": {**theirs["metadata"], "labels": {"setpoint.dev/target": "shop-prod"}}})
+    await register.supersede(environment, "gone")
+    assert not (await cluster.get(ObjectRef("Change", "default", "stray"))).get("status")
 
 
 async def test_there_is_none(register: ChangeRegister) -> None:

@@ -19,7 +19,7 @@ from tests.fakes.terraform import FakeTerraform
 from setpoint.api.conditions import Reason
 from setpoint.api.meta import ObjectRef
 from setpoint.api.v1alpha1.environment import Environment
-from setpoint.domain.errors import StoreError, TransientError, WaitingError
+from setpoint.domain.errors import ConflictError, StoreError, TransientError, WaitingError
 from setpoint.domain.goals import Goal, GoalKind
 from setpoint.domain.model import Outcome, Result
 from setpoint.ports import ApplyRun, ResourceProgress
@@ -66,14 +66,14 @@ class Desk:
         async with self.driver(**options).session(environment, Goal(GoalKind.SPEC), lambda _: None) as opened:
             yield opened
 
-    async def apply(self, run: ApplyRun) -> Outcome:
-        """Observes, and applies what ends like this."""
+    async def apply(self, run: ApplyRun, **decided: Any) -> Outcome:
+        """Observes, and applies what ends like this; `decided` is what the decision was about instead."""
         self.terraform.applied = run
         async with self.session() as session:
             seen = await session.observe()
-            decision: Any = SimpleNamespace(
-                require_pass=lambda: None, change=SimpleNamespace(state_version=seen.state_version)
-            )
+            planned = {"state_version": seen.state_version, "digest": seen.content_digest}
+            change = SimpleNamespace(**(planned | decided))
+            decision: Any = SimpleNamespace(require_pass=lambda: None, change=change)
             return await session.apply(decision)
 
 
@@ -90,6 +90,18 @@ def desk() -> Any:
 def failed(errored: bytes | None, *created: str) -> ApplyRun:
     progress = tuple(ResourceProgress(address, "create", "started") for address in created)
     return ApplyRun(False, False, progress, ("it broke",), errored)
+
+
+@pytest.mark.parametrize(
+    "decided",
+    [
+        pytest.param({"digest": "sha256:" + "0" * 64}, id="another plan"),
+        pytest.param({"state_version": 7}, id="another state"),
+    ],
+)
+async def test_what_was_not_decided_on_is_not_applied(desk: Desk, decided: dict[str, Any]) -> None:
+    with pytest.raises(ConflictError):
+        await desk.apply(failed(None), **decided)
 
 
 # --- What an apply could not save -------------------------------------------------------------------------------------

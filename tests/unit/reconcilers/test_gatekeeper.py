@@ -82,7 +82,9 @@ class Desk:
         return await self.gatekeeper.gather(self.environment, self.change)
 
     async def subject(self) -> str:
-        return (await self.gather()).subject(self.change, SNAPSHOT, WAY_BACK)
+        context = await self.gather()
+        required = context.required_approvals(self.change, SPEC, ())
+        return context.subject(self.change, SNAPSHOT, WAY_BACK, variables=DIGESTS["f"], required=required)
 
     async def work(self, *, required: int = 0) -> Pass:
         """A pass that has come to the gates."""
@@ -90,6 +92,7 @@ class Desk:
         work = Pass(self.environment, SPEC, SimpleNamespace(), draft)
         work.gates, work.change, work.reset_plan, work.required = await self.gather(), self.change, WAY_BACK, required
         spec = SimpleNamespace(subject=DIGESTS["e"], requested_by=self.change_by)
+        work.proposed = spec
         work.record = SimpleNamespace(metadata=SimpleNamespace(name="shop-prod-1"), spec=spec)
         work.observation = Observation(
             7, 9, "l", 1, DIGESTS["c"], "r1", "fake 1", (), None, None, {"resource_changes": []}, DIGESTS["f"]
@@ -168,6 +171,13 @@ async def another_policy(desk: Desk) -> None:
     await desk.cluster.update({**found, "spec": {"source": {"inline": {"a.rego": "b"}}}})
 
 
+def respecified(**spec: Any) -> Any:
+    async def move(desk: Desk) -> None:
+        desk.environment = Environment.model_validate(example("Environment", **spec))
+
+    return move
+
+
 async def an_apply(desk: Desk) -> None:
     desk.environment = Environment.model_validate(example("Environment", status={"attempts": 1}))
 
@@ -182,6 +192,14 @@ async def an_apply(desk: Desk) -> None:
         pytest.param(another_gate, id="a gate"),
         pytest.param(another_policy, id="a policy"),
         pytest.param(an_apply, id="an apply"),
+        pytest.param({"orphans": ("a.b",)}, id="a suspected orphan"),
+        pytest.param(respecified(approvals={"required": 0}), id="fewer approvals"),
+        pytest.param(respecified(approvals={"required": 1, "ttl": "9h"}), id="approvals count for longer"),
+        pytest.param(respecified(apply={"mode": "Auto"}, approvals={}), id="the mode of applies"),
+        pytest.param(respecified(protection={}), id="protection"),
+        pytest.param(
+            respecified(protection={"types": ["aws_db_instance"], "deletionPolicy": "Destroy"}), id="deletion policy"
+        ),
     ],
 )
 async def test_whatever_moves_voids_an_approval(desk: Desk, move: Any) -> None:

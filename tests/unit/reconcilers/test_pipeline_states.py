@@ -41,7 +41,7 @@ async def test_the_first_apply_waits_for_a_person(bench):
     [change] = await bench.changes()
     assert change["spec"]["cause"] == "SpecChanged"
     assert change["spec"]["approvalsRequired"] == 1
-    assert change["metadata"]["name"] == f"web-{change['spec']['subject'][7:17]}"
+    assert change["metadata"]["name"] == f"web-{change['spec']['subject'][7:39]}"
     assert await bench.condition("ResetReady") == ("True", "NotDrillable")
 
 

@@ -1,25 +1,27 @@
 """The Resets of a target: which is due, which can never be, and how they end."""
 
+import contextlib
 import datetime as dt
 from collections.abc import Awaitable, Callable
 
 import pytest
 from tests.fakes.cluster import InMemoryCluster
-from tests.fakes.examples import condition, example
+from tests.fakes.examples import condition, example, taken
 from tests.fakes.reconciling import FakeClock
 
 from setpoint.api.conditions import Reason
 from setpoint.api.meta import ObjectRef
 from setpoint.api.v1alpha1.environment import Environment
 from setpoint.api.v1alpha1.reset import Reset
+from setpoint.domain.errors import NotFoundError
 from setpoint.reconcilers.resets import ResetRegister
 
 
 @pytest.fixture
 async def register(cluster: InMemoryCluster, clock: FakeClock) -> ResetRegister:
     """Over a cluster that holds a snapshot of shop-prod, and one of another target."""
-    await cluster.add(example("Snapshot", name="mine"))
-    await cluster.add(example("Snapshot", name="theirs", targetRef={"kind": "Environment", "name": "shop-dev"}))
+    await cluster.add(taken(name="mine"))
+    await cluster.add(taken(name="theirs", targetRef={"kind": "Environment", "name": "shop-dev"}))
     return ResetRegister(cluster, clock)
 
 
@@ -63,6 +65,42 @@ async def test_one_that_is_not_due(
     writes = cluster.writes
     assert await register.due(environment) is None
     assert cluster.writes == writes
+
+
+SNAP = taken(name="mine")["spec"]["digest"]
+NAMED = f"shop-prod-snap-{SNAP[7:39]}"
+
+
+@pytest.mark.parametrize(
+    ("name", "kept", "digest", "due"),
+    [
+        pytest.param("mine", {}, SNAP, True, id="the one that is meant"),
+        pytest.param("mine", {}, None, True, id="by name alone"),
+        pytest.param(NAMED, {}, SNAP, True, id="by a name that holds its digits"),
+        pytest.param("mine", {}, "sha256:" + "0" * 64, False, id="another digest is asked for"),
+        pytest.param("mine", {"archive": "sha256:" + "0" * 64}, None, False, id="its content is another"),
+        pytest.param("mine", {"archive": "sha256:" + "0" * 64}, SNAP, False, id="its content is another, by digest"),
+        pytest.param(f"shop-prod-snap-{'0' * 32}", {}, None, False, id="its name says another"),
+    ],
+)
+async def test_a_snapshot_is_the_one_that_its_digest_names(
+    register: ResetRegister,
+    cluster: InMemoryCluster,
+    environment: Environment,
+    name: str,
+    kept: dict,
+    digest: str | None,
+    due: bool,
+) -> None:
+    with contextlib.suppress(NotFoundError):
+        await cluster.delete(ObjectRef("Snapshot", "default", name))
+    found = taken(name=name)
+    await cluster.add({**found, "spec": {**found["spec"], **kept}})
+    wanted = {"name": name} | ({"digest": digest} if digest else {})
+    reset = example("Reset", name="back", snapshotRef=wanted)
+    await cluster.add(reset)
+    assert (await register.due(environment) is not None) is due
+    assert await ending(cluster, "back") == (None if due else ("False", "DigestMismatch"))
 
 
 @pytest.mark.parametrize(

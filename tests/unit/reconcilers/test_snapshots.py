@@ -10,10 +10,13 @@ from tests.fakes.examples import example
 from tests.fakes.reconciling import FakeClock
 from tests.fakes.store import Stores, memory_stores, state_file
 
+from setpoint.api.conditions import Reason
 from setpoint.api.meta import JsonObject, ObjectRef
+from setpoint.api.v1alpha1 import snapshot as api
 from setpoint.api.v1alpha1.environment import AppliedStatus, Environment
+from setpoint.domain.errors import StalledError
 from setpoint.domain.model import Observation, Snapshot
-from setpoint.reconcilers.snapshots import SnapshotPruner, SnapshotTaker
+from setpoint.reconcilers.snapshots import SnapshotPruner, SnapshotTaker, content_problem
 
 DIGEST = "sha256:" + "7e" * 32
 APPLIED = AppliedStatus(bundle=DIGEST, archive=DIGEST, variables=DIGEST, generation=3, at="2026-01-01T00:00:00Z")
@@ -121,6 +124,42 @@ async def test_secrets_and_outputs_are_there_by_digest(taker: Taker, stores: Sto
     assert json.loads(await stores.blobs.get(kept["spec"]["outputs"])) == document["outputs"]
 
 
+@pytest.mark.parametrize(
+    "moved",
+    [
+        pytest.param({"digest": "sha256:" + "1" * 64}, id="another digest"),
+        pytest.param({"archive": "sha256:" + "1" * 64}, id="other code under the same digest"),
+        pytest.param({"targetRef": {"kind": "Environment", "name": "shop-dev"}}, id="another target"),
+    ],
+)
+async def test_another_under_the_name_is_no_way_back(
+    taker: Taker, cluster: InMemoryCluster, moved: dict[str, Any]
+) -> None:
+    taken = await taker.take()
+    (kept,) = await taker.kept()
+    await cluster.delete(ObjectRef.of(kept))
+    foreign = await cluster.add({**kept, "spec": {**kept["spec"], **moved}})
+    writes = cluster.writes
+    with pytest.raises(StalledError) as refused:
+        await taker.take()
+    assert refused.value.reason is Reason.NAME_TAKEN
+    assert taken.name in refused.value.message
+    assert cluster.writes == writes
+    assert await taker.kept() == [foreign]
+
+
+async def test_what_was_taken_is_what_its_digest_says(taker: Taker) -> None:
+    await taker.save(state_file(4))
+    await taker.take(token=SECRET)
+    (kept,) = await taker.kept()
+    taken = api.Snapshot.model_validate(kept)
+    assert content_problem(taken) == ""
+    moved = taken.spec.model_copy(update={"state_version": 9})
+    assert "content" in content_problem(taken.model_copy(update={"spec": moved}))
+    renamed = taken.metadata.model_copy(update={"name": f"shop-prod-snap-{'0' * 32}"})
+    assert "name" in content_problem(taken.model_copy(update={"metadata": renamed}))
+
+
 # --- Pruning ------------------------------------------------------------------------------------------------------
 
 
@@ -188,8 +227,12 @@ async def test_a_change_that_is_gone_holds_nothing(cluster: InMemoryCluster, clo
 
 @pytest.mark.parametrize(
     "frame",
-    [{"labels": {"setpoint.dev/target": "shop-dev"}}, {"namespace": "other"}],
-    ids=["another target's", "another namespace's"],
+    [
+        {"labels": {"setpoint.dev/target": "shop-dev"}},
+        {"namespace": "other"},
+        {"targetRef": {"kind": "Environment", "name": "shop-dev"}},
+    ],
+    ids=["another target's", "another namespace's", "another target's under this label"],
 )
 async def test_others_are_left_alone(cluster: InMemoryCluster, clock: FakeClock, frame: dict) -> None:
     await fill(cluster, clock, 3, **frame)

@@ -83,7 +83,7 @@ def _cut(message: str) -> str:
 def _event_ref(record: EventRecord) -> ObjectRef:
     """The same event has the same name, until its series begins anew."""
     said = json.dumps([record.ref.key, record.type, record.reason, record.message, record.first_seen.isoformat()])
-    digest = hashlib.sha256(said.encode()).hexdigest()[:16]
+    digest = hashlib.sha256(said.encode()).hexdigest()[:32]
     namespace = record.ref.namespace or _CLUSTER_NAMESPACE
     return ObjectRef("Event", namespace, f"{record.ref.name[:200].rstrip('.-')}.{digest}")
 

@@ -103,7 +103,7 @@ def _namespace(ref: ObjectRef) -> str:
 def _event_ref(record: EventRecord) -> ObjectRef:
     """The same event has the same name."""
     said = json.dumps([record.ref.key, record.type, record.reason, record.message])
-    digest = hashlib.sha256(said.encode()).hexdigest()[:16]
+    digest = hashlib.sha256(said.encode()).hexdigest()[:32]
     return ObjectRef(EVENT.name, _namespace(record.ref), f"{record.ref.name[:200]}.{digest}")
 
 

@@ -132,7 +132,7 @@ def open_postgres(url: str, folder: Path) -> Database:
     parsed = parse_url(url)
     name = name_of(parsed)
     backend = PostgresBackend(parsed, readers=READERS)
-    head = HeadFile(folder / f"audit-{hashlib.sha256(name.encode()).hexdigest()[:12]}.head")
+    head = HeadFile(folder / f"audit-{hashlib.sha256(name.encode()).hexdigest()[:32]}.head")
     try:
         _migrate(backend)
         with backend.reads.begin() as connection:

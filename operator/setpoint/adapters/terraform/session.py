@@ -29,7 +29,7 @@ from setpoint.adapters.terraform.tailing import tail
 from setpoint.adapters.terraform.warden import RunWatch
 from setpoint.adapters.terraform.workfolder import Facts, WorkFolder, write_variables
 from setpoint.api.conditions import Reason
-from setpoint.domain.digests import digest
+from setpoint.domain.digests import digest, digest_bytes
 from setpoint.domain.errors import (
     NotFoundError,
     SetpointError,
@@ -166,10 +166,14 @@ class Session:
 
     async def _archive(self, bundle: Bundle) -> bytes:
         try:
-            return await self._blobs.get(bundle.blob)
+            archive = await self._blobs.get(bundle.blob)
         except NotFoundError:
             message = f"the store no longer holds the bundle {bundle.digest[:19]}…"
             raise StalledError(Reason.SNAPSHOT_NOT_FOUND, message) from None
+        if digest_bytes(archive) != bundle.digest:
+            message = f"the archive {bundle.blob} is not that of the bundle {bundle.digest}: nothing is run"
+            raise StalledError(Reason.DIGEST_MISMATCH, message)
+        return archive
 
     def _open_run(self) -> Path:
         folder = self._runs / uuid.uuid4().hex

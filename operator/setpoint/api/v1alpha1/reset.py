@@ -8,19 +8,27 @@ from setpoint.api.meta import (
     Conditions,
     KindMeta,
     KubeObject,
-    LocalReference,
     ObservedGeneration,
     PrinterColumn,
     TargetReference,
 )
-from setpoint.api.model import ApiModel, Boolean, Name, StatusModel
+from setpoint.api.model import ApiModel, Boolean, Digest, Name, StatusModel
+
+
+class SnapshotReference(ApiModel):
+    """A Snapshot in the same namespace."""
+
+    name: Name = Field(description="Its name.")
+    digest: Digest | None = Field(
+        default=None, description="Its spec.digest. Where given, a Snapshot of another digest is refused."
+    )
 
 
 class ResetSpec(ApiModel):
     """Which target, to which snapshot, and why. Immutable."""
 
     target_ref: TargetReference = Field(description="The target to reset.")
-    snapshot_ref: LocalReference = Field(description="The Snapshot, of this target, to go back to.")
+    snapshot_ref: SnapshotReference = Field(description="The Snapshot, of this target, to go back to.")
     reason: Annotated[str, Field(min_length=1, max_length=1024)] = Field(description="Why; kept in the audit trail.")
     requested_by: Annotated[str, Field(min_length=1, max_length=253)] = Field(description="Who, or `policy`.")
     automatic: Boolean = Field(

@@ -1,0 +1,76 @@
+"""Owns what an approval names: the digest of all that a decision over a Change rests on (rule 20). Pure.
+
+If any of it moves, it is another Change, and what was said of the one before is void.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from setpoint.api.v1alpha1.change import Cause, ChangeSummary
+from setpoint.api.v1alpha1.environment import ApprovalPolicy, Protection
+from setpoint.domain.digests import digest
+
+_VERSION = 2
+"""Of the form below; another form makes other subjects, never the same one of another meaning."""
+
+
+def subject_digest(
+    *,
+    target: str,
+    cause: Cause,
+    content: str,
+    summary: ChangeSummary,
+    orphans: Sequence[str],
+    snapshot: str,
+    reset_plan: str,
+    policies: Mapping[str, str],
+    gates: str,
+    rules: str,
+    bundle: str | None,
+    variables: str,
+    state_version: int,
+    attempt: int = 0,
+) -> str:
+    """The subject of a Change.
+
+    `policies` maps the name of a PolicySet to its digest, `gates` is `gating.gates_digest`, `rules` is `rules_digest`.
+    `variables` is the digest of the input variables: a provisioner may use one that no attribute shows. `summary` is
+    what people are shown. The target's key keeps apart two targets of equal content; `attempt` counts applies begun,
+    since an approval is spent by one.
+    """
+    return digest(
+        {
+            "version": _VERSION,
+            "target": target,
+            "cause": cause,
+            "content": content,
+            "summary": summary.as_json(),
+            "orphans": list(orphans),
+            "snapshot": snapshot,
+            "resetPlan": reset_plan,
+            "policies": dict(policies),
+            "gates": gates,
+            "rules": rules,
+            "bundle": bundle,
+            "variables": variables,
+            "stateVersion": state_version,
+            "attempt": attempt,
+        }
+    )
+
+
+def rules_digest(protection: Protection, approvals: ApprovalPolicy, required: int) -> str:
+    """Of what the built-in gates decide on: what is protected, how many must approve, and for how long that counts.
+
+    `required` is how many that comes to with the modes of apply and drift, the gates and suspected orphans.
+    """
+    return digest(
+        {
+            "protection": {name: _unordered(value) for name, value in protection.as_json().items()},
+            "approvals": approvals.as_json(),
+            "required": required,
+        }
+    )
+
+
+def _unordered(value: str | list[str]) -> str | list[str]:
+    return value if isinstance(value, str) else sorted(set(value))
