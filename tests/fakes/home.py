@@ -46,6 +46,9 @@ class ListAuditLog:
             row for row in await self.rows() if row.entry.phase is Phase.INTENT and row.entry.run not in closed
         )
 
+    async def require_standing(self) -> None:
+        """It always is the trail that stood here."""
+
 
 @dataclasses.dataclass
 class Report:
@@ -71,6 +74,8 @@ class FakeHome:
     plan_report: Any = None
     verify_report: Any = None
     imported: list[tuple[ObjectRef, bytes]] = dataclasses.field(default_factory=list)
+    set_back: str = ""
+    accepted: list[str] = dataclasses.field(default_factory=list)
 
     @property
     def proves_users(self) -> bool:
@@ -96,6 +101,13 @@ class FakeHome:
     async def verify_audit(self) -> Any:
         return self.verify_report
 
+    async def store_problem(self) -> str:
+        return self.set_back
+
+    async def accept_store(self, reason: str) -> str:
+        self.accepted.append(reason)
+        return self.set_back
+
     def add(self, obj: JsonObject) -> JsonObject:
         """Creates an object, with its status; returns it as it is then."""
         return asyncio.run(self.cluster.add(obj))
@@ -117,6 +129,10 @@ class FakeWiring:
     @asynccontextmanager
     async def open_home(self, root: Path, *, create: bool = False) -> AsyncIterator[FakeHome]:
         self.opened.append((root, create))
+        yield self.home
+
+    @asynccontextmanager
+    async def open_operator_store(self) -> AsyncIterator[FakeHome]:
         yield self.home
 
     async def run_manager(self, root: Path, **options: Any) -> Any:

@@ -12,7 +12,7 @@ from tests.fakes.target import FakeDriver, World, snapshot_manifest
 from setpoint.api.conditions import KIND_CONDITIONS, ConditionType
 from setpoint.api.meta import JsonObject, ObjectRef
 from setpoint.domain.audit import AuditEntry, AuditRow
-from setpoint.domain.errors import NotFoundError
+from setpoint.domain.errors import NotFoundError, StoreSetBackError
 from setpoint.domain.policies import PolicyCheck, PolicyModules, PolicyResult
 from setpoint.domain.reading import items_at
 from setpoint.ports import ClusterClient, StateStore, StateVersion, TargetDriver
@@ -85,6 +85,11 @@ class Trail:
 
     def __init__(self, cluster: InMemoryCluster) -> None:
         self._cluster = cluster
+        self.set_back = ""
+
+    async def require_standing(self) -> None:
+        if self.set_back:
+            raise StoreSetBackError(self.set_back)
 
     async def rows(self, *, after: int = 0, limit: int = 1000, target: ObjectRef | None = None) -> tuple[AuditRow, ...]:
         rows = [AuditRow(seq, "", entry, b"", b"", b"", b"") for seq, entry in enumerate(self._cluster.audit, 1)]
@@ -122,6 +127,7 @@ class Bench:
     def __init__(self) -> None:
         self.clock = FakeClock()
         self.cluster = DocumentedCluster(now=self.clock.now)
+        self.trail = Trail(self.cluster)
         self.world = World()
         self.policies = FakePolicies()
         self.recorder = Recorder()
@@ -151,7 +157,7 @@ class Bench:
             gatekeeper=gatekeeper,
             changes=changes,
             settlement=settlement,
-            trail=Trail(self.cluster),
+            trail=self.trail,
             metrics=metrics,
         )
         return EnvironmentReconciler(

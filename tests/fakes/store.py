@@ -30,7 +30,14 @@ from setpoint.adapters.store.shared_blobs import open_shared_blobs
 from setpoint.api.meta import ObjectRef
 from setpoint.domain import audit, state
 from setpoint.domain.audit import GENESIS, AuditEntry, AuditRow, Phase, Record
-from setpoint.domain.errors import AlreadyExistsError, ConflictError, FencedError, GoneError, NotFoundError
+from setpoint.domain.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    FencedError,
+    GoneError,
+    NotFoundError,
+    StoreSetBackError,
+)
 from setpoint.domain.rest import Look
 from setpoint.domain.state import StateIdentity
 from setpoint.ports import (
@@ -163,6 +170,7 @@ class MemoryAuditLog:
 
     def __init__(self, fences: MemoryFences | None = None) -> None:
         self.records: list[Record] = []
+        self.set_back = ""
         self.fences = fences or MemoryFences()
 
     async def append(self, *entries: AuditEntry) -> tuple[int, ...]:
@@ -187,6 +195,10 @@ class MemoryAuditLog:
         done = {record.run for record in self.records if record.phase == Phase.OUTCOME}
         left = [r for r in self.records if r.phase == Phase.INTENT and r.run not in done]
         return tuple(audit.parse(record) for record in left)
+
+    async def require_standing(self) -> None:
+        if self.set_back:
+            raise StoreSetBackError(self.set_back)
 
 
 class MemoryBlobs:

@@ -88,6 +88,7 @@ class Reason(StrEnum):
     ORPHANS_SUSPECTED = "OrphansSuspected"
     STATE_LOCKED = "StateLocked"
     STORE_FAILED = "StoreFailed"
+    STORE_SET_BACK = "StoreSetBack"
     API_UNAVAILABLE = "ApiUnavailable"
     NAMESPACE_TERMINATING = "NamespaceTerminating"
     NAME_TAKEN = "NameTaken"
@@ -168,6 +169,10 @@ REASON_MEANING: dict[Reason, str] = {
         "Find out who made it, then delete it."
     ),
     Reason.STORE_FAILED: "The store refused a write; nothing was changed.",
+    Reason.STORE_SET_BACK: (
+        "The store is not the one that stood here: its audit trail contradicts the head file. Nothing is applied until "
+        "the right database is put back, or a person accepts this one."
+    ),
     Reason.INTERNAL_ERROR: "A fault in Setpoint; the log has the details.",
     Reason.DRILL_PASSED: "The last applied configuration initialises and plans today.",
     Reason.DRILL_FAILED: "The last applied configuration does not plan today; nothing is applied.",
@@ -258,6 +263,7 @@ KIND_CONDITIONS: dict[str, dict[ConditionType, tuple[Reason, ...]]] = {
             Reason.DRILL_FAILED,
             Reason.NOT_CONVERGING,
             Reason.UNHEALTHY,
+            Reason.STORE_SET_BACK,
             *_DECLARATION_REASONS,
             *_FAILURE_REASONS,
         ),
@@ -265,6 +271,7 @@ KIND_CONDITIONS: dict[str, dict[ConditionType, tuple[Reason, ...]]] = {
         ConditionType.STALLED: (
             *_DECLARATION_REASONS,
             Reason.SNAPSHOT_NOT_FOUND,
+            Reason.STORE_SET_BACK,
             Reason.NAMESPACE_TERMINATING,
             Reason.NAME_TAKEN,
             Reason.DIGEST_MISMATCH,

@@ -68,11 +68,15 @@ def verify(invocation: Invocation, output: str | None) -> int:
         report = await home.verify_audit()
         if output:
             value = {"status": report.status, "rows": report.rows, "firstBad": report.first_bad}
-            print_value({**value, "message": report.message}, output)
+            more = {"message": report.message, "erased": report.erased, "remedy": report.remedy or None}
+            print_value({**value, **more}, output)
         else:
             where = f", first bad row {report.first_bad}" if report.first_bad is not None else ""
             why = f": {plain(report.message)}" if report.message else ""
-            click.echo(f"{report.status}, {report.rows} rows{where}{why}")
+            erased = f" ({report.erased} with an erased payload)" if report.erased else ""
+            click.echo(f"{report.status}, {report.rows} rows{erased}{where}{why}")
+            if report.remedy:
+                click.echo(f"Nothing is applied meanwhile: {report.remedy}")
         return _EXITS[report.status]
 
     try:

@@ -44,7 +44,19 @@ class Progress(Protocol):
         ...
 
 
-class Home(Protocol):
+class Store(Protocol):
+    """What is kept of a home, whether or not it is the one that stood here."""
+
+    async def store_problem(self) -> str:
+        """What speaks against the store being the one that stood here, in a clause; empty where nothing does."""
+        ...
+
+    async def accept_store(self, reason: str) -> str:
+        """Goes on with the store as it is, on record; returns what spoke against it."""
+        ...
+
+
+class Home(Store, Protocol):
     """One open home. It works with and without a manager running on it."""
 
     @property
@@ -121,6 +133,10 @@ class Wiring(Protocol):
 
         The settings decide where address and format are None. Cancelling the task stops it at once.
         """
+        ...
+
+    def open_operator_store(self) -> AbstractAsyncContextManager[Store]:
+        """Opens the store that the operator's settings name, beside the operator that runs on it."""
         ...
 
     async def doctor(self, root: Path | None) -> Sequence[Check]:

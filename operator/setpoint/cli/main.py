@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "import-state": ("state", "Adopt an existing Terraform state."),
     "finalizers": ("finalizers", "Let go of objects whose operator is gone."),
     "audit": ("audit", "Read and verify the audit trail."),
+    "store": ("store", "Say what is to be done about a store that was set back."),
     "crds": ("crds", "Print the CustomResourceDefinitions."),
     "doctor": ("doctor", "Say what this machine lacks."),
     "version": ("version", "Print the version."),

@@ -40,7 +40,10 @@ class PlanReport(Protocol):
 
 
 class VerifyReport(Protocol):
-    """Whether the trail is what was written. `first_bad` is the number of the first row that is not."""
+    """Whether the trail is what was written. `first_bad` is the number of the first row that is not.
+
+    `erased` rows have lost their payload, as they may. `remedy` is what to do where nothing is applied on it.
+    """
 
     @property
     def status(self) -> Literal["intact", "tampered", "unverifiable"]: ...
@@ -50,6 +53,10 @@ class VerifyReport(Protocol):
     def first_bad(self) -> int | None: ...
     @property
     def message(self) -> str: ...
+    @property
+    def erased(self) -> int: ...
+    @property
+    def remedy(self) -> str: ...
 
 
 class Check(Protocol):
@@ -81,9 +88,14 @@ class TargetReport(Protocol):
 
 
 class RunReport(Protocol):
-    """How a run of the manager ended. Manifest errors are shown with `str`."""
+    """How a run of the manager ended. Manifest errors are shown with `str`.
+
+    `store` says why nothing is applied on the store as it is, and what to do; empty where nothing is in the way.
+    """
 
     @property
     def targets(self) -> Sequence[TargetReport]: ...
     @property
     def manifest_errors(self) -> Sequence[object]: ...
+    @property
+    def store(self) -> str: ...

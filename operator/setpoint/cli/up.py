@@ -105,11 +105,14 @@ def _silence(_ref: ObjectRef, _step: str, resource: ResourceProgress | None = No
 
 
 def exit_code(report: RunReport) -> int:
-    """0 where all targets are at their setpoint, 1 where one failed or a manifest is wrong, 3 where one waits."""
+    """0 where all targets are at their setpoint, 1 where one failed or a manifest is wrong, 3 where one waits.
+
+    3, too, where nothing would be applied, since the store was set back.
+    """
     states = {target.state for target in report.targets}
     if "failed" in states or report.manifest_errors:
         return FAILED
-    return ATTENTION if "needs attention" in states else DONE
+    return ATTENTION if "needs attention" in states or report.store else DONE
 
 
 def report_value(report: RunReport) -> dict[str, Any]:
@@ -128,19 +131,22 @@ def report_value(report: RunReport) -> dict[str, Any]:
             for target in report.targets
         ],
         "manifestErrors": [str(error) for error in report.manifest_errors],
+        "store": report.store or None,
     }
 
 
 def _print_report(invocation: Invocation, root: Path, report: RunReport) -> None:
     for error in report.manifest_errors:
         click.echo(f"error: {plain(str(error))}", err=True)
+    if report.store:
+        click.echo(f"error: {plain(report.store)}", err=True)
     if not report.targets:
         click.echo(f"No targets found in {root}; an Environment manifest makes one.", err=True)
         return
     rows = [(str(each.ref), each.state, each.reason, each.change or "") for each in report.targets]
     click.echo(render(("TARGET", "STATE", "REASON", "CHANGE"), rows))
     for target in report.targets:
-        if target.state != "at the setpoint":
+        if target.state != "at the setpoint" and target.reason != Reason.STORE_SET_BACK:
             click.echo("\n".join(["", *_next_steps(invocation, root, target)]))
 
 

@@ -218,8 +218,11 @@ def _entry(header: Mapping[str, Any], payload: Any) -> AuditEntry:
     )
 
 
-def verify(records: Iterable[Record], head: Head | None) -> VerifyReport:
-    """Checks a whole trail, first row first, one row at a time. `head` None: nothing vouches for its end."""
+def verify(records: Iterable[Record], head: Head | None, *, headless: str = "there is no head") -> VerifyReport:
+    """Checks a whole trail, first row first, one row at a time.
+
+    `head` None: nothing vouches for its end, since `headless`.
+    """
     seq, erased, last = 0, 0, GENESIS
     for record in records:
         try:
@@ -228,12 +231,12 @@ def verify(records: Iterable[Record], head: Head | None) -> VerifyReport:
         except BadRowError as error:
             return VerifyReport(Verdict.TAMPERED, seq, erased, seq + 1, f"row {seq + 1}: {error}")
         seq, last = record.seq, record.hash
-    return _conclude(seq, erased, head)
+    return _conclude(seq, erased, head, headless)
 
 
-def _conclude(seq: int, erased: int, head: Head | None) -> VerifyReport:
+def _conclude(seq: int, erased: int, head: Head | None, headless: str) -> VerifyReport:
     if head is None:
-        reason = "the rows are a whole chain, but nothing vouches for its end: the head file is missing or unreadable"
+        reason = f"the rows are a whole chain, but nothing vouches for its end: {headless}"
         return VerifyReport(Verdict.UNVERIFIABLE, seq, erased, 0, reason)
     if head.size > seq:
         reason = f"row {seq + 1}: it is missing: the trail had {head.size} rows and ends after {seq}"

@@ -57,6 +57,13 @@ class TransientError(ReasonedError):
     """Failed for now."""
 
 
+class StoreSetBackError(StalledError):
+    """The store is not the one that stood here, so nothing may be applied on it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Reason.STORE_SET_BACK, message)
+
+
 class ConflictError(SetpointError):
     """The object changed since it was read; never shown to users."""
 
@@ -95,6 +102,10 @@ class GoneError(SetpointError):
 
 class StoreError(SetpointError):
     """The store refused a write, or what it holds is damaged."""
+
+
+class StoreMovedError(StoreError):
+    """The files of the store were removed, moved or replaced while this process used them."""
 
 
 class FencedError(StoreError):

@@ -95,6 +95,14 @@ class AuditLog(Protocol):
         """Intents whose run has no outcome: what a crash left in doubt."""
         ...
 
+    async def require_standing(self) -> None:
+        """Asked before anything is applied. Raises StoreError.
+
+        StoreSetBackError where this is not the trail that stood here, StoreMovedError where its files are no longer
+        those that were opened.
+        """
+        ...
+
 
 class BlobStore(Protocol):
     """Sealed bytes by the digest of their plain text, keyed by this home."""

@@ -234,6 +234,7 @@ class Pipeline:
         """Gates once more, intent durable first, then the effect, then its outcome, whatever happens."""
         if await self._decide(work, stages_of(work.change.cause)[-1]):
             return True
+        await self._trail.require_standing()
         await self._refuse_spent(work)
         await self._changes.confirm(work.record, work.proposed)
         await self._announce(work)

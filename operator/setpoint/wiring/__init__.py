@@ -10,10 +10,17 @@ if TYPE_CHECKING:
     from setpoint.wiring.home import Home, open_home
     from setpoint.wiring.machine import doctor
     from setpoint.wiring.manager import run_manager
+    from setpoint.wiring.stores import open_operator_store
 
-__all__ = ["Home", "doctor", "open_home", "run_manager"]
+__all__ = ["Home", "doctor", "open_home", "open_operator_store", "run_manager"]
 
-_OWNERS = {"Home": "home", "open_home": "home", "doctor": "machine", "run_manager": "manager"}
+_OWNERS = {
+    "Home": "home",
+    "open_home": "home",
+    "doctor": "machine",
+    "run_manager": "manager",
+    "open_operator_store": "stores",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -37,6 +37,10 @@ class DistantTrail:
         """Refuses."""
         _refuse_trail()
 
+    async def require_standing(self) -> None:
+        """Refuses."""
+        _refuse_trail()
+
 
 class ClusterHome:
     """One cluster, as one person."""
@@ -98,6 +102,18 @@ class ClusterHome:
     async def verify_audit(self) -> NoReturn:
         """Refuses."""
         _refuse_trail()
+
+    async def store_problem(self) -> NoReturn:
+        """Refuses."""
+        _refuse(
+            "the store is the operator's",
+            "in each of its pods, where the settings name it: kubectl exec -n setpoint-system POD -- "
+            "setpoint store accept --operator --yes --reason WHY",
+        )
+
+    async def accept_store(self, _reason: str) -> NoReturn:
+        """Refuses."""
+        await self.store_problem()
 
 
 def _refuse_trail() -> NoReturn:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from setpoint.adapters.local import LocalHome
 from setpoint.adapters.local.home import current_user
 from setpoint.api.meta import ObjectRef
+from setpoint.domain import standing
 from setpoint.domain.audit import AuditEntry, Phase
 from setpoint.domain.errors import ConflictError
 from setpoint.ports import AuditLog, ClusterClient, ResourceProgress, StateVersion
@@ -21,12 +22,17 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class VerifyReport:
-    """Whether the trail is what was written. `first_bad` is the number of the first row that is not."""
+    """Whether the trail is what was written. `first_bad` is the number of the first row that is not.
+
+    `erased` rows have lost their payload, as they may. `remedy` is what to do where nothing is applied on it.
+    """
 
     status: Literal["intact", "tampered", "unverifiable"]
     rows: int
     first_bad: int | None
     message: str
+    erased: int
+    remedy: str
 
 
 class Home:
@@ -96,7 +102,16 @@ class Home:
     async def verify_audit(self) -> VerifyReport:
         """Checks every row of the trail."""
         found = await self._opened.stores.audit.verify()
-        return VerifyReport(found.verdict.value, found.rows, found.seq or None, found.reason)
+        remedy = standing.REMEDY if await self.store_problem() else ""
+        return VerifyReport(found.verdict.value, found.rows, found.seq or None, found.reason, found.erased, remedy)
+
+    async def store_problem(self) -> str:
+        """What speaks against the store being the one that stood here, in a clause; empty where nothing does."""
+        return await self._opened.stores.audit.contradiction()
+
+    async def accept_store(self, reason: str) -> str:
+        """Goes on with the store as it is, on record; returns what spoke against it."""
+        return await self._opened.stores.audit.accept(f"user:{self.user()}", reason)
 
 
 @contextlib.asynccontextmanager

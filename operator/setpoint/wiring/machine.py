@@ -11,6 +11,7 @@ from pathlib import Path
 from setpoint.adapters.local import LocalHome
 from setpoint.adapters.local.home import holder
 from setpoint.adapters.terraform.binaries import Binaries
+from setpoint.domain import standing
 from setpoint.domain.errors import SetpointError
 from setpoint.ports import RunInputs
 from setpoint.runtime.logging import SecretFilter
@@ -35,7 +36,7 @@ async def doctor(root: Path | None) -> Sequence[Check]:
     settings = read_settings()
     checks = [_python(), _engine(settings), _mirror(settings), _git()]
     if root is not None:
-        checks.append(await _home(root, settings))
+        checks += await _home(root, settings)
     return checks
 
 
@@ -73,12 +74,17 @@ def _git() -> Check:
     return Check("git", done.returncode == 0, done.stdout.strip(), "git does not run")
 
 
-async def _home(root: Path, settings: Settings) -> Check:
+async def _home(root: Path, settings: Settings) -> list[Check]:
     try:
         home = LocalHome.open(root)
         async with open_local(home, settings, SecretFilter()) as local:
             objects = await local.objects.version()
+            problem = await local.parts.audit.contradiction()
     except SetpointError as error:
-        return Check("home", False, error.message, "see the message")
+        return [Check("home", False, error.message, "see the message")]
     manager = holder(home)
-    return Check("home", True, f"{root}: {objects} writes; " + (f"managed by {manager}" if manager else "no manager"))
+    detail = f"{root}: {objects} writes; " + (f"managed by {manager}" if manager else "no manager")
+    return [
+        Check("home", True, detail),
+        Check("store", not problem, problem or "goes on from its head", standing.REMEDY),
+    ]

@@ -63,11 +63,11 @@ async def open_objects(
     """
     clock = SystemClock()
     async with contextlib.AsyncExitStack() as stack:
-        database = open_sqlite(home.database, check=check)
+        database = open_sqlite(home.database, beside=home.filled_by_runs, check=check)
         stack.push_async_callback(database.close)
         audit = AuditTrail(database, clock, count_rows=count_rows)
         objects = SqlObjectStore(database, audit)
-        blobs = SealedBlobs.open(home.blobs, home.keys / "blobs.key")
+        blobs = SealedBlobs.open(home.blobs, home.key)
         stack.push_async_callback(blobs.close)
         states = SqlStateStore(database, blobs, audit, clock)
         stack.callback(states.close)

@@ -153,7 +153,13 @@ class Parts:
             bundles=self.terraform.bundles,
             count=self.metrics.count_removed_blobs,
         )
-        return (self.sources.drop_unused, *([collector.collect] if self.sees_all else []))
+
+        async def collect() -> None:
+            # What an older database does not name, the one that belongs here may.
+            if not await self.audit.contradiction():
+                await collector.collect()
+
+        return (self.sources.drop_unused, *([collect] if self.sees_all else []))
 
     def previewer(self) -> Previewer:
         """What computes plans and changes nothing."""

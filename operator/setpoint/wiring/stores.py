@@ -2,8 +2,10 @@
 
 import contextlib
 import dataclasses
+from collections.abc import AsyncIterator
 from pathlib import Path
 
+from setpoint.adapters.local.home import current_user
 from setpoint.adapters.store import (
     NAME,
     AuditTrail,
@@ -17,13 +19,15 @@ from setpoint.adapters.store import (
 )
 from setpoint.domain.errors import InvalidError, StoreError
 from setpoint.ports import Clock, Fences, LookStore
+from setpoint.runtime.clock import SystemClock
 from setpoint.runtime.logging import SecretFilter
 from setpoint.runtime.metrics import Metrics
 from setpoint.runtime.process_lock import ProcessLock
-from setpoint.settings import Settings
+from setpoint.settings import Settings, read_settings
 from setpoint.wiring.foundation import Stores
 
 _LOCK = "operator.lock"
+_KEY = Path("keys", "blobs.key")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -51,8 +55,8 @@ async def open_operator_stores(
     """
     folder = _private_folder(settings.state_dir)
     if settings.store_url is None:
-        database = _open_sqlite(stack, folder, identity)
-        blobs = SealedBlobs.open(folder / "blobs", settings.sealing_key_file or folder / "keys" / "blobs.key")
+        database = _open_sqlite(stack, settings, identity)
+        blobs = SealedBlobs.open(folder / "blobs", settings.sealing_key_file or folder / _KEY)
     else:
         database, blobs = _open_postgres(stack, settings.store_url.get_secret_value(), settings, secrets)
     stack.push_async_callback(blobs.close)
@@ -63,7 +67,35 @@ async def open_operator_stores(
     return OperatorStores(stores, SqlFences(database), SqlLooks(database))
 
 
-def _open_sqlite(stack: contextlib.AsyncExitStack, folder: Path, identity: str) -> Database:
+class OperatorStore:
+    """The operator's store as somebody in its pod sees it, whether or not it is the one that stood here."""
+
+    def __init__(self, trail: AuditTrail) -> None:
+        self._trail = trail
+
+    async def store_problem(self) -> str:
+        """What speaks against the store being the one that stood here, in a clause; empty where nothing does."""
+        return await self._trail.contradiction()
+
+    async def accept_store(self, reason: str) -> str:
+        """Goes on with the store as it is, on record; returns what spoke against it."""
+        return await self._trail.accept(f"user:{current_user()}", reason)
+
+
+@contextlib.asynccontextmanager
+async def open_operator_store() -> AsyncIterator[OperatorStore]:
+    """Opens the store that the settings name, beside the operator that runs on it. Raises StoreError, InvalidError."""
+    settings = read_settings()
+    async with contextlib.AsyncExitStack() as stack:
+        if settings.store_url is None:
+            database = _open_file(stack, settings)
+        else:
+            database, _ = _open_postgres(stack, settings.store_url.get_secret_value(), settings, SecretFilter())
+        yield OperatorStore(AuditTrail(database, SystemClock()))
+
+
+def _open_sqlite(stack: contextlib.AsyncExitStack, settings: Settings, identity: str) -> Database:
+    folder = settings.state_dir
     lock = ProcessLock(folder / _LOCK, identity)
     try:
         other = lock.acquire()
@@ -77,7 +109,13 @@ def _open_sqlite(stack: contextlib.AsyncExitStack, folder: Path, identity: str) 
         )
         raise StoreError(message)
     stack.callback(lock.release)
-    database = open_sqlite(folder / NAME)
+    return _open_file(stack, settings)
+
+
+def _open_file(stack: contextlib.AsyncExitStack, settings: Settings) -> Database:
+    folder = settings.state_dir
+    beside = [folder / name for name in ("blobs", "runs", "work", "errored", _KEY)]
+    database = open_sqlite(folder / NAME, beside=beside)
     stack.push_async_callback(database.close)
     return database
 

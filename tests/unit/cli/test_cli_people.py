@@ -421,16 +421,83 @@ def test_audit_log__nothing__says_so(run: Run) -> None:
 @pytest.mark.parametrize(
     ("status", "first_bad", "code", "line"),
     [
-        ("intact", None, 0, "intact, 9 rows: why\n"),
-        ("tampered", 4, 1, "tampered, 9 rows, first bad row 4: why\n"),
-        ("unverifiable", None, 3, "unverifiable, 9 rows: why\n"),
+        ("intact", None, 0, "intact, 9 rows (2 with an erased payload): why\n"),
+        ("tampered", 4, 1, "tampered, 9 rows (2 with an erased payload), first bad row 4: why\n"),
+        ("unverifiable", None, 3, "unverifiable, 9 rows (2 with an erased payload): why\n"),
     ],
 )
 def test_audit_verify__exit_code_says_it(
     run: Run, home: FakeHome, status: str, first_bad: int | None, code: int, line: str
 ) -> None:
-    home.verify_report = Report({"status": status, "rows": 9, "first_bad": first_bad, "message": "why"})
+    found = {"status": status, "rows": 9, "first_bad": first_bad, "message": "why", "erased": 2, "remedy": ""}
+    home.verify_report = Report(found)
     result = run("audit", "verify")
     assert (result.exit_code, result.stdout) == (code, line)
     value = json.loads(run("audit", "verify", "-o", "json").stdout)
-    assert value == {"status": status, "rows": 9, "firstBad": first_bad, "message": "why"}
+    assert value == {
+        "status": status, "rows": 9, "firstBad": first_bad, "message": "why", "erased": 2, "remedy": None
+    }  # fmt: skip
+
+
+def test_audit_verify__nothing_is_applied_meanwhile__says_what_to_do(run: Run, home: FakeHome) -> None:
+    found = {"status": "tampered", "rows": 9, "first_bad": 10, "message": "why", "erased": 0, "remedy": "accept it"}
+    home.verify_report = Report(found)
+    assert run("audit", "verify").stdout.endswith("\nNothing is applied meanwhile: accept it\n")
+    assert json.loads(run("audit", "verify", "-o", "json").stdout)["remedy"] == "accept it"
+
+
+# --- store accept -------------------------------------------------------------------------------------------------
+
+
+def test_store_accept__with_yes__accepts_and_says_what_stood_against_it(run: Run, home: FakeHome) -> None:
+    home.set_back = "the audit trail ends early"
+    result = run("store", "accept", "--reason", "restored", "--yes")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("Accepted, though the audit trail ends early.\n")
+    assert home.accepted == ["restored"]
+
+
+def test_store_accept__for_programs__says_it_as_data(run: Run, home: FakeHome) -> None:
+    home.set_back = "the audit trail ends early"
+    value = json.loads(run("store", "accept", "--reason", "restored", "--yes", "-o", "json").stdout)
+    assert value == {"accepted": True, "found": "the audit trail ends early"}
+    home.set_back = ""
+    value = json.loads(run("store", "accept", "--reason", "restored", "--yes", "-o", "json").stdout)
+    assert value == {"accepted": False, "found": None}
+
+
+def test_store_accept__a_store_that_stands__changes_nothing(run: Run, home: FakeHome) -> None:
+    result = run("store", "accept", "--reason", "restored")
+    assert (result.exit_code, home.accepted) == (0, [])
+    assert "nothing to accept" in result.stdout
+
+
+@pytest.mark.parametrize(("answer", "code", "accepted"), [("y\n", 0, ["restored"]), ("n\n", 130, []), ("\n", 130, [])])
+def test_store_accept__on_a_terminal__asks(
+    run: Run, home: FakeHome, monkeypatch: pytest.MonkeyPatch, answer: str, code: int, accepted: list[str]
+) -> None:
+    monkeypatch.setattr("setpoint.cli.store.has_terminal", lambda: True)
+    home.set_back = "the audit trail ends early"
+    result = run("store", "accept", "--reason", "restored", input=answer)
+    assert (result.exit_code, home.accepted) == (code, accepted)
+    assert "The audit trail ends early." in result.stdout
+
+
+@pytest.mark.parametrize("words", [(), ("-o", "json")], ids=["no terminal", "for programs"])
+def test_store_accept__nobody_to_ask__wants_yes(run: Run, home: FakeHome, words: tuple[str, ...]) -> None:
+    home.set_back = "the audit trail ends early"
+    result = run("store", "accept", "--reason", "restored", *words)
+    assert (result.exit_code, home.accepted) == (2, [])
+    assert "say --yes" in result.stderr
+
+
+def test_store_accept__without_a_reason__is_refused(run: Run) -> None:
+    assert run("store", "accept", "--yes").exit_code == 2
+
+
+def test_store_accept__in_the_operators_pod__is_about_the_store_of_its_settings(
+    run: Run, home: FakeHome, wiring: FakeWiring
+) -> None:
+    home.set_back = "the audit trail ends early"
+    result = run("store", "accept", "--operator", "--reason", "restored", "--yes")
+    assert (result.exit_code, home.accepted, wiring.opened) == (0, ["restored"], [])

@@ -37,9 +37,9 @@ WAITS = target("needs attention", "ApprovalRequired", "waits for 1 approval", CH
 BROKEN = target("failed", "PlanFailed", "terraform plan failed", name="other")
 
 
-def manager(*targets: Report, errors: tuple[str, ...] = ()) -> Callable[..., Any]:
+def manager(*targets: Report, errors: tuple[str, ...] = (), store: str = "") -> Callable[..., Any]:
     async def run_manager(_root: Path, **_options: Any) -> Report:
-        return Report({"targets": targets, "manifest_errors": errors})
+        return Report({"targets": targets, "manifest_errors": errors, "store": store})
 
     return run_manager
 
@@ -110,6 +110,7 @@ def test_up_once__json__is_for_programs(run: Run, wiring: FakeWiring) -> None:
             }
         ],
         "manifestErrors": ["a.yaml: bad"],
+        "store": None,
     }
 
 
@@ -127,7 +128,7 @@ def test_up__options__reach_the_manager(run: Run, home: FakeHome, wiring: FakeWi
     async def run_manager(root: Path, **options: Any) -> Report:
         seen.update(options, root=root)
         options["progress"](SHOP, "observe")
-        return Report({"targets": (FINE,), "manifest_errors": ()})
+        return Report({"targets": (FINE,), "manifest_errors": (), "store": ""})
 
     wiring.manager = run_manager
     result = run("up", "--listen", "[::1]:9090", "--log-format", "json")
@@ -146,7 +147,7 @@ def test_up__progress__is_on_stderr(run: Run, wiring: FakeWiring) -> None:
         progress(SHOP, "apply", resource=ResourceProgress("local_file.a", "create", "started"))
         progress(SHOP, "apply", resource=ResourceProgress("local_file.a", "create", "completed", 2.13))
         progress(SHOP, "apply", resource=ResourceProgress("x\x1b", "delete", "failed", 1.0))
-        return Report({"targets": (FINE,), "manifest_errors": ()})
+        return Report({"targets": (FINE,), "manifest_errors": (), "store": ""})
 
     wiring.manager = run_manager
     result = run("up", ".", "--once")
@@ -165,7 +166,7 @@ def test_up__first_ctrl_c__stops_gracefully(run: Run, wiring: FakeWiring, once: 
     async def run_manager(_root: Path, *, stop: asyncio.Event, **_options: Any) -> Report:
         os.kill(os.getpid(), signal.SIGINT)
         await stop.wait()
-        return Report({"targets": (WAITS,), "manifest_errors": ()})
+        return Report({"targets": (WAITS,), "manifest_errors": (), "store": ""})
 
     wiring.manager = run_manager
     result = run("up", ".", *(["--once"] if once else []))
@@ -374,3 +375,18 @@ def test_progress_lines__a_new_step__is_told_again(capsys: pytest.CaptureFixture
     for step in ("observe", "plan", "observe"):
         progress(SHOP, step)
     assert len(click.unstyle(capsys.readouterr().err).splitlines()) == 3
+
+
+def test_up__a_store_that_was_set_back__is_said_once_for_all_targets(run: Run, wiring: FakeWiring) -> None:
+    why = "nothing is applied, for the trail ends early"
+    blocked = target("failed", "StoreSetBack", why, CHANGE)
+    wiring.manager = manager(blocked, target("failed", "StoreSetBack", why, name="other"), store=why)
+    result = run("up", "--once")
+    assert result.exit_code == 1
+    assert (result.stdout + result.stderr).count(why) == 1
+    assert json.loads(run("up", "--once", "-o", "json").stdout)["store"] == why
+
+
+def test_up__a_store_that_was_set_back_under_targets_at_rest__needs_attention(run: Run, wiring: FakeWiring) -> None:
+    wiring.manager = manager(FINE, store="nothing is applied")
+    assert run("up", "--once").exit_code == 3

@@ -421,3 +421,27 @@ async def test_a_bad_manifest_stalls(bench):
     report = await bench.run()
     assert (report.stalled, report.reason) == (True, "InvalidManifest")
     assert "web.yaml:3" in report.message
+
+
+# --- The store ----------------------------------------------------------------------------------------------------
+
+
+async def test_on_a_store_that_was_set_back_it_is_planned_and_not_applied(bench):
+    await applied(bench)
+    bench.trail.set_back = "nothing is applied, for an older database was put back"
+    await bench.declare(TWO, **AUTO)
+    report = await bench.run()
+    assert (report.ready, report.reason, report.stalled) == ("False", "StoreSetBack", True)
+    assert await bench.condition("Stalled") == ("True", "StoreSetBack")
+    assert bench.world.applies == 1
+    assert report.change == (await bench.status())["change"], "what would be applied is there to be read"
+    assert bench.audited("apply") == [("intent", ""), ("outcome", "Succeeded")], "no approval is spent"
+    bench.trail.set_back = ""
+    assert (await bench.run()).reason == "AtSetpoint"
+    assert await bench.condition("Stalled") is None
+
+
+async def test_a_target_at_its_setpoint_says_nothing_of_a_store_that_was_set_back(bench):
+    await applied(bench)
+    bench.trail.set_back = "an older database was put back"
+    assert (await bench.run()).reason == "AtSetpoint"

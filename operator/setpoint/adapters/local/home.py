@@ -104,6 +104,16 @@ class LocalHome:
         return self.state / "work"
 
     @property
+    def filled_by_runs(self) -> tuple[Path, ...]:
+        """What is there, or filled, only where there was a database."""
+        return self.blobs, self.key, self.runs, self.work, self.state / "errored"
+
+    @property
+    def key(self) -> Path:
+        """What everything is sealed with."""
+        return self.keys / "blobs.key"
+
+    @property
     def manager_lock(self) -> Path:
         """Held by the manager that runs."""
         return self.state / "manager.lock"

@@ -14,9 +14,9 @@ from setpoint.adapters.store.database import Database
 from setpoint.adapters.store.head import newest
 from setpoint.adapters.store.tables import AUDIT_PAYLOAD, AUDIT_ROW
 from setpoint.api.meta import ObjectRef
-from setpoint.domain import audit
-from setpoint.domain.audit import AuditEntry, AuditRow, BadRowError, Draft, Record, Verdict, VerifyReport
-from setpoint.domain.errors import StoreError
+from setpoint.domain import audit, standing
+from setpoint.domain.audit import AuditEntry, AuditRow, BadRowError, Draft, Phase, Record, Verdict, VerifyReport
+from setpoint.domain.errors import StoreError, StoreSetBackError
 from setpoint.ports import Clock
 
 _PAGE = 2000
@@ -83,6 +83,28 @@ class AuditTrail:
             self._records.where(AUDIT_ROW.c.phase == audit.Phase.INTENT.value, ~outcome.correlate(AUDIT_ROW).exists())
         )
 
+    async def contradiction(self) -> str:
+        """What speaks against this being the trail that stood here, in a clause; empty where nothing does."""
+        return await self._database.contradiction()
+
+    async def require_standing(self) -> None:
+        """Raises StoreSetBackError where this is not the trail that stood here; see the port."""
+        if problem := await self.contradiction():
+            raise StoreSetBackError(standing.refusal(problem))
+
+    async def accept(self, actor: str, reason: str) -> str:
+        """Goes on with the trail that is there: records that, then moves the head. Returns what spoke against it.
+
+        Does nothing, and returns nothing, where nothing does.
+        """
+        problem = await self.contradiction()
+        if problem:
+            await self.append(
+                AuditEntry("store.accept", Phase.FACT, actor, payload={"reason": reason, "found": problem})
+            )
+            await self._database.accept()
+        return problem
+
     async def verify(self) -> VerifyReport:
         """Reads the whole trail, a page at a time, and says whether it is what was written."""
         return await self._database.read(self._verify)
@@ -93,9 +115,9 @@ class AuditTrail:
 
     def _verify(self, connection: Connection) -> VerifyReport:
         # The head first, then the rows: it may not be ahead of a snapshot that is taken later.
-        head, read = self._database.head.read(), itertools.count()
+        seen, read = self._database.head.look(), itertools.count()
         try:
-            return audit.verify(self._counted(connection, read), head)
+            return audit.verify(self._counted(connection, read), seen.head, headless=seen.problem)
         except self._database.backend.errors as error:
             rows = next(read)
             reason = f"the database can't be read beyond row {rows}: {cause(error)}"

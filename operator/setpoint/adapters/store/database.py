@@ -54,6 +54,14 @@ class Database:
         """Runs `fn` on one consistent snapshot; it can't write. Raises what `fn` raises, and StoreError."""
         return await self._in_reader(self._read, fn)
 
+    async def contradiction(self) -> str:
+        """What the head says against the trail, in a clause; empty where they agree."""
+        return await self.read(self.head.contradiction)
+
+    async def accept(self) -> None:
+        """Moves the head to what is there. Raises StoreError."""
+        await self.read(self._accept)
+
     async def data_version(self) -> int:
         """A number that moves with every commit of objects or audit rows, of this and of any other process."""
         return await self._in_reader(self._read_data_version)
@@ -97,6 +105,12 @@ class Database:
     def _finish(self, writer: threading.Thread) -> None:
         writer.join()
         self.backend.close()
+
+    def _accept(self, connection: Connection) -> None:
+        try:
+            self.head.accept(connection)
+        except OSError as error:
+            raise StoreError(f"the head of the audit trail can't be written: {error.strerror}") from None
 
     def _advance_head(self) -> None:
         try:

@@ -1,11 +1,13 @@
 """Owns the head file, which is outside the database and says how far the trail had come.
 
 It is written after rows are durable, so it may lag behind them. It never runs ahead unless rows were lost, cut off or
-rolled back, and then it is left as it is: it is the evidence.
+rolled back, and then it is left as it is, until a person accepts what is there: it is the evidence.
 """
 
 import json
 import logging
+import os
+import stat
 from pathlib import Path
 
 from sqlalchemy import Connection, select
@@ -14,10 +16,12 @@ from sqlalchemy.engine.interfaces import DBAPICursor
 from setpoint.adapters.store.files import write_atomically
 from setpoint.adapters.store.tables import AUDIT_ROW
 from setpoint.domain.audit import GENESIS, Head
+from setpoint.domain.standing import SeenHead, contradiction
 
 _log = logging.getLogger(__name__)
 _LIMIT = 4096
 _NEWEST = "SELECT seq, hash FROM audit_row ORDER BY seq DESC LIMIT 1"
+_KINDS = {stat.S_IFIFO: "a named pipe", stat.S_IFDIR: "a folder", stat.S_IFLNK: "a link", stat.S_IFSOCK: "a socket"}
 
 
 class HeadFile:
@@ -25,50 +29,70 @@ class HeadFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._warned = False
 
     def exists(self) -> bool:
         """Whether there ever was a trail beside this file, however unreadable it is now."""
-        return self._path.exists()
+        return os.path.lexists(self._path)
 
-    def read(self) -> Head | None:
-        """The head, None where the file is missing or says nothing."""
+    def look(self) -> SeenHead:
+        """The head as it is there now. Waits for nobody: what is no regular file is not read."""
         try:
-            with self._path.open("rb") as file:
-                found = json.loads(file.read(_LIMIT))
-            return Head(int(found["size"]), bytes.fromhex(found["hash"]))
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
+            handle = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return SeenHead(None, f"{self._path.name} is missing")
+        except OSError as error:
+            return SeenHead(None, f"{self._path.name} is {self._kind() or f'unreadable: {error.strerror}'}")
+        try:
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                return SeenHead(None, f"{self._path.name} is {self._kind() or 'no regular file'}")
+            text = os.read(handle, _LIMIT + 1)
+        except OSError as error:
+            return SeenHead(None, f"{self._path.name} is unreadable: {error.strerror}")
+        finally:
+            os.close(handle)
+        head = _parse(text)
+        return SeenHead(head, "" if head else f"{self._path.name} holds something else than a head")
 
-    def create(self, connection: Connection) -> None:
-        """Starts the head of a trail that has no row yet."""
-        if not self.exists() and newest(connection.connection.cursor()).size == 0:
-            self._write(Head(0, GENESIS))
+    def _kind(self) -> str:
+        """What is there that is no regular file, empty where it is one."""
+        try:
+            return _KINDS.get(stat.S_IFMT(self._path.lstat().st_mode), "")
+        except OSError:
+            return ""
+
+    def begin(self) -> None:
+        """Starts the head of a trail that is about to be made. Raises OSError."""
+        self._write(Head(0, GENESIS))
 
     def adopt(self, connection: Connection) -> None:
         """Starts the head, where there is none, at what is found: it vouches for no more than what comes after."""
         if not self.exists():
             self._write(newest(connection.connection.cursor()))
 
+    def contradiction(self, connection: Connection) -> str:
+        """What the head says against the trail, in a clause; empty where they agree."""
+        # The head first, then the rows: it may not be ahead of a snapshot that is taken later.
+        return _compare(connection, self.look())
+
     def advance(self, connection: Connection) -> None:
         """Moves the head to the newest row, if it says nothing that the rows contradict."""
-        known, head = self.read(), newest(connection.connection.cursor())
-        if known is None or not _agrees(connection, known):
-            self._warn()
-        elif known != head:
+        seen = self.look()
+        if _compare(connection, seen):
+            return
+        head = newest(connection.connection.cursor())
+        if seen.head != head:
             try:
                 self._write(head)
             except OSError as error:
                 _log.warning("the head of the audit trail could not be written: %s", error.strerror)
 
+    def accept(self, connection: Connection) -> None:
+        """Moves the head to the newest row, whatever it said. Raises OSError."""
+        self._write(newest(connection.connection.cursor()))
+
     def _write(self, head: Head) -> None:
         text = json.dumps({"size": head.size, "hash": head.hash.hex()}) + "\n"
         write_atomically(self._path, [text.encode()])
-
-    def _warn(self) -> None:
-        if not self._warned:
-            self._warned = True
-            _log.error("%s is missing or contradicts the audit trail; see: setpoint audit verify", self._path.name)
 
 
 def newest(cursor: DBAPICursor) -> Head:
@@ -78,8 +102,19 @@ def newest(cursor: DBAPICursor) -> Head:
     return Head(*row) if row else Head(0, GENESIS)
 
 
-def _agrees(connection: Connection, head: Head) -> bool:
-    if head.size == 0:
-        return head.hash == GENESIS
-    found = connection.execute(select(AUDIT_ROW.c.hash).where(AUDIT_ROW.c.seq == head.size)).scalar()
-    return found == head.hash
+def _parse(text: bytes) -> Head | None:
+    if len(text) > _LIMIT:
+        return None
+    try:
+        found = json.loads(text)
+        head = Head(int(found["size"]), bytes.fromhex(found["hash"]))
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return head if head.size >= 0 else None
+
+
+def _compare(connection: Connection, seen: SeenHead) -> str:
+    there: bytes | None = GENESIS
+    if seen.head is not None and seen.head.size:
+        there = connection.execute(select(AUDIT_ROW.c.hash).where(AUDIT_ROW.c.seq == seen.head.size)).scalar()
+    return contradiction(seen, newest(connection.connection.cursor()), there)

@@ -3,7 +3,7 @@
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
@@ -24,7 +24,10 @@ BUSY_TIMEOUT = 10.0
 
 _HEAD_NAME = "audit.head"
 _LOST = "objects, state versions and the audit trail"
-_REMEDY = "nothing was changed: restore the file from a backup, or move the whole folder away to start anew"
+_REMEDY = (
+    "nothing was changed: put the file back from a backup; or, to start anew with nothing known of what was applied, "
+    "move the whole folder away"
+)
 _STATEMENT_ALONE = {0, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG}
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
 
@@ -90,20 +93,20 @@ class SqliteBackend:
         self.writes.dispose()
 
 
-def open_sqlite(path: Path, *, check: bool = True) -> Database:
+def open_sqlite(path: Path, *, beside: Sequence[Path] = (), check: bool = True) -> Database:
     """Opens the file; creates or migrates it where needed. Blocks: milliseconds, half a second where it creates.
 
-    `check` reads the whole file, about a second per GB. Raises StoreError, and changes nothing, for a file that
-    is damaged, is no database of ours, comes from a newer Setpoint, or is gone although `audit.head` is there.
+    `beside` are the files and folders that are filled only where there was a database. `check` reads the whole file,
+    about a second per GB. Raises StoreError, and changes nothing, for a file that is damaged, is no database of ours,
+    comes from a newer Setpoint, or is gone although `audit.head` or something beside it is there.
     """
     backend, head = SqliteBackend(path, readers=READERS), HeadFile(path.with_name(_HEAD_NAME))
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with schema.alone(path):
-            _prepare(path, head, backend)
-        with backend.reads.begin() as connection:
-            head.create(connection)
-            if check:
+            _prepare(path, head, backend, beside)
+        if check:
+            with backend.reads.begin() as connection:
                 _check(connection, path)
     except (*ERRORS, OSError, StoreError) as error:
         backend.close()
@@ -111,11 +114,12 @@ def open_sqlite(path: Path, *, check: bool = True) -> Database:
     return Database(backend, head)
 
 
-def _prepare(path: Path, head: HeadFile, backend: SqliteBackend) -> None:
+def _prepare(path: Path, head: HeadFile, backend: SqliteBackend, beside: Sequence[Path]) -> None:
     if not path.exists() or path.stat().st_size == 0:
-        if head.exists():
-            known = head.read()
-            raise _missing(path, known.size if known else 0)
+        if left := _left_of_another(path, head, beside):
+            raise _missing(path, left)
+        # Before the file: whoever is killed in between begins anew, and a file without a head is a lost head's.
+        head.begin()
         _create_file(path)
     with backend.reads.begin() as connection:
         behind = schema.is_behind(connection, str(path))
@@ -181,11 +185,24 @@ def _damaged(path: Path, why: str) -> StoreError:
     return StoreError(f"{path} is damaged, so {_LOST} in it can't be relied upon ({why}); {_REMEDY}")
 
 
-def _missing(path: Path, rows: int) -> StoreError:
+def _left_of_another(path: Path, head: HeadFile, beside: Sequence[Path]) -> str:
+    """What says that there was a database already, in a clause; empty where there was none."""
+    seen = head.look()
+    if seen.head is not None:
+        return f"it once held at least {seen.head.size} audit rows" if seen.head.size else ""
+    if head.exists():
+        return f"there was one: {seen.problem}"
+    left = [str(each.relative_to(path.parent)) for each in beside if _is_filled(each)]
+    return f"there was one, of which this is left: {', '.join(left)}" if left else ""
+
+
+def _is_filled(path: Path) -> bool:
+    return any(path.iterdir()) if path.is_dir() else os.path.lexists(path)
+
+
+def _missing(path: Path, left: str) -> StoreError:
     """A file that is gone or empty although it once was there."""
-    return StoreError(
-        f"{path} is missing or empty, though it once held at least {rows} audit rows: {_LOST} are lost; {_REMEDY}"
-    )
+    return StoreError(f"{path} is missing or empty, though {left}: {_LOST} are lost; {_REMEDY}")
 
 
 def _explained(error: Exception, path: Path) -> StoreError:

@@ -1,0 +1,46 @@
+"""Owns whether a trail still is the one that its head was written of, so that something may be applied on it. Pure.
+
+A database that was put back, emptied or exchanged contradicts its head. Then states, Changes and approvals are of an
+earlier day, and what would be applied on them was perhaps applied already.
+"""
+
+import dataclasses
+
+from setpoint.domain.audit import Head
+
+ACCEPT = "setpoint store accept --reason WHY"
+REMEDY = f"put back the database that belongs to it, or, where this one is to be gone on with: {ACCEPT}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SeenHead:
+    """The head as it was found; where there is none to be read, `problem` says why."""
+
+    head: Head | None
+    problem: str = ""
+
+
+def contradiction(seen: SeenHead, newest: Head, there: bytes | None) -> str:
+    """What the head says against the trail, in a clause; empty where it goes on from the head.
+
+    `newest` is how far the rows go, `there` the hash of the row that the head names, None where there is none.
+    """
+    head = seen.head
+    if head is None:
+        return f"nothing vouches for the {newest.size} rows of the audit trail: {seen.problem}"
+    if head.size > newest.size:
+        return (
+            f"the audit trail had {head.size} rows and ends after {newest.size}: an older database was put back, or "
+            "rows were removed"
+        )
+    if there != head.hash:
+        return (
+            f"row {head.size} of the audit trail is not the one that stood there: an older or another database was put "
+            "back, or the rows were written anew"
+        )
+    return ""
+
+
+def refusal(problem: str) -> str:
+    """What people are told where something would be applied."""
+    return f"nothing is applied, for {problem}; {REMEDY}"

@@ -1,0 +1,66 @@
+"""A home whose store went back, or is gone: nothing is made twice, it is said once, and a person decides."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from tests.fakes.typed_home import TypedHome
+
+CODE = 'resource "terraform_data" "a" {\n  input = 1\n}\n'
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> TypedHome:
+    """A home at its setpoint."""
+    made = TypedHome(tmp_path / "home", CODE)
+    made.declare()
+    assert made.up().returncode == 0
+    return made
+
+
+def made(home: TypedHome) -> list[str]:
+    """What was really made, by the log of it."""
+    log = home.root.parent / "made.log"
+    return log.read_text().split() if log.exists() else []
+
+
+def add_to_the_code(home: TypedHome) -> None:
+    command = f"echo b >> {home.root.parent / 'made.log'}"
+    more = f'resource "terraform_data" "b" {{\n  provisioner "local-exec" {{\n    command = "{command}"\n  }}\n}}\n'
+    (home.root / "infra" / "b.tf").write_text(more)
+
+
+def test_an_older_database_applies_nothing_until_it_is_accepted(home: TypedHome, tmp_path: Path) -> None:
+    database = home.state / "STATE_AUDIT.db"
+    shutil.copy(database, tmp_path / "older")
+    add_to_the_code(home)
+    assert home.up().returncode == 0
+    shutil.copy(tmp_path / "older", database)
+    ended = home.up()
+    assert (ended.returncode, made(home)) == (1, ["b"]), ended.stdout
+    assert ended.stderr.count("an older database was put back") == 1
+    assert "setpoint store accept --reason" in ended.stderr
+    assert home.condition("Ready") == ("False", "StoreSetBack")
+    verified = home.setpoint("audit", "verify")
+    assert (verified.returncode, "Nothing is applied meanwhile" in verified.stdout) == (1, True)
+    assert "an older database was put back" in home.setpoint("doctor").stdout
+    assert json.loads(home.setpoint("plan", "environment/e", "-o", "json").stdout)["summary"]["create"] == 1, (
+        "it is planned"
+    )
+
+    assert home.setpoint("store", "accept", "--reason", "meant so").returncode == 2, "there is nobody to ask"
+    assert home.setpoint("store", "accept", "--reason", "meant so", "--yes").returncode == 0
+    assert home.setpoint("audit", "verify").returncode == 0
+    assert home.up().returncode == 0
+    assert made(home) == ["b", "b"], "the person took it upon themselves"
+
+
+def test_a_database_that_is_gone_with_its_head_is_not_made_anew(home: TypedHome) -> None:
+    for name in ("STATE_AUDIT.db", "STATE_AUDIT.db-wal", "STATE_AUDIT.db-shm", "audit.head"):
+        (home.state / name).unlink(missing_ok=True)
+    for words in (("up", str(home.root), "--once"), ("get", "environments"), ("audit", "verify")):
+        ended = home.setpoint(*words)
+        assert ended.returncode in {1, 3}, words
+        assert "is missing or empty, though there was one, of which this is left: blobs" in ended.stderr
+    assert not (home.state / "STATE_AUDIT.db").exists()
