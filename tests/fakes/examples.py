@@ -5,6 +5,7 @@ from typing import Any
 
 from setpoint.api.v1alpha1.snapshot import SnapshotSpec
 from setpoint.cli.examples import EXAMPLES
+from setpoint.domain.shown_content import ShownContent, write_lines
 from setpoint.reconcilers.snapshots import content_digest
 
 
@@ -16,6 +17,8 @@ def example(kind: str, **changes: Any) -> dict[str, Any]:
             obj["metadata"][key] = changes.pop(key)
     if "status" in changes:
         obj["status"] = changes.pop("status")
+        if kind == "Change":
+            obj["status"].setdefault("content", {"lines": list(CONTENT.lines)})
     obj["spec"] |= changes
     return obj
 
@@ -37,6 +40,15 @@ def condition(type_: str, status: str, reason: str, message: str = "") -> dict[s
         "lastTransitionTime": "2020-01-01T00:00:00Z",
     }
 
+
+CONTENT = ShownContent(
+    write_lines(
+        [
+            {"kind": "resource", "address": "aws_instance.web", "actions": ["update"]},
+            {"path": "tags.owner", "before": "mallory", "after": "ada"},
+        ]
+    )
+)
 
 ENVIRONMENT_STATUS = {
     "observedGeneration": 1,

@@ -13,6 +13,7 @@ from tests.fakes.cluster import InMemoryCluster
 
 from setpoint.api.meta import JsonObject, ObjectRef
 from setpoint.domain.audit import AuditEntry, AuditRow, Phase
+from setpoint.domain.errors import NotFoundError
 from setpoint.ports import StateVersion
 from setpoint.runtime.recorder import EventRecord
 
@@ -71,6 +72,7 @@ class FakeHome:
     audit: ListAuditLog = dataclasses.field(default_factory=ListAuditLog)
     problems: tuple[str, ...] = ()
     told: list[EventRecord] = dataclasses.field(default_factory=list)
+    contents: dict[str, bytes] | None = None
     plan_report: Any = None
     verify_report: Any = None
     imported: list[tuple[ObjectRef, bytes]] = dataclasses.field(default_factory=list)
@@ -93,6 +95,14 @@ class FakeHome:
     async def plan(self, ref: ObjectRef, progress: Callable[..., None]) -> Any:
         progress(ref, "plan")
         return self.plan_report
+
+    async def content(self, digest: str) -> bytes | None:
+        if self.contents is None:
+            return None
+        if digest not in self.contents:
+            msg = f"there is no blob {digest}"
+            raise NotFoundError(msg)
+        return self.contents[digest]
 
     async def import_state(self, ref: ObjectRef, data: bytes) -> StateVersion:
         self.imported.append((ref, data))

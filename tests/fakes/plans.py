@@ -8,6 +8,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from setpoint.domain import plans as planned
+from setpoint.domain.digests import keyed_digest
+
 RECORDED = Path(__file__).parents[1] / "data" / "plans"
 NAMES = tuple(sorted(path.stem for path in RECORDED.glob("*.json")))
 ACTIONS = (["no-op"], ["create"], ["update"], ["delete"], ["delete", "create"], ["create", "delete"], ["forget"])
@@ -23,6 +26,16 @@ def recorded(name: str) -> dict[str, Any]:
     """A recorded document, to do with as one likes."""
     document: dict[str, Any] = json.loads(_text(name))
     return document
+
+
+def commit(sensitive: bytes) -> str:
+    """The commitment of a home whose key everybody knows."""
+    return keyed_digest(b"k" * 32, sensitive)
+
+
+def analyse_plan(document: Any, ignore: Any = (), secrets: Any = ()) -> planned.PlanAnalysis:
+    """The analysis in that home."""
+    return planned.analyse_plan(document, ignore, secrets, commit=commit)
 
 
 # --- By hand ------------------------------------------------------------------------------------------------------

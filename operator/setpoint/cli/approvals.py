@@ -16,13 +16,14 @@ from setpoint.api.conditions import ConditionType
 from setpoint.api.meta import API_VERSION, JsonObject, ObjectRef
 from setpoint.api.v1alpha1.approval import ApprovalSpec
 from setpoint.api.v1alpha1.change import Change
+from setpoint.cli.contents import Sight, action_section, refuse_unseen, see
 from setpoint.cli.context import DONE, Home, Invocation, fetch
 from setpoint.cli.describe import approval_lines
 from setpoint.cli.kinds import find_object
 from setpoint.cli.main import SetpointCommand
-from setpoint.cli.options import namespace_option, output_option, reason_option
+from setpoint.cli.options import full_option, namespace_option, output_option, reason_option
 from setpoint.cli.output import print_value
-from setpoint.cli.story import action_lines, field, gate_lines, section, way_back_lines
+from setpoint.cli.story import field, gate_lines, section, way_back_lines
 from setpoint.cli.table import plain
 from setpoint.domain.audit import AuditEntry, Phase
 from setpoint.domain.errors import SetpointError
@@ -40,19 +41,42 @@ _MAX_NAME = 253
 )
 @click.argument("change")
 @reason_option(required=False)
+@click.option("--unseen", is_flag=True, help="Approve although not all that would change can be shown here.")
+@full_option
 @click.option("--override", "overrides", metavar="GATE", multiple=True, help="Pass a soft-mandatory gate knowingly.")
 @namespace_option
 @output_option
 @click.pass_obj
 def approve(
-    invocation: Invocation, change: str, reason: str, overrides: tuple[str, ...], namespace: str, output: str | None
+    invocation: Invocation,
+    change: str,
+    reason: str,
+    unseen: bool,
+    full: bool,
+    overrides: tuple[str, ...],
+    namespace: str,
+    output: str | None,
 ) -> int:
     """Approve a Change as it is shown.
 
     The approval names the Change's subject: what happens, the way back, policies, gates and state together. If any of
-    them moves, it is another Change. No question is asked.
+    them moves, it is another Change. No question is asked. What can't be shown whole is approved only with --unseen
+    and a --reason; what is not what the Change's digest names, never.
     """
-    return _decide(invocation, change, namespace, output, verdict="Approved", reason=reason, overrides=overrides)
+    if unseen and not reason:
+        msg = "--unseen needs a --reason: say how you know what this Change does."
+        raise click.UsageError(msg)
+    return _decide(
+        invocation,
+        change,
+        namespace,
+        output,
+        verdict="Approved",
+        reason=reason,
+        overrides=overrides,
+        unseen=unseen,
+        full=full,
+    )
 
 
 @click.command(
@@ -80,6 +104,8 @@ def _decide(
     verdict: str,
     reason: str,
     overrides: Sequence[str] = (),
+    unseen: bool = False,
+    full: bool = False,
 ) -> int:
     ref = find_object(name, namespace, default="Change")
 
@@ -89,8 +115,11 @@ def _decide(
         refuse_unknown_gates(change, overrides)
         if verdict == "Approved":
             refuse_blocked(change, overrides)
+        sight = await see(home, change)
         if not output:
-            click.echo("\n".join(await _shown(home, change)))
+            click.echo("\n".join(await _shown(home, change, sight, full=full)))
+        if verdict == "Approved":
+            refuse_unseen(change, sight, unseen=unseen)
         approval = new_approval(
             change, home.user(), verdict=verdict, reason=reason, overrides=overrides, proven=home.proves_users
         )
@@ -187,14 +216,13 @@ def _entry(home: Home, change: Change, approval: JsonObject) -> AuditEntry:
     )
 
 
-async def _shown(home: Home, change: Change) -> list[str]:
+async def _shown(home: Home, change: Change, sight: Sight, *, full: bool) -> list[str]:
     summary = change.spec.summary
-    total = summary.create + summary.update + summary.delete + summary.replace
     return [
         field("Change", f"{change.metadata.name}: {summary.text} ({change.spec.cause})"),
         field("Target", f"{change.spec.target_ref.kind.lower()}/{change.spec.target_ref.name}"),
         field("Subject", change.spec.subject),
-        *section("Actions", action_lines(summary.actions, total=total)),
+        *action_section(sight, summary, summary.actions, cause=change.spec.cause, full=full),
         *section("Way back", way_back_lines(change.spec.reset_plan)),
         *section("Gates", gate_lines(change.status.gates)),
         *section("Approvals", await approval_lines(home, change, dt.datetime.now(dt.UTC))),

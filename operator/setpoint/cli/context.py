@@ -95,6 +95,10 @@ class Home(Store, Protocol):
         """Computes what would be done, and changes nothing."""
         ...
 
+    async def content(self, digest: str) -> bytes | None:
+        """A Change's content from the store; None where the store is out of reach. Raises NotFoundError, StoreError."""
+        ...
+
     async def import_state(self, ref: ObjectRef, data: bytes) -> StateVersion:
         """Adopts a Terraform state. Raises ConflictError, InvalidError."""
         ...

@@ -13,12 +13,13 @@ from setpoint.api.v1alpha1.approval import Approval
 from setpoint.api.v1alpha1.change import Change
 from setpoint.api.v1alpha1.environment import Environment
 from setpoint.api.v1alpha1.snapshot import Snapshot
-from setpoint.cli.context import DONE, Home, Invocation, fetch
+from setpoint.cli.contents import ContentTeller
+from setpoint.cli.context import DONE, FAILED, Home, Invocation, fetch
 from setpoint.cli.kinds import complete_kinds, find_selection, kind_of, reference
 from setpoint.cli.main import SetpointCommand
-from setpoint.cli.options import namespace_option
+from setpoint.cli.options import full_option, namespace_option, output_option
+from setpoint.cli.output import as_list, print_value
 from setpoint.cli.story import (
-    action_lines,
     condition_lines,
     event_lines,
     field,
@@ -41,39 +42,47 @@ _NEWEST = 5
 @click.argument(
     "words", metavar="KIND/NAME... | KIND [NAME]...", nargs=-1, required=True, shell_complete=complete_kinds
 )
+@full_option
 @namespace_option
+@output_option
 @click.pass_obj
-def describe(invocation: Invocation, words: tuple[str, ...], namespace: str) -> int:
+def describe(invocation: Invocation, words: tuple[str, ...], full: bool, namespace: str, output: str | None) -> int:
     """Tell an object's story.
 
     What it should be, what it is, what is about to happen to it and who must agree, the way back, and what happened.
+    For programs: the objects, each Change with the content that it names. Exits with 1 where what is kept of a Change
+    is not what its digest names.
     """
     selection = find_selection(words)
+    contents = ContentTeller(full=full)
 
     async def run(home: Home) -> int:
-        stories = []
+        found: list[JsonObject] = []
         for kind, name in selection:
             if name is None:
                 scope = namespace if kind.META.namespaced else None
-                objects = list((await home.cluster.list(kind.__name__, namespace=scope)).items)
+                found += (await home.cluster.list(kind.__name__, namespace=scope)).items
             else:
-                objects = [await fetch(home, reference(kind, namespace, name))]
-            stories += [await tell(home, obj, dt.datetime.now(dt.UTC)) for obj in objects]
-        if stories:
+                found.append(await fetch(home, reference(kind, namespace, name)))
+        if output:
+            values = [await contents.value(home, obj) for obj in found]
+            print_value(values[0] if len(values) == 1 else as_list(values), output)
+        elif found:
+            stories = [await tell(home, obj, dt.datetime.now(dt.UTC), contents) for obj in found]
             click.echo("\n\n\n".join(stories))
         else:
             click.echo(f"No resources found in {namespace} namespace.", err=True)
-        return DONE
+        return FAILED if contents.wrong else DONE
 
     return invocation.run(run)
 
 
-async def tell(home: Home, obj: JsonObject, now: dt.datetime) -> str:
+async def tell(home: Home, obj: JsonObject, now: dt.datetime, contents: ContentTeller) -> str:
     """The story of one object."""
     ref = ObjectRef.of(obj)
     lines = _metadata(obj, now)
     try:
-        lines += await _own(home, obj, now)
+        lines += await _own(home, obj, now, contents)
     except InvalidError as error:
         # Of an older schema, or of a newer one.
         lines += [field("Unreadable", error.message), *_other(obj, now)]
@@ -81,13 +90,13 @@ async def tell(home: Home, obj: JsonObject, now: dt.datetime) -> str:
     return "\n".join(lines)
 
 
-async def _own(home: Home, obj: JsonObject, now: dt.datetime) -> list[str]:
+async def _own(home: Home, obj: JsonObject, now: dt.datetime, contents: ContentTeller) -> list[str]:
     """What the object's kind has to tell. Raises InvalidError where it does not fit the kind."""
     match obj["kind"]:
         case "Environment":
-            return await _environment(home, parse(Environment, obj), now)
+            return await _environment(home, parse(Environment, obj), now, contents)
         case "Change":
-            return await _change(home, parse(Change, obj), now)
+            return await _change(home, parse(Change, obj), now, contents)
         case _:
             return _other(obj, now)
 
@@ -117,7 +126,7 @@ def _other(obj: JsonObject, now: dt.datetime) -> list[str]:
     ]
 
 
-async def _environment(home: Home, environment: Environment, now: dt.datetime) -> list[str]:
+async def _environment(home: Home, environment: Environment, now: dt.datetime, contents: ContentTeller) -> list[str]:
     status = environment.status
     lines = section("Spec", tree(environment.spec.model_dump(mode="json", by_alias=True, exclude_unset=True)))
     lines += section("Drift", _drift(environment, now))
@@ -130,7 +139,7 @@ async def _environment(home: Home, environment: Environment, now: dt.datetime) -
         lines.append(field("Held", f"since {status.hold.since} ({status.hold.reason}); 'setpoint resume' releases it"))
     lines += section("Conditions", condition_lines(status.conditions, now))
     if status.change:
-        lines += await _open_change(home, environment, status.change)
+        lines += await _open_change(home, environment, status.change, contents)
     lines += section("Snapshots", await _snapshots(home, environment.ref, now))
     return lines
 
@@ -142,17 +151,19 @@ def _drift(environment: Environment, now: dt.datetime) -> list[str]:
     return [f"{counts}, cascade {drift.cascade}", *since, *map(plain, drift.addresses)]
 
 
-async def _open_change(home: Home, environment: Environment, name: str) -> list[str]:
+async def _open_change(home: Home, environment: Environment, name: str, contents: ContentTeller) -> list[str]:
     try:
         change = parse(Change, await home.cluster.get(ObjectRef("Change", environment.metadata.namespace, name)))
     except NotFoundError:
         return [field("Change", f"{name}, which is gone")]
     except InvalidError as error:
         return [field("Change", f"{name}, which can't be read: {error.message}")]
-    return section("Change", [f"{name}: {change.spec.summary.text} ({change.spec.cause})", *_what(change)])
+    return section(
+        "Change", [f"{name}: {change.spec.summary.text} ({change.spec.cause})", *await _what(home, change, contents)]
+    )
 
 
-async def _change(home: Home, change: Change, now: dt.datetime) -> list[str]:
+async def _change(home: Home, change: Change, now: dt.datetime, contents: ContentTeller) -> list[str]:
     return [
         field("Target", f"{change.spec.target_ref.kind.lower()}/{change.spec.target_ref.name}"),
         field("Cause", change.spec.cause),
@@ -161,19 +172,17 @@ async def _change(home: Home, change: Change, now: dt.datetime) -> list[str]:
         field("Snapshot", change.spec.snapshot_ref),
         *([field("Run", change.status.run)] if change.status.run else []),
         *([field("Outcome", change.status.message)] if change.status.message else []),
-        *_what(change),
+        *await _what(home, change, contents),
         *section("Approvals", await approval_lines(home, change, now)),
         *section("Conditions", condition_lines(change.status.conditions, now)),
     ]
 
 
-def _what(change: Change) -> list[str]:
+async def _what(home: Home, change: Change, contents: ContentTeller) -> list[str]:
     """What a Change does, what it costs to go back, and what stands in its way."""
-    summary = change.spec.summary
-    total = summary.create + summary.update + summary.delete + summary.replace
     orphans = [*change.spec.orphans, *change.status.orphans]
     return [
-        *section("Actions", action_lines(summary.actions, total=total)),
+        *await contents.section(home, change),
         *section("Way back", way_back_lines(change.spec.reset_plan)),
         *section("Gates", gate_lines(change.status.gates)),
         *section("Orphans", map(plain, orphans)),

@@ -2,7 +2,7 @@
 
 from setpoint.api.meta import API_VERSION, JsonObject
 
-_CONTENT = "sha256:" + "4f" * 32
+_CONTENT = "sha256:4df8f0dec4560646d2cb66be089354b90dbb17f2f1f36d88545a610b489e1576"
 _SUBJECT = "sha256:" + "a1b2c3d4e5" + "06" * 27
 _BUNDLE = "sha256:" + "7e" * 32
 

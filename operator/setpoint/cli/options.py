@@ -14,6 +14,9 @@ _MAX_REASON = 1024
 output_option: Callable[[Function], Function] = click.option(
     "-o", "--output", type=click.Choice(["json", "yaml"]), help="Print for programs."
 )
+full_option: Callable[[Function], Function] = click.option(
+    "--full", is_flag=True, help="Show all attributes and whole values of what would change."
+)
 namespace_option: Callable[[Function], Function] = click.option(
     "-n", "--namespace", default="default", show_default=True, metavar="NAME", help="The namespace to look in."
 )

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Literal, Protocol
 if TYPE_CHECKING:
     from setpoint.api.meta import ObjectRef
     from setpoint.api.v1alpha1.change import ActionSummary, ChangeSummary, GateResult, ResetPlanSummary
+    from setpoint.domain.shown_content import ShownContent
 
 
 class PlanReport(Protocol):
     """What would change and why. `cause` is None at the setpoint; `error` says why nothing could be planned.
 
-    `findings` counts differences by drift class; `actions` are all of them, `summary` holds the counts.
+    `findings` counts differences by drift class; `actions` are all of them, `summary` holds the counts. `content` is
+    what may be shown of the values.
     """
 
     @property
@@ -25,6 +27,8 @@ class PlanReport(Protocol):
     def summary(self) -> ChangeSummary: ...
     @property
     def actions(self) -> Sequence[ActionSummary]: ...
+    @property
+    def content(self) -> ShownContent | None: ...
     @property
     def reset_plan(self) -> ResetPlanSummary | None: ...
     @property

@@ -7,6 +7,7 @@ from typing import Any
 
 from setpoint.api.meta import ObjectRef
 from setpoint.api.v1alpha1.change import ActionSummary, Cause, ChangeSummary, ResetAction, Reversibility
+from setpoint.domain.shown_content import ShownContent
 
 
 class DriftClass(StrEnum):
@@ -34,8 +35,8 @@ class Finding:
 class Observation:
     """What is, at one instant, named by the state's version and the bundle that it was compared with.
 
-    `content` is the canonical change content with secrets in clear, or None where nothing would change: it is
-    sealed before it is stored. `redacted` is the plan document for policies and people, without secrets.
+    `content` is the change's content with secrets in clear, or None where nothing would change: it is never stored.
+    `redacted` is the plan document for policies, without secrets.
     """
 
     state_version: int
@@ -85,7 +86,10 @@ class ResetPlan:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Change:
-    """The exact actions, their cause and their base; `digest` names the content, `subject` what is approved."""
+    """The exact actions, their cause and their base; `digest` names the content, `subject` what is approved.
+
+    `shown` is what people may see of the content, and `kept` the sealed blob that holds it whole.
+    """
 
     target: ObjectRef
     cause: Cause
@@ -96,6 +100,8 @@ class Change:
     actions: tuple[ActionSummary, ...]
     summary: ChangeSummary
     orphans: tuple[str, ...] = ()
+    shown: ShownContent | None = None
+    kept: str | None = None
 
 
 class Result(StrEnum):

@@ -1,21 +1,25 @@
 """Owns what of a plan is approved: the content (rule 18), its digest, where two contents differ. Pure.
 
-A digest is public and the same on every machine, so nothing secret can key it. What is sensitive enters it through a
-slow hash instead (scrypt, RFC 7914), all of it at once: to guess one secret, one must know all the others, and each
-guess costs 16 MiB and tens of milliseconds.
+A digest is public, and so is a content's shown part. What is sensitive enters the digest through a commitment that
+is keyed by the home, since a PIN could be guessed from any hash that everybody can compute.
 """
 
-import hashlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from setpoint.domain.digests import canonical, digest
+from setpoint.domain.digests import canonical
 from setpoint.domain.plan_changes import PlannedChange, boundaries
 from setpoint.domain.plan_values import Path, write_path
+from setpoint.domain.shown_content import ShownContent, write_lines
 
-_VERSION = 1
-_SCRYPT = {"n": 2**14, "r": 8, "p": 1, "dklen": 32}
+Commit = Callable[[bytes], str]
+"""Binds to bytes without telling anything about them to those who lack the home's key."""
+
 _WHAT = ("previousAddress", "actions", "importing", "replacePaths")
+_GRAVITY = ("delete", "forget", "create", "update", "no-op", "read")
+"""What takes something away stands first, as do replacements, which begin with or hold a delete."""
+_INDEX = re.compile(r"\[(\d+)\]")
 
 
 def describe(
@@ -25,10 +29,7 @@ def describe(
 
     Holds secrets in clear, apart from the rest: under `sensitive`, by the path that may be shown.
     """
-    return {
-        "version": _VERSION,
-        "changes": [_describe(change, ignored.get(change.key, frozenset()), secrets) for change in changes],
-    }
+    return {"changes": [_describe(change, ignored.get(change.key, frozenset()), secrets) for change in changes]}
 
 
 def _describe(change: PlannedChange, left_out: frozenset[Path], secrets: Collection[str]) -> dict[str, Any]:
@@ -44,6 +45,7 @@ def _describe(change: PlannedChange, left_out: frozenset[Path], secrets: Collect
         "previousAddress": change.previous_address,
         "deposed": change.deposed,
         "actions": list(change.actions),
+        "reason": change.reason,
         "importing": dict(change.importing or {}),
         "replacePaths": list(change.replace_paths),
         **_values(change, [path for path in paths if path not in hidden]),
@@ -60,14 +62,54 @@ def _values(change: PlannedChange, paths: Sequence[Path]) -> dict[str, Any]:
     }
 
 
-def content_digest(content: Mapping[str, Any]) -> str:
-    """`sha256:<hex>` that changes with anything in the content and gives away nothing that is sensitive."""
-    sealed = [entry["sensitive"] for entry in content["changes"]]
-    shown = {**content, "changes": [{**entry, "sensitive": sorted(entry["sensitive"])} for entry in content["changes"]]}
+# --- The shown part, and the digest ---------------------------------------------------------------------------------
+
+
+def show(content: Mapping[str, Any], commit: Commit) -> ShownContent:
+    """The part that may be shown, with the commitment to the rest; its digest names the content.
+
+    The shown part is committed to as well, so that equal secrets in different changes do not look alike.
+    """
+    entries = sorted(content["changes"], key=_order)
+    shown = ShownContent(write_lines(record for entry in entries for record in _records(entry)))
+    sealed = [entry["sensitive"] for entry in entries]
     if not any(sealed):
-        return digest(shown)
-    salt = hashlib.sha256(canonical(shown)).digest()
-    return digest({"shown": shown, "sealed": hashlib.scrypt(canonical(sealed), salt=salt, **_SCRYPT).hex()})
+        return shown
+    return ShownContent(shown.lines, commit(canonical({"shown": shown.digest, "sealed": sealed})))
+
+
+def _order(entry: Mapping[str, Any]) -> tuple[bool, int, str, str]:
+    gravest = min(map(_GRAVITY.index, entry["actions"]), default=len(_GRAVITY))
+    return entry["kind"] == "output", gravest, entry["address"], entry["deposed"]
+
+
+def _records(entry: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    named = ("kind", "address", "actions", "previousAddress", "deposed", "reason", "importing", "replacePaths")
+    yield {name: entry[name] for name in named if entry[name]}
+    yield from sorted((*_clear(entry), *_hidden(entry)), key=lambda record: _by_index(record["path"]))
+
+
+def _clear(entry: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    before, after, unknown = entry["before"], entry["after"], frozenset(entry["unknown"])
+    for path in {*before, *after, *unknown}:
+        record = {"path": path}
+        record |= {name: side[path] for name, side in (("before", before), ("after", after)) if path in side}
+        yield record | ({"unknown": True} if path in unknown else {})
+
+
+def _hidden(entry: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for path, found in entry["sensitive"].items():
+        yield {"path": path, "sensitive": [side for side in ("before", "after", "unknown") if _stands(found[side])]}
+
+
+def _by_index(path: str) -> tuple[str, str]:
+    """Puts `[10]` behind `[9]`."""
+    return _INDEX.sub(lambda match: f"[{match[1]:0>9}]", path), path
+
+
+def _stands(side: Mapping[str, Any] | Sequence[str]) -> bool:
+    """Whether anything but null stands on a side of what is sensitive."""
+    return any(value is not None for value in (side.values() if isinstance(side, Mapping) else side))
 
 
 def differing_paths(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from setpoint.domain.plan_changes import PlannedChange, boundaries, read_outputs
 from setpoint.domain.plan_content import differing_paths
 from setpoint.domain.plan_references import read_references
 from setpoint.domain.plan_values import Path, cover_of, write_path
+from setpoint.domain.shown_content import ShownContent
 
 __all__ = ["DriftCounts", "PlanAnalysis", "analyse_plan", "count_classes", "differing_paths"]
 
@@ -46,14 +47,16 @@ class DriftCounts:
 class PlanAnalysis:
     """What a plan comes to.
 
-    `content` (rule 18) holds secrets in clear and is sealed before it is stored; None where nothing would change
-    but what is ignored or informational. `actions` is all that Terraform would do to resources, ignored or not
-    (rule 16), in the order of addresses. `moved` and `imported` are the addresses that are new to the state without
-    anything being made: the configuration before does not know them.
+    `content` (rule 18) holds secrets in clear and is never stored; None where nothing would change but what is
+    ignored or informational. `shown` is what of it people see, and all that its digest is computed from. `actions` is
+    all that Terraform would do to resources, ignored or not (rule 16), in the order of addresses. `moved` and
+    `imported` are the addresses that are new to the state without anything being made: the configuration before does
+    not know them.
     """
 
     findings: tuple[Finding, ...]
     content: Mapping[str, Any] | None = dataclasses.field(repr=False)
+    shown: ShownContent | None
     content_digest: str | None
     actions: tuple[ActionSummary, ...]
     summary: ChangeSummary
@@ -65,11 +68,15 @@ class PlanAnalysis:
 
 
 def analyse_plan(
-    document: Mapping[str, Any], ignore: Sequence[IgnoreRule] = (), secrets: Collection[str] = ()
+    document: Mapping[str, Any],
+    ignore: Sequence[IgnoreRule] = (),
+    secrets: Collection[str] = (),
+    *,
+    commit: plan_content.Commit,
 ) -> PlanAnalysis:
     """Classifies every difference. `secrets` are values known to be secret; Terraform's masks are read as well.
 
-    Raises InvalidError, naming the path, for what is no plan.
+    `commit` binds the digest to what is sensitive. Raises InvalidError, naming the path, for what is no plan.
     """
     _check_format(document)
     rules = IgnoreRules(ignore)
@@ -79,13 +86,15 @@ def analyse_plan(
     acting = [change for change in (*resources, *outputs) if change.acts]
     found = secrets_in((*acting, *drift), secrets)
     content = _content(acting, reasons, rules, secrets)
+    shown = plan_content.show(content, commit) if content else None
     findings = tuple(sorted((_finding(reason, rules, found) for reason in reasons), key=_order))
     classes = _classes(reasons)
     actions = tuple(_summarise(change, classes[change.key], found) for change in acting if change.kind == "resource")
     return PlanAnalysis(
         findings=findings,
         content=content,
-        content_digest=plan_content.content_digest(content) if content else None,
+        shown=shown,
+        content_digest=shown.digest if shown else None,
         actions=actions,
         summary=_count(actions, sum(change.kind == "output" for change in acting)),
         counts=count_classes(findings),

@@ -7,7 +7,14 @@ from pydantic.alias_generators import to_camel
 
 from setpoint.api.conditions import ConditionType, Reason
 from setpoint.api.meta import API_VERSION, Condition, JsonObject, ObjectRef
-from setpoint.api.v1alpha1.change import Change, ChangeOutcome, ChangeSpec, GateResult, ResetPlanSummary
+from setpoint.api.v1alpha1.change import (
+    Change,
+    ChangeOutcome,
+    ChangeSpec,
+    ContentStatus,
+    GateResult,
+    ResetPlanSummary,
+)
 from setpoint.api.v1alpha1.environment import Environment
 from setpoint.domain import model
 from setpoint.domain.audit import AuditEntry, Phase
@@ -23,6 +30,9 @@ from setpoint.reconcilers.status import write_status
 _CLOSING = (ConditionType.APPLIED, ConditionType.REJECTED, ConditionType.SUPERSEDED)
 _MAX_ACTIONS = 50
 _MAX_NAME = 1024
+_SHOWN_BYTES = 16 << 10
+_SHOWN_LINE = 4 << 10
+"""Bytes of one line in a status: a long text must not push out what follows it."""
 
 ChangeCondition = tuple[ConditionType, Status, Reason, str]
 """Type, status, reason, message."""
@@ -50,6 +60,7 @@ def describe_change(
             "targetRef": {"kind": "Environment", "name": change.target.name},
             "cause": change.cause,
             "digest": change.digest,
+            "content": change.kept,
             "subject": subject,
             "summary": change.summary,
             "snapshotRef": snapshot.name,
@@ -112,6 +123,14 @@ def _comparable(spec: ChangeSpec) -> ChangeSpec:
     """Without what says how the drill went in words, and when: the same way back is told in other words next time."""
     plan = spec.reset_plan.model_copy(update={"message": "", "drilled_at": None})
     return spec.model_copy(update={"reset_plan": plan})
+
+
+def show_content(change: model.Change) -> ContentStatus | None:
+    """The beginning of what will change, for the status."""
+    if change.shown is None:
+        return None
+    first = change.shown.first(_SHOWN_BYTES, _SHOWN_LINE)
+    return ContentStatus(lines=list(first.lines), more=first.more, rest=first.rest, sealed=first.sealed)
 
 
 def outcome_of(conditions: Sequence[Condition]) -> ChangeOutcome:
@@ -202,6 +221,7 @@ class ChangeRegister:
         change: Change,
         *conditions: ChangeCondition,
         gates: Sequence[GateResult] | None = None,
+        content: ContentStatus | None = None,
         approved_by: Iterable[str] | None = None,
         run: str | None = None,
         orphans: Sequence[str] | None = None,
@@ -211,6 +231,7 @@ class ChangeRegister:
         """Moves conditions (type, status, reason, message) and what else is given; returns the Change as it is now."""
         given: dict[str, object] = {
             "gates": None if gates is None else list(gates),
+            "content": content,
             "run": run,
             "orphans": list(orphans) if orphans else None,
         }

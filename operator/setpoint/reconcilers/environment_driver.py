@@ -162,7 +162,12 @@ class EnvironmentSession:
         self._analysis = await self._analyse(self._plan)
 
     async def _analyse(self, plan: PlanRun) -> PlanAnalysis | None:
-        return await self._driver.plans.analyse(plan, self._environment.spec.drift.ignore, self._inputs)
+        ignore = self._environment.spec.drift.ignore
+        return await self._driver.plans.analyse(plan, ignore, self._inputs, self._commit)
+
+    def _commit(self, sensitive: bytes) -> str:
+        """Keyed by the home and bound to the target: who may plan one target learns nothing about another's secrets."""
+        return self._driver.blobs.digest(b"content of a change\0" + self._key.encode() + b"\0" + sensitive)
 
     async def _gather_inputs(self, *, has_state: bool) -> RunInputs:
         sealed = self._recorded_variables()
@@ -226,7 +231,7 @@ class EnvironmentSession:
     async def plan(self, observation: Observation) -> Change | None:
         """The exact change; None at the setpoint."""
         analysis = self._analysis
-        if analysis is None or analysis.content is None or analysis.content_digest is None:
+        if analysis is None or analysis.shown is None or analysis.content_digest is None:
             return None
         applied = self._environment.status.applied
         in_force = applied is not None and (applied.bundle, applied.variables) == (
@@ -243,6 +248,8 @@ class EnvironmentSession:
             actions=analysis.actions,
             summary=analysis.summary,
             orphans=await self._suspects(),
+            shown=analysis.shown,
+            kept=await self._driver.blobs.put(analysis.shown.as_bytes()),
         )
 
     async def _suspects(self) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from setpoint.domain.goals import Goal, GoalKind
 from setpoint.domain.model import DriftClass, Finding
 from setpoint.domain.plans import count_classes, is_output
 from setpoint.ports import AuditLog, ClusterClient, TargetSession
-from setpoint.reconcilers.changes import ChangeRegister, describe_change
+from setpoint.reconcilers.changes import ChangeRegister, describe_change, show_content
 from setpoint.reconcilers.draft import Notice, StatusDraft
 from setpoint.reconcilers.gatekeeper import GateContext, Gatekeeper, change_conditions, reopened, show_decision
 from setpoint.reconcilers.settlement import Settlement, held_message
@@ -220,6 +220,7 @@ class Pipeline:
             *conditions,
             *reopened(work.record, decision),
             gates=decision.results,
+            content=show_content(work.change),
             approved_by=decision.approved_by,
             # One that is decided was not carried out: each apply makes another Change of it.
             dropped=(ConditionType.APPLIED, ConditionType.VERIFIED),

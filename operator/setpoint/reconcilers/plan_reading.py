@@ -8,6 +8,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from setpoint.api.v1alpha1.environment import IgnoreRule
 from setpoint.domain import redaction
+from setpoint.domain.plan_content import Commit
 from setpoint.domain.plans import PlanAnalysis, analyse_plan
 from setpoint.domain.secret_values import known_texts
 from setpoint.ports import PlanRun, RunInputs
@@ -22,11 +23,13 @@ class PlanReader:
     def __init__(self, threads: Executor) -> None:
         self._threads = threads
 
-    async def analyse(self, plan: PlanRun, ignore: Sequence[IgnoreRule], inputs: RunInputs) -> PlanAnalysis | None:
+    async def analyse(
+        self, plan: PlanRun, ignore: Sequence[IgnoreRule], inputs: RunInputs, commit: Commit
+    ) -> PlanAnalysis | None:
         """What the plan comes to; None for a quiet one. Raises InvalidError for what is no plan."""
         if plan.document is None:
             return None
-        return await self._read(analyse_plan, plan.document, ignore, _secrets(inputs))
+        return await self._read(analyse_plan, plan.document, ignore, _secrets(inputs), commit=commit)
 
     async def redact(self, plan: PlanRun, inputs: RunInputs) -> Mapping[str, Any] | None:
         """The plan without secrets; None for a quiet one. Raises InvalidError for what is no plan."""

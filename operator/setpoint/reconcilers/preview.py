@@ -9,6 +9,7 @@ from setpoint.api.v1alpha1.environment import Environment
 from setpoint.domain.errors import ReasonedError
 from setpoint.domain.goals import Goal, GoalKind, choose_goal
 from setpoint.domain.reading import parse
+from setpoint.domain.shown_content import ShownContent
 from setpoint.ports import Clock, ClusterClient, ResourceProgress, TargetDriver
 from setpoint.reconcilers.draft import StatusDraft
 from setpoint.reconcilers.pipeline import Pass, Pipeline
@@ -24,6 +25,7 @@ class PlanReport:
     cause: str | None = None
     summary: ChangeSummary = dataclasses.field(default_factory=ChangeSummary)
     actions: Sequence[ActionSummary] = ()
+    content: ShownContent | None = None
     reset_plan: ResetPlanSummary | None = None
     gates: Sequence[GateResult] = ()
     approvals_required: int = 0
@@ -73,13 +75,14 @@ def _report(ref: ObjectRef, work: Pass) -> PlanReport:
         return PlanReport(ref, findings=findings)
     if not hasattr(work, "decision"):
         change = work.change
-        return PlanReport(ref, change.cause, change.summary, change.actions, findings=findings)
+        return PlanReport(ref, change.cause, change.summary, change.actions, change.shown, findings=findings)
     spec = work.proposed
     return PlanReport(
         target=ref,
         cause=spec.cause,
         summary=spec.summary,
         actions=work.change.actions,
+        content=work.change.shown,
         reset_plan=spec.reset_plan,
         gates=work.decision.results,
         approvals_required=work.required,

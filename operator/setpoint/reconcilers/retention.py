@@ -1,8 +1,8 @@
 """Owns which sealed blobs are still needed, and when the others are removed. Knows not how or where they are kept.
 
-Needed is what a state version, a sealed Secret or ConfigMap, or an object of ours names, and the bundle of a Change
-that is open. What a pass makes or plans with is young until its outcome names it, and young blobs stay
-(`BlobStore.prune`): a pass lasts a day at most, and young means two.
+Needed is what a state version, a sealed Secret or ConfigMap, or an object of ours names, the content of each Change,
+and the bundle of one that is open. What a pass makes or plans with is young until its outcome names it, and young
+blobs stay (`BlobStore.prune`): a pass lasts a day at most, and young means two.
 """
 
 import asyncio
@@ -61,7 +61,7 @@ class BlobCollector:
     async def _find_needed(self) -> frozenset[str]:
         named = [digest for kind in _REFERRERS for digest in await self._named_by(kind)]
         listed = [await references() for references in self._references]
-        return frozenset(named).union(await self._open_bundles(), *listed)
+        return frozenset(named).union(await self._of_changes(), *listed)
 
     async def _named_by(self, kind: str) -> list[str]:
         """Whatever looks like a digest: to keep what is none costs nothing, to miss one costs the way back."""
@@ -70,11 +70,15 @@ class BlobCollector:
             raise _NothingListedError
         return [digest for item in found for digest in digests_in(item)]
 
-    async def _open_bundles(self) -> set[str]:
-        """A bundle whose lock file was made for it is not made alike again, and approvals are for this very one."""
+    async def _of_changes(self) -> set[str]:
+        """What people approve or approved, and what open Changes would apply.
+
+        A bundle whose lock file was made for it is not made alike again, and approvals are for this very one.
+        """
         changes = (await self._cluster.list("Change")).items
+        contents = {text_at(change, "spec", "content") for change in changes}
         wanted = {text_at(change, "spec", "bundle") for change in changes if _is_open(change)}
-        return {blob for bundle, blob in (await self._bundles()).items() if bundle in wanted}
+        return contents | {blob for bundle, blob in (await self._bundles()).items() if bundle in wanted}
 
 
 class _NothingListedError(Exception):

@@ -91,6 +91,10 @@ class ClusterHome:
             f"'setpoint describe environment/{ref.name} {where}'",
         )
 
+    async def content(self, _digest: str) -> bytes | None:
+        """Out of reach: the beginning of it stands in the Change's status."""
+        return None
+
     async def import_state(self, ref: ObjectRef, _data: bytes) -> NoReturn:
         """Refuses."""
         _refuse(

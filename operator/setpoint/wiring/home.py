@@ -88,6 +88,10 @@ class Home:
         async with open_parts_of(self._opened, read_settings(), SecretFilter(), Metrics()) as parts:
             return await parts.previewer().preview(ref, hear)
 
+    async def content(self, digest: str) -> bytes | None:
+        """A Change's content, from the store. Raises NotFoundError, StoreError."""
+        return await self._opened.stores.blobs.get(digest)
+
     async def import_state(self, ref: ObjectRef, data: bytes) -> StateVersion:
         """Adopts a Terraform state as version 1. Raises ConflictError where a state is managed already."""
         if await self._opened.stores.states.head(ref.key) is not None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from setpoint.domain.plans import analyse_plan
+from tests.fakes.plans import analyse_plan
 
 HERE = Path(__file__).parent
 FRESH = {"first_apply"}

@@ -35,7 +35,8 @@ def test_describe__environment__tells_its_story(run: Run, home: FakeHome) -> Non
     assert "Drift:\n  actionable 1, informational 2, pending 0, cascade 0\n  aws_instance.web\n" in text
     assert "State:         version 7, serial 9, 12 resources" in text
     assert "  Ready        False    ApprovalRequired" in text
-    assert "Change:\n  shop-prod-a1b2c3d4e5: +0 ~1 -0 (Drift)\n  Actions:\n    ~   aws_instance.web (tags)" in text
+    assert "Change:\n  shop-prod-a1b2c3d4e5: +0 ~1 -0 (Drift)\n  Actions (what is there → what should be):\n" in text
+    assert '    ~   aws_instance.web\n          ~ tags.owner: "mallory" → "ada"\n' in text
     assert "  Way back:\n    can be undone" in text
     assert "    four-eyes (plan): Pending, blocks" in text
     assert "Snapshots:\n  NAME          STATE   RESOURCES   AGE\n  shop-prod-7   7       12          3h5m\n" in text
@@ -63,7 +64,7 @@ def test_describe__held__says_how_to_go_on(run: Run, home: FakeHome) -> None:
 
 
 def test_describe__change__shows_subject_way_back_and_approvals(run: Run, home: FakeHome) -> None:
-    change = example("Change", status=CHANGE_STATUS)
+    change = example("Change", status={**CHANGE_STATUS, "content": None})
     change["spec"]["resetPlan"] |= {
         "worst": "DataLoss",
         "drill": "Failed",

@@ -48,7 +48,7 @@ def test_approve__shows_what_is_approved(run: Run, change: dict[str, Any]) -> No
         f"Subject:       {SUBJECT}",
     ]
     text = "\n".join(lines)
-    assert "Actions:\n  ~   aws_instance.web (tags)" in text
+    assert 'should be):\n  ~   aws_instance.web\n        ~ tags.owner: "mallory" → "ada"\n' in text
     assert "Way back:\n  can be undone\n  drilled: it plans today" in text
     assert "Gates:\n  baseline (plan): Pass\n  four-eyes (plan): Pending, blocks\n    two people must agree" in text
     assert "Approvals:\n  1 required" in text

@@ -21,6 +21,7 @@ from setpoint.api.meta import ObjectRef
 from setpoint.api.v1alpha1 import Environment
 from setpoint.api.v1alpha1.change import ActionSummary, ChangeSummary, GateResult, ResetPlanSummary
 from setpoint.cli.progress import ProgressLines
+from setpoint.domain.shown_content import ShownContent, write_lines
 from setpoint.ports import ResourceProgress
 
 SHOP = ObjectRef("Environment", "default", "shop")
@@ -218,6 +219,17 @@ PLAN = {
         ActionSummary(address="local_file.a", action="create"),
         ActionSummary(address="local_file.b", action="delete"),
     ],
+    "content": ShownContent(
+        write_lines(
+            [
+                {"kind": "resource", "address": "local_file.b", "actions": ["delete"]},
+                {"path": "content", "before": "old"},
+                {"kind": "resource", "address": "local_file.a", "actions": ["create"]},
+                {"path": "content", "after": "new"},
+                {"path": "id", "unknown": True},
+            ]
+        )
+    ),
     "reset_plan": ResetPlanSummary(digest="sha256:" + "00" * 32, drill="NotDrillable"),
     "gates": [GateResult(gate="baseline", stage="plan", verdict="Pass")],
     "approvals_required": 1,
@@ -244,8 +256,11 @@ def test_plan__a_change__is_shown_with_way_back_and_gates(run: Run, home: FakeHo
         f"Subject:       {PLAN['subject']}\n"
         "Differences:   actionable 0, pending 2\n"
         "Actions:\n"
-        "  +   local_file.a\n"
         "  -   local_file.b\n"
+        '        - content: "old"\n'
+        "  +   local_file.a\n"
+        '        + content: "new"\n'
+        "        … 1 known after apply; --full shows all\n"
         "Way back:\n"
         "  can be undone\n"
         "  nothing was applied yet, so there was nothing to drill\n"
@@ -282,6 +297,13 @@ def test_plan__json__is_for_programs(run: Run, home: FakeHome) -> None:
     assert value["target"] == {"kind": "Environment", "namespace": "default", "name": "shop"}
     assert [action["address"] for action in value["actions"]] == ["local_file.a", "local_file.b"]
     assert value["summary"]["text"] == "+1 ~0 -1"
+    assert value["content"]["complete"]
+    assert value["content"]["digest"] == PLAN["content"].digest
+    assert [(one["address"], one["action"]) for one in value["content"]["changes"]] == [
+        ("local_file.b", "delete"),
+        ("local_file.a", "create"),
+    ]
+    assert value["content"]["changes"][0]["attributes"] == [{"path": "content", "before": "old"}]
     assert value["resetPlan"]["drill"] == "NotDrillable"
     assert (value["cause"], value["approvalsRequired"], value["findings"]["pending"]) == ("SpecChanged", 1, 2)
 

@@ -1,15 +1,17 @@
 """The content that is approved: what moves its digest, what does not, and what the digest gives away."""
 
 import copy
+import dataclasses
 import json
 from typing import Any
 
 import pytest
-from tests.fakes.plans import NAMES, RECORDED, change, plan, recorded, update
+from tests.fakes.plans import NAMES, RECORDED, analyse_plan, change, commit, plan, recorded, update
 
 from setpoint.api.v1alpha1.environment import IgnoreRule
 from setpoint.domain import plan_content
-from setpoint.domain.plans import analyse_plan, differing_paths
+from setpoint.domain.digests import keyed_digest
+from setpoint.domain.plans import differing_paths
 
 DIGESTS = RECORDED.with_name("plan_digests.json")
 
@@ -34,6 +36,7 @@ def varied(**fields: Any) -> dict[str, Any]:
         pytest.param(varied(previous_address="t.old"), id="previous address"),
         pytest.param(varied(deposed="00000001"), id="deposed key"),
         pytest.param(varied(actions=["delete", "create"]), id="actions"),
+        pytest.param(varied(action_reason="replace_because_tainted"), id="reason"),
         pytest.param(varied(replace_paths=[["x"]]), id="replace paths"),
         pytest.param(varied(importing={"id": "i-1"}), id="import"),
         pytest.param(varied(after_unknown={"x": True}), id="unknown"),
@@ -76,7 +79,6 @@ def test_an_import_of_another_id_moves_the_digest() -> None:
             varied(before={**BASE["change"]["before"], "same": [2]}, after={**BASE["change"]["after"], "same": [2]}),
             id="what does not differ",
         ),
-        pytest.param(varied(action_reason="replace_because_tainted"), id="reason"),
         pytest.param(
             plan(BASE, outputs={"o": {"actions": ["no-op"], "before": 1, "after": 1}}), id="an output that stays"
         ),
@@ -103,7 +105,7 @@ def test_a_content_survives_being_stored() -> None:
     analysis = analyse_plan(recorded("secrets"))
     assert analysis.content is not None
     stored = json.loads(json.dumps(analysis.content))
-    assert plan_content.content_digest(stored) == analysis.content_digest
+    assert plan_content.show(stored, commit).digest == analysis.content_digest
     assert differing_paths(stored, analysis.content) == ()
 
 
@@ -122,29 +124,37 @@ def test_the_content_keeps_secrets_apart() -> None:
     assert entry["sensitive"] == {"pin": {"before": {"pin": "0"}, "after": {"pin": "1234"}, "unknown": []}}
 
 
-def test_a_secret_moves_the_digest_through_the_slow_hash_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the slow hash silenced, two plans that differ in a secret alone have one digest: nothing else saw it."""
-    assert digest_of(sensitive("1234")) != digest_of(sensitive("1235"))
-    monkeypatch.setattr("hashlib.scrypt", lambda *_args, **_kwargs: b"")
-    assert digest_of(sensitive("1234")) == digest_of(sensitive("1235"))
+def test_a_secret_moves_the_digest_through_the_commitment_alone() -> None:
+    one, other = (analyse_plan(sensitive(pin)).shown for pin in ("1234", "1235"))
+    assert one is not None
+    assert other is not None
+    assert one.lines == other.lines
+    assert one.digest != other.digest
+    assert dataclasses.replace(one, sealed=other.sealed) == other
 
 
-def test_the_salt_is_what_surrounds_the_secret() -> None:
-    salts = []
+def test_without_the_homes_key_a_short_secret_can_not_be_guessed_from_what_is_shown() -> None:
+    """All that is public of one home's digest fits no guess made under another key."""
+    shown = analyse_plan(sensitive("1234")).shown
+    content = analyse_plan(sensitive("1234")).content
+    assert content is not None
+    assert plan_content.show(content, commit) == shown
+    assert plan_content.show(content, lambda data: keyed_digest(b"x" * 32, data)).digest != shown.digest  # type: ignore[union-attr]
+
+
+def test_equal_secrets_in_different_changes_do_not_look_alike() -> None:
     documents = [
         sensitive("1234"),
-        plan(update("t.b", {"x": 1, "pin": "0"}, {"x": 2, "pin": "1234"}, after_sensitive=True)),
+        plan(update("t.b", {"x": 1, "pin": "0"}, {"x": 2, "pin": "1234"}, after_sensitive={"pin": True})),
     ]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("hashlib.scrypt", lambda *_args, salt, **_kwargs: salts.append(salt) or b"")
-        for document in documents:
-            digest_of(document)
-    assert len(set(salts)) == 2
+    sealed = {analyse_plan(document).shown.sealed for document in documents}  # type: ignore[union-attr]
+    assert len(sealed) == 2
 
 
-def test_where_nothing_is_secret_the_slow_hash_is_spared(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr("hashlib.scrypt")
-    assert digest_of(plan(BASE)) is not None
+def test_where_nothing_is_secret_the_digest_is_the_same_in_every_home() -> None:
+    shown = analyse_plan(plan(BASE)).shown
+    assert shown is not None
+    assert shown.sealed is None
 
 
 def test_a_masked_text_is_a_secret_where_the_mask_is_lost_and_so_is_a_known_one() -> None:

@@ -4,11 +4,11 @@ import copy
 from typing import Any
 
 import pytest
-from tests.fakes.plans import NAMES, change, plan, recorded, update
+from tests.fakes.plans import NAMES, analyse_plan, change, plan, recorded, update
 
 from setpoint.api.v1alpha1.environment import IgnoreRule
 from setpoint.domain.errors import InvalidError
-from setpoint.domain.plans import DriftCounts, PlanAnalysis, analyse_plan
+from setpoint.domain.plans import DriftCounts, PlanAnalysis
 
 
 def classes(analysis: PlanAnalysis) -> dict[str, list[str]]:

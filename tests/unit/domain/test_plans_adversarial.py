@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.fakes.plans import NAMES, change, large_plan, plan, recorded
+from tests.fakes.plans import NAMES, analyse_plan, change, large_plan, plan, recorded
 from tests.soak import examples
 
 from setpoint.api.v1alpha1.environment import IgnoreRule
 from setpoint.domain.errors import InvalidError
-from setpoint.domain.plans import PlanAnalysis, analyse_plan
+from setpoint.domain.plans import PlanAnalysis
 from setpoint.domain.redaction import redact_plan
 
 

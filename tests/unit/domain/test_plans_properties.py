@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.fakes.plans import NAMES, plans, recorded
+from tests.fakes.plans import NAMES, analyse_plan, plans, recorded
 from tests.soak import examples
 
 from setpoint.api.v1alpha1.environment import IgnoreRule
@@ -17,7 +17,7 @@ from setpoint.domain.errors import InvalidError
 from setpoint.domain.model import DriftClass
 from setpoint.domain.plan_changes import read_outputs, read_resources
 from setpoint.domain.plan_values import true_paths
-from setpoint.domain.plans import analyse_plan, differing_paths
+from setpoint.domain.plans import differing_paths
 from setpoint.domain.redaction import redact_plan
 
 SECRET = "s3cr3t-in-a-leaf"

@@ -3,12 +3,11 @@
 from typing import Any
 
 import pytest
-from tests.fakes.plans import plan, recorded, update
+from tests.fakes.plans import analyse_plan, plan, recorded, update
 
 from setpoint.api.conditions import Reason
 from setpoint.api.v1alpha1.change import ActionSummary
 from setpoint.api.v1alpha1.environment import IgnoreRule
-from setpoint.domain.plans import analyse_plan
 from setpoint.domain.verification import find_orphans, verify_plan
 
 

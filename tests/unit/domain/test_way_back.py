@@ -1,10 +1,9 @@
 """The inverse of each action, and what is lost by going there and back."""
 
 import pytest
-from tests.fakes.plans import recorded
+from tests.fakes.plans import analyse_plan, recorded
 
 from setpoint.api.v1alpha1.change import ActionSummary, Cause, ResetAction
-from setpoint.domain.plans import analyse_plan
 from setpoint.domain.way_back import is_stateful, plan_way_back
 
 

@@ -203,9 +203,9 @@ async def test_plans_are_read_off_the_event_loop(desk: Desk, monkeypatch: pytest
         module = plan_reading if name == "analyse_plan" else plan_reading.redaction
         real = getattr(module, name)
 
-        def reading(*args: Any, _name: str = name, _real: Any = real) -> Any:
+        def reading(*args: Any, _name: str = name, _real: Any = real, **more: Any) -> Any:
             seen[_name] = threading.current_thread().name
-            return _real(*args)
+            return _real(*args, **more)
 
         monkeypatch.setattr(module, name, reading)
     desk.terraform.document = PENDING

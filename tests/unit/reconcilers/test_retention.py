@@ -116,6 +116,17 @@ async def test_the_bundle_of_an_open_change_is_kept(home: Home, outcome: str | N
     assert await home.readable(archive) is kept
 
 
+@pytest.mark.parametrize("outcome", ["Waiting", "Applied", "Superseded"])
+async def test_the_content_of_a_change_is_kept_as_long_as_the_change(home: Home, outcome: str) -> None:
+    content = await home.blobs.put(b"content")
+    change = await home.plant({"kind": "Change", "spec": {"content": content}, "status": {"outcome": outcome}})
+    home.blobs.age()
+    assert await home.collector.collect() == 0
+    await home.cluster.delete(change)
+    assert await home.collector.collect() == 1
+    assert not await home.readable(content)
+
+
 async def test_a_bundle_that_no_change_names_is_not_kept(home: Home) -> None:
     home.bundles[BUNDLE] = archive = await home.blobs.put(b"archive")
     home.blobs.age()

@@ -72,7 +72,10 @@ class ChangeSpec(ApiModel):
 
     target_ref: TargetReference = Field(description="The target that is changed.")
     cause: Cause = Field(description="Why the Change was made.")
-    digest: Digest = Field(description="Of the content: the same for the same change on every machine.")
+    digest: Digest = Field(description="Of the content: the same for the same change of the same target.")
+    content: Digest | None = Field(
+        default=None, description="The sealed blob with the content that may be shown, kept as long as the Change."
+    )
     subject: Digest = Field(description="Of all that an approval covers; the object's name ends in its first digits.")
     summary: ChangeSummary = Field(description="What it does.")
     snapshot_ref: Name = Field(description="The state before.")
@@ -103,6 +106,23 @@ class GateResult(ApiModel):
     )
 
 
+class ContentStatus(StatusModel):
+    """The beginning of the content that `spec.digest` names, without anything sensitive, for all who read the Change.
+
+    A line is a JSON object: one for a resource or output, and below it one for each attribute that differs. What is
+    here can be checked against `spec.digest`, as `setpoint describe` does; a line with `omitted` was too long.
+    """
+
+    lines: Annotated[list[Annotated[str, Field(max_length=16384)]], Field(max_length=2000)] = Field(
+        default_factory=list, description="The first lines, up to 16 KB."
+    )
+    more: int = Field(default=0, ge=0, description="How many lines are not here.")
+    rest: Digest | None = Field(default=None, description="Of the lines that are not here.")
+    sealed: Digest | None = Field(
+        default=None, description="The commitment to what is sensitive, keyed by the operator's store."
+    )
+
+
 class ChangeStatus(StatusModel):
     """How far the Change has come."""
 
@@ -111,6 +131,7 @@ class ChangeStatus(StatusModel):
     gates: Annotated[list[GateResult], Field(max_length=32)] = Field(
         default_factory=list, description="What each gate said last."
     )
+    content: ContentStatus | None = Field(default=None, description="What will change, as far as it has room here.")
     approved_by: Annotated[list[Annotated[str, Field(max_length=253)]], Field(max_length=10)] = Field(
         default_factory=list, description="Whose approvals count."
     )
