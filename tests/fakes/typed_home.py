@@ -1,9 +1,11 @@
 """Owns a home on disk with one environment, and the commands that a person types there."""
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,22 @@ class TypedHome:
     def up(self) -> subprocess.CompletedProcess:
         """One run."""
         return self.setpoint("up", str(self.root), "--once")
+
+    @contextlib.contextmanager
+    def manager(self) -> Iterator[subprocess.Popen]:
+        """A manager that stays, from when it has looked at the environment; killed at the end where it still runs."""
+        environment = {**os.environ, "SETPOINT_HOME": str(self.root)}
+        command = [sys.executable, "-m", "setpoint", "up", str(self.root)]
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment) as process:
+            try:
+                assert process.stderr is not None
+                for line in process.stderr:
+                    if "AtSetpoint" in line:
+                        break
+                yield process
+            finally:
+                process.kill()
 
     def status(self) -> dict[str, Any]:
         """The environment's."""

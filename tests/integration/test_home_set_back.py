@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -64,3 +65,19 @@ def test_a_database_that_is_gone_with_its_head_is_not_made_anew(home: TypedHome)
         assert ended.returncode in {1, 3}, words
         assert "is missing or empty, though there was one, of which this is left: blobs" in ended.stderr
     assert not (home.state / "STATE_AUDIT.db").exists()
+
+
+def test_a_manager_whose_home_is_taken_away_ends_and_lets_no_other_in_meanwhile(home: TypedHome) -> None:
+    with home.manager() as manager:
+        # Stopped meanwhile, so that it can't end before the other one comes.
+        manager.send_signal(signal.SIGSTOP)
+        shutil.rmtree(home.state)
+        again = home.up()
+        manager.send_signal(signal.SIGCONT)
+        assert again.returncode == 1
+        assert "another manager works on" in again.stderr
+        assert "its .setpoint was removed under it" in again.stderr
+        out, err = manager.communicate(timeout=60)
+    assert manager.returncode == 1, out + err
+    assert "was removed, moved or replaced while this process worked on it" in err
+    assert "Traceback" not in err

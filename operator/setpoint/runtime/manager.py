@@ -117,7 +117,10 @@ class _Started:
                 return await self._run()
             except Exception as error:
                 if not self._runnable.restart or self._stop.is_set():
-                    _LOGGER.exception("%s crashed", self._runnable.name)
+                    # What one of ours says needs no traceback.
+                    traceback = not isinstance(error, SetpointError)
+                    why = "" if traceback else f": {error}"
+                    _LOGGER.exception("%s crashed%s", self._runnable.name, why, exc_info=traceback)
                     return self._crash(error)
                 if asyncio.get_running_loop().time() - began > _RESTART_MAXIMUM:
                     backoff.forget(self._runnable.name)

@@ -28,7 +28,9 @@ class ProcessLock:
         handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _write(handle, _this_process(self._name))
+            stands = is_at(handle, self._path)
+            if stands:
+                _write(handle, _this_process(self._name))
         except BlockingIOError:
             other = _describe(_read(handle))
             os.close(handle)
@@ -36,6 +38,10 @@ class ProcessLock:
         except BaseException:
             os.close(handle)
             raise
+        if not stands:
+            # Replaced between the two calls: the next one to come would lock another file.
+            os.close(handle)
+            return self.acquire()
         self._handle = handle
         return None
 
@@ -44,6 +50,34 @@ class ProcessLock:
         if self._handle is not None:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._handle, 0)
+            os.close(self._handle)
+            self._handle = None
+
+
+class FolderLock:
+    """A folder that one process holds at a time, whatever becomes of what is in it. It says nothing of who that is."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._handle: int | None = None
+
+    def acquire(self) -> bool:
+        """True where this process holds it now. Raises OSError where folders can't be locked."""
+        handle = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            return False
+        except BaseException:
+            os.close(handle)
+            raise
+        self._handle = handle
+        return True
+
+    def release(self) -> None:
+        """Gives the lock back."""
+        if self._handle is not None:
             os.close(self._handle)
             self._handle = None
 
@@ -62,6 +96,14 @@ def holder_of(path: Path) -> str | None:
         return None
     finally:
         os.close(handle)
+
+
+def is_at(handle: int, path: Path) -> bool:
+    """Whether the file that is open is the one that the path leads to."""
+    try:
+        return os.path.samestat(os.fstat(handle), path.lstat())
+    except OSError:
+        return False
 
 
 def _this_process(name: str) -> dict[str, object]:

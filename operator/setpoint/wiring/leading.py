@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 from setpoint.domain.audit import Verdict
 from setpoint.domain.errors import SetpointError
 from setpoint.domain.sharding import Shard
-from setpoint.domain.standing import refusal
 from setpoint.runtime.manager import Manager, Runnable, ends_within, first_of
 from setpoint.runtime.terms import Term, Terms
 from setpoint.wiring.cluster import ClusterParts
@@ -84,8 +83,6 @@ class Leading:
 
     async def _check_audit(self, _ended: asyncio.Event) -> None:
         """Beside the work: a long trail must not keep it waiting."""
-        if problem := await self._parts.audit.contradiction():
-            _LOGGER.error("%s", refusal(problem))
         verdict = (await self._parts.audit.verify()).verdict
         self._parts.metrics.set_audit_chain_ok(verdict is Verdict.INTACT)
 

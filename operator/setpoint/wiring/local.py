@@ -25,15 +25,16 @@ class LocalParts:
 
 @contextlib.asynccontextmanager
 async def open_local(
-    home: LocalHome, settings: Settings, secrets: SecretFilter, *, check: bool = False
+    home: LocalHome, settings: Settings, secrets: SecretFilter, *, managed: bool = False
 ) -> AsyncIterator[LocalParts]:
     """Opens everything that a local home needs, and closes it again. Raises StoreError for a store that is damaged.
 
-    `check` reads the whole database first: for a manager, not for each command.
+    `managed`: for the manager, which holds the lock. The whole database is read first, and both have to stay in place.
     """
     metrics = Metrics()
+    held = [home.manager_lock] if managed else []
     async with (
-        open_objects(home, check=check, count_rows=metrics.count_audit_rows) as opened,
+        open_objects(home, check=managed, held=held, count_rows=metrics.count_audit_rows) as opened,
         open_parts_of(opened, settings, secrets, metrics) as parts,
     ):
         yield LocalParts(parts, home, opened.objects, opened.sync)

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import dataclasses
-import functools
 import logging
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -14,24 +13,20 @@ from setpoint.adapters.local.watcher import watch_home
 from setpoint.api.conditions import Reason
 from setpoint.api.meta import ObjectRef
 from setpoint.domain.audit import Verdict
-from setpoint.domain.errors import GoneError, StoreError, StoreMovedError, StoreSetBackError
+from setpoint.domain.errors import GoneError
 from setpoint.ports import ResourceProgress
 from setpoint.reconcilers.environment import PassReport
 from setpoint.reconcilers.routing import EVERY_KIND, WATCHED
 from setpoint.runtime.logging import configure_logging
-from setpoint.runtime.manager import Manager, Runnable, ends_within
+from setpoint.runtime.manager import Manager, Runnable
 from setpoint.runtime.recorder import BufferedEventRecorder
 from setpoint.runtime.requests import Request
 from setpoint.server.http import serve_http
 from setpoint.settings import read_settings
 from setpoint.wiring.local import LocalParts, open_local
 from setpoint.wiring.objects import make_home
+from setpoint.wiring.standing import StoreWatch
 from setpoint.wiring.work import RECONCILED, Work
-
-_LOGGER = logging.getLogger(__name__)
-
-STORE_SECONDS = 5.0
-"""Between looks at whether the store still is the one that was opened."""
 
 TargetState = Literal["at the setpoint", "needs attention", "failed"]
 
@@ -75,7 +70,7 @@ async def run_manager(
         logging.getLogger("setpoint.runtime.controller").setLevel(logging.ERROR)
     home = await make_home(root)
     with ManagerLock(home):
-        async with open_local(home, settings, secrets, check=True) as local:
+        async with open_local(home, settings, secrets, managed=True) as local:
             await local.parts.recovery().run()
             verdict = (await local.parts.audit.verify()).verdict
             local.parts.metrics.set_audit_chain_ok(verdict is Verdict.INTACT)
@@ -97,8 +92,7 @@ class _Run:
         self._work = Work(parts, self._recorder, on_start=self._begin, on_progress=self._hear, on_report=self._keep)
         self._seen = 0
         self._done: set[ObjectRef] = set()
-        self._store = ""
-        self._lost: StoreMovedError | None = None
+        self._store: StoreWatch
         self._manager: Manager
 
     # --- The run ------------------------------------------------------------------------------------------------
@@ -113,10 +107,8 @@ class _Run:
                 await manager.run()
         finally:
             stopping.cancel()
-        if self._lost is not None:
-            raise self._lost
         reports = self._reports | {report.ref: report for report in await self._unloaded()}
-        return RunReport(tuple(reports[ref] for ref in sorted(reports)), self._errors, self._store)
+        return RunReport(tuple(reports[ref] for ref in sorted(reports)), self._errors, self._store.problem)
 
     async def _unloaded(self) -> list[TargetReport]:
         """The policies and gates that do not load: what they guard is blocked, and without a target nobody says so."""
@@ -140,7 +132,9 @@ class _Run:
 
     def _runnables(self, version: str, *, once: bool) -> list[Runnable]:
         runnables = [Runnable("events", self._recorder.run, grace=5.0), *self._work.runnables(), self._work.retention()]
-        runnables.append(Runnable("store", functools.partial(self._watch_store, once=once)))
+        # A run that ends by itself says in its report what is wrong with the store.
+        self._store = StoreWatch(self._parts.audit, on_standing=self._work.look_at_all, quiet=once)
+        runnables.append(Runnable("store", self._store.run))
         runnables.append(Runnable("watch", lambda ended: self._watch(version, EVERY_KIND if once else WATCHED, ended)))
         if once:
             runnables.append(Runnable("rest", lambda _: self._rest(), finite=True))
@@ -167,38 +161,6 @@ class _Run:
                 self._manager.stop()
                 return
             await asyncio.sleep(0.02)
-
-    # --- The store ----------------------------------------------------------------------------------------------
-
-    async def _watch_store(self, ended: asyncio.Event, *, once: bool) -> None:
-        """Ends the run where the home was taken away under it; says once why nothing is applied, and when it is again.
-
-        A run that ends by itself says it in its report.
-        """
-        while True:
-            try:
-                problem = await self._ask_store()
-            except StoreMovedError as error:
-                self._lost = error
-                self._manager.stop()
-                return
-            if problem and not self._store and not once:
-                _LOGGER.error("%s", problem)
-            if self._store and not problem:
-                _LOGGER.warning("the store stands: what waited for it is looked at")
-                await self._work.look_at_all()
-            self._store = problem
-            if await ends_within(ended, STORE_SECONDS):
-                return
-
-    async def _ask_store(self) -> str:
-        try:
-            await self._parts.audit.require_standing()
-        except StoreMovedError:
-            raise
-        except (StoreSetBackError, StoreError) as error:
-            return error.message
-        return ""
 
     # --- What wakes targets -------------------------------------------------------------------------------------
 

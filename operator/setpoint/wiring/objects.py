@@ -2,7 +2,7 @@
 
 import contextlib
 import dataclasses
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 from setpoint.adapters.local import LocalCluster, LocalHome, ManifestIndex, ManifestSync, StoredEvents
@@ -55,15 +55,20 @@ class LocalObjects:
 
 @contextlib.asynccontextmanager
 async def open_objects(
-    home: LocalHome, *, check: bool = False, count_rows: Callable[[int], None] = lambda _rows: None
+    home: LocalHome,
+    *,
+    check: bool = False,
+    held: Sequence[Path] = (),
+    count_rows: Callable[[int], None] = lambda _rows: None,
 ) -> AsyncIterator[LocalObjects]:
     """Opens a home's store and manifests, and closes them again. Raises StoreError for a store that is damaged.
 
-    `check` reads the whole database first: for a manager, not for each command. `count_rows` hears of audit rows.
+    `check` reads the whole database first: for a manager, not for each command. `held` are files that have to stay
+    where they are. `count_rows` hears of audit rows.
     """
     clock = SystemClock()
     async with contextlib.AsyncExitStack() as stack:
-        database = open_sqlite(home.database, beside=home.filled_by_runs, check=check)
+        database = open_sqlite(home.database, beside=home.filled_by_runs, held=held, check=check)
         stack.push_async_callback(database.close)
         audit = AuditTrail(database, clock, count_rows=count_rows)
         objects = SqlObjectStore(database, audit)

@@ -36,6 +36,7 @@ from setpoint.wiring.leading import KILL_SECONDS, Leading
 from setpoint.wiring.leases import lease_of
 from setpoint.wiring.resync import Resync
 from setpoint.wiring.secret_watch import SecretWatch
+from setpoint.wiring.standing import StoreWatch
 from setpoint.wiring.work import Work
 
 _LOGGER = logging.getLogger(__name__)
@@ -151,6 +152,7 @@ class Operator:
                 Runnable("events", self._recorder.run, grace=5.0),
                 Runnable("watch", self._source.run, grace=15.0),
                 Runnable("watchdog", self._check_watch),
+                Runnable("store", StoreWatch(self._parts.audit).run),
                 *self._work.runnables(),
                 Runnable("moves", self._hear),
                 Runnable("resync", self._resync.run),

@@ -2,7 +2,7 @@
 
 import contextlib
 import dataclasses
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from setpoint.adapters.local.home import current_user
@@ -109,13 +109,13 @@ def _open_sqlite(stack: contextlib.AsyncExitStack, settings: Settings, identity:
         )
         raise StoreError(message)
     stack.callback(lock.release)
-    return _open_file(stack, settings)
+    return _open_file(stack, settings, held=[folder / _LOCK])
 
 
-def _open_file(stack: contextlib.AsyncExitStack, settings: Settings) -> Database:
+def _open_file(stack: contextlib.AsyncExitStack, settings: Settings, held: Sequence[Path] = ()) -> Database:
     folder = settings.state_dir
     beside = [folder / name for name in ("blobs", "runs", "work", "errored", _KEY)]
-    database = open_sqlite(folder / NAME, beside=beside)
+    database = open_sqlite(folder / NAME, beside=beside, held=held)
     stack.push_async_callback(database.close)
     return database
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from setpoint.domain.errors import SetpointError
-from setpoint.runtime.process_lock import ProcessLock, holder_of
+from setpoint.runtime.process_lock import FolderLock, ProcessLock, holder_of
 
 FOLDER = ".setpoint"
 _MODE = 0o700
@@ -120,12 +120,16 @@ class LocalHome:
 
 
 class ManagerLock:
-    """The right to be the one manager of a home. The kernel frees it when its process dies, however it dies."""
+    """The right to be the one manager of a home. The kernel frees it when its process dies, however it dies.
+
+    The manifests' folder is locked, too: who removes `.setpoint/` under a manager lets no second one in by that.
+    """
 
     def __init__(self, home: LocalHome) -> None:
         self._path = home.manager_lock
         self._root = home.root
         self._lock = ProcessLock(self._path, current_user())
+        self._folder = FolderLock(home.root)
 
     def __enter__(self) -> Self:
         self.acquire()
@@ -138,12 +142,16 @@ class ManagerLock:
         """Takes the lock. Raises ManagerLockedError naming the holder, HomeError where files can't be locked."""
         with _explained(self._path):
             other = self._lock.acquire()
+            if other is None and not self._folder.acquire():
+                self._lock.release()
+                other = f"its {FOLDER} was removed under it; it ends within seconds of that, or with what it applies"
         if other is not None:
             message = f"another manager works on {self._root}: {other}"
             raise ManagerLockedError(message)
 
     def release(self) -> None:
         """Gives the lock back."""
+        self._folder.release()
         self._lock.release()
 
 
@@ -168,7 +176,7 @@ def _explained(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in {errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS}:
+        if error.errno in {errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EBADF}:
             raise HomeError(f"{path}: this file system has no locks; a home needs them") from None
         reason = error.strerror or type(error).__name__
         raise HomeError(f"{error.filename or path}: {reason[:1].lower()}{reason[1:]}") from None

@@ -89,6 +89,7 @@ class AuditTrail:
 
     async def require_standing(self) -> None:
         """Raises StoreSetBackError where this is not the trail that stood here; see the port."""
+        self._database.files.require()
         if problem := await self.contradiction():
             raise StoreSetBackError(standing.refusal(problem))
 

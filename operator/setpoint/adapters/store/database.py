@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from setpoint.adapters.store.backend import Backend
 from setpoint.adapters.store.commit import GroupCommit
+from setpoint.adapters.store.files import HeldFiles
 from setpoint.adapters.store.head import HeadFile
 from setpoint.domain.errors import StoreError
 
@@ -30,9 +31,10 @@ class Database:
     Functions that are given to it run in its threads, on a connection inside a transaction, and block no loop.
     """
 
-    def __init__(self, backend: Backend, head: HeadFile) -> None:
+    def __init__(self, backend: Backend, head: HeadFile, files: HeldFiles | None = None) -> None:
         self.backend = backend
         self.head = head
+        self.files = files or HeldFiles()
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="setpoint-store-reader")
         self._committer = GroupCommit(backend, checkpoint=self._advance_head)
         self._closed = False
@@ -105,6 +107,7 @@ class Database:
     def _finish(self, writer: threading.Thread) -> None:
         writer.join()
         self.backend.close()
+        self.files.close()
 
     def _accept(self, connection: Connection) -> None:
         try:
@@ -113,6 +116,9 @@ class Database:
             raise StoreError(f"the head of the audit trail can't be written: {error.strerror}") from None
 
     def _advance_head(self) -> None:
+        if self.files.lost():
+            # What is there now is another's.
+            return
         try:
             with self.backend.reads.begin() as connection:
                 self.head.advance(connection)

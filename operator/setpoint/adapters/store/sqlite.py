@@ -8,12 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
-from sqlalchemy import URL, Connection, Engine, QueuePool, create_engine, event
+from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
 from setpoint.adapters.store import schema
 from setpoint.adapters.store.backend import cause
 from setpoint.adapters.store.database import READERS, Database
+from setpoint.adapters.store.files import HeldFiles
 from setpoint.adapters.store.head import HeadFile
 from setpoint.domain.errors import StoreError
 
@@ -93,25 +94,29 @@ class SqliteBackend:
         self.writes.dispose()
 
 
-def open_sqlite(path: Path, *, beside: Sequence[Path] = (), check: bool = True) -> Database:
+def open_sqlite(path: Path, *, beside: Sequence[Path] = (), held: Sequence[Path] = (), check: bool = True) -> Database:
     """Opens the file; creates or migrates it where needed. Blocks: milliseconds, half a second where it creates.
 
-    `beside` are the files and folders that are filled only where there was a database. `check` reads the whole file,
+    `beside` are the files and folders that are filled only where there was a database; `held` are files that have to
+    stay where they are, as the database has to, for anything to be applied. `check` reads the whole file,
     about a second per GB. Raises StoreError, and changes nothing, for a file that is damaged, is no database of ours,
     comes from a newer Setpoint, or is gone although `audit.head` or something beside it is there.
     """
     backend, head = SqliteBackend(path, readers=READERS), HeadFile(path.with_name(_HEAD_NAME))
+    files = HeldFiles()
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with schema.alone(path):
             _prepare(path, head, backend, beside)
+        files.hold(path, *held)
         if check:
             with backend.reads.begin() as connection:
                 _check(connection, path)
     except (*ERRORS, OSError, StoreError) as error:
         backend.close()
+        files.close()
         raise _opening_error(error, path) from None
-    return Database(backend, head)
+    return Database(backend, head, files)
 
 
 def _prepare(path: Path, head: HeadFile, backend: SqliteBackend, beside: Sequence[Path]) -> None:
@@ -146,12 +151,16 @@ def _make_engine(path: Path, *, write: bool, connections: int) -> Engine:
 
     IMMEDIATE, because a deferred transaction that turns to writing fails on any concurrent commit instead of waiting.
     """
+    # Never made by opening it: in place of one that was removed, an empty one would pass for it.
+    uri = f"{path.resolve().as_uri()}?mode=rw"
     engine = create_engine(
-        URL.create("sqlite", database=str(path)),
+        "sqlite://",
+        creator=lambda: sqlite3.connect(
+            uri, uri=True, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT
+        ),
         poolclass=QueuePool,
         pool_size=connections,
         max_overflow=0,
-        connect_args={"isolation_level": None, "check_same_thread": False, "timeout": BUSY_TIMEOUT},
     )
     pragmas = ["synchronous=FULL", "cell_size_check=ON", "trusted_schema=OFF"]
     pragmas.append("journal_mode=WAL" if write else "query_only=ON")

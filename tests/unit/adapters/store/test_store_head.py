@@ -1,5 +1,6 @@
 """A store that is not the one that stood here: the head tells, whatever lies in its place, until a person accepts."""
 
+import contextlib
 import os
 import shutil
 import socket
@@ -12,7 +13,7 @@ from tests.fakes.store import FixedClock, make_fresh, open_sql_stores
 from setpoint.adapters.store import NAME, AuditTrail, open_sqlite
 from setpoint.api.meta import ObjectRef
 from setpoint.domain.audit import AuditEntry, Phase, Verdict
-from setpoint.domain.errors import StoreError, StoreSetBackError
+from setpoint.domain.errors import StoreError, StoreMovedError, StoreSetBackError
 
 HEAD = "audit.head"
 
@@ -140,3 +141,41 @@ async def test_an_empty_database_in_place_of_a_lost_one_is_not_ours(tmp_path: Pa
     async with open_sql_stores(tmp_path) as stores:
         with pytest.raises(StoreSetBackError, match="had 3 rows and ends after 0"):
             await stores.trail.require_standing()
+
+
+@pytest.mark.parametrize(
+    "meddle",
+    [
+        pytest.param(lambda path: path.unlink(), id="removed"),
+        pytest.param(lambda path: path.rename(path.with_name("moved")), id="moved"),
+        pytest.param(lambda path: (path.unlink(), path.touch()), id="replaced"),
+        pytest.param(lambda path: (path.rename(path.with_name("m")), path.symlink_to("m")), id="a link to it"),
+    ],
+)
+@pytest.mark.parametrize("name", [NAME, "manager.lock"])
+async def test_files_that_are_taken_away_under_a_manager_end_all_applies(
+    tmp_path: Path, meddle: Callable[[Path], object], name: str
+) -> None:
+    make_fresh(tmp_path)
+    (tmp_path / "manager.lock").touch()
+    database = open_sqlite(tmp_path / NAME, held=[tmp_path / "manager.lock"])
+    trail = AuditTrail(database, FixedClock())
+    await trail.require_standing()
+    meddle(tmp_path / name)
+    with pytest.raises(StoreMovedError, match=f"{name} was removed, moved or replaced"):
+        await trail.require_standing()
+    with contextlib.suppress(StoreError):
+        await trail.append(AuditEntry("A", Phase.FACT, "me"))
+    before = (tmp_path / HEAD).read_bytes()
+    await database.close()
+    assert (tmp_path / HEAD).read_bytes() == before, "the head that is there now may be another's"
+
+
+async def test_no_database_is_made_in_place_of_one_that_was_removed(tmp_path: Path) -> None:
+    database = open_sqlite(make_fresh(tmp_path))
+    (tmp_path / NAME).unlink()
+    database.backend.writes.dispose()
+    with pytest.raises(StoreError):
+        await AuditTrail(database, FixedClock()).append(AuditEntry("A", Phase.FACT, "me"))
+    assert not (tmp_path / NAME).exists()
+    await database.close()
