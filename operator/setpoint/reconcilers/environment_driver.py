@@ -46,6 +46,7 @@ from setpoint.reconcilers.run_inputs import gather_inputs
 from setpoint.reconcilers.seals import sealed
 from setpoint.reconcilers.secrets import SecretReader, publish_outputs
 from setpoint.reconcilers.snapshots import SnapshotTaker
+from setpoint.reconcilers.sources import bundle_source
 from setpoint.reconcilers.states import read_addresses, refuse_newer_state, save_errored_state
 
 Progress = Callable[[ResourceProgress], None]
@@ -197,19 +198,15 @@ class EnvironmentSession:
         applied = self._environment.status.applied
         if applied and (self._goal.destroys or self._goal.kind is GoalKind.HOLD):
             return Bundle(digest=applied.bundle, revision=applied.revision, blob=applied.archive)
-        return await self._resolve_source()
-
-    async def _resolve_source(self) -> Bundle:
-        environment, driver = self._environment, self._driver
-        git = environment.spec.source.git
-        credentials: Mapping[str, str] = {}
-        if git and git.secret_ref:
-            reader = SecretReader(driver.cluster, environment.metadata.namespace)
-            credentials = await reader.read(git.secret_ref.name, field="spec.source.git.secretRef")
-        tree = await driver.resolver.resolve(
-            environment.spec.source, origin=driver.origin_of(environment), credentials=credentials
+        driver, environment = self._driver, self._environment
+        return await bundle_source(
+            environment,
+            self._inputs,
+            reader=SecretReader(driver.cluster, environment.metadata.namespace),
+            resolver=driver.resolver,
+            terraform=driver.terraform,
+            origin=driver.origin_of(environment),
         )
-        return await driver.terraform.bundle(self._key, tree, self._inputs)
 
     def _observation(self, head: StateVersion | None, redacted: Mapping[str, Any] | None) -> Observation:
         analysis = self._analysis
