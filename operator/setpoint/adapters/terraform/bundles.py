@@ -23,6 +23,7 @@ from setpoint.api.conditions import Reason
 from setpoint.domain import hcl_scan, lock_file
 from setpoint.domain.digests import canonical, digest, digest_bytes
 from setpoint.domain.errors import NotFoundError, StalledError
+from setpoint.domain.scrubbing import Scrubber
 from setpoint.domain.secret_values import known_texts
 from setpoint.ports import BlobStore, Bundle, EngineVersion, RunInputs, SourceTree
 
@@ -149,7 +150,7 @@ class BundleMaker:
             secrets = self._environment.secrets().union(
                 inputs.plan_environment.values(), known_texts(inputs.secret_variables.values()), module_secrets(inputs)
             )
-            raise failure(f"{inputs.command} {name}", ended, secrets, Reason.INIT_FAILED)
+            raise failure(f"{inputs.command} {name}", ended, Scrubber(secrets), Reason.INIT_FAILED)
 
 
 def module_secrets(inputs: RunInputs) -> frozenset[str]:
