@@ -13,12 +13,13 @@ import click
 from setpoint.api.meta import JsonObject, KubeObject, PrinterColumn
 from setpoint.api.model import parse_time
 from setpoint.cli.jsonpath import find_value
+from setpoint.domain.visible import visible
 
 GAP = "   "
 
 _DIGEST = re.compile(r"(sha256:[0-9a-f]{12})[0-9a-f]{52}")
 """A digest is shown by its first digits; `-o json` has them all."""
-_ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))} | {9: " ", 10: " ", 13: " "}
+_BREAKS = str.maketrans("\t\n\r", "   ")
 _COLOURS = {
     "True": "green", "False": "red", "Unknown": "yellow",
     "GatesPassed": "green", "GatesPending": "yellow", "GateBlocked": "red", "GateError": "red",
@@ -35,7 +36,7 @@ def plain(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     text = value if isinstance(value, str) else json.dumps(value) if isinstance(value, dict | list) else str(value)
-    return text.translate(_ESCAPES)
+    return visible(text.translate(_BREAKS))
 
 
 def render(header: Sequence[str], rows: Iterable[Sequence[str]], *, widths: Sequence[int] = ()) -> str:

@@ -10,11 +10,11 @@ from typing import Literal
 from setpoint.api.conditions import ConditionType, Reason
 from setpoint.api.meta import Condition
 from setpoint.api.model import format_time
+from setpoint.domain.visible import visible
 
 MAX_MESSAGE = 1024
 """Characters; a status is a summary, and what is longer is in the store or the log."""
 
-_ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code not in (9, 10)}
 Conditions = tuple[Condition, ...]
 
 
@@ -88,5 +88,5 @@ def _position(condition: Condition) -> tuple[bool, str]:
 
 def _trimmed(message: str) -> str:
     """At most MAX_MESSAGE characters, and none that moves a terminal's cursor: much of it is quoted from outside."""
-    message = message.translate(_ESCAPES)
+    message = visible(message, keep="\t\n")
     return message if len(message) <= MAX_MESSAGE else f"{message[: MAX_MESSAGE - 1]}…"

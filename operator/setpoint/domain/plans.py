@@ -20,7 +20,6 @@ from setpoint.domain.plan_changes import PlannedChange, boundaries, read_outputs
 from setpoint.domain.plan_content import differing_paths
 from setpoint.domain.plan_references import read_references
 from setpoint.domain.plan_values import Path, cover_of, write_path
-from setpoint.domain.scrubbing import NO_SECRETS, Scrubber
 from setpoint.domain.shown_content import ShownContent
 
 __all__ = ["DriftCounts", "PlanAnalysis", "analyse_plan", "count_classes", "differing_paths"]
@@ -52,8 +51,7 @@ class PlanAnalysis:
     ignored or informational. `shown` is what of it people see, and all that its digest is computed from. `actions` is
     all that Terraform would do to resources, ignored or not (rule 16), in the order of addresses. `moved` and
     `imported` are the addresses that are new to the state without anything being made: the configuration before does
-    not know them. Addresses are as people may see them, wherever they stand; `real_addresses` has those that are not
-    shown as they are, by how they are shown.
+    not know them.
     """
 
     findings: tuple[Finding, ...]
@@ -65,7 +63,6 @@ class PlanAnalysis:
     counts: DriftCounts
     moved: frozenset[str]
     imported: frozenset[str]
-    real_addresses: Mapping[str, str] = dataclasses.field(repr=False)
     complete: bool
     errored: bool
 
@@ -73,11 +70,11 @@ class PlanAnalysis:
 def analyse_plan(
     document: Mapping[str, Any],
     ignore: Sequence[IgnoreRule] = (),
-    secrets: Scrubber = NO_SECRETS,
+    secrets: Collection[str] = (),
     *,
     commit: plan_content.Commit,
 ) -> PlanAnalysis:
-    """Classifies every difference. `secrets` knows values that are secret; Terraform's masks are read as well.
+    """Classifies every difference. `secrets` are values known to be secret; Terraform's masks are read as well.
 
     `commit` binds the digest to what is sensitive. Raises InvalidError, naming the path, for what is no plan.
     """
@@ -90,11 +87,9 @@ def analyse_plan(
     found = secrets_in((*acting, *drift), secrets)
     content = _content(acting, reasons, rules, secrets)
     shown = plan_content.show(content, commit) if content else None
-    seen = {change.address: secrets.address(change.address) for change in (*acting, *drift)}
-    findings = tuple(sorted((_finding(reason, rules, found, seen) for reason in reasons), key=_order))
+    findings = tuple(sorted((_finding(reason, rules, found) for reason in reasons), key=_order))
     classes = _classes(reasons)
-    resources = tuple(change for change in acting if change.kind == "resource")
-    actions = tuple(_summarise(change, classes[change.key], found, seen) for change in resources)
+    actions = tuple(_summarise(change, classes[change.key], found) for change in acting if change.kind == "resource")
     return PlanAnalysis(
         findings=findings,
         content=content,
@@ -103,9 +98,8 @@ def analyse_plan(
         actions=actions,
         summary=_count(actions, sum(change.kind == "output" for change in acting)),
         counts=count_classes(findings),
-        moved=frozenset(seen[change.address] for change in acting if change.previous_address),
-        imported=frozenset(seen[change.address] for change in acting if change.importing is not None),
-        real_addresses={one: address for address, one in seen.items() if one != address},
+        moved=frozenset(change.address for change in acting if change.previous_address),
+        imported=frozenset(change.address for change in acting if change.importing is not None),
         complete=document.get("complete") is not False,
         errored=document.get("errored") is True,
     )
@@ -141,7 +135,7 @@ def is_output(finding: Finding) -> bool:
 
 
 def _content(
-    acting: Sequence[PlannedChange], reasons: Sequence[Reason], rules: IgnoreRules, secrets: Scrubber
+    acting: Sequence[PlannedChange], reasons: Sequence[Reason], rules: IgnoreRules, secrets: Collection[str]
 ) -> dict[str, Any] | None:
     binding = {
         reason.change.key
@@ -153,18 +147,18 @@ def _content(
         return None
     # Masks of what is not approved must not move the digest, so they count for what is shown alone.
     left_out = {change.key: rules.paths(change) for change in chosen}
-    return plan_content.describe(chosen, left_out, secrets_in(chosen, secrets), secrets)
+    return plan_content.describe(chosen, left_out, secrets_in(chosen, secrets))
 
 
 # --- For people ---------------------------------------------------------------------------------------------------
 
 
-def _finding(reason: Reason, rules: IgnoreRules, secrets: Scrubber, seen: Mapping[str, str]) -> Finding:
+def _finding(reason: Reason, rules: IgnoreRules, secrets: Collection[str]) -> Finding:
     change = reason.change
     paths = reason.paths or change.values.paths
     heard = set(paths) - rules.paths(change)
     return Finding(
-        address=seen.get(change.address, change.address),
+        address=change.address,
         drift_class=reason.drift_class,
         action=change.verb,
         paths=_shown(change, heard or paths, secrets),
@@ -173,7 +167,7 @@ def _finding(reason: Reason, rules: IgnoreRules, secrets: Scrubber, seen: Mappin
     )
 
 
-def _shown(change: PlannedChange, paths: Collection[Path], secrets: Scrubber) -> tuple[str, ...]:
+def _shown(change: PlannedChange, paths: Collection[Path], secrets: Collection[str]) -> tuple[str, ...]:
     """Paths as far as people may see them: to where something sensitive or not yet known begins."""
     if change.verb in _WHOLE:
         return ()
@@ -193,13 +187,11 @@ def _classes(reasons: Iterable[Reason]) -> dict[tuple[str, str, str], set[DriftC
     return classes
 
 
-def _summarise(
-    change: PlannedChange, classes: Collection[DriftClass], secrets: Scrubber, seen: Mapping[str, str]
-) -> ActionSummary:
+def _summarise(change: PlannedChange, classes: Collection[DriftClass], secrets: Collection[str]) -> ActionSummary:
     cause = next(kind for kind in _PRECEDENCE if kind in classes)
-    paths = list(_shown(change, change.values.paths, secrets))[:_MAX_PATHS]
+    shown = list(_shown(change, change.values.paths, secrets))[:_MAX_PATHS]
     return ActionSummary.model_validate(
-        {"address": seen[change.address], "action": change.verb, "paths": paths, "cause": cause.value}
+        {"address": change.address, "action": change.verb, "paths": shown, "cause": cause.value}
     )
 
 

@@ -11,11 +11,11 @@ from typing import Any
 
 from setpoint.adapters.local import documents
 from setpoint.adapters.local.documents import Document, DocumentError
-from setpoint.adapters.local.tree import printable
 from setpoint.api.meta import API_VERSION, GROUP, JsonObject, ObjectRef
 from setpoint.domain import kinds, objects
 from setpoint.domain.kinds import Kind, Path, Problem
 from setpoint.domain.policies import GOVERNING_KINDS
+from setpoint.domain.visible import visible
 
 DECLARED_KINDS = ("Environment", "PolicySet", "EnforcementGates")
 """Kinds that people declare in files and that become objects of the store."""
@@ -46,7 +46,7 @@ class Origin:
     line: int
 
     def __str__(self) -> str:
-        return f"{printable(self.path)}:{self.line}"
+        return f"{visible(self.path)}:{self.line}"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class ManifestError:
         return GOVERNING_KINDS & {self.ref.kind} if self.ref else self.governs
 
     def __str__(self) -> str:
-        place = f"{printable(self.file)}:{self.line}" if self.line else printable(self.file)
+        place = f"{visible(self.file)}:{self.line}" if self.line else visible(self.file)
         return f"{place}: {self.field}: {self.message}" if self.field else f"{place}: {self.message}"
 
 

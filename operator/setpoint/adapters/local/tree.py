@@ -114,11 +114,6 @@ def signature_of(path: Path) -> Signature | None:
         return None
 
 
-def printable(path: str) -> str:
-    """A path for people: what a terminal could take for something else is escaped."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in path)
-
-
 def _entries(root: Path, folder: str) -> list["os.DirEntry[str]"]:
     """What is in a folder, in order, without hidden names; nothing where it is another home."""
     with os.scandir(root / folder) as opened:

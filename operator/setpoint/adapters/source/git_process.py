@@ -12,6 +12,7 @@ from pathlib import Path
 from setpoint.adapters.source.git_access import scrub
 from setpoint.api.conditions import Reason
 from setpoint.domain.errors import StalledError, TransientError
+from setpoint.domain.visible import visible
 
 MAX_PACK_BYTES = 1024 * 1024 * 1024
 _MAX_OUTPUT = 1024 * 1024
@@ -98,7 +99,7 @@ def failure(result: GitResult, url: str) -> StalledError | TransientError:
     """What a failed git process means for the source."""
     lines = [line.strip() for line in scrub(result.complaint).splitlines() if line.strip()]
     fatal = [line for line in lines if line.startswith(("fatal:", "error:", "remote:", "ERROR:"))] or lines
-    why = " ".join("".join(c for c in line if c.isprintable()) for line in fatal)[:_MAX_SHOWN]
+    why = visible(" ".join(fatal))[:_MAX_SHOWN]
     message = f"{scrub(url)}: {why or f'git ended with code {result.code}'}"
     if why == _CUT_OFF:
         why = f"a fetch of more than {MAX_PACK_BYTES // 1024**2} MiB"

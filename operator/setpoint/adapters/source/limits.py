@@ -4,6 +4,7 @@ import dataclasses
 
 from setpoint.api.conditions import Reason
 from setpoint.domain.errors import StalledError
+from setpoint.domain.visible import visible
 
 STATE_NAMES = frozenset({"terraform.tfstate", "terraform.tfstate.d"})
 _LEFT_OUT = frozenset({".terraform", ".git", ".setpoint"})
@@ -53,7 +54,7 @@ def refused(message: str) -> StalledError:
 
 def shown(path: str) -> str:
     """A path from outside, fit for a message: bounded, and escaped where it isn't plain text."""
-    text = path if path.isprintable() else ascii(path)[1:-1]
+    text = visible(path)
     return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
 
 
