@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from setpoint.domain import plans as planned
 from setpoint.domain.digests import keyed_digest
+from setpoint.domain.scrubbing import NO_SECRETS, Scrubber
 
 RECORDED = Path(__file__).parents[1] / "data" / "plans"
 NAMES = tuple(sorted(path.stem for path in RECORDED.glob("*.json")))
@@ -33,7 +34,7 @@ def commit(sensitive: bytes) -> str:
     return keyed_digest(b"k" * 32, sensitive)
 
 
-def analyse_plan(document: Any, ignore: Any = (), secrets: Any = ()) -> planned.PlanAnalysis:
+def analyse_plan(document: Any, ignore: Any = (), secrets: Scrubber = NO_SECRETS) -> planned.PlanAnalysis:
     """The analysis in that home."""
     return planned.analyse_plan(document, ignore, secrets, commit=commit)
 

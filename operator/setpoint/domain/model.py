@@ -89,6 +89,7 @@ class Change:
     """The exact actions, their cause and their base; `digest` names the content, `subject` what is approved.
 
     `shown` is what people may see of the content, and `kept` the sealed blob that holds it whole.
+    `real_addresses` has those that people must not see as they are, by how the actions show them.
     """
 
     target: ObjectRef
@@ -102,6 +103,7 @@ class Change:
     orphans: tuple[str, ...] = ()
     shown: ShownContent | None = None
     kept: str | None = None
+    real_addresses: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
 
 
 class Result(StrEnum):

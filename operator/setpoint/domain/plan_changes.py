@@ -5,7 +5,8 @@ from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
 from setpoint.domain.errors import InvalidError
-from setpoint.domain.plan_values import Leaves, Path, check_text, cover_of, leaves, occurring, true_paths, write_path
+from setpoint.domain.plan_values import Leaves, Path, check_text, cover_of, leaves, true_paths, write_path
+from setpoint.domain.scrubbing import NO_SECRETS, Scrubber
 
 Verb = Literal["create", "update", "delete", "replace", "forget", "import", "move", "none"]
 Kind = Literal["resource", "output"]
@@ -167,25 +168,25 @@ def masked_texts(changes: Collection[PlannedChange]) -> frozenset[str]:
     )
 
 
-def boundaries(values: Difference, secrets: Collection[str]) -> dict[Path, Path]:
+def boundaries(values: Difference, secrets: Scrubber) -> dict[Path, Path]:
     """The differing paths that lead to a secret, each with how far it may be shown."""
     found = {path: _boundary(path, values, secrets) for path in values.paths}
     return {path: boundary for path, boundary in found.items() if boundary is not None}
 
 
-def _boundary(path: Path, values: Difference, secrets: Collection[str]) -> Path | None:
+def _boundary(path: Path, values: Difference, secrets: Scrubber) -> Path | None:
     masked = cover_of(path, values.masks)
     if masked is not None or not secrets:
         return masked
     for length, part in enumerate(path):
-        if isinstance(part, str) and any(secret in part for secret in secrets):
+        if isinstance(part, str) and secrets.finds(part):
             return path[:length]
     texts = [value for value in values.values(path) if isinstance(value, str)]
-    return path if any(secret in text for secret in secrets for text in texts) else None
+    return path if any(secrets.finds(text) for text in texts) else None
 
 
-def secrets_in(changes: Collection[PlannedChange], known: Collection[str]) -> tuple[str, ...]:
-    """The known secrets and masked texts that stand outside masks in what differs."""
+def secrets_in(changes: Collection[PlannedChange], known: Scrubber) -> Scrubber:
+    """What finds the known secrets, and the masked texts, that stand outside masks in what differs."""
     texts = (
         part
         for change in changes
@@ -194,7 +195,8 @@ def secrets_in(changes: Collection[PlannedChange], known: Collection[str]) -> tu
         for part in (*path, *change.values.values(path))
         if isinstance(part, str)
     )
-    return occurring({*known, *masked_texts(changes)}, texts)
+    secrets = known.with_secrets(masked_texts(changes))
+    return secrets if secrets and secrets.finds("\0".join(texts)) else NO_SECRETS
 
 
 # --- Reading what comes from outside ------------------------------------------------------------------------------

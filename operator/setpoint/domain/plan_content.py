@@ -5,17 +5,20 @@ is keyed by the home, since a PIN could be guessed from any hash that everybody 
 """
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from setpoint.domain.digests import canonical
 from setpoint.domain.plan_changes import PlannedChange, boundaries
 from setpoint.domain.plan_values import Path, write_path
+from setpoint.domain.scrubbing import Scrubber
 from setpoint.domain.shown_content import ShownContent, write_lines
 
 Commit = Callable[[bytes], str]
 """Binds to bytes without telling anything about them to those who lack the home's key."""
 
+_ADDRESS = "(address)"
+"""Where the address stands, among what is sensitive, when it holds a secret."""
 _WHAT = ("previousAddress", "actions", "importing", "replacePaths")
 _GRAVITY = ("delete", "forget", "create", "update", "no-op", "read")
 """What takes something away stands first, as do replacements, which begin with or hold a delete."""
@@ -23,33 +26,42 @@ _INDEX = re.compile(r"\[(\d+)\]")
 
 
 def describe(
-    changes: Sequence[PlannedChange], ignored: Mapping[tuple[str, str, str], frozenset[Path]], secrets: Collection[str]
+    changes: Sequence[PlannedChange],
+    ignored: Mapping[tuple[str, str, str], frozenset[Path]],
+    secrets: Scrubber,
+    known: Scrubber,
 ) -> dict[str, Any]:
     """The content of changes that are in their canonical order; `ignored` are the paths of each that are left out.
 
-    Holds secrets in clear, apart from the rest: under `sensitive`, by the path that may be shown.
+    `secrets` finds what values must not show, `known` what addresses must not. Holds secrets in clear, apart from the
+    rest: under `sensitive`, by the path that may be shown.
     """
-    return {"changes": [_describe(change, ignored.get(change.key, frozenset()), secrets) for change in changes]}
+    return {"changes": [_describe(change, ignored.get(change.key, frozenset()), secrets, known) for change in changes]}
 
 
-def _describe(change: PlannedChange, left_out: frozenset[Path], secrets: Collection[str]) -> dict[str, Any]:
+def _describe(change: PlannedChange, left_out: frozenset[Path], secrets: Scrubber, known: Scrubber) -> dict[str, Any]:
     hidden = boundaries(change.values, secrets)
     paths = [path for path in change.values.paths if path not in left_out]
     by_boundary: dict[str, list[Path]] = {}
     for path in paths:
         if path in hidden:
             by_boundary.setdefault(write_path(hidden[path]), []).append(path)
+    address, previous = known.address(change.address), known.address(change.previous_address)
+    sensitive = {boundary: _values(change, found) for boundary, found in sorted(by_boundary.items())}
+    if (address, previous) != (change.address, change.previous_address):
+        addresses = {"before": {"": change.previous_address or change.address}, "after": {"": change.address}}
+        sensitive[_ADDRESS] = {**addresses, "unknown": []}
     return {
         "kind": change.kind,
-        "address": change.address,
-        "previousAddress": change.previous_address,
+        "address": address,
+        "previousAddress": previous,
         "deposed": change.deposed,
         "actions": list(change.actions),
         "reason": change.reason,
         "importing": dict(change.importing or {}),
-        "replacePaths": list(change.replace_paths),
+        "replacePaths": [known.scrub(path) for path in change.replace_paths],
         **_values(change, [path for path in paths if path not in hidden]),
-        "sensitive": {boundary: _values(change, found) for boundary, found in sorted(by_boundary.items())},
+        "sensitive": sensitive,
     }
 
 

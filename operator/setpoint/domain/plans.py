@@ -20,6 +20,7 @@ from setpoint.domain.plan_changes import PlannedChange, boundaries, read_outputs
 from setpoint.domain.plan_content import differing_paths
 from setpoint.domain.plan_references import read_references
 from setpoint.domain.plan_values import Path, cover_of, write_path
+from setpoint.domain.scrubbing import NO_SECRETS, Scrubber
 from setpoint.domain.shown_content import ShownContent
 
 __all__ = ["DriftCounts", "PlanAnalysis", "analyse_plan", "count_classes", "differing_paths"]
@@ -51,7 +52,8 @@ class PlanAnalysis:
     ignored or informational. `shown` is what of it people see, and all that its digest is computed from. `actions` is
     all that Terraform would do to resources, ignored or not (rule 16), in the order of addresses. `moved` and
     `imported` are the addresses that are new to the state without anything being made: the configuration before does
-    not know them.
+    not know them. Addresses are as people may see them, wherever they stand; `real_addresses` has those that are not
+    shown as they are, by how they are shown.
     """
 
     findings: tuple[Finding, ...]
@@ -63,6 +65,7 @@ class PlanAnalysis:
     counts: DriftCounts
     moved: frozenset[str]
     imported: frozenset[str]
+    real_addresses: Mapping[str, str] = dataclasses.field(repr=False)
     complete: bool
     errored: bool
 
@@ -70,11 +73,11 @@ class PlanAnalysis:
 def analyse_plan(
     document: Mapping[str, Any],
     ignore: Sequence[IgnoreRule] = (),
-    secrets: Collection[str] = (),
+    secrets: Scrubber = NO_SECRETS,
     *,
     commit: plan_content.Commit,
 ) -> PlanAnalysis:
-    """Classifies every difference. `secrets` are values known to be secret; Terraform's masks are read as well.
+    """Classifies every difference. `secrets` knows values that are secret; Terraform's masks are read as well.
 
     `commit` binds the digest to what is sensitive. Raises InvalidError, naming the path, for what is no plan.
     """
@@ -87,9 +90,11 @@ def analyse_plan(
     found = secrets_in((*acting, *drift), secrets)
     content = _content(acting, reasons, rules, secrets)
     shown = plan_content.show(content, commit) if content else None
-    findings = tuple(sorted((_finding(reason, rules, found) for reason in reasons), key=_order))
+    seen = {change.address: secrets.address(change.address) for change in (*acting, *drift)}
+    findings = tuple(sorted((_finding(reason, rules, found, seen) for reason in reasons), key=_order))
     classes = _classes(reasons)
-    actions = tuple(_summarise(change, classes[change.key], found) for change in acting if change.kind == "resource")
+    resources = tuple(change for change in acting if change.kind == "resource")
+    actions = tuple(_summarise(change, classes[change.key], found, seen) for change in resources)
     return PlanAnalysis(
         findings=findings,
         content=content,
@@ -98,8 +103,9 @@ def analyse_plan(
         actions=actions,
         summary=_count(actions, sum(change.kind == "output" for change in acting)),
         counts=count_classes(findings),
-        moved=frozenset(change.address for change in acting if change.previous_address),
-        imported=frozenset(change.address for change in acting if change.importing is not None),
+        moved=frozenset(seen[change.address] for change in acting if change.previous_address),
+        imported=frozenset(seen[change.address] for change in acting if change.importing is not None),
+        real_addresses={one: address for address, one in seen.items() if one != address},
         complete=document.get("complete") is not False,
         errored=document.get("errored") is True,
     )
@@ -135,7 +141,7 @@ def is_output(finding: Finding) -> bool:
 
 
 def _content(
-    acting: Sequence[PlannedChange], reasons: Sequence[Reason], rules: IgnoreRules, secrets: Collection[str]
+    acting: Sequence[PlannedChange], reasons: Sequence[Reason], rules: IgnoreRules, secrets: Scrubber
 ) -> dict[str, Any] | None:
     binding = {
         reason.change.key
@@ -147,18 +153,18 @@ def _content(
         return None
     # Masks of what is not approved must not move the digest, so they count for what is shown alone.
     left_out = {change.key: rules.paths(change) for change in chosen}
-    return plan_content.describe(chosen, left_out, secrets_in(chosen, secrets))
+    return plan_content.describe(chosen, left_out, secrets_in(chosen, secrets), secrets)
 
 
 # --- For people ---------------------------------------------------------------------------------------------------
 
 
-def _finding(reason: Reason, rules: IgnoreRules, secrets: Collection[str]) -> Finding:
+def _finding(reason: Reason, rules: IgnoreRules, secrets: Scrubber, seen: Mapping[str, str]) -> Finding:
     change = reason.change
     paths = reason.paths or change.values.paths
     heard = set(paths) - rules.paths(change)
     return Finding(
-        address=change.address,
+        address=seen.get(change.address, change.address),
         drift_class=reason.drift_class,
         action=change.verb,
         paths=_shown(change, heard or paths, secrets),
@@ -167,7 +173,7 @@ def _finding(reason: Reason, rules: IgnoreRules, secrets: Collection[str]) -> Fi
     )
 
 
-def _shown(change: PlannedChange, paths: Collection[Path], secrets: Collection[str]) -> tuple[str, ...]:
+def _shown(change: PlannedChange, paths: Collection[Path], secrets: Scrubber) -> tuple[str, ...]:
     """Paths as far as people may see them: to where something sensitive or not yet known begins."""
     if change.verb in _WHOLE:
         return ()
@@ -187,11 +193,13 @@ def _classes(reasons: Iterable[Reason]) -> dict[tuple[str, str, str], set[DriftC
     return classes
 
 
-def _summarise(change: PlannedChange, classes: Collection[DriftClass], secrets: Collection[str]) -> ActionSummary:
+def _summarise(
+    change: PlannedChange, classes: Collection[DriftClass], secrets: Scrubber, seen: Mapping[str, str]
+) -> ActionSummary:
     cause = next(kind for kind in _PRECEDENCE if kind in classes)
-    shown = list(_shown(change, change.values.paths, secrets))[:_MAX_PATHS]
+    paths = list(_shown(change, change.values.paths, secrets))[:_MAX_PATHS]
     return ActionSummary.model_validate(
-        {"address": change.address, "action": change.verb, "paths": shown, "cause": cause.value}
+        {"address": seen[change.address], "action": change.verb, "paths": paths, "cause": cause.value}
     )
 
 

@@ -1,7 +1,7 @@
 """Owns two bounds on what a Change may do: what it must not destroy, and how much it may do at once. Pure."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from setpoint.api.v1alpha1.change import ActionSummary, ChangeSummary
 from setpoint.api.v1alpha1.enforcementgates import BlastRadius
@@ -28,17 +28,19 @@ def check_protection(change: Change, protection: Protection) -> tuple[str, ...]:
     if not (protection.addresses or protection.types):
         return ()
     destroyed = [action for action in change.actions if action.action in _DESTROYING]
-    messages = [message for action in destroyed for message in _violations(action, protection)]
+    messages = [message for action in destroyed for message in _violations(action, protection, change.real_addresses)]
     if len(destroyed) < change.summary.delete + change.summary.replace:
         messages.append("the Change destroys more than it lists, so protected resources can't be ruled out")
     return tuple(messages)
 
 
-def _violations(action: ActionSummary, protection: Protection) -> Iterator[str]:
+def _violations(action: ActionSummary, protection: Protection, real: Mapping[str, str]) -> Iterator[str]:
     remedy = "take it out of spec.protection first if that is what you want"
-    pattern = next((p for p in protection.addresses if _matches(p, action.address)), None)
+    address = real.get(action.address, action.address)
+    pattern = next((p for p in protection.addresses if _matches(p, address)), None)
     if pattern is not None:
-        yield f"{action.action} of {action.address}, which spec.protection.addresses protects ({pattern}); {remedy}"
+        by = f" ({pattern})" if address == action.address else ""
+        yield f"{action.action} of {action.address}, which spec.protection.addresses protects{by}; {remedy}"
     elif resource_type(action.address) in protection.types:
         yield f"{action.action} of {action.address}, whose type spec.protection.types protects; {remedy}"
 

@@ -22,7 +22,6 @@ _BOX = "╷│╵ \t"
 _ERROR = re.compile(r"^Error: (.*)$", re.MULTILINE)
 _PLACE = re.compile(r"\bon (\S{1,500}?\.[a-z.]{2,9}) line (\d{1,9})\b(?:, in [^:\n]*)?:?")
 _MAX_SECONDS = 10**9
-_MAX_TEXT = 2000
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -162,7 +161,7 @@ def _place(range_: Any) -> str:
 
 
 def _one_line(text: Any) -> str:
-    return " ".join(_text(text).split())[:_MAX_TEXT]
+    return " ".join(_text(text).split())
 
 
 def _text(value: Any) -> str:

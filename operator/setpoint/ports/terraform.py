@@ -49,11 +49,21 @@ class Bundle:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class ModuleHost:
+    """A host that modules come from by git, with the keys of its Secret; a password goes there by that scheme alone."""
+
+    scheme: Literal["https", "http"]
+    host: str
+    keys: Mapping[str, str] = dataclasses.field(repr=False)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class RunInputs:
     """Everything that a plan depends on besides the state and the world. Timeouts are in seconds.
 
     `has_state`: a state is managed already, so that a backend or a state file in the source is no surprise.
     `recorded`: for a configuration of the past, which may know fewer secret variables: others are left out.
+    `module_hosts` are for making a bundle alone: no plan and no apply knows of them.
     """
 
     engine_type: Literal["terraform", "opentofu"]
@@ -65,6 +75,7 @@ class RunInputs:
     apply_environment: Mapping[str, str] = dataclasses.field(repr=False)
     has_state: bool = False
     recorded: bool = False
+    module_hosts: tuple[ModuleHost, ...] = ()
     init_timeout: float = 300.0
     plan_timeout: float = 900.0
     apply_timeout: float = 3600.0

@@ -21,6 +21,8 @@ from setpoint.domain.gating import GateDecision
 from setpoint.domain.goals import Goal, GoalKind, cause_of
 from setpoint.domain.model import Change, Observation, Outcome, ResetPlan, Result, Snapshot, Verification
 from setpoint.domain.plans import PlanAnalysis
+from setpoint.domain.scrubbing import Scrubber, label_keys
+from setpoint.domain.secret_values import known_texts
 from setpoint.domain.verification import find_orphans, verify_plan
 from setpoint.domain.way_back import plan_way_back
 from setpoint.ports import (
@@ -46,6 +48,7 @@ from setpoint.reconcilers.run_inputs import gather_inputs
 from setpoint.reconcilers.seals import sealed
 from setpoint.reconcilers.secrets import SecretReader, publish_outputs
 from setpoint.reconcilers.snapshots import SnapshotTaker
+from setpoint.reconcilers.sources import bundle_source
 from setpoint.reconcilers.states import read_addresses, refuse_newer_state, save_errored_state
 
 Progress = Callable[[ResourceProgress], None]
@@ -163,7 +166,11 @@ class EnvironmentSession:
 
     async def _analyse(self, plan: PlanRun) -> PlanAnalysis | None:
         ignore = self._environment.spec.drift.ignore
-        return await self._driver.plans.analyse(plan, ignore, self._inputs, self._commit)
+        return await self._driver.plans.analyse(plan, ignore, self._scrubber(), self._commit)
+
+    def _scrubber(self) -> Scrubber:
+        label = label_keys(self._key, self._driver.blobs.digest)
+        return Scrubber(known_texts(self._inputs.secret_variables.values()), label=label)
 
     def _commit(self, sensitive: bytes) -> str:
         """Keyed by the home and bound to the target: who may plan one target learns nothing about another's secrets."""
@@ -197,19 +204,15 @@ class EnvironmentSession:
         applied = self._environment.status.applied
         if applied and (self._goal.destroys or self._goal.kind is GoalKind.HOLD):
             return Bundle(digest=applied.bundle, revision=applied.revision, blob=applied.archive)
-        return await self._resolve_source()
-
-    async def _resolve_source(self) -> Bundle:
-        environment, driver = self._environment, self._driver
-        git = environment.spec.source.git
-        credentials: Mapping[str, str] = {}
-        if git and git.secret_ref:
-            reader = SecretReader(driver.cluster, environment.metadata.namespace)
-            credentials = await reader.read(git.secret_ref.name, field="spec.source.git.secretRef")
-        tree = await driver.resolver.resolve(
-            environment.spec.source, origin=driver.origin_of(environment), credentials=credentials
+        driver, environment = self._driver, self._environment
+        return await bundle_source(
+            environment,
+            self._inputs,
+            reader=SecretReader(driver.cluster, environment.metadata.namespace),
+            resolver=driver.resolver,
+            terraform=driver.terraform,
+            origin=driver.origin_of(environment),
         )
-        return await driver.terraform.bundle(self._key, tree, self._inputs)
 
     def _observation(self, head: StateVersion | None, redacted: Mapping[str, Any] | None) -> Observation:
         analysis = self._analysis
@@ -250,6 +253,7 @@ class EnvironmentSession:
             orphans=await self._suspects(),
             shown=analysis.shown,
             kept=await self._driver.blobs.put(analysis.shown.as_bytes()),
+            real_addresses=analysis.real_addresses,
         )
 
     async def _suspects(self) -> tuple[str, ...]:
@@ -335,8 +339,8 @@ class EnvironmentSession:
         )
 
     async def addresses(self) -> tuple[str, ...]:
-        """The resource instances in the state."""
-        return await read_addresses(self._driver.states, self._key)
+        """The resource instances in the state, as people may see them."""
+        return tuple(map(self._scrubber().address, await read_addresses(self._driver.states, self._key)))
 
     def outcome_recorded(self) -> None:
         """What the apply did is on record."""

@@ -178,6 +178,7 @@ def _secret_names(environment: JsonObject) -> list[str]:
         *items_at(environment, "spec", "variablesFrom"),
         *items_at(environment, "spec", "credentials", "plan"),
         *items_at(environment, "spec", "credentials", "apply"),
+        *items_at(environment, "spec", "source", "git", "credentials"),
     ]
     names = [text_at(item, "secretRef", "name") for item in listed]
     return [name for name in (*names, text_at(environment, "spec", "source", "git", "secretRef", "name")) if name]

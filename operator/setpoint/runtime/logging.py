@@ -7,7 +7,6 @@ written). Nobody but `configure_logging` touches handlers.
 import contextvars
 import dataclasses
 import datetime as dt
-import json
 import logging
 import sys
 from collections.abc import Callable, Iterable
@@ -17,11 +16,8 @@ from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.json import JsonFormatter
 
 from setpoint.api.meta import ObjectRef
+from setpoint.domain.scrubbing import NO_SECRETS
 from setpoint.domain.visible import visible
-
-MASK = "(redacted)"
-_SHORTEST_SECRET = 6
-"""Shorter values would turn ordinary words into masks."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -42,37 +38,15 @@ class SecretFilter:
     """The secret values that are known, and their removal from text. `add` and `redact` may be called by any thread."""
 
     def __init__(self) -> None:
-        self._values: tuple[str, ...] = ()
+        self._known = NO_SECRETS
 
     def add(self, values: Iterable[str]) -> None:
         """Registers secrets, for ever: rotated ones stay secret. Values under six characters are not secrets."""
-        found = {value for value in map(str.strip, values) if len(value) >= _SHORTEST_SECRET}
-        if found <= set(self._values):
-            return
-        forms = {form for value in found for form in _forms(value)}
-        # The longest first, so that a secret within a secret leaves nothing of the longer one.
-        self._values = tuple(sorted(forms.union(self._values), key=lambda form: (-len(form), form)))
+        self._known = self._known.with_secrets(values)
 
     def redact(self, text: str) -> str:
-        """The text with a mask in place of every known secret."""
-        for value in self._values:
-            if value in text:
-                text = text.replace(value, MASK)
-        return text
-
-
-def _forms(value: str) -> set[str]:
-    """How a value looks in a line: as it is or in Python's notation, each within JSON and on the console."""
-    return {
-        form
-        for text in (value, repr(value)[1:-1])
-        for form in (
-            text,
-            json.dumps(text)[1:-1],
-            json.dumps(text, ensure_ascii=False)[1:-1],
-            visible(text),
-        )
-    }
+        """The text with a mask in place of every known secret, however it is written."""
+        return self._known.scrub(text)
 
 
 class _ConsoleFormatter(logging.Formatter):

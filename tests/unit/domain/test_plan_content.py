@@ -12,6 +12,7 @@ from setpoint.api.v1alpha1.environment import IgnoreRule
 from setpoint.domain import plan_content
 from setpoint.domain.digests import keyed_digest
 from setpoint.domain.plans import differing_paths
+from setpoint.domain.scrubbing import Scrubber
 
 DIGESTS = RECORDED.with_name("plan_digests.json")
 
@@ -158,7 +159,7 @@ def test_where_nothing_is_secret_the_digest_is_the_same_in_every_home() -> None:
 
 
 def test_a_masked_text_is_a_secret_where_the_mask_is_lost_and_so_is_a_known_one() -> None:
-    analysis = analyse_plan(recorded("secrets"), secrets=("token-value-one",))
+    analysis = analyse_plan(recorded("secrets"), secrets=Scrubber(["token-value-one"]))
     assert analysis.content is not None
     shown = [{**entry, "sensitive": sorted(entry["sensitive"])} for entry in analysis.content["changes"]]
     text = json.dumps([shown, [finding.paths for finding in analysis.findings], analysis.summary.as_json()])

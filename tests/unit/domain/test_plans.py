@@ -1,14 +1,18 @@
 """What a plan comes to: on documents that Terraform 1.11.4 wrote, and on small ones for what it seldom does."""
 
 import copy
+import hashlib
+import json
 from typing import Any
 
 import pytest
-from tests.fakes.plans import NAMES, analyse_plan, change, plan, recorded, update
+from tests.fakes.plans import NAMES, analyse_plan, change, commit, plan, recorded, update
 
 from setpoint.api.v1alpha1.environment import IgnoreRule
+from setpoint.domain import plan_content
 from setpoint.domain.errors import InvalidError
 from setpoint.domain.plans import DriftCounts, PlanAnalysis
+from setpoint.domain.scrubbing import Scrubber
 
 
 def classes(analysis: PlanAnalysis) -> dict[str, list[str]]:
@@ -157,6 +161,58 @@ def test_a_summary_names_what_destroys_first_and_counts_all() -> None:
     assert len(analysis.summary.actions) == 50
     assert analysis.summary.actions[0].address == "t.z"
     assert (analysis.summary.create, analysis.summary.delete, analysis.summary.text) == (60, 1, "+60 ~0 -1")
+
+
+# --- Secrets -------------------------------------------------------------------------------------------------------
+
+
+KEYED = Scrubber(["pa55word"], label=lambda key: f"sha256:{hashlib.sha256(key).hexdigest()}")
+
+
+def keyed(key: str) -> str:
+    return KEYED.address(f't.a["{key}"]')
+
+
+def test_keys_of_addresses_that_hold_a_secret_are_hidden_but_for_rules() -> None:
+    document = plan(
+        change('t.a["pa55word"]', ["create"], after={"x": 1}),
+        change('t.a["dXNlcjpwYTU1d29yZA=="]', ["create"], after={"x": 1}, importing={"id": "i"}),
+        change('t.a["plain"]', ["create"], after={"x": 1}, previous_address='t.a["user pa55word"]'),
+        update('t.b["pa55word"]', {"x": 1}, {"x": 2}),
+    )
+    ignore = [IgnoreRule(address='t.b["pa55word"]')]
+    analysis = analyse_plan(document, ignore, KEYED)
+    shown = [action.address for action in analysis.actions]
+    assert "pa55word" not in json.dumps([analysis.summary.as_json(), shown, [f.address for f in analysis.findings]])
+    assert len(set(shown)) == 4
+    assert {finding.address: finding.ignored for finding in analysis.findings}[KEYED.address('t.b["pa55word"]')]
+    assert analysis.real_addresses[keyed("pa55word")] == 't.a["pa55word"]'
+    assert analysis.imported == {keyed("dXNlcjpwYTU1d29yZA==")}
+    assert keyed("plain") not in analysis.real_addresses
+
+
+def test_the_content_binds_to_an_address_that_it_does_not_show() -> None:
+    contents = [
+        analyse_plan(plan(change(f't.a["{key}"]', ["create"], after={"x": 1})), (), Scrubber([key])).content
+        for key in ("pa55word", "hunter22")
+    ]
+    shown = [
+        [{**entry, "sensitive": sorted(entry["sensitive"])} for entry in one["changes"]] for one in contents if one
+    ]
+    assert shown[0] == shown[1]
+    assert "pa55word" not in json.dumps(shown)
+    assert len({plan_content.show(one, commit).digest for one in contents if one}) == 2
+
+
+@pytest.mark.parametrize(
+    "written", ["dXNlcjpwYTU1d29yZA==", "cGE1NXdvcmQ", "7061353577 6f7264", "%70a55word", '{"p":"pa\\u00355word"}']
+)
+def test_a_value_that_holds_a_secret_in_another_writing_is_sensitive(written: str) -> None:
+    analysis = analyse_plan(plan(update("t.a", {"x": "old", "y": 1}, {"x": written, "y": 2})), (), KEYED)
+    assert analysis.content is not None
+    (entry,) = analysis.content["changes"]
+    assert list(entry["sensitive"]) == ["x"]
+    assert entry["after"] == {"y": 2}
 
 
 # --- What Terraform seldom does ------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """What a Change must not destroy."""
 
+import dataclasses
 import time
 
 import pytest
@@ -70,6 +71,15 @@ def test_addresses(pattern: str, address: str, protected: bool) -> None:
 )
 def test_actions_that_destroy(action: str, protected: bool) -> None:
     assert bool(check_protection(make_change("t.a", action), Protection(types=["t"]))) is protected
+
+
+def test_an_address_that_is_not_shown_is_protected_by_what_it_is() -> None:
+    change = dataclasses.replace(
+        make_change('a.b["(sensitive)"]', "delete"), real_addresses={'a.b["(sensitive)"]': 'a.b["pa55word"]'}
+    )
+    (message,) = check_protection(change, Protection(addresses=['*["pa55word"]']))
+    assert message.startswith('delete of a.b["(sensitive)"], which spec.protection.addresses protects; ')
+    assert check_protection(change, Protection(addresses=['*["(sensitive)"]'])) == ()
 
 
 def test_other_types_are_not_protected() -> None:

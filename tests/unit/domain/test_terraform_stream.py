@@ -145,7 +145,6 @@ RANGE = {"filename": "main.tf", "start": {"line": 3, "column": 1, "byte": 20}}
         pytest.param({"summary": "S", "range": {"filename": "main.tf"}}, "main.tf: S", id="no-line"),
         pytest.param({"summary": "S", "range": {"filename": [], "start": []}}, "S", id="odd-range"),
         pytest.param({"summary": {"a": 1}, "detail": [[]]}, "", id="odd-texts"),
-        pytest.param({"summary": "x" * 9999}, "x" * 2000, id="endless"),
     ],
 )
 def test_a_diagnostic_is_one_line(one: dict[str, Any], text: str) -> None:

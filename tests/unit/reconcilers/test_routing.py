@@ -111,6 +111,7 @@ def reading(name: str = "reader", **spec: Any) -> JsonObject:
         pytest.param({"credentials": {"plan": [refer("s")]}}, True, id="credentials of plans"),
         pytest.param({"credentials": {"apply": [refer("s")]}}, True, id="credentials of applies"),
         pytest.param({"source": {"git": {"url": "u", **refer("s")}}}, True, id="git"),
+        pytest.param({"source": {"git": {"url": "u", "credentials": [{"host": "h", **refer("s")}]}}}, True, id="host"),
         pytest.param({"source": {"git": {"url": "u"}}}, False, id="git without"),
         pytest.param({"outputsTo": refer("s")}, False, id="one that it writes"),
         pytest.param({"variablesFrom": [refer("other")]}, False, id="another"),

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from setpoint.api.meta import ObjectRef
-from setpoint.runtime.logging import MASK, ReconcileContext, SecretFilter, configure_logging, reconcile_context
+from setpoint.domain.plan_values import SENSITIVE
+from setpoint.runtime.logging import ReconcileContext, SecretFilter, configure_logging, reconcile_context
 
 LOGGER = logging.getLogger("setpoint.test")
 CONTEXT = ReconcileContext("1c2d3e4f5a6b", ObjectRef("Environment", "default", "shop-prod"))
@@ -91,7 +92,7 @@ def test_traceback__is_there_and_redacted(format_) -> None:
     secrets.add(["hunter22"])
     log_failure()
     assert "Traceback (most recent call last)" in stream.getvalue()
-    assert f"no {MASK} here" in stream.getvalue()
+    assert f"no {SENSITIVE} here" in stream.getvalue()
     assert "hunter22" not in stream.getvalue()
 
 
@@ -107,7 +108,7 @@ def test_secrets__appear_nowhere_in_any_form(format_, secret: str) -> None:
     configure_logging(format=format_, stream=(stream := io.StringIO()), secrets=secrets)
     LOGGER.info("value %s", secret, extra={"token": secret, "nested": {"deep": [secret]}})
     text = stream.getvalue()
-    assert MASK in text
+    assert SENSITIVE in text
     for form in (secret, json.dumps(secret)[1:-1], repr(secret)[1:-1]):
         assert form not in text
 
@@ -129,20 +130,20 @@ def test_redact__the_longer_of_two_leaves_nothing() -> None:
     secrets = SecretFilter()
     secrets.add(["hunter22"])
     secrets.add(["hunter22-and-more", "hunter22"])
-    assert secrets.redact("a hunter22-and-more b hunter22 c") == f"a {MASK} b {MASK} c"
+    assert secrets.redact("a hunter22-and-more b hunter22 c") == f"a {SENSITIVE} b {SENSITIVE} c"
 
 
 @pytest.mark.parametrize(("value", "secret"), [("12345", False), ("  1234  ", False), ("123456", True), ("", False)])
 def test_add__short_values_are_no_secrets(value: str, secret: bool) -> None:
     secrets = SecretFilter()
     secrets.add([value])
-    assert (MASK in secrets.redact(f"<{value}>")) is secret
+    assert (SENSITIVE in secrets.redact(f"<{value}>")) is secret
 
 
 def test_add__surrounding_space_does_not_matter() -> None:
     secrets = SecretFilter()
     secrets.add(["hunter22\n"])
-    assert secrets.redact("password hunter22.") == f"password {MASK}."
+    assert secrets.redact("password hunter22.") == f"password {SENSITIVE}."
 
 
 def test_configure__again__replaces_the_first() -> None:

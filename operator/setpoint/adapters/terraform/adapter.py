@@ -9,7 +9,7 @@ from pathlib import Path
 
 from setpoint.adapters.terraform import survivors
 from setpoint.adapters.terraform.binaries import Binaries
-from setpoint.adapters.terraform.bundles import BundleMaker
+from setpoint.adapters.terraform.bundles import BundleMaker, module_secrets
 from setpoint.adapters.terraform.environment import RunEnvironment
 from setpoint.adapters.terraform.session import Session
 from setpoint.adapters.terraform.warden import NoWatch, RunWatch
@@ -63,6 +63,7 @@ class TerraformAdapter:
     async def bundle(self, target: str, tree: SourceTree, inputs: RunInputs) -> Bundle:
         """The immutable bundle of a source; made once."""
         del target
+        self._register_secrets(module_secrets(inputs))
         binary = await self._binaries.locate(inputs, self._threads)
         return await self._bundles.make(tree, inputs, binary.words, binary.version)
 

@@ -16,12 +16,14 @@ from setpoint.adapters.terraform.binaries import builder
 from setpoint.adapters.terraform.environment import RunEnvironment
 from setpoint.adapters.terraform.failures import LOCK_REMEDY, failure
 from setpoint.adapters.terraform.finishing import in_thread
+from setpoint.adapters.terraform.module_access import module_access
 from setpoint.adapters.terraform.process import Command, run
 from setpoint.adapters.terraform.workfolder import MODULES, OVERRIDE, ROOT_HEADER
 from setpoint.api.conditions import Reason
 from setpoint.domain import hcl_scan, lock_file
-from setpoint.domain.digests import digest, digest_bytes
+from setpoint.domain.digests import canonical, digest, digest_bytes
 from setpoint.domain.errors import NotFoundError, StalledError
+from setpoint.domain.scrubbing import Scrubber
 from setpoint.domain.secret_values import known_texts
 from setpoint.ports import BlobStore, Bundle, EngineVersion, RunInputs, SourceTree
 
@@ -74,7 +76,12 @@ class BundleMaker:
     def _key(self, tree: SourceTree, inputs: RunInputs, engine: EngineVersion) -> str:
         """What a bundle is made from. Another version of the engine makes no other: a lock file is made once."""
         providers = self._environment.configuration if inputs.lock_file == "Generate" else ""
-        return digest([tree.digest, engine.type, inputs.lock_file, providers])
+        parts = [tree.digest, engine.type, inputs.lock_file, providers]
+        if inputs.module_hosts:
+            # What one tenant's Secret brought is not another's to have, whose code names the same modules.
+            hosts = [[host.scheme, host.host, dict(host.keys)] for host in inputs.module_hosts]
+            parts.append(self._blobs.digest(canonical(hosts)))
+        return digest(parts)
 
     async def _renew(self, known: tuple[str, str] | None) -> tuple[str, str] | None:
         """The same, where the store still holds it; from now on for two days, by when the pass has recorded it."""
@@ -135,14 +142,20 @@ class BundleMaker:
             await work()
 
     async def _run(self, name: str, line: Sequence[str], folder: Path, source: Path, inputs: RunInputs) -> None:
-        environment = self._environment.of_run(inputs.plan_environment, None)
-        command = Command(line, source, environment, folder, name, inputs.init_timeout, {"operation": "bundle"})
-        ended = await run(command)
+        with module_access(inputs.module_hosts, folder) as access:
+            environment = {**self._environment.of_run(inputs.plan_environment, None), **access}
+            command = Command(line, source, environment, folder, name, inputs.init_timeout, {"operation": "bundle"})
+            ended = await run(command)
         if ended.exit_code != 0 or ended.stopped:
             secrets = self._environment.secrets().union(
-                inputs.plan_environment.values(), known_texts(inputs.secret_variables.values())
+                inputs.plan_environment.values(), known_texts(inputs.secret_variables.values()), module_secrets(inputs)
             )
-            raise failure(f"{inputs.command} {name}", ended, secrets, Reason.INIT_FAILED)
+            raise failure(f"{inputs.command} {name}", ended, Scrubber(secrets), Reason.INIT_FAILED)
+
+
+def module_secrets(inputs: RunInputs) -> frozenset[str]:
+    """What the Secrets of the hosts of modules hold; the name of a user is none."""
+    return frozenset(value for host in inputs.module_hosts for key, value in host.keys.items() if key != "username")
 
 
 def _read(place: Path) -> tuple[str, str] | None:

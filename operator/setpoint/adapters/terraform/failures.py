@@ -1,13 +1,13 @@
 """Owns what a failed command means: which reason, whether a person must act, and the scrubbed text."""
 
-import json
+import dataclasses
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from setpoint.adapters.terraform.process import Ended
 from setpoint.api.conditions import Reason
 from setpoint.domain.errors import ReasonedError, StalledError, TransientError, WaitingError
-from setpoint.domain.plan_values import MIN_SECRET, scrub, scrub_values
+from setpoint.domain.scrubbing import NO_SECRETS, Scrubber
 from setpoint.domain.terraform_stream import Diagnostic, diagnostics, read_errors, read_stream
 
 _STALLED: tuple[tuple[str, Reason], ...] = (
@@ -50,20 +50,20 @@ _ELSEWHERE = (
 )
 _PREAMBLE = "encountered problems during initiali"
 _MAX_TEXT = 900
+_MAX_PART = 2000
 
 
-def explain(ended: Ended, secrets: Collection[str]) -> tuple[str, ...]:
+def explain(ended: Ended, secrets: Scrubber) -> tuple[str, ...]:
     """The errors of a command as text, without secrets; how it ended where it named none."""
-    known = _forms(secrets)
-    found = tuple(_AT_VARIABLES.sub("spec.variables", str(one))[:_MAX_TEXT] for one in _errors(ended, known))
-    return found or (_silence(ended, known),)
+    found = tuple(_AT_VARIABLES.sub("spec.variables", str(one))[:_MAX_TEXT] for one in _errors(ended, secrets))
+    return found or (_silence(ended, secrets),)
 
 
-def failure(step: str, ended: Ended, secrets: Collection[str], fallback: Reason) -> ReasonedError:
+def failure(step: str, ended: Ended, secrets: Scrubber, fallback: Reason) -> ReasonedError:
     """The error to raise for a command that failed. `step` is what was tried, as in `terraform plan`."""
     if ended.stopped == "timeout":
         return TransientError(Reason.TIMED_OUT, f"{step} took longer than its timeout and was stopped")
-    found = _errors(ended, _forms(secrets))
+    found = _errors(ended, secrets)
     text = "; ".join(explain(ended, secrets))[:_MAX_TEXT]
     # What has an address is a provider's word: it may say anything.
     own = [f"{one.summary}: {one.detail}" for one in found if not one.address]
@@ -89,29 +89,22 @@ def lock_mismatch(unpinned: Sequence[str]) -> str:
 
 def is_uninitialised(ended: Ended) -> bool:
     """Whether what init had installed is gone."""
-    return any(_UNINITIALISED.search(one.summary) for one in _errors(ended, ()) if not one.address)
+    return any(_UNINITIALISED.search(one.summary) for one in _errors(ended, NO_SECRETS) if not one.address)
 
 
-def _errors(ended: Ended, known: tuple[str, ...]) -> list[Diagnostic]:
+def _errors(ended: Ended, secrets: Scrubber) -> list[Diagnostic]:
     """Scrubbed while they are whole: half of a secret that was cut is not found any more."""
-    messages = (scrub_values(message, known) for message in read_stream(ended.stdout))
-    streamed = [one for one in diagnostics(messages) if one.severity == "error"]
+    streamed = [one for one in diagnostics(read_stream(ended.stdout)) if one.severity == "error"]
     if streamed:
-        return streamed
-    plain = read_errors(scrub((ended.stderr or ended.stdout).decode("utf-8", "replace"), known))
-    return [one for one in plain if _PREAMBLE not in one.summary] or list(plain)
+        return [_scrubbed(one, secrets) for one in streamed]
+    plain = read_errors((ended.stderr or ended.stdout).decode("utf-8", "replace"))
+    told = [one for one in plain if _PREAMBLE not in one.summary] or list(plain)
+    return [_scrubbed(one, secrets) for one in told]
 
 
-def _forms(secrets: Collection[str]) -> tuple[str, ...]:
-    """Secrets as the texts show them, the longest first: on one line, line by line, or quoted as HCL and JSON quote.
-
-    Those under six characters are left: they would be found everywhere (rule 28).
-    """
-    lines = {line.strip() for secret in secrets for line in secret.splitlines()}
-    on_one_line = {" ".join(secret.split()) for secret in secrets}
-    quoted = {json.dumps(secret, ensure_ascii=False)[1:-1] for secret in secrets}
-    forms = {*secrets, *lines, *on_one_line, *quoted}
-    return tuple(sorted((one for one in forms if len(one) >= MIN_SECRET), key=lambda one: (-len(one), one)))
+def _scrubbed(one: Diagnostic, secrets: Scrubber) -> Diagnostic:
+    shown = {name: secrets.scrub(text)[:_MAX_PART] for name, text in dataclasses.asdict(one).items()}
+    return Diagnostic(**{**shown, "address": secrets.address(one.address)})
 
 
 def _is_configuration(found: Sequence[Diagnostic]) -> bool:
@@ -121,8 +114,8 @@ def _is_configuration(found: Sequence[Diagnostic]) -> bool:
     )
 
 
-def _silence(ended: Ended, known: tuple[str, ...]) -> str:
+def _silence(ended: Ended, secrets: Scrubber) -> str:
     """For a command that named no error: how it ended, and the last of what it printed besides its stream."""
-    said = scrub(" ".join(ended.stderr.decode("utf-8", "replace").split()), known)
+    said = secrets.scrub(" ".join(ended.stderr.decode("utf-8", "replace").split()))
     how = f"ended by signal {-ended.exit_code}" if ended.exit_code < 0 else f"ended with exit code {ended.exit_code}"
     return f"{how}: {said[-_MAX_TEXT:]}" if said else how

@@ -38,6 +38,7 @@ from setpoint.domain.errors import (
     TransientError,
     WaitingError,
 )
+from setpoint.domain.scrubbing import Scrubber, label_keys
 from setpoint.domain.secret_values import known_texts, variable_values
 from setpoint.domain.terraform_stream import hook_of, is_quiet, read_line, read_stream
 from setpoint.ports import (
@@ -116,7 +117,7 @@ class Session:
 
     async def plan(self, bundle: Bundle, inputs: RunInputs, *, destroy: bool = False, full: bool = False) -> PlanRun:
         """Makes the folder exact, initialises it where needed, plans."""
-        self._register_secrets(self._secrets(inputs))
+        self._register_secrets(self._known(inputs))
         self._refuse_unsaved_state()
         binary = await self._binaries.locate(inputs, self._threads)
         facts, inputs = await self._prepare(bundle, inputs)
@@ -233,7 +234,9 @@ class Session:
         self._applied_in = plan.path.parent
         seen: list[ResourceProgress] = []
         try:
-            ended = await self._execute(plan, bundle, inputs, _Listener(seen, progress))
+            label = label_keys(self._target, self._blobs.digest)
+            known = Scrubber(known_texts(inputs.secret_variables.values()), label=label)
+            ended = await self._execute(plan, bundle, inputs, _Listener(seen, progress, known.address))
         except asyncio.CancelledError:
             return ApplyRun(False, True, (), ("cancelled before it began",))
         except SetpointError as error:
@@ -251,7 +254,7 @@ class Session:
             async with tail(command.stdout, hear):
                 return await run_through(command)
 
-    def _applied(self, ended: Ended, seen: Sequence[ResourceProgress], secrets: frozenset[str]) -> ApplyRun:
+    def _applied(self, ended: Ended, seen: Sequence[ResourceProgress], secrets: Scrubber) -> ApplyRun:
         ok = ended.exit_code == 0 and not ended.stopped
         text = () if ok else explain(ended, secrets)
         if ended.stopped == "timeout":
@@ -296,7 +299,10 @@ class Session:
         grace = WRITING_GRACE if operation == "apply" else READING_GRACE
         return Command(line, self._folder.module, environment, folder, name, seconds, facts, grace, self._watch)
 
-    def _secrets(self, inputs: RunInputs) -> frozenset[str]:
+    def _secrets(self, inputs: RunInputs) -> Scrubber:
+        return Scrubber(self._known(inputs))
+
+    def _known(self, inputs: RunInputs) -> frozenset[str]:
         environments = (inputs.plan_environment, inputs.apply_environment)
         values = (value for given in environments for value in given.values())
         return self._environment.secrets().union(values, known_texts(inputs.secret_variables.values()))
@@ -333,15 +339,21 @@ def _refuse_undeclared(field: str, given: Collection[str], facts: Facts) -> None
 class _Listener:
     """Hears the lines of an apply. Whoever is told of progress can't break the apply."""
 
-    def __init__(self, seen: list[ResourceProgress], progress: Callable[[ResourceProgress], None]) -> None:
+    def __init__(
+        self,
+        seen: list[ResourceProgress],
+        progress: Callable[[ResourceProgress], None],
+        show: Callable[[str], str],
+    ) -> None:
         self._seen = seen
         self._progress = progress
+        self._show = show
 
     def __call__(self, line: bytes) -> None:
         hook = hook_of(read_line(line))
         if hook is None:
             return
-        step = ResourceProgress(hook.address, hook.action, hook.state, hook.seconds)
+        step = ResourceProgress(self._show(hook.address), hook.action, hook.state, hook.seconds)
         self._seen.append(step)
         try:
             self._progress(step)

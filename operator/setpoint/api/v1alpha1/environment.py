@@ -31,8 +31,28 @@ class SecretReference(ApiModel):
     secret_ref: LocalReference = Field(description="The Secret.")
 
 
+class HostCredentials(ApiModel):
+    """What logs git in at one host, for the modules that come from there."""
+
+    host: Annotated[str, Field(max_length=253, pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[1-9][0-9]{0,4})?$")] = Field(
+        description="As in the modules' URLs, with a port where they have one; for https and ssh."
+    )
+    secret_ref: LocalReference = Field(
+        description="Secret with username and password, or with an SSH key as identity and known_hosts."
+    )
+
+
 class GitSource(ApiModel):
     """A folder of a git repository, at a commit that `ref` resolves to."""
+
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            (
+                "!has(self.credentials) || self.credentials.all(x, self.credentials.exists_one(y, y.host == x.host))",
+                "each host may stand in credentials once",
+            )
+        )
+    )
 
     url: Annotated[str, Field(min_length=1, max_length=2048)] = Field(description="Any transport that git has.")
     ref: Annotated[str, Field(min_length=1, max_length=255)] = Field(
@@ -40,8 +60,20 @@ class GitSource(ApiModel):
     )
     path: Annotated[str, Field(max_length=1024)] = Field(default=".", description="Folder within the repository.")
     secret_ref: LocalReference | None = Field(
-        default=None, description="Secret with username and password, or with an SSH key as identity and known_hosts."
+        default=None,
+        description="Secret with username and password, or with an SSH key as identity and known_hosts; it serves the "
+        "modules on the same host, too.",
     )
+    credentials: Annotated[list[HostCredentials], Field(max_length=16)] = Field(
+        default_factory=list, description="For modules on other hosts."
+    )
+
+    @model_validator(mode="after")
+    def _each_host_once(self) -> "GitSource":
+        if len({one.host for one in self.credentials}) < len(self.credentials):
+            msg = "each host may stand in credentials once"
+            raise ValueError(msg)
+        return self
 
 
 class Source(ApiModel):

@@ -9,6 +9,7 @@ from setpoint.adapters.terraform.failures import explain, failure, is_uninitiali
 from setpoint.adapters.terraform.process import Ended
 from setpoint.api.conditions import Reason
 from setpoint.domain.errors import ReasonedError, StalledError, TransientError, WaitingError
+from setpoint.domain.scrubbing import NO_SECRETS, Scrubber
 
 SECRET = "hunter2-hunter2"
 
@@ -136,7 +137,7 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_a_failure(name: str) -> None:
     ended, fallback, kind, reason, words = CASES[name]
-    error = failure("terraform step", ended, (), fallback)
+    error = failure("terraform step", ended, NO_SECRETS, fallback)
     assert (type(error), error.reason) == (kind, reason)
     assert error.message.startswith("terraform step")
     assert words in error.message
@@ -158,8 +159,8 @@ TOLD = {
 def test_no_secret_is_told(shape: Any, name: str) -> None:
     secret, text = TOLD[name]
     ended = shape("denied", f"the key is {text}")
-    error: ReasonedError = failure("terraform plan", ended, [secret], Reason.PLAN_FAILED)
-    told = " ".join([error.message, *explain(ended, [secret])])
+    error: ReasonedError = failure("terraform plan", ended, Scrubber([secret]), Reason.PLAN_FAILED)
+    told = " ".join([error.message, *explain(ended, Scrubber([secret]))])
     parts = [part.strip() for part in secret.splitlines()]
     assert not [part for part in parts if part[:40] in told]
     assert "denied" in told
@@ -167,11 +168,11 @@ def test_no_secret_is_told(shape: Any, name: str) -> None:
 
 @pytest.mark.parametrize("secret", ["", "a", "12345"])
 def test_short_secrets_leave_the_text_readable(secret: str) -> None:
-    assert explain(streamed("a summary", "of 12345 parts"), [secret]) == ("a summary: of 12345 parts",)
+    assert explain(streamed("a summary", "of 12345 parts"), Scrubber([secret])) == ("a summary: of 12345 parts",)
 
 
 def test_a_text_is_cut() -> None:
-    (text,) = explain(streamed("x" * 5000), ())
+    (text,) = explain(streamed("x" * 5000), NO_SECRETS)
     assert len(text) <= 1000
 
 

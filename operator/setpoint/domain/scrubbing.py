@@ -1,0 +1,341 @@
+r"""Owns taking known secrets out of text, in every writing in which programs print them. Pure.
+
+A writing is either searched for (the value, base64, hex) or read: escapes are undone first, whatever characters the
+writer chose to escape. So `pa%73s`, `pa\u0073s` and the like are found without a list of all their forms. Readings
+follow one another, since an error often quotes a command that quotes a value.
+
+All forms are searched at once (Aho-Corasick), so that the time hardly depends on how many secrets there are. Make a
+Scrubber once for a run, not for a text.
+"""
+
+import base64
+import dataclasses
+import functools
+import json
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from ahocorasick_rs import BytesAhoCorasick
+
+from setpoint.domain.plan_values import MIN_SECRET, SENSITIVE
+
+_MAX_READINGS = 24
+_INDEX = re.compile(r'\["((?:[^"\\]|\\.)*)"\]')
+_HEAD = 64
+"""Bytes by which a form is searched for, before all of it is compared."""
+_LABEL = 12
+"""Hex digits that tell hidden keys apart."""
+_CONTROLS = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f", b"v": b"\v", b"a": b"\a", b"e": b"\x1b"}
+_BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_"
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
+_BYTES = {b"%02x" % byte: bytes([byte]) for byte in range(256)}
+_BLANKS, _BAR = b" \t\r\n\v\f", re.compile("╷|│|╵".encode())
+_UTF8 = ("utf-8", "surrogatepass")
+_OPENING = ("{", "[", '"')
+
+Span = tuple[int, int]
+
+
+class Scrubber:
+    """Knows secrets by all their writings. Those under six characters are left: they would be found everywhere.
+
+    `label` makes a short name of what stands in an address; it is keyed, so that nobody can guess what it stands for.
+    """
+
+    def __init__(self, secrets: Iterable[str] = (), *, label: Callable[[bytes], str] | None = None) -> None:
+        self._secrets = frozenset(map(str, secrets))
+        self._label = label
+        wholes = {whole for secret in self._secrets if len(whole := secret.strip()) >= MIN_SECRET}
+        plain = [_Form(text.encode(*_UTF8)) for text in _texts(wholes)]
+        encoded = [form for whole in wholes for form in _encodings(whole.encode(*_UTF8))]
+        self._plain, self._encoded = _by_head(plain), _by_head(encoded)
+
+    def __bool__(self) -> bool:
+        return bool(self._plain)
+
+    def with_secrets(self, secrets: Iterable[str]) -> "Scrubber":
+        """One that knows these, too."""
+        more = self._secrets.union(secrets)
+        return self if more == self._secrets else Scrubber(more, label=self._label)
+
+    def finds(self, text: str) -> bool:
+        """Whether the text holds a secret."""
+        return bool(self) and next(self._spans(text.encode(*_UTF8)), None) is not None
+
+    def scrub(self, text: str) -> str:
+        """The text with a mask in place of each secret. What was JSON stays JSON."""
+        if not self:
+            return text
+        data = text.encode(*_UTF8)
+        spans = _merged(self._spans(data))
+        if not spans:
+            return text
+        scrubbed = _mask(data, spans).decode(*_UTF8)
+        if text[:1] in _OPENING and _is_json(text) and not _is_json(scrubbed):
+            return self._scrub_json(text)
+        return scrubbed
+
+    def scrub_values(self, value: Any) -> Any:
+        """The value with the secrets taken out of its strings, numbers and keys."""
+        if not self:
+            return value
+        if isinstance(value, Mapping):
+            return {self.scrub(str(key)): self.scrub_values(item) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self.scrub_values(item) for item in value]
+        if isinstance(value, str):
+            return self.scrub(value)
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        return SENSITIVE if is_number and self.finds(str(value)) else value
+
+    def address(self, address: str) -> str:
+        """The address as people may see it: keys that hold a secret are hidden, yet told apart where a label can."""
+        return _INDEX.sub(self._hide_key, address) if self and '["' in address else address
+
+    def _hide_key(self, match: re.Match[str]) -> str:
+        if not self.finds(match[1]):
+            return match[0]
+        label = f"#{self._label(match[1].encode(*_UTF8))[-_LABEL:]}" if self._label else ""
+        return f'["{SENSITIVE}{label}"]'
+
+    def _scrub_json(self, text: str) -> str:
+        """By value, since a secret that looks like a part of the structure would tear it."""
+        scrubbed = json.dumps(self.scrub_values(json.loads(text)), ensure_ascii=False)
+        return json.dumps(SENSITIVE) if self.finds(scrubbed) else scrubbed
+
+    def _spans(self, data: bytes) -> Iterator[Span]:
+        for reading in _readings(data):
+            yield from _found(self._all, reading, data)
+            joined = _Reading(_BLANK.undo(reading.text), reading, _BLANK)
+            if len(joined.text) < len(reading.text):
+                yield from _found(self._wrapped, joined, data)
+
+    @functools.cached_property
+    def _all(self) -> "_Search":
+        return _Search({**self._plain, **self._encoded})
+
+    @functools.cached_property
+    def _wrapped(self) -> "_Search":
+        """For text without its blanks: `base64` breaks lines, and a dump puts a space between bytes."""
+        return _Search(self._encoded)
+
+
+# --- Forms --------------------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Form:
+    """What a writing surely holds. `before` and `after`: a character there mixes the secret's bits with others."""
+
+    core: bytes
+    before: bool = False
+    after: bool = False
+
+
+def _texts(wholes: Iterable[str]) -> set[str]:
+    """Each whole, on one line, and line by line, as errors break and join lines."""
+    lines = {line.strip() for whole in wholes for line in re.split("[\r\n]+", whole)}
+    on_one_line = {" ".join(whole.split()) for whole in wholes}
+    return {text for text in (*wholes, *lines, *on_one_line) if len(text) >= MIN_SECRET}
+
+
+def _encodings(data: bytes) -> Iterator[_Form]:
+    """Hex in both cases; base64 in both alphabets, wherever in an encoded text the secret begins."""
+    yield _Form(data.hex().encode())
+    yield _Form(data.hex().upper().encode())
+    for alignment in range(3):
+        encoded = base64.b64encode(b"\0" * alignment + data).rstrip(b"=")
+        after = (alignment + len(data)) % 3 != 0
+        core = encoded[(0, 2, 3)[alignment] : len(encoded) - after]
+        yield _Form(core, before=alignment > 0, after=after)
+        yield _Form(core.translate(_URL_SAFE), before=alignment > 0, after=after)
+
+
+def _by_head(forms: Iterable[_Form]) -> dict[bytes, tuple[_Form, ...]]:
+    found: dict[bytes, tuple[_Form, ...]] = {}
+    for form in dict.fromkeys(forms):
+        found[form.core[:_HEAD]] = (*found.get(form.core[:_HEAD], ()), form)
+    return found
+
+
+class _Search:
+    """Finds forms by their heads, all at once: a secret may be as long as a file."""
+
+    def __init__(self, forms: Mapping[bytes, tuple[_Form, ...]]) -> None:
+        self._forms = tuple(forms.values())
+        self._heads = BytesAhoCorasick(list(forms))
+
+    def find(self, text: bytes) -> Iterator[tuple[_Form, int]]:
+        """Each form that stands in the text, and where it begins."""
+        for number, start, _ in self._heads.find_matches_as_indexes(text, overlapping=True):
+            yield from ((form, start) for form in self._forms[number] if text.startswith(form.core, start))
+
+
+def _found(search: _Search, reading: "_Reading", data: bytes) -> Iterator[Span]:
+    """Where forms stand in the first text, `data`."""
+    for form, start in search.find(reading.text):
+        first, last = reading.origin(start, start + len(form.core))
+        if form.before and data[first - 1 : first] in _BASE64:
+            first -= len(data[first - 1 : first])
+        if form.after and data[last : last + 1] in _BASE64:
+            last += len(data[last : last + 1])
+        yield first, last
+
+
+# --- Readings -----------------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Decoding:
+    """An escape, and what it stands for. A text without any of the `marks` holds none."""
+
+    marks: tuple[bytes, ...]
+    pattern: re.Pattern[bytes]
+    meaning: Callable[[re.Match[bytes]], bytes]
+
+    def undo(self, text: bytes) -> bytes:
+        """The text without the escapes."""
+        return self.pattern.sub(self.meaning, text) if any(mark in text for mark in self.marks) else text
+
+
+class _Joining(_Decoding):
+    """Blanks stand for nothing; much faster than by the pattern."""
+
+    def undo(self, text: bytes) -> bytes:
+        """The text without blanks."""
+        if _BAR.search(text):
+            text = _BAR.sub(b"", text)
+        return text.translate(None, _BLANKS)
+
+
+def _unescape(match: re.Match[bytes]) -> bytes:
+    digits = match["unicode"] or match["long"]
+    if digits:
+        pair = match["low"]
+        point = int(digits, 16) if not pair else 0x10000 + ((int(digits, 16) & 0x3FF) << 10 | int(pair, 16) & 0x3FF)
+        return chr(point).encode(*_UTF8) if point <= 0x10FFFF else match[0]
+    if match["byte"]:
+        return bytes([int(match["byte"], 16)])
+    if match["octal"]:
+        return bytes([int(match["octal"], 8) & 0xFF])
+    return _CONTROLS.get(match["other"], match["other"])
+
+
+_ESCAPE = re.compile(
+    rb"\\(?:u(?P<unicode>[0-9a-fA-F]{4})(?:(?<=[dD][89abAB]..)\\u(?P<low>[dD][c-fC-F][0-9a-fA-F]{2}))?"
+    rb"|U(?P<long>[0-9a-fA-F]{8})|x(?P<byte>[0-9a-fA-F]{2})|(?P<octal>[0-7]{3})|(?P<other>.))",
+    re.DOTALL,
+)
+_BACKSLASH = _Decoding((b"\\",), _ESCAPE, _unescape)
+"""As JSON, HCL, C and Go escape, and as a shell does (`printf %q`)."""
+_CHARACTER = _Decoding(
+    (b"\\x",), _ESCAPE, lambda match: chr(int(match["byte"], 16)).encode() if match["byte"] else _unescape(match)
+)
+r"""As Python and YAML do, for whom `\xe9` is no byte but a character."""
+_QUOTE = _Decoding(
+    (b"''", b"'\\''", b"'\"'\"'", b"$${", b"%%{"),
+    re.compile(rb"""'\\''|'"'"'|''|\$\$(?=\{)|%%(?=\{)"""),
+    lambda match: match[0][:1],
+)
+"""As single quotes are written within single quotes, in a shell and in YAML; and HCL's `${`."""
+_PERCENT = _Decoding((b"%",), re.compile(rb"%([0-9a-fA-F]{2})"), lambda match: _BYTES[match[1].lower()])
+_FIELD = _Decoding(
+    (b"+",), re.compile(rb"%([0-9a-fA-F]{2})|\+"), lambda match: _BYTES[match[1].lower()] if match[1] else b" "
+)
+"""As the fields of a form are written."""
+_NESTED = (_BACKSLASH, _CHARACTER, _BACKSLASH, _QUOTE, _BACKSLASH, _PERCENT, _FIELD, _PERCENT)
+"""The order in which quotings stand within one another, the outermost first; any of them may be missing."""
+_SIGNS = re.compile(rb"[\\'%+$]")
+"""What every escape has."""
+_BLANK = _Joining((), re.compile(rb"(?:\s|\xe2\x94\x82|\xe2\x95[\xb5\xb7])+"), lambda _: b"")
+"""Blanks, and the bars of the box that Terraform draws around an error."""
+
+
+class _Reading:
+    """A text, and which part of the first one each part of it stands for."""
+
+    def __init__(self, text: bytes, parent: "_Reading | None" = None, decoding: _Decoding | None = None) -> None:
+        self.text = text
+        self._parent = parent
+        self._decoding = decoding
+
+    def origin(self, start: int, end: int) -> Span:
+        """Where a part stands in the first text."""
+        if self._parent is None:
+            return start, end
+        starts, origins, literal = self._cuts
+        first, last = bisect_right(starts, start) - 1, bisect_right(starts, end - 1) - 1
+        begins = origins[first] + (start - starts[first] if literal[first] else 0)
+        ends = origins[last] + end - starts[last] if literal[last] else origins[last + 1]
+        return self._parent.origin(begins, ends)
+
+    @functools.cached_property
+    def _cuts(self) -> tuple[list[int], list[int], list[bool]]:
+        """Where its pieces begin, here and in the parent, and which of them are as they were there."""
+        starts, origins, literal = [0], [0], [True]
+        if self._parent is None or self._decoding is None:
+            return starts, origins, literal
+        for match in self._decoding.pattern.finditer(self._parent.text):
+            at = starts[-1] + match.start() - origins[-1]
+            starts += [at, at + len(self._decoding.meaning(match))]
+            origins += [match.start(), match.end()]
+            literal += [False, True]
+        return starts, origins, literal
+
+
+def _readings(data: bytes) -> Iterator[_Reading]:
+    """The text itself, and what it says once escapes are undone, several times over."""
+    found, seen, tried = [_Reading(data)], {data}, set[tuple[int, int]]()
+    yield found[0]
+    if not _SIGNS.search(data):
+        return
+    for decoding in _NESTED:
+        for number, reading in enumerate(tuple(found)):
+            if (number, id(decoding)) in tried or len(found) == _MAX_READINGS:
+                continue
+            tried.add((number, id(decoding)))
+            text = decoding.undo(reading.text)
+            if text not in seen:
+                seen.add(text)
+                found.append(_Reading(text, reading, decoding))
+                yield found[-1]
+
+
+# --- Masks --------------------------------------------------------------------------------------------------------
+
+
+def _merged(spans: Iterable[Span]) -> list[Span]:
+    """Without overlaps, in order."""
+    merged: list[Span] = []
+    for start, end in sorted(set(spans)):
+        if merged and start < merged[-1][1]:
+            merged[-1] = merged[-1][0], max(end, merged[-1][1])
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def _mask(data: bytes, spans: Iterable[Span]) -> bytes:
+    pieces, at = [], 0
+    for start, end in spans:
+        pieces += [data[at:start], SENSITIVE.encode()]
+        at = end
+    return b"".join([*pieces, data[at:]])
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def label_keys(target: str, digest: Callable[[bytes], str]) -> Callable[[bytes], str]:
+    """Names the hidden keys of one target's addresses: who may plan another learns nothing by comparing them."""
+    return lambda key: digest(b"key of an address\0" + target.encode() + b"\0" + key)
+
+
+NO_SECRETS = Scrubber()
