@@ -129,10 +129,14 @@ class TestStateStore:
         assert (second.version, second.resources, second.terraform_version) == (2, 3, "1.11.4")
         assert second.size == len(state_file(9, resources=3))
         assert await stores.states.head(REF.key) == second
-        assert await stores.states.read(REF.key) == state_file(9, resources=3)
+        third = await stores.states.append(REF.key, state_file(10), run="other")
+        assert await stores.states.head(REF.key, run="r") == second
+        assert await stores.states.head(REF.key, run="other") == await stores.states.head(REF.key) == third
+        assert await stores.states.head(REF.key, run="none") is None
+        assert await stores.states.read(REF.key, 2) == state_file(9, resources=3)
         assert await stores.states.read(REF.key, 1) == state_file(7)
         with pytest.raises(NotFoundError):
-            await stores.states.read(REF.key, 3)
+            await stores.states.read(REF.key, 4)
 
     async def test_the_heads_bytes_again_add_nothing(self, stores: Stores) -> None:
         first = await stores.states.append(REF.key, state_file(1), run="r", audit=[FACT])

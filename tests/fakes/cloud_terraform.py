@@ -1,6 +1,7 @@
 """Owns a cloud whose objects have ids, and a Terraform for it: what a killed apply leaves behind, they remember.
 
-A configuration is the variable `resources`: the names of `terraform_data` resources and their inputs.
+A configuration is the variable `resources`: the names of `terraform_data` resources and their inputs. Another input
+changes a resource in place, but `b` is destroyed and made anew, and `c` made anew before the old one is destroyed.
 """
 
 import contextlib
@@ -15,6 +16,7 @@ from tests.fakes.plans import change, plan
 from tests.fakes.store import state_of
 
 from setpoint.domain.errors import ConflictError, NotFoundError
+from setpoint.domain.orphans import Creation
 from setpoint.ports import (
     ApplyRun,
     Bundle,
@@ -31,6 +33,11 @@ from setpoint.ports import (
 BUNDLE = Bundle("sha256:" + "b" * 64, "r1", "sha256:" + "a" * 64)
 Resources = dict[str, str]
 """A name to the value that it has."""
+Key = tuple[str, str]
+"""An address, and the deposed key of an object that awaits its destruction, else empty."""
+Held = dict[Key, tuple[str, str]]
+"""What a state knows: key to (id, value)."""
+REPLACED = {"terraform_data.b": ["delete", "create"], "terraform_data.c": ["create", "delete"]}
 
 
 @dataclasses.dataclass
@@ -52,8 +59,13 @@ class Remains:
 
     target: str
     held: bytes
-    started: list[str] = dataclasses.field(default_factory=list)
+    base: int
+    created: dict[str, Creation] = dataclasses.field(default_factory=dict)
     completed: list[str] = dataclasses.field(default_factory=list)
+
+    def torn(self) -> set[str]:
+        """The addresses whose creation was begun and never finished."""
+        return {one.address for one in self.created.values() if not one.id}
 
 
 class CloudTerraform:
@@ -86,15 +98,16 @@ class CloudTerraform:
 
     async def settle(self) -> tuple[Survivor, ...]:
         for remains in self.left.values():
-            self.torn |= {*remains.started} - {*remains.completed}
+            self.torn |= remains.torn()
         return tuple(
             Survivor(
                 remains.target,
                 run,
                 "apply",
-                tuple(remains.started),
+                tuple(remains.created.values()),
                 tuple(remains.completed),
                 remains.held if self.keeps_state else None,
+                remains.base,
             )
             for run, remains in self.left.items()
         )
@@ -128,17 +141,28 @@ class CloudSession:
         assert not self._terraform.left, "a run of a killed manager is settled before the next plan"
         before, cloud = await self._read(), self._terraform.cloud.objects
         wanted = {} if destroy else _declared(inputs)
-        seen = {address: name for address, (name, _) in before.items() if name in cloud}
         drift = [
-            change(address, ["update" if address in seen else "delete"], _row(name, value), _row(name, cloud.get(name)))
-            for address, (name, value) in before.items()
+            change(address, ["update" if name in cloud else "delete"], _row(name, value), _row(name, cloud.get(name)))
+            for (address, _), (name, value) in before.items()
             if name not in cloud or cloud[name][1] != value
         ]
-        changes = [
-            found for address in sorted({*seen, *wanted}) if (found := self._change(address, seen.get(address), wanted))
+        seen = {key: name for key, (name, _) in before.items() if name in cloud}
+        left_over = [
+            change(address, ["delete"], _row(name, cloud[name]), None, deposed=deposed)
+            for (address, deposed), name in seen.items()
+            if deposed
         ]
-        quiet = not drift and not changes
-        document = None if quiet else plan(*changes, drift=drift)
+        current = {address: name for (address, deposed), name in seen.items() if not deposed}
+        changes = [
+            found
+            for address in sorted({*current, *wanted})
+            if (found := self._change(address, current.get(address), wanted))
+        ]
+        quiet = not drift and not changes and not left_over
+        expressions = {"input": {"references": ["var.resources"]}}
+        configured = [{"address": one, "mode": "managed", "expressions": expressions} for one in wanted]
+        configuration = {"resources": configured}
+        document = None if quiet else plan(*changes, *left_over, drift=drift, configuration=configuration)
         return PlanRun(f"{self._run}.{next(self._plans)}", quiet, document, bundle.digest, Path("tfplan"))
 
     def _change(self, address: str, name: str | None, wanted: Resources) -> dict[str, Any] | None:
@@ -150,6 +174,9 @@ class CloudSession:
             return change(address, ["delete"], _row(name, actual), None)
         if actual and actual[1] == wanted[address]:
             return None
+        if address in REPLACED:
+            made, more = {"input": wanted[address]}, {"after_unknown": {"id": True}, "replace_paths": [["input"]]}
+            return change(address, REPLACED[address], _row(name, actual), made, **more)
         return change(address, ["update"], _row(name, actual), {"id": name, "input": wanted[address]})
 
     async def apply(
@@ -160,18 +187,18 @@ class CloudSession:
         lock = StateLock(self._target, f"lock-{run}", run, "{}")
         if await terraform.locks.acquire(lock) != lock:
             raise ConflictError("the state is locked by another run")
-        held = {
-            address: (name, terraform.cloud.objects[name][1])
-            for address, (name, _) in (await self._read()).items()
+        held: Held = {
+            key: (name, terraform.cloud.objects[name][1])
+            for key, (name, _) in (await self._read()).items()
             if name in terraform.cloud.objects
         }
-        remains = terraform.left[run] = Remains(self._target, await self._write(held))
+        head = await terraform.states.head(self._target)
+        base = head.version if head else 0
+        remains = terraform.left[run] = Remains(self._target, await self._write(held), base)
         for entry in (plan.document or {}).get("resource_changes", []):
-            terraform.on_step()
-            remains.started.append(entry["address"])
-            self._execute(entry, held)
-            terraform.on_step()
-            remains.held = await self._write(held)
+            for action in entry["change"]["actions"]:
+                terraform.on_step()
+                await self._execute(action, entry, held, remains)
             remains.completed.append(entry["address"])
         terraform.on_step()
         await terraform.states.append(self._target, remains.held, run=run, lock=lock.id)
@@ -179,26 +206,50 @@ class CloudSession:
         await terraform.locks.release(self._target, id=lock.id, run=run)
         del terraform.left[run]
         steps = tuple(ResourceProgress(address, "create", "completed") for address in remains.completed)
-        return ApplyRun(True, False, steps, ())
+        return ApplyRun(True, False, steps, (), created=tuple(remains.created.values()))
 
-    def _execute(self, entry: dict[str, Any], held: dict[str, tuple[str, str]]) -> None:
+    async def _execute(self, action: str, entry: dict[str, Any], held: Held, remains: Remains) -> None:
+        """One step, between which and its being known Terraform may die."""
         cloud, address, what = self._terraform.cloud, entry["address"], entry["change"]
-        if what["actions"] == ["create"]:
-            held[address] = (cloud.create(address, what["after"]["input"]), what["after"]["input"])
-        elif what["actions"] == ["delete"]:
-            del cloud.objects[held.pop(address)[0]]
+        key = (address, entry.get("deposed", ""))
+        if action == "create":
+            if key in held:
+                held[(address, "0000dead")] = held.pop(key)
+            remains.created[address] = Creation(address)
+            name = cloud.create(address, what["after"]["input"])
+            self._terraform.on_step()
+            held[key] = (name, what["after"]["input"])
+            remains.created[address] = Creation(address, name)
+        elif action == "delete":
+            key = (address, "0000dead") if (address, "0000dead") in held else key
+            del cloud.objects[held[key][0]]
+            self._terraform.on_step()
+            del held[key]
         else:
-            name, value = held[address][0], what["after"]["input"]
-            cloud.objects[name], held[address] = (address, value), (name, value)
+            name, value = held[key][0], what["after"]["input"]
+            cloud.objects[name] = (address, value)
+            self._terraform.on_step()
+            held[key] = (name, value)
+        remains.held = await self._write(held)
 
-    async def _read(self) -> dict[str, tuple[str, str]]:
-        """The newest state: address to (id, value)."""
+    async def _read(self) -> Held:
         return await read_state(self._terraform.states, self._target)
 
-    async def _write(self, held: dict[str, tuple[str, str]]) -> bytes:
+    async def _write(self, held: Held) -> bytes:
         head = await self._terraform.states.head(self._target)
-        rows = {address.split(".")[1]: {"id": name, "input": value} for address, (name, value) in sorted(held.items())}
-        return state_of((head.serial if head else 0) + 1, rows)
+        document = json.loads(state_of((head.serial if head else 0) + 1, {}))
+        document["resources"] = [
+            {
+                "mode": "managed",
+                "type": "terraform_data",
+                "name": address.split(".")[1],
+                "instances": [
+                    {"attributes": {"id": name, "input": value}, **({"deposed": deposed} if deposed else {})}
+                ],
+            }
+            for (address, deposed), (name, value) in sorted(held.items())
+        ]
+        return json.dumps(document).encode()
 
 
 def _declared(inputs: RunInputs) -> Resources:
@@ -211,11 +262,14 @@ def _row(name: str, value: str | tuple[str, str] | None) -> dict[str, Any] | Non
     return {"id": name, "input": value if isinstance(value, str) else value[1]}
 
 
-async def read_state(states: StateStore, target: str) -> dict[str, tuple[str, str]]:
-    """A target's newest state: address to (id, value)."""
+async def read_state(states: StateStore, target: str) -> Held:
+    """A target's newest state."""
     try:
         document = json.loads(await states.read(target))
     except NotFoundError:
         return {}
-    found = [(f"terraform_data.{one['name']}", one["instances"][0]["attributes"]) for one in document["resources"]]
-    return {address: (attributes["id"], attributes["input"]) for address, attributes in found}
+    found = [(f"terraform_data.{one['name']}", one["instances"][0]) for one in document["resources"]]
+    return {
+        (address, instance.get("deposed", "")): (instance["attributes"]["id"], instance["attributes"]["input"])
+        for address, instance in found
+    }

@@ -142,7 +142,7 @@ class MortalHome(Bench):
 
     def tears(self) -> bool:
         """True while an apply has begun something that no state knows yet."""
-        return any(len(remains.started) > len(remains.completed) for remains in self.terraform.left.values())
+        return any(remains.torn() for remains in self.terraform.left.values())
 
     async def settle(self, end: tuple[str, str] = AT_SETPOINT) -> None:
         """Managers that nobody kills, and a person who approves what asks for it, until nothing is left to do."""
@@ -156,7 +156,7 @@ class MortalHome(Bench):
 
     async def drift(self, resources: Resources) -> None:
         """Somebody changes what the state names to these values, and deletes the rest of it."""
-        for address, (name, _) in (await read_state(self.states, REF.key)).items():
+        for (address, _), (name, _) in (await read_state(self.states, REF.key)).items():
             value = resources.get(address.split(".")[1])
             if name in self.cloud.objects and value is not None:
                 self.cloud.objects[name] = (address, value)
@@ -172,15 +172,17 @@ class MortalHome(Bench):
         names = {name for name, _ in (await read_state(self.states, REF.key)).values()}
         managed = [found for name, found in self.cloud.objects.items() if name in names]
         assert {address.split(".")[1]: value for address, value in managed} == declared
-        lost = {address for name, (address, _) in self.cloud.objects.items() if name not in names}
+        lost = {name: address for name, (address, _) in self.cloud.objects.items() if name not in names}
         named = {
-            address
-            for one in self.cluster.audit
-            if one.phase is Phase.OUTCOME
-            for address in one.payload.get("orphans", ())
+            text for one in self.cluster.audit if one.phase is Phase.OUTCOME for text in one.payload.get("orphans", ())
         }
-        assert lost <= named, "what no state knows was told to people"
-        assert lost <= self.terraform.torn or not self.terraform.keeps_state, "what was saved is in the state"
+        for name, address in lost.items():
+            texts = {address, f"{address} (new object)", f"{address} (id={name})"}
+            assert texts & named, f"{address}, {name}: what no state knows was told to people"
+        if self.terraform.keeps_state:
+            assert {*lost.values()} | {text.split(" ")[0] for text in named} <= self.terraform.torn, (
+                "what was saved is in the state, and nobody is asked about it"
+            )
 
     async def require_each_applied_once(self) -> None:
         """One intent a subject and a run, before its one apply; its outcome in the trail and on the Change; no lock."""

@@ -69,8 +69,8 @@ class WorldStates:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    async def head(self, target: str) -> StateVersion | None:
-        del target
+    async def head(self, target: str, *, run: str | None = None) -> StateVersion | None:
+        del target, run
         world = self._world
         if not world.version:
             return None

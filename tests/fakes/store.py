@@ -299,9 +299,9 @@ class MemoryStates:
         self._trail = trail
         self._versions: dict[str, list[tuple[StateVersion, str]]] = {}
 
-    async def head(self, target: str) -> StateVersion | None:
-        versions = self._versions.get(target)
-        return versions[-1][0] if versions else None
+    async def head(self, target: str, *, run: str | None = None) -> StateVersion | None:
+        versions = [version for version, _ in self._versions.get(target, ()) if run in {None, version.run}]
+        return versions[-1] if versions else None
 
     async def read(self, target: str, version: int | None = None) -> bytes:
         for found, blob in reversed(self._versions.get(target, [])):

@@ -16,8 +16,10 @@ CODE = """
 variable "log" { type = string }
 variable "count_of" { type = number }
 variable "first" { type = string }
+variable "release" { type = number }
 resource "terraform_data" "made" {
-  count = var.count_of
+  count            = var.count_of
+  triggers_replace = [var.release]
   provisioner "local-exec" {
     command = "echo ${count.index} >> ${var.log}; ${var.first}"
   }
@@ -34,9 +36,10 @@ class SmallDisk:
         self.log = folder / "made.log"
         self.filler = self.home.state / "filler"
 
-    def declare(self, count: int, first: str = "true") -> None:
-        """So many resources; each runs a command as it is made."""
-        self.home.declare(variables={"log": str(self.log), "count_of": count, "first": first})
+    def declare(self, count: int, first: str = "true", release: int = 1) -> None:
+        """So many resources; each runs a command as it is made. Another release replaces them."""
+        variables = {"log": str(self.log), "count_of": count, "first": first, "release": release}
+        self.home.declare(variables=variables)
 
     def made(self) -> list[str]:
         """Which were really made, in the order of their number."""
@@ -95,4 +98,21 @@ def test_a_disk_that_fills_up_in_the_middle_of_an_apply(disk: SmallDisk) -> None
     ended = disk.home.up()
     assert disk.made() == ["0", "1", "2"], ended.stderr
     assert disk.home.condition("Ready") == ("False", "ApprovalRequired")
-    assert disk.home.status()["orphans"] == ["terraform_data.made[1]", "terraform_data.made[2]"]
+    named = [text.split(" ")[0] for text in disk.home.status()["orphans"]]
+    assert named == ["terraform_data.made[1]", "terraform_data.made[2]"]
+
+
+def test_a_disk_that_fills_up_in_the_middle_of_a_replacement(disk: SmallDisk) -> None:
+    """The old object stands at the address of the new one, and most of what Terraform says is lost, too."""
+    disk.declare(30, first=f"head -c {DISK} /dev/zero > {disk.filler} || true", release=2)
+    assert disk.home.up().returncode == 1
+    made = {f"terraform_data.made[{number}]" for number in disk.made()}
+    assert len(made) == 30
+    disk.filler.unlink()
+    disk.declare(30, release=2)
+    ended = disk.home.up()
+    assert len(disk.made()) == 31, ended.stderr
+    assert disk.home.condition("Ready") == ("False", "ApprovalRequired")
+    orphans = disk.home.status()["orphans"]
+    assert {text.split(" ")[0] for text in orphans} == made
+    assert any(text.startswith("terraform_data.made[0] (") for text in orphans)

@@ -487,7 +487,11 @@ async def test_a_killed_managers_apply_is_settled(tmp_path: Path, fakecloud_mirr
         rig = Rig(tmp_path / "home", cloud, stores, backend, options)
         (survivor,) = await rig.adapter.settle()
         both = {"fakecloud_bucket.a", "fakecloud_bucket.b"}
-        assert (survivor.target, survivor.operation, set(survivor.started)) == (TARGET, "apply", both)
+        assert (survivor.target, survivor.operation, {one.address for one in survivor.created}) == (
+            TARGET,
+            "apply",
+            both,
+        )
         assert set(survivor.completed) == both
         assert survivor.errored_state is not None
         assert addresses_in(survivor.errored_state) == both
@@ -513,7 +517,7 @@ async def test_providers_without_their_terraform_are_ended_at_once(tmp_path: Pat
         (survivor,) = await rig.adapter.settle()
     assert running(run) == []
     assert (survivor.completed, survivor.errored_state) == ((), None)
-    assert "fakecloud_bucket.a" in survivor.started
+    assert "fakecloud_bucket.a" in {one.address for one in survivor.created}
 
 
 # --- Terraform from a wheel -----------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """Owns what Setpoint reads in a Terraform state file, and which state may follow which. Pure.
 
-States are large and hold secrets: nothing here keeps or quotes values of attributes, and resources are decoded one
-at a time, so that a thread that parses 64 MB lets others run in between.
+States are large and hold secrets: nothing here keeps or quotes values of attributes, ids apart, and resources are
+decoded one at a time, so that a thread that parses 64 MB lets others run in between.
 """
 
 import dataclasses
@@ -21,10 +21,16 @@ _DECODER = json.JSONDecoder()
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ResourceInstance:
-    """One managed resource instance. `deposed` is the key of an object that awaits its destruction, else empty."""
+    """One managed resource instance. `deposed` is the key of an object that awaits its destruction, else empty.
+
+    `id` is empty where its type has none. It may be sensitive: compare it, show it to nobody.
+    """
 
     address: str
     deposed: str = ""
+    type: str = ""
+    id: str = dataclasses.field(default="", repr=False)
+    tainted: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -140,7 +146,15 @@ def _instances(resource: Mapping[str, Any]) -> Iterator[ResourceInstance]:
     module = resource.get("module", "")
     base = f"{module}." * bool(module) + f"{resource['type']}.{resource['name']}"
     for instance in resource.get("instances") or ():
-        yield ResourceInstance(base + _index(instance.get("index_key")), instance.get("deposed") or "")
+        attributes = instance.get("attributes") or instance.get("attributes_flat") or {}
+        id_ = attributes.get("id")
+        yield ResourceInstance(
+            address=base + _index(instance.get("index_key")),
+            deposed=instance.get("deposed") or "",
+            type=resource["type"],
+            id=id_ if isinstance(id_, str) else "",
+            tainted=instance.get("status") == "tainted",
+        )
 
 
 def _index(key: Any) -> str:

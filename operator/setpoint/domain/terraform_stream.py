@@ -42,12 +42,13 @@ class Diagnostic:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Hook:
-    """One step of an apply."""
+    """One step of an apply. `id` is the object's, where Terraform tells it: of what it made, once that is there."""
 
     address: str
     action: str
     state: Literal["started", "completed", "failed"]
     seconds: float = 0.0
+    id: str = ""
 
 
 def read_line(line: bytes | str) -> Message | None:
@@ -108,7 +109,14 @@ def hook_of(message: Message | None) -> Hook | None:
         action=_text(hook.get("action")),
         state=_HOOKS[message["type"]],
         seconds=_seconds(hook.get("elapsed_seconds")),
+        id=_id(hook),
     )
+
+
+def _id(hook: Mapping[str, Any]) -> str:
+    """The value of the attribute `id`. A `name`, which Terraform tells where there is none, proves no identity."""
+    value = _text(hook.get("id_value")) if hook.get("id_key") == "id" else ""
+    return value if value.isprintable() else ""
 
 
 def _seconds(value: Any) -> float:

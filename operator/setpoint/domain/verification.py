@@ -1,6 +1,6 @@
-"""Owns what a look after an apply means, and what an apply that broke off may have lost. Pure."""
+"""Owns what a look after an apply means. Pure."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from setpoint.api.conditions import Reason
 from setpoint.api.v1alpha1.change import ActionSummary
@@ -43,8 +43,3 @@ def _differs(reason: Reason, what: str, findings: Sequence[Finding]) -> Verifica
 
 def _show(finding: Finding) -> str:
     return f"{finding.address} ({', '.join(finding.paths[:_SHOWN])})" if finding.paths else finding.address
-
-
-def find_orphans(created: Iterable[str], known: Collection[str]) -> tuple[str, ...]:
-    """Creations that began and are in no state (rule 27): they may be out there, and nothing knows them."""
-    return tuple(sorted(set(created) - set(known)))

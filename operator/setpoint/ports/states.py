@@ -25,8 +25,8 @@ class StateVersion:
 class StateStore(Protocol):
     """Append-only Terraform states per target (ObjectRef.key), sealed."""
 
-    async def head(self, target: str) -> StateVersion | None:
-        """The newest version."""
+    async def head(self, target: str, *, run: str | None = None) -> StateVersion | None:
+        """The newest version, where `run` is given of those that it wrote."""
         ...
 
     async def read(self, target: str, version: int | None = None) -> bytes:

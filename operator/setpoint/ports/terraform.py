@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from setpoint.api.v1alpha1.environment import Source
+from setpoint.domain.orphans import Creation
+from setpoint.domain.terraform_stream import Hook
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -113,25 +115,23 @@ class PlanRun:
     state_version: int | None = None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class ResourceProgress:
-    """One step of an apply, as it happens."""
-
-    address: str
-    action: str
-    state: Literal["started", "completed", "failed"]
-    seconds: float = 0.0
+ResourceProgress = Hook
+"""One step of an apply, as it happens."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ApplyRun:
-    """How an apply ended. `diagnostics` are scrubbed; `errored_state` is what Terraform could not save."""
+    """How an apply ended. `diagnostics` are scrubbed; `errored_state` is what Terraform could not save.
+
+    `created` are the objects that it made, or may have made; their addresses and ids are not scrubbed.
+    """
 
     ok: bool
     interrupted: bool
     progress: tuple[ResourceProgress, ...]
     diagnostics: tuple[str, ...]
     errored_state: bytes | None = dataclasses.field(repr=False, default=None)
+    created: tuple[Creation, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -188,12 +188,15 @@ class TerraformSession(Protocol):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Survivor:
-    """A run that a killed manager left behind, now settled. `base` is as an ErroredState's."""
+    """A run that a killed manager left behind, now settled. `base` is as an ErroredState's.
+
+    `created` is as an ApplyRun's; None where it is not known, as after a power cut.
+    """
 
     target: str
     run: str
     operation: Literal["plan", "apply"]
-    started: tuple[str, ...]
+    created: tuple[Creation, ...] | None
     completed: tuple[str, ...]
     errored_state: bytes | None = dataclasses.field(repr=False, default=None)
     base: int | None = None

@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 import functools
 import json
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,11 @@ from setpoint.domain.errors import ConflictError, NotFoundError, StalledError, S
 from setpoint.domain.gating import GateDecision
 from setpoint.domain.goals import Goal, GoalKind, cause_of
 from setpoint.domain.model import Change, Observation, Outcome, ResetPlan, Result, Snapshot, Verification
+from setpoint.domain.orphans import still_suspected
 from setpoint.domain.plans import PlanAnalysis
 from setpoint.domain.scrubbing import Scrubber, label_keys
 from setpoint.domain.secret_values import known_texts
-from setpoint.domain.verification import find_orphans, verify_plan
+from setpoint.domain.verification import verify_plan
 from setpoint.domain.way_back import plan_way_back
 from setpoint.ports import (
     ApplyRun,
@@ -49,7 +50,13 @@ from setpoint.reconcilers.seals import sealed
 from setpoint.reconcilers.secrets import SecretReader, publish_outputs
 from setpoint.reconcilers.snapshots import SnapshotTaker
 from setpoint.reconcilers.sources import bundle_source
-from setpoint.reconcilers.states import read_addresses, refuse_newer_state, save_errored_state
+from setpoint.reconcilers.states import (
+    read_addresses,
+    read_instances,
+    refuse_newer_state,
+    save_errored_state,
+    suspect_orphans,
+)
 
 Progress = Callable[[ResourceProgress], None]
 
@@ -259,7 +266,8 @@ class EnvironmentSession:
     async def _suspects(self) -> tuple[str, ...]:
         """Suspected orphans, but those that are in the state by now."""
         known = self._environment.status.orphans
-        return find_orphans(known, await self.addresses()) if known else ()
+        instances = await read_instances(self._driver.states, self._key) if known else ()
+        return still_suspected(known, instances, self._scrubber())
 
     # --- guard ----------------------------------------------------------------------------------------------
 
@@ -325,7 +333,7 @@ class EnvironmentSession:
     async def _outcome(self, run: ApplyRun, problem: str) -> Outcome:
         head = await self._driver.states.head(self._key)
         result = Result.INTERRUPTED if run.interrupted else Result.SUCCEEDED if run.ok else Result.FAILED
-        lost = find_orphans(_creations(run.progress), await self.addresses()) if result is not Result.SUCCEEDED else ()
+        lost = await self._find_lost(run) if result is not Result.SUCCEEDED else ()
         return Outcome(
             result=result,
             run=self._plan.run,
@@ -336,6 +344,16 @@ class EnvironmentSession:
             serial=head.serial if head else 0,
             lineage=head.lineage if head else "",
             resources=head.resources if head else 0,
+        )
+
+    async def _find_lost(self, run: ApplyRun) -> tuple[str, ...]:
+        return await suspect_orphans(
+            self._driver.states,
+            self._key,
+            run=self._plan.run,
+            base=self._plan.state_version,
+            created=run.created,
+            secrets=self._scrubber().with_secrets(self._inputs.apply_environment.values()),
         )
 
     async def addresses(self) -> tuple[str, ...]:
@@ -407,7 +425,3 @@ class EnvironmentSession:
         ref = ObjectRef("Secret", self._environment.metadata.namespace, target.secret_ref.name)
         values = {name: output["value"] for name, output in outputs.items()}
         return await publish_outputs(self._driver.cluster, ref, values)
-
-
-def _creations(progress: Iterable[ResourceProgress]) -> set[str]:
-    return {step.address for step in progress if step.action == "create"}

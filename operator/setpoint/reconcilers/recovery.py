@@ -4,6 +4,7 @@ Runs before any reconcile of the targets concerned. Idempotent: killed half way,
 """
 
 import functools
+import itertools
 import logging
 from collections.abc import Awaitable, Callable
 
@@ -13,18 +14,18 @@ from setpoint.api.v1alpha1.change import Change
 from setpoint.api.v1alpha1.environment import Environment
 from setpoint.domain.audit import AuditEntry, AuditRow, Phase
 from setpoint.domain.errors import InvalidError, NotFoundError
+from setpoint.domain.orphans import Creation, list_orphans
 from setpoint.domain.reading import parse, text_at
 from setpoint.ports import AuditLog, ClusterClient, ErroredState, StateLocks, StateStore, Survivor, Terraform
 from setpoint.reconcilers.changes import ChangeCondition, ChangeRegister, is_closed
 from setpoint.reconcilers.objects import list_typed
-from setpoint.reconcilers.states import read_addresses, save_errored_state
+from setpoint.reconcilers.states import save_errored_state, suspect_orphans
 from setpoint.reconcilers.status import write_status
 
 _LOGGER = logging.getLogger(__name__)
 
 _MESSAGE = "the manager ended before the apply did"
 _STRAY = "the manager ended before its target knew of it"
-_MAX_LISTED = 50
 
 
 class Recovery:
@@ -54,12 +55,15 @@ class Recovery:
         """
         survivors = {one.run: one for one in await self._terraform.settle() if concerns(one.target)}
         problems = {run: await self._save_state(survivor) for run, survivor in survivors.items()}
+        locks = await self._locks.held()
+        locked = {lock.run for lock in locks}
         for intent in await self._audit.open_intents():
             run, target = intent.entry.run, intent.entry.target
             if target is not None and concerns(target.key):
                 message = "; ".join(filter(None, (_MESSAGE, problems.get(run))))
-                await self._close(intent, target, survivors.get(run), message)
-        for lock in await self._locks.held():
+                orphans = await self._orphans(intent, target, survivors.get(run), locked=run in locked)
+                await self._close(intent, target, orphans, message)
+        for lock in locks:
             if concerns(lock.target):
                 await self._locks.release_run(lock.run)
         await self._close_strays(concerns)
@@ -98,8 +102,7 @@ class Recovery:
                 stray: ChangeCondition = (ConditionType.SUPERSEDED, "True", Reason.SUPERSEDED, _STRAY)
                 await _spare_others(target, self._changes.mark(change, stray))
 
-    async def _close(self, intent: AuditRow, ref: ObjectRef, survivor: Survivor | None, message: str) -> None:
-        orphans = await self._orphans(ref, survivor)
+    async def _close(self, intent: AuditRow, ref: ObjectRef, orphans: tuple[str, ...], message: str) -> None:
         outcome = AuditEntry(
             intent.entry.action,
             Phase.OUTCOME,
@@ -111,22 +114,43 @@ class Recovery:
             payload={"message": message, "orphans": list(orphans)},
         )
         interrupted: ChangeCondition = (ConditionType.APPLIED, "False", Reason.INTERRUPTED, message)
-        await _spare_others(ref, self._mark_change(intent, interrupted, orphans))
+        await _spare_others(ref, self._mark_changes(intent, interrupted, orphans))
         await _spare_others(ref, self._mark_environment(ref, orphans))
         await self._audit.append(outcome)
 
-    async def _orphans(self, ref: ObjectRef, survivor: Survivor | None) -> tuple[str, ...]:
-        if survivor is None:
-            return ()
-        known = set(await read_addresses(self._states, ref.key))
-        return tuple(sorted(set(survivor.started) - known))
+    async def _orphans(
+        self, intent: AuditRow, ref: ObjectRef, survivor: Survivor | None, *, locked: bool
+    ) -> tuple[str, ...]:
+        """What the apply may have made and lost.
 
-    async def _mark_change(self, intent: AuditRow, interrupted: ChangeCondition, orphans: tuple[str, ...]) -> None:
+        Where this machine doesn't know what it began, as after a power cut or the loss of an operator's disk: all that
+        its Change was to make, if it had come as far as to lock or to write the state.
+        """
+        run = intent.entry.run
+        if survivor is not None and survivor.created is not None:
+            created, base = survivor.created, survivor.base
+            return await suspect_orphans(self._states, ref.key, run=run, base=base, created=created)
+        if not locked and await self._states.head(ref.key, run=run) is None:
+            return ()
+        found = [
+            await suspect_orphans(
+                self._states, ref.key, run=run, base=change.spec.state_version, created=_planned(change)
+            )
+            for change in await self._changes_of(intent)
+        ]
+        return tuple(itertools.chain.from_iterable(found))
+
+    async def _changes_of(self, intent: AuditRow) -> list[Change]:
         entry = intent.entry
         namespace = entry.target.namespace if entry.target else ""
-        for change in (await list_typed(self._cluster, Change, namespace=namespace))[0]:
-            if change.spec.subject == entry.digests.get("subject", "") and not is_closed(change):
-                await self._changes.mark(change, interrupted, run=entry.run, orphans=orphans[:_MAX_LISTED])
+        changes, _ = await list_typed(self._cluster, Change, namespace=namespace)
+        return [change for change in changes if change.spec.subject == entry.digests.get("subject", "")]
+
+    async def _mark_changes(self, intent: AuditRow, interrupted: ChangeCondition, orphans: tuple[str, ...]) -> None:
+        for change in await self._changes_of(intent):
+            if not is_closed(change):
+                listed = list_orphans(orphans)
+                await self._changes.mark(change, interrupted, run=intent.entry.run, orphans=listed)
 
     async def _mark_environment(self, ref: ObjectRef, orphans: tuple[str, ...]) -> None:
         try:
@@ -134,9 +158,18 @@ class Recovery:
         except (NotFoundError, InvalidError):
             return
         status = environment.status
-        listed = sorted({*status.orphans, *orphans})[:_MAX_LISTED]
+        listed = list_orphans({*status.orphans, *orphans})
         update = {"failures": status.failures + 1, "orphans": listed, "change": None}
         await write_status(self._cluster, ref, status.model_copy(update=update).as_json())
+
+
+def _planned(change: Change) -> tuple[Creation, ...]:
+    """What a Change was to make, as far as it lists it."""
+    summary = change.spec.summary
+    listed = [Creation(one.address) for one in summary.actions if one.action in {"create", "replace"}]
+    more = summary.create + summary.replace - len(listed)
+    unlisted = [Creation(f"{more} more that {change.metadata.name} was to make")] if more > 0 else []
+    return (*listed, *unlisted)
 
 
 async def _spare_others(target: ObjectRef, marking: Awaitable[object]) -> None:

@@ -13,6 +13,7 @@ from setpoint.domain import model
 from setpoint.domain.audit import AuditEntry, Phase
 from setpoint.domain.errors import AlreadyExistsError, InvalidError, StalledError
 from setpoint.domain.goals import GoalKind
+from setpoint.domain.orphans import list_orphans
 from setpoint.domain.reading import parse
 from setpoint.ports import ClusterClient
 from setpoint.reconcilers.changes import ChangeRegister
@@ -133,7 +134,7 @@ class Settlement:
             change,
             (ConditionType.APPLIED, "True" if succeeded else "False", _REASONS[outcome.result], message),
             run=outcome.run,
-            orphans=outcome.orphans[:_MAX_LISTED],
+            orphans=list_orphans(outcome.orphans),
             audit=(entry,),
         )
         work.session.outcome_recorded()
@@ -158,7 +159,7 @@ class Settlement:
         if outcome.result is model.Result.SUCCEEDED:
             work.draft.set(failures=0, orphans=[])
             return
-        work.draft.set(failures=work.environment.status.failures + 1, orphans=list(outcome.orphans[:_MAX_LISTED]))
+        work.draft.set(failures=work.environment.status.failures + 1, orphans=list_orphans(outcome.orphans))
         if outcome.orphans:
             listed = ", ".join(outcome.orphans[:5])
             work.tell(Reason.ORPHANS_SUSPECTED, f"made and in no state: {listed}", "Warning")

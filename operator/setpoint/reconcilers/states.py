@@ -5,12 +5,14 @@ Such a state may be the only record of what an apply made: it becomes a version,
 
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from setpoint.api.conditions import Reason
 from setpoint.domain import state
 from setpoint.domain.errors import ConflictError, InvalidError, NotFoundError, StalledError
+from setpoint.domain.orphans import Creation, find_orphans
+from setpoint.domain.scrubbing import NO_SECRETS, Scrubber
 from setpoint.domain.versions import is_newer
 from setpoint.ports import EngineVersion, ErroredState, StateStore, StateVersion
 
@@ -59,12 +61,38 @@ def _refusal(why: str, run: str, place: Path, *, managed: bool) -> str:
     )
 
 
-async def read_addresses(states: StateStore, key: str) -> tuple[str, ...]:
-    """The resource instances in a target's newest state; none where there is no state."""
+async def read_instances(
+    states: StateStore, key: str, version: int | None = None
+) -> tuple[state.ResourceInstance, ...]:
+    """The resource instances in a version of a target's state, the newest where None; none where there is no state."""
     try:
-        return tuple(instance.address for instance in state.parse(await states.read(key)).instances)
+        return state.parse(await states.read(key, version)).instances
     except NotFoundError:
         return ()
+
+
+async def read_addresses(states: StateStore, key: str) -> tuple[str, ...]:
+    """Those in the newest."""
+    return tuple(instance.address for instance in await read_instances(states, key))
+
+
+async def suspect_orphans(
+    states: StateStore,
+    key: str,
+    *,
+    run: str,
+    base: int | None,
+    created: Collection[Creation],
+    secrets: Scrubber = NO_SECRETS,
+) -> tuple[str, ...]:
+    """What a run made, or may have made, and no state that it wrote knows. `base` is as an ErroredState's."""
+    if not created:
+        return ()
+    written = await states.head(key, run=run)
+    after = await read_instances(states, key, written.version) if written else ()
+    # Where the base is not known, whatever stands there may be old.
+    before = after if base is None else await read_instances(states, key, base) if base else ()
+    return find_orphans(created, before, after, secrets)
 
 
 def refuse_newer_state(engine: EngineVersion, head: StateVersion | None) -> None:

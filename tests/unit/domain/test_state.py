@@ -26,6 +26,10 @@ def resource(*instances: dict[str, Any], **changes: Any) -> dict[str, Any]:
     return {"mode": "managed", "type": "t", "name": "n", "provider": "p", "instances": list(instances), **changes}
 
 
+def one(address: str, **facts: Any) -> ResourceInstance:
+    return ResourceInstance(address, type="t", **facts)
+
+
 @pytest.mark.parametrize("indent", [None, 2], ids=["compact", "indented"])
 def test_facts(indent: int | None) -> None:
     data = json.dumps(document(outputs={"resources": [1]}, check_results=None), indent=indent).encode() + b"\n"
@@ -35,15 +39,31 @@ def test_facts(indent: int | None) -> None:
 @pytest.mark.parametrize(
     ("found", "expected"),
     [
-        (resource({}), [ResourceInstance("t.n")]),
-        (resource({"index_key": 0}, {"index_key": 1}), [ResourceInstance("t.n[0]"), ResourceInstance("t.n[1]")]),
-        (resource({"index_key": 'a"b${c}'}), [ResourceInstance('t.n["a\\"b$${c}"]')]),
-        (resource({}, module='module.m["x"]'), [ResourceInstance('module.m["x"].t.n')]),
-        (resource({}, {"deposed": "00000001"}), [ResourceInstance("t.n"), ResourceInstance("t.n", "00000001")]),
+        (resource({}), [one("t.n")]),
+        (resource({"index_key": 0}, {"index_key": 1}), [one("t.n[0]"), one("t.n[1]")]),
+        (resource({"index_key": 'a"b${c}'}), [one('t.n["a\\"b$${c}"]')]),
+        (resource({}, module='module.m["x"]'), [one('module.m["x"].t.n')]),
+        (resource({}, {"deposed": "00000001"}), [one("t.n"), one("t.n", deposed="00000001")]),
+        (resource({"attributes": {"id": "i-1"}}), [one("t.n", id="i-1")]),
+        (resource({"attributes_flat": {"id": "i-1"}}), [one("t.n", id="i-1")]),
+        (resource({"attributes": {"id": 7}}), [one("t.n")]),
+        (resource({"attributes": None, "status": "tainted"}), [one("t.n", tainted=True)]),
         (resource({}, mode="data"), []),
         (resource(), []),
     ],
-    ids=["single", "count", "for_each", "module", "deposed", "data source", "no instance"],
+    ids=[
+        "single",
+        "count",
+        "for_each",
+        "module",
+        "deposed",
+        "id",
+        "old id",
+        "other id",
+        "tainted",
+        "data source",
+        "no instance",
+    ],
 )
 def test_instances(found: dict[str, Any], expected: list[ResourceInstance]) -> None:
     assert list(state.parse(text(resources=[found])).instances) == expected
@@ -109,7 +129,7 @@ JSON = st.recursive(
 )
 def test_the_scan_agrees_with_a_json_parser(extra: dict[str, Any], indent: int | None) -> None:
     data = json.dumps(document(**extra, resources=[resource({})]), indent=indent)
-    assert state.parse(data.encode()) == StateFacts("l", 3, "1.11.4", (ResourceInstance("t.n"),))
+    assert state.parse(data.encode()) == StateFacts("l", 3, "1.11.4", (one("t.n"),))
 
 
 @given(st.binary())

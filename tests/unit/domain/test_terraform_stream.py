@@ -122,6 +122,21 @@ def hook(type_: str, **fields: Any) -> dict[str, Any]:
             hook("apply_complete", elapsed_seconds=float("nan")), Hook("a.b", "create", "completed"), id="no-number"
         ),
         pytest.param(hook("apply_complete", elapsed_seconds=-1), Hook("a.b", "create", "completed"), id="negative"),
+        pytest.param(
+            hook("apply_complete", id_key="id", id_value="i-1"),
+            Hook("a.b", "create", "completed", id="i-1"),
+            id="with an id",
+        ),
+        pytest.param(
+            hook("apply_complete", id_key="name", id_value="n"),
+            Hook("a.b", "create", "completed"),
+            id="a name is no id",
+        ),
+        pytest.param(
+            hook("apply_complete", id_key="id", id_value="\ud800"),
+            Hook("a.b", "create", "completed"),
+            id="half a letter",
+        ),
         pytest.param(hook("apply_progress"), None, id="progress"),
         pytest.param({"type": "apply_start"}, None, id="no-hook"),
         pytest.param({"type": "apply_start", "hook": {"resource": "a.b"}}, None, id="no-resource"),

@@ -1,4 +1,4 @@
-"""What a look after an apply means, and what an apply that broke off may have lost."""
+"""What a look after an apply means."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from tests.fakes.plans import analyse_plan, plan, recorded, update
 from setpoint.api.conditions import Reason
 from setpoint.api.v1alpha1.change import ActionSummary
 from setpoint.api.v1alpha1.environment import IgnoreRule
-from setpoint.domain.verification import find_orphans, verify_plan
+from setpoint.domain.verification import verify_plan
 
 
 def applied(*addresses: str) -> list[ActionSummary]:
@@ -51,7 +51,3 @@ def test_a_long_list_is_cut() -> None:
     found = verify_plan(analyse_plan(plan(*(update(f"t.a{n}", {"x": 1}, {"x": 2}) for n in range(7)))), applied())
     assert found.message.endswith("t.a4 (x) and 2 more")
     assert len(found.paths) == 7
-
-
-def test_creations_in_no_state_are_suspected_orphans() -> None:
-    assert find_orphans(["t.b", "t.a", "t.known", "t.b"], {"t.known", "t.other"}) == ("t.a", "t.b")

@@ -13,7 +13,7 @@ import pytest
 from tests.fakes.cluster import InMemoryCluster
 from tests.fakes.plans import change, plan
 from tests.fakes.reconciling import FakeClock
-from tests.fakes.store import Stores, memory_stores, state_file
+from tests.fakes.store import Stores, memory_stores, state_file, state_of
 from tests.fakes.terraform import FakeTerraform
 
 from setpoint.api.conditions import Reason
@@ -22,7 +22,8 @@ from setpoint.api.v1alpha1.environment import Environment
 from setpoint.domain.errors import ConflictError, StoreError, TransientError, WaitingError
 from setpoint.domain.goals import Goal, GoalKind
 from setpoint.domain.model import Outcome, Result
-from setpoint.ports import ApplyRun, ResourceProgress
+from setpoint.domain.orphans import Creation
+from setpoint.ports import ApplyRun
 from setpoint.reconcilers import plan_reading
 from setpoint.reconcilers.environment_driver import EnvironmentDriver, EnvironmentSession
 from setpoint.reconcilers.preview import Previewer
@@ -88,8 +89,7 @@ def desk() -> Any:
 
 
 def failed(errored: bytes | None, *created: str) -> ApplyRun:
-    progress = tuple(ResourceProgress(address, "create", "started") for address in created)
-    return ApplyRun(False, False, progress, ("it broke",), errored)
+    return ApplyRun(False, False, (), ("it broke",), errored, tuple(Creation(address) for address in created))
 
 
 @pytest.mark.parametrize(
@@ -165,6 +165,25 @@ async def test_what_is_in_the_state_is_no_orphan_any_more(desk: Desk) -> None:
     async with desk.session() as session:
         change = await session.plan(await session.observe())
     assert change.orphans == ("terraform_data.r1",)
+
+
+async def test_a_replacement_that_failed_half_way_names_the_new_object(desk: Desk) -> None:
+    """The old one still stands at its address; what the run has saved is known by its id."""
+    await desk.stores.states.append(KEY, state_of(1, {"r0": {"id": "old"}, "r1": {"id": "old-1"}}), run="earlier")
+    left = state_of(2, {"r0": {"id": "old"}, "r1": {"id": "new-1"}})
+    created = (Creation("terraform_data.r0", "new"), Creation("terraform_data.r1", "new-1"))
+    outcome = await desk.apply(ApplyRun(False, True, (), ("it broke",), left, created))
+    assert outcome.orphans == ("terraform_data.r0 (id=new)",)
+
+
+async def test_a_suspected_new_object_is_none_any_more_once_the_state_has_its_id(desk: Desk) -> None:
+    await desk.stores.states.append(KEY, state_of(1, {"r0": {"id": "new"}, "r1": {"id": "old"}}), run="run-1")
+    lost = ["terraform_data.r1 (id=new)", "terraform_data.r1 (new object)"]
+    desk.status = {"orphans": ["terraform_data.r0 (id=new)", *lost]}
+    desk.terraform.document = PENDING
+    async with desk.session() as session:
+        change = await session.plan(await session.observe())
+    assert change.orphans == tuple(lost)
 
 
 # --- A preview --------------------------------------------------------------------------------------------------------

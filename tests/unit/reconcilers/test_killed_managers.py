@@ -1,4 +1,7 @@
-"""A manager killed at any call to a port: the next one recovers, ends at the setpoint, applies nothing twice."""
+"""A manager killed at any call to a port: the next one recovers, ends at the setpoint, applies nothing twice.
+
+Whatever was made is in the state, or was named to people, in replacements too.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -28,9 +31,9 @@ async def require_it_ended_well(home: MortalHome, declared: dict[str, str]) -> N
 
 
 async def one_kill(at: int, *, keeps_state: bool) -> bool:
-    """A create, an update and a delete of a home at its setpoint, with a kill at this call; False where it was over."""
-    home, declared = MortalHome(keeps_state=keeps_state), {"a": "2", "c": "1"}
-    await home.declare({"a": "1", "b": "1"}, **AUTO)
+    """A create, an update, a delete and both ways to replace, with a kill at this call; False where it was over."""
+    home, declared = MortalHome(keeps_state=keeps_state), {"b": "2", "c": "2", "d": "1", "e": "2"}
+    await home.declare({"a": "1", "b": "1", "c": "1", "e": "1"}, **AUTO)
     await home.live(Fuse())
     await home.declare(declared, **AUTO)
     await home.live(Fuse(at))
@@ -51,9 +54,9 @@ async def two_kills(at: int, *, keeps_state: bool) -> bool:
 async def a_kill_and_another_wish(at: int, *, keeps_state: bool) -> bool:
     """A kill of what makes one wish true; the next manager is born to another; False where the first was over."""
     home, declared = MortalHome(keeps_state=keeps_state), {"b": "1"}
-    await home.declare({"a": "1"}, **AUTO)
+    await home.declare({"c": "1"}, **AUTO)
     await home.live(Fuse())
-    await home.declare({"a": "2"}, **AUTO)
+    await home.declare({"c": "2"}, **AUTO)
     await home.live(Fuse(at))
     await home.declare(declared, **AUTO)
     await require_it_ended_well(home, declared)
@@ -63,17 +66,17 @@ async def a_kill_and_another_wish(at: int, *, keeps_state: bool) -> bool:
 async def a_kill_of_a_reset(at: int, *, keeps_state: bool) -> bool:
     """A way back from an edit, with a kill at this call; False where it was over."""
     home = MortalHome(keeps_state=keeps_state)
-    await home.declare({"a": "1"}, **AUTO)
+    await home.declare({"b": "1"}, **AUTO)
     await home.live(Fuse())
     before = (await home.status())["snapshot"]
-    await home.declare({"a": "2", "b": "1"}, **AUTO)
+    await home.declare({"b": "2", "a": "1"}, **AUTO)
     await home.live(Fuse())
     await home.reset(before)
     await home.live(Fuse())
     await home.approve()
     await home.live(Fuse(at))
     await home.settle(HELD)
-    await home.require_setpoint({"a": "1"}, HELD)
+    await home.require_setpoint({"b": "1"}, HELD)
     await home.require_each_applied_once()
     (reset,) = (await home.cluster.list("Reset")).items
     assert [(one["status"], one["reason"]) for one in reset["status"]["conditions"]] == [("True", "ResetComplete")]

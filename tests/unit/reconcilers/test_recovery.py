@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 from tests.fakes.cluster import InMemoryCluster
 from tests.fakes.reconciling import FakeClock
-from tests.fakes.store import Stores, memory_stores, state_file
+from tests.fakes.store import Stores, memory_stores, state_file, state_of
 from tests.fakes.terraform import FakeTerraform
 
 from setpoint.api.meta import JsonObject, ObjectRef
 from setpoint.domain.audit import AuditEntry, Phase
 from setpoint.domain.errors import InvalidError, NotFoundError, SetpointError
+from setpoint.domain.orphans import Creation
 from setpoint.ports import StateLock, Survivor
 from setpoint.reconcilers.changes import ChangeRegister
 from setpoint.reconcilers.recovery import Recovery
@@ -74,15 +75,25 @@ def _change() -> dict[str, Any]:
         "bundle": digest,
         "stateVersion": 0,
         "generation": 1,
-        "summary": {"text": "+1 ~0 -0", "create": 1},
+        "summary": {
+            "text": "+2 ~1 -1",
+            "create": 1,
+            "replace": 1,
+            "update": 1,
+            "actions": [
+                {"address": "t.replaced", "action": "replace"},
+                {"address": "t.updated", "action": "update"},
+                {"address": "t.made", "action": "create"},
+            ],
+        },
         "snapshotRef": "web-snap-0000000000",
         "resetPlan": {"digest": digest, "drill": "NotDrillable"},
     }
 
 
 def survivor(errored: bytes | None) -> Survivor:
-    started = ("terraform_data.r0", "terraform_data.r1")
-    return Survivor(REF.key, "run-1", "apply", started, started[:1], errored)
+    created = (Creation("terraform_data.r0"), Creation("terraform_data.r1"))
+    return Survivor(REF.key, "run-1", "apply", created, ("terraform_data.r0",), errored, base=0)
 
 
 async def test_the_intent_is_closed_and_what_was_made_is_told(morning: Morning) -> None:
@@ -112,6 +123,39 @@ async def test_a_state_that_is_refused_is_kept_and_the_change_and_the_trail_say_
     assert rows[-1].entry.phase is Phase.OUTCOME
     assert "errored/run-1.tfstate" in rows[-1].entry.payload["message"]
     assert (await morning.cluster.get(REF))["status"]["orphans"] == ["terraform_data.r0", "terraform_data.r1"]
+
+
+async def test_the_new_object_of_a_replacement_is_told_though_the_old_one_stands_at_its_address(
+    morning: Morning,
+) -> None:
+    await morning.stores.states.append(REF.key, state_of(1, {"r0": {"id": "old"}, "r1": {"id": "kept"}}), run="run-0")
+    begun = (Creation("terraform_data.r0", "new"), Creation("terraform_data.r1"))
+    morning.terraform.survivors = (Survivor(REF.key, "run-1", "apply", begun, ("terraform_data.r0",), base=1),)
+    await morning.recover()
+    orphans = ["terraform_data.r0 (id=new)", "terraform_data.r1 (new object)"]
+    assert (await morning.cluster.get(REF))["status"]["orphans"] == orphans
+    assert (await morning.cluster.get(CHANGE))["status"]["orphans"] == orphans
+
+
+async def test_a_replacement_that_its_own_run_has_saved_is_not_told(morning: Morning) -> None:
+    await morning.stores.states.append(REF.key, state_of(1, {"r0": {"id": "old"}}), run="run-0")
+    await morning.stores.states.append(REF.key, state_of(2, {"r0": {"id": "new"}}), run="run-1")
+    begun = (Creation("terraform_data.r0", "new"),)
+    morning.terraform.survivors = (Survivor(REF.key, "run-1", "apply", begun, ("terraform_data.r0",), base=1),)
+    await morning.recover()
+    assert not (await morning.cluster.get(REF))["status"].get("orphans")
+
+
+async def test_a_run_that_left_no_trace_on_this_machine__all_that_it_was_to_make_is_told(morning: Morning) -> None:
+    """Its lock, which only its Terraform can have taken, says that it had begun."""
+    await morning.recover()
+    assert (await morning.cluster.get(REF))["status"]["orphans"] == ["t.made", "t.replaced"]
+
+
+async def test_one_that_never_came_to_lock_the_state_made_nothing(morning: Morning) -> None:
+    await morning.stores.locks.release_run("run-1")
+    await morning.recover()
+    assert not (await morning.cluster.get(REF))["status"].get("orphans")
 
 
 async def test_done_twice_it_is_done_once(morning: Morning) -> None:

@@ -20,6 +20,7 @@ from setpoint.ports import BlobStore, Clock, StateLock, StateVersion
 # Made once: to build a statement takes longer than to run it.
 _VERSIONS = select(STATE_VERSION).where(STATE_VERSION.c.target == bindparam("target"))
 _NEWEST = _VERSIONS.order_by(STATE_VERSION.c.version.desc()).limit(1)
+_NEWEST_OF_RUN = _NEWEST.where(STATE_VERSION.c.run == bindparam("run"))
 _ONE_VERSION = _VERSIONS.where(STATE_VERSION.c.version == bindparam("version"))
 _ADD_VERSION = insert(STATE_VERSION)
 _LOCK = select(STATE_LOCK).where(STATE_LOCK.c.target == bindparam("target"))
@@ -39,9 +40,12 @@ class SqlStateStore:
         self._clock = clock
         self._parser = ThreadPoolExecutor(1, thread_name_prefix="setpoint-states")
 
-    async def head(self, target: str) -> StateVersion | None:
-        """The newest version."""
-        row = await self._database.read(lambda connection: _find(connection, target, None))
+    async def head(self, target: str, *, run: str | None = None) -> StateVersion | None:
+        """The newest version, where `run` is given of those that it wrote."""
+        query = _NEWEST if run is None else _NEWEST_OF_RUN
+        row = await self._database.read(
+            lambda connection: connection.execute(query, {"target": target, "run": run}).first()
+        )
         return _version(row) if row else None
 
     async def read(self, target: str, version: int | None = None) -> bytes:

@@ -141,7 +141,7 @@ def note_run(folder: Path, note: Mapping[str, object]) -> None:
     """
     temporary = folder / "process.json.new"
     try:
-        temporary.write_bytes(json.dumps({**note, "maker": _own_identity(os.getpid())}).encode())
+        temporary.write_bytes(json.dumps({**note, "maker": _own_identity(os.getpid()), "boot": _boot()}).encode())
         temporary.replace(folder / "process.json")
     except OSError as error:
         msg = f"can't write the run folder: {error.strerror}"
@@ -162,6 +162,20 @@ def started_by_living(note: Mapping[str, object]) -> bool:
     """Whether the process that wrote a note still runs."""
     maker = note.get("maker")
     return isinstance(maker, list) and len(maker) == 2 and maker[1] == _start_time(maker[0]) != 0.0
+
+
+def outlived_a_boot(note: Mapping[str, object]) -> bool:
+    """Whether the machine, or its power, went down since a note was written: what was written later may be lost."""
+    return note.get("boot") != _boot()
+
+
+@functools.cache
+def _boot() -> str:
+    """The kernel's name for this boot; empty where it tells none."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
 
 
 @functools.cache

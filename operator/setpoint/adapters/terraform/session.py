@@ -38,9 +38,10 @@ from setpoint.domain.errors import (
     TransientError,
     WaitingError,
 )
+from setpoint.domain.orphans import ApplyAccount
 from setpoint.domain.scrubbing import Scrubber, label_keys
 from setpoint.domain.secret_values import known_texts, variable_values
-from setpoint.domain.terraform_stream import hook_of, is_quiet, read_line, read_stream
+from setpoint.domain.terraform_stream import is_quiet, read_line, read_stream
 from setpoint.ports import (
     ApplyRun,
     BackendAccess,
@@ -232,16 +233,17 @@ class Session:
     ) -> ApplyRun:
         """Executes that very plan. A cancellation stops Terraform gracefully, and the end is told all the same."""
         self._applied_in = plan.path.parent
+        account = ApplyAccount()
         seen: list[ResourceProgress] = []
         try:
             label = label_keys(self._target, self._blobs.digest)
             known = Scrubber(known_texts(inputs.secret_variables.values()), label=label)
-            ended = await self._execute(plan, bundle, inputs, _Listener(seen, progress, known.address))
+            ended = await self._execute(plan, bundle, inputs, _Listener(account, seen, progress, known.address))
         except asyncio.CancelledError:
             return ApplyRun(False, True, (), ("cancelled before it began",))
         except SetpointError as error:
             return ApplyRun(False, False, (), (error.message,))
-        return self._applied(ended, seen, self._secrets(inputs))
+        return self._applied(ended, account, seen, self._secrets(inputs))
 
     async def _execute(self, plan: PlanRun, bundle: Bundle, inputs: RunInputs, hear: Callable[[bytes], None]) -> Ended:
         binary = await self._binaries.locate(inputs, self._threads)
@@ -254,13 +256,16 @@ class Session:
             async with tail(command.stdout, hear):
                 return await run_through(command)
 
-    def _applied(self, ended: Ended, seen: Sequence[ResourceProgress], secrets: Scrubber) -> ApplyRun:
+    def _applied(
+        self, ended: Ended, account: ApplyAccount, seen: Sequence[ResourceProgress], secrets: Scrubber
+    ) -> ApplyRun:
         ok = ended.exit_code == 0 and not ended.stopped
         text = () if ok else explain(ended, secrets)
         if ended.stopped == "timeout":
             text = ("the apply took longer than its timeout and was stopped", *text)
         interrupted = bool(ended.stopped) or ended.exit_code < 0
-        return ApplyRun(ok, interrupted, tuple(seen), text, self._folder.errored_state())
+        created = account.creations(ended=ended.exit_code >= 0)
+        return ApplyRun(ok, interrupted, tuple(seen), text, self._folder.errored_state(), created)
 
     def errored_state(self) -> ErroredState | None:
         """What an earlier apply could not save."""
@@ -341,19 +346,23 @@ class _Listener:
 
     def __init__(
         self,
+        account: ApplyAccount,
         seen: list[ResourceProgress],
         progress: Callable[[ResourceProgress], None],
         show: Callable[[str], str],
     ) -> None:
+        self._account = account
         self._seen = seen
         self._progress = progress
         self._show = show
 
     def __call__(self, line: bytes) -> None:
-        hook = hook_of(read_line(line))
-        if hook is None:
+        if not line.strip():
             return
-        step = ResourceProgress(self._show(hook.address), hook.action, hook.state, hook.seconds)
+        step = self._account.hear(read_line(line))
+        if step is None:
+            return
+        step = dataclasses.replace(step, address=self._show(step.address), id="")
         self._seen.append(step)
         try:
             self._progress(step)

@@ -4,15 +4,16 @@ import asyncio
 import json
 import shutil
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from setpoint.adapters.terraform.process import RUN_VARIABLE, started_by_living
+from setpoint.adapters.terraform.process import RUN_VARIABLE, outlived_a_boot, started_by_living
 from setpoint.adapters.terraform.workfolder import WorkFolder
-from setpoint.domain.terraform_stream import Hook, hook_of, read_stream
+from setpoint.domain.orphans import ApplyAccount
+from setpoint.domain.terraform_stream import read_stream
 from setpoint.ports import Survivor
 
 _GRACE = 600.0
@@ -110,25 +111,28 @@ def _target(note: Mapping[str, Any]) -> str:
 
 def _survivor(root: Path, folder: Path, note: Mapping[str, Any]) -> Survivor:
     target = _target(note)
-    hooks = list(_hooks(folder / "apply.out"))
+    account = _account(folder / "apply.out")
     return Survivor(
         target=target,
         run=folder.name,
         operation="apply",
-        started=tuple(h.address for h in hooks if h.state == "started" and h.action == "create"),
-        completed=tuple(h.address for h in hooks if h.state == "completed"),
+        created=None if outlived_a_boot(note) else account.creations(ended=False),
+        completed=tuple(step.address for step in account.steps if step.state == "completed"),
         errored_state=WorkFolder(root, target).errored_state(),
         base=_base(note),
     )
 
 
-def _hooks(path: Path) -> Iterable[Hook]:
+def _account(path: Path) -> ApplyAccount:
+    account = ApplyAccount()
     try:
         with path.open("rb") as file:
             output = file.read(_MAX_OUTPUT)
     except OSError:
-        return ()
-    return (hook for message in read_stream(output) if (hook := hook_of(message)) is not None)
+        return account
+    for message in read_stream(output):
+        account.hear(message)
+    return account
 
 
 # --- Processes ----------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ _MAX_LINE = 1 << 20
 
 @contextlib.asynccontextmanager
 async def tail(path: Path, hear: Callable[[bytes], None]) -> AsyncIterator[None]:
-    """Hears every whole line of a file while the context is open, and what is left when it closes."""
+    """Hears every whole line of a file while the context is open, and what is left when it closes, half a line too."""
     follower = _Follower(path, hear)
     task = asyncio.create_task(follower.follow())
     try:
@@ -22,7 +22,7 @@ async def tail(path: Path, hear: Callable[[bytes], None]) -> AsyncIterator[None]
         task.cancel()
         # A cancellation here would lose what the process said last.
         await finish(task)
-        follower.read()
+        follower.finish()
 
 
 class _Follower:
@@ -50,3 +50,10 @@ class _Follower:
         self._rest = rest if len(rest) <= _MAX_LINE else b""
         for line in lines:
             self._hear(line)
+
+    def finish(self) -> None:
+        """Hears the rest: nobody writes any more."""
+        self.read()
+        if self._rest:
+            self._hear(self._rest)
+            self._rest = b""

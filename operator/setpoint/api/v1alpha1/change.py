@@ -88,7 +88,8 @@ class ChangeSpec(ApiModel):
         default=None, description="Who asked for it, where that is known. Where a gate asks for fourEyes, not them."
     )
     orphans: Annotated[list[Annotated[str, Field(max_length=1024)]], Field(max_length=50)] = Field(
-        default_factory=list, description="Resources that an interrupted apply may have made and lost."
+        default_factory=list,
+        description="What an interrupted apply may have made and lost: by address, and id where it is known.",
     )
 
 
@@ -137,7 +138,8 @@ class ChangeStatus(StatusModel):
     )
     run: ShortText | None = Field(default=None, description="The run that applied it.")
     orphans: Annotated[list[Annotated[str, Field(max_length=1024)]], Field(max_length=50)] = Field(
-        default_factory=list, description="Creations that started and are in no state."
+        default_factory=list,
+        description="What it began to make and is in no state of its run: by address, and id where it is known.",
     )
     message: Text = Field(default="", description="How it ended, in a sentence.")
     outcome: ChangeOutcome = Field(default="Waiting", description="What became of it, in a word; of the conditions.")

@@ -316,7 +316,8 @@ class EnvironmentStatus(StatusModel):
     failures: int = Field(default=0, description="Failed applies in a row.")
     attempts: int = Field(default=0, description="Applies that were ever begun; an approval holds for one of them.")
     orphans: Annotated[list[Annotated[str, Field(max_length=1024)]], Field(max_length=50)] = Field(
-        default_factory=list, description="Creations of an interrupted apply that are in no state."
+        default_factory=list,
+        description="What an interrupted apply began to make and is in no state: by address, and id where known.",
     )
     not_converging: Annotated[list[Annotated[str, Field(max_length=1024)]], Field(max_length=50)] = Field(
         default_factory=list, description="Addresses that still differed right after they were applied."

@@ -23,7 +23,7 @@ async def test_what_is_written_at_the_very_end_is_heard(tmp_path: Path) -> None:
     heard: list[bytes] = []
     async with tail(tmp_path / "out", heard.append):
         (tmp_path / "out").write_bytes(b"one\ntwo\nhalf")
-    assert heard == [b"one", b"two"]
+    assert heard == [b"one", b"two", b"half"]
 
 
 async def test_a_file_that_never_comes_says_nothing(tmp_path: Path) -> None:
