@@ -107,6 +107,11 @@ class InMemoryCluster:
         else:
             await self._replace(current, deleted, audit)
 
+    async def recall(self, ref: ObjectRef) -> None:
+        """Takes a deletion back, as the local home does; no part of the port."""
+        _, current = self._find(ref)
+        await self._replace(current, objects.recall(current), ())
+
     async def watch(self, kinds: Sequence[str], *, resource_version: str) -> AsyncIterator[WatchEvent]:
         """Changes after that version, for ever."""
         after = _number(resource_version)

@@ -119,6 +119,7 @@ class Reason(StrEnum):
     SEAL_INVALID = "SealInvalid"
     RELEASED = "Released"
     DESTROYED = "Destroyed"
+    DELETION_TAKEN_BACK = "DeletionTakenBack"
     CHANGE_CREATED = "ChangeCreated"
 
 
@@ -199,6 +200,7 @@ REASON_MEANING: dict[Reason, str] = {
     Reason.RESET_REQUESTED: "A Reset is to be carried out; the message names the Change that does it.",
     Reason.RELEASED: "The object is gone; what it governed stays.",
     Reason.DESTROYED: "Everything that the environment had was destroyed.",
+    Reason.DELETION_TAKEN_BACK: "The manifest is there again, so that what was to be destroyed stays.",
     Reason.CHANGE_CREATED: "A Change was computed and recorded.",
 }
 
@@ -319,6 +321,7 @@ EVENT_REASONS: tuple[Reason, ...] = (
     Reason.CAPTURED,
     Reason.DESTROYED,
     Reason.RELEASED,
+    Reason.DELETION_TAKEN_BACK,
     Reason.SEAL_INVALID,
 )
 """What only events say; every other reason is a condition's, and its event's too."""

@@ -186,6 +186,7 @@ async def _what(home: Home, change: Change, contents: ContentTeller) -> list[str
         *section("Way back", way_back_lines(change.spec.reset_plan)),
         *section("Gates", gate_lines(change.status.gates)),
         *section("Orphans", map(plain, orphans)),
+        *section("Notes", map(plain, change.spec.notes)),
     ]
 
 

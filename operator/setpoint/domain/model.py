@@ -89,7 +89,8 @@ class Change:
     """The exact actions, their cause and their base; `digest` names the content, `subject` what is approved.
 
     `shown` is what people may see of the content, and `kept` the sealed blob that holds it whole.
-    `real_addresses` has those that people must not see as they are, by how the actions show them.
+    `real_addresses` has those that people must not see as they are, by how the actions show them. `notes` say
+    how the plan came about where that is out of the ordinary.
     """
 
     target: ObjectRef
@@ -104,6 +105,7 @@ class Change:
     shown: ShownContent | None = None
     kept: str | None = None
     real_addresses: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
+    notes: tuple[str, ...] = ()
 
 
 class Result(StrEnum):

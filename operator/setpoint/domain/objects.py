@@ -109,6 +109,18 @@ def delete(current: JsonObject, *, now: str) -> JsonObject | None:
     return copy.deepcopy(current) | {"metadata": copy.deepcopy(metadata) | stamped}
 
 
+def recall(current: JsonObject) -> JsonObject:
+    """The object without its deletionTimestamp: what declares it is there again. A new generation, as the deletion was.
+
+    Only a home whose manifests decide what there is can do that; with Kubernetes a deletion is never taken back.
+    """
+    metadata = copy.deepcopy(current["metadata"])
+    if metadata.pop("deletionTimestamp", None) is None:
+        return current
+    metadata.pop("deletionGracePeriodSeconds", None)
+    return current | {"metadata": metadata | {"generation": metadata["generation"] + 1}}
+
+
 def is_gone(obj: JsonObject) -> bool:
     """True where a deleted object has lost its last finalizer: it is to be removed."""
     return "deletionTimestamp" in obj["metadata"] and not obj["metadata"].get("finalizers")

@@ -29,13 +29,16 @@ def subject_digest(
     variables: str,
     state_version: int,
     attempt: int = 0,
+    deletion: str | None = None,
+    notes: Sequence[str] = (),
 ) -> str:
     """The subject of a Change.
 
     `policies` maps the name of a PolicySet to its digest, `gates` is `gating.gates_digest`, `rules` is `rules_digest`.
     `variables` is the digest of the input variables: a provisioner may use one that no attribute shows. `summary` is
     what people are shown. The target's key keeps apart two targets of equal content; `attempt` counts applies begun,
-    since an approval is spent by one.
+    since an approval is spent by one. `deletion` is when the target was deleted: what was said of one that was taken
+    back says nothing of the next. `notes` are how the plan came about, where that is out of the ordinary.
     """
     return digest(
         {
@@ -54,6 +57,8 @@ def subject_digest(
             "variables": variables,
             "stateVersion": state_version,
             "attempt": attempt,
+            **({"deletion": deletion} if deletion else {}),
+            **({"notes": list(notes)} if notes else {}),
         }
     )
 

@@ -71,6 +71,7 @@ def describe_change(
             "approvalsRequired": required,
             "requestedBy": requested_by[:_MAX_NAME] if requested_by else None,
             "orphans": list(change.orphans),
+            "notes": list(change.notes),
         }
     )
 
@@ -99,6 +100,7 @@ _STATED = (
     "state_version",
     "approvals_required",
     "orphans",
+    "notes",
 )
 """What a Change says and its subject stands for. The others may differ: when it was planned, and for whom."""
 
@@ -210,11 +212,14 @@ class ChangeRegister:
         mine = (change for change in changes if change.spec.target_ref.name == environment.metadata.name)
         return [change for change in mine if not is_closed(change)]
 
-    async def supersede(self, environment: Environment, message: str, *, keep: str = "") -> None:
-        """Closes every open Change of the target but `keep`."""
-        for change in await self.open_changes(environment):
-            if change.metadata.name != keep:
-                await self.mark(change, (ConditionType.SUPERSEDED, "True", Reason.SUPERSEDED, message))
+    async def supersede(self, environment: Environment, message: str, *, keep: str = "") -> list[Change]:
+        """Closes every open Change of the target but `keep`; returns those."""
+        closed = [change for change in await self.open_changes(environment) if change.metadata.name != keep]
+        for change in closed:
+            taken_back = change.spec.cause == "Destroy" and not environment.metadata.deletion_timestamp
+            why = "the deletion was taken back" if taken_back else message
+            await self.mark(change, (ConditionType.SUPERSEDED, "True", Reason.SUPERSEDED, why))
+        return closed
 
     async def mark(
         self,

@@ -68,6 +68,8 @@ class GateContext:
             variables=variables,
             state_version=change.state_version,
             attempt=self.environment.status.attempts,
+            deletion=self.environment.metadata.deletion_timestamp if change.cause == "Destroy" else None,
+            notes=change.notes,
         )
 
     def required_approvals(self, change: Change, goal: Goal, findings: Sequence[Finding]) -> int:
@@ -271,6 +273,9 @@ def _missing(decision: GateDecision) -> str:
     return f"{len(decision.approved_by)} of {decision.required} approvals"
 
 
+_KEEPING = "; to keep what it has, put its manifest back, or set spec.protection.deletionPolicy to Retain on a cluster"
+
+
 def show_decision(work: "Pass", decision: GateDecision) -> bool:
     """Drafts what the decision means for the target; True where the pass ends here."""
     name = work.record.metadata.name
@@ -281,7 +286,8 @@ def show_decision(work: "Pass", decision: GateDecision) -> bool:
     if decision.rejected_by:
         work.draft.ready("False", Reason.REJECTED, f"Change {name}: {message}")
     elif decision.verdict is Verdict.PENDING:
-        work.draft.ready("False", Reason.APPROVAL_REQUIRED, f"Change {name} {message}")
+        keep = _KEEPING if work.change.cause == "Destroy" else ""
+        work.draft.ready("False", Reason.APPROVAL_REQUIRED, f"Change {name} {message}{keep}")
     else:
         work.draft.ready("False", reason, f"Change {name} is blocked: {message}")
     return True

@@ -51,7 +51,9 @@ class Settlement:
     async def at_setpoint(self, work: "Pass") -> None:
         """There is no change: close what waited, record what is in force, say so."""
         if work.environment.status.change:
-            await self._changes.supersede(work.environment, "nothing is left to change")
+            called_off = await self._changes.supersede(work.environment, "nothing is left to change")
+            if any(change.spec.cause == "Destroy" for change in called_off):
+                work.tell(Reason.DELETION_TAKEN_BACK, "its manifest is back: nothing is destroyed")
             work.draft.set(change=None)
         if work.goal.kind is GoalKind.HOLD:
             work.draft.ready("False", Reason.HELD, "held at what was applied last; run setpoint resume to go on")
@@ -243,6 +245,9 @@ class Settlement:
         work.draft.ready("True", Reason.DESTROYED, "nothing is left")
         work.tell(Reason.DESTROYED, "everything that it had was destroyed")
         await self.remove_finalizer(work, AuditEntry("destroy", Phase.FACT, "setpoint", work.environment.ref))
+        if not work.gone:
+            message = "everything was destroyed before its manifest was back; it is made anew"
+            work.draft.ready("False", Reason.PROGRESSING, message)
 
     async def release(self, work: "Pass", addresses: tuple[str, ...]) -> None:
         """Lets go of a deleted target: everything that it governs stays, and the trail says what."""
@@ -255,11 +260,15 @@ class Settlement:
         )
 
     async def remove_finalizer(self, work: "Pass", entry: AuditEntry) -> None:
-        """Takes our finalizer away, and with it the object."""
+        """Takes our finalizer away, and with it the object.
+
+        One whose deletion was taken back meanwhile stays, and its status says what became of it.
+        """
         current = await self._cluster.get(work.environment.ref)
-        kept = [name for name in current["metadata"].get("finalizers") or [] if name != FINALIZER]
+        held = current["metadata"].get("finalizers") or []
+        work.gone = "deletionTimestamp" in current["metadata"]
+        kept = [name for name in held if name != FINALIZER] if work.gone else held
         await self._cluster.set_finalizers(current, kept, audit=(entry,))
-        work.gone = True
 
 
 def held_message(name: str, snapshot: str | None) -> str:

@@ -27,6 +27,8 @@ SUBJECT: dict[str, Any] = {
     "variables": DIGEST,
     "state_version": 1,
     "attempt": 0,
+    "deletion": None,
+    "notes": (),
 }
 
 
@@ -49,6 +51,8 @@ SUBJECT: dict[str, Any] = {
         {"variables": OTHER},
         {"state_version": 2},
         {"attempt": 1},
+        {"deletion": "2026-11-30T12:00:00Z"},
+        {"notes": ("planned with -refresh=false",)},
     ],
     ids=str,
 )

@@ -370,6 +370,38 @@ async def test_destroy_is_a_gated_change(bench):
         await bench.cluster.get(REF)
 
 
+async def test_a_deletion_that_is_taken_back_destroys_nothing(bench):
+    await applied(bench, protection={"deletionPolicy": "Destroy"})
+    await bench.cluster.delete(REF)
+    assert "manifest back" in (await bench.run()).message
+    await bench.approve()
+    await bench.cluster.recall(REF)
+    assert (await bench.run()).reason == "AtSetpoint"
+    assert bench.world.actual == ONE
+    (destroy,) = [change for change in await bench.changes() if change["spec"]["cause"] == "Destroy"]
+    superseded = next(c for c in destroy["status"]["conditions"] if c["type"] == "Superseded")
+    assert (superseded["status"], superseded["message"]) == ("True", "the deletion was taken back")
+    assert [reason for _, reason, _ in bench.recorder.events].count("DeletionTakenBack") == 1
+    bench.clock.instant += dt.timedelta(minutes=1)
+    await bench.cluster.delete(REF)
+    assert (await bench.run()).reason == "ApprovalRequired"
+    assert bench.world.actual == ONE
+
+
+async def test_a_deletion_that_is_taken_back_too_late_leaves_the_target_to_be_made_anew(bench, monkeypatch):
+    await applied(bench, protection={"deletionPolicy": "Destroy"})
+    await bench.cluster.delete(REF)
+    await bench.run()
+    await bench.approve()
+    monkeypatch.setattr(bench.trail, "require_standing", lambda: bench.cluster.recall(REF))
+    report = await bench.run()
+    assert (bench.world.actual, report.reason) == ({}, "Progressing")
+    monkeypatch.undo()
+    assert "applied" not in await bench.status()
+    assert (await bench.run()).reason == "AtSetpoint"
+    assert bench.world.actual == ONE
+
+
 async def test_what_a_failed_first_apply_made_is_destroyed_and_not_released(bench):
     await bench.declare(TWO, protection={"deletionPolicy": "Destroy"})
     await bench.run()

@@ -143,11 +143,15 @@ class LocalCluster:
         return rows.with_version(created, version)
 
     async def update_declared(self, ref: ObjectRef, change: Callable[[JsonObject], JsonObject], source: str) -> bool:
-        """Updates an object by a function from what is to what shall be, as that manifest's; True where it changed."""
+        """Updates an object by a function from what is to what shall be, as that manifest's; True where it changed.
+
+        One that was being deleted is no longer: its manifest is there again.
+        """
         while True:
             current = await self._read(ref)
             with contextlib.suppress(ConflictError):
-                changed = objects.update(current.object, change(current.object))
+                declared = objects.recall(current.object)
+                changed = objects.update(declared, change(declared))
                 await self._replace(current, changed, (), source=source)
                 return changed != current.object
 

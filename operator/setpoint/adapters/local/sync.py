@@ -196,6 +196,8 @@ def _refused(entry: Entry, error: InvalidError) -> ManifestError:
 
 
 def _is_as(current: JsonObject, desired: JsonObject) -> bool:
+    if "deletionTimestamp" in current["metadata"]:
+        return False
     declared = {name: value for name, value in current.items() if name != "status"}
     return objects.update(declared, _merged(declared, desired)) == declared
 

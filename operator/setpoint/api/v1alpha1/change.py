@@ -91,6 +91,9 @@ class ChangeSpec(ApiModel):
         default_factory=list,
         description="What an interrupted apply may have made and lost: by address, and id where it is known.",
     )
+    notes: Annotated[list[ShortText], Field(max_length=8)] = Field(
+        default_factory=list, description="How the plan came about, where that is out of the ordinary."
+    )
 
 
 class GateResult(ApiModel):

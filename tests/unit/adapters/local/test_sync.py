@@ -160,14 +160,33 @@ async def test_deletion_waits_for_finalizers_and_is_asked_for_once(work: Work) -
     stamped = await work.shop()
     assert stamped["metadata"]["deletionTimestamp"]
     assert await work.sync.sync() == SyncReport()
-    work.file.write_text(GOOD)
-    await work.sync.sync()
-    assert (await work.shop())["metadata"]["deletionTimestamp"]
-    stamped = await work.shop()
     stamped["metadata"]["finalizers"] = []
     await work.home.cluster.update(stamped)
+    work.file.write_text(GOOD)
     assert await work.sync.sync() == SyncReport(created=(SHOP,))
     assert (await work.shop())["metadata"]["uid"] != stamped["metadata"]["uid"]
+
+
+@pytest.mark.parametrize("same", [True, False], ids=["as-it-was", "edited"])
+@pytest.mark.parametrize("later", [True, False], ids=["another-process", "the-same"])
+async def test_a_manifest_that_is_put_back_calls_the_deletion_off(work: Work, same: bool, later: bool) -> None:
+    work.file.write_text(GOOD)
+    await work.sync.sync()
+    held = await work.shop()
+    held["metadata"]["finalizers"] = [FINALIZER]
+    before = await work.home.cluster.update(held)
+    work.file.unlink()
+    await work.sync.sync()
+    work.file.write_text(GOOD if same else GOOD.replace("stage: dev", "stage: prod"))
+    sync = ManifestSync(work.home.cluster, work.home.index, settle_seconds=0) if later else work.sync
+    assert await sync.sync() == SyncReport(changed=(SHOP,))
+    after = await work.shop()
+    assert not {"deletionTimestamp", "deletionGracePeriodSeconds"} & after["metadata"].keys()
+    assert after["metadata"]["uid"] == before["metadata"]["uid"]
+    assert after["metadata"]["finalizers"] == [FINALIZER]
+    assert after["metadata"]["generation"] > before["metadata"]["generation"] + 1
+    assert (after["spec"] == before["spec"]) is same
+    assert await sync.sync() == SyncReport()
 
 
 async def test_a_file_that_is_back_in_a_moment_was_never_gone(work: Work) -> None:
