@@ -31,7 +31,7 @@ _SYMBOLS = {
 }
 _COLOURS = {"+": "green", "-": "red", "~": "yellow", "-/+": "red"}
 _WHY = {
-    "replace_because_tainted": "its last creation was not finished, so it is made anew",
+    "replace_because_tainted": "its last creation was not finished",
     "replace_because_cannot_update": "",
     "replace_by_request": "its replacement was asked for",
     "replace_by_triggers": "something that it is to be replaced with changes",
@@ -42,6 +42,7 @@ _WHY = {
     "delete_because_each_key": "for_each no longer has its key",
     "delete_because_no_move_target": "it was moved to what the configuration does not have",
 }
+_DRIFT = {"actionable": "it was changed outside", "cascade": "it follows from what was changed outside"}
 _ELEMENT = re.compile(r"(.+)\[(\d+)\]", re.DOTALL)
 _FEW = 8
 _MANY = 30
@@ -85,17 +86,21 @@ def content_value(content: ShownContent) -> dict[str, Any]:
     return {"digest": content.digest, "complete": content.whole, "missingLines": content.more, "changes": changes}
 
 
-def content_lines(content: ShownContent, *, full: bool = False) -> list[str]:
-    """What would be done to each resource and output, and before and after of what differs."""
+def content_lines(content: ShownContent, causes: Mapping[str, str], *, full: bool = False) -> list[str]:
+    """What would be done to each resource and output, and before and after of what differs.
+
+    `causes` has the drift class of what is done to an address, as far as it is known.
+    """
     entries = entries_of(content)
     brief = not full and len(entries) > _MANY
-    return [line for entry in entries for line in _entry_lines(entry, full=full, brief=brief)]
+    return [line for entry in entries for line in _entry_lines(entry, causes, full=full, brief=brief)]
 
 
-def _entry_lines(entry: Entry, *, full: bool, brief: bool) -> Iterator[str]:
+def _entry_lines(entry: Entry, causes: Mapping[str, str], *, full: bool, brief: bool) -> Iterator[str]:
     symbol = _SYMBOLS[entry.verb]
-    address = escape_hidden(plain(entry.header.get("address", "")))
-    notes = "; ".join(_notes(entry))
+    address = entry.header.get("address", "")
+    notes = "; ".join(filter(None, [*_notes(entry), _DRIFT.get(causes.get(address, ""), "")]))
+    address = escape_hidden(plain(address))
     yield click.style(f"{symbol:<3} {address}", fg=_COLOURS.get(symbol), bold=True) + (f"  ({notes})" if notes else "")
     whole = entry.verb in {"create", "delete", "forget"} and entry.header.get("kind") == "resource"
     if whole and brief:
@@ -208,4 +213,8 @@ def _moved(records: Sequence[Mapping[str, Any]]) -> Iterator[Line]:
 
 
 def _coloured(line: Line) -> str:
-    return click.style(f"      {'    ' * line.depth}{line.sign} {line.text}".rstrip(), fg=_COLOURS.get(line.sign))
+    indent, colour = f"      {'    ' * line.depth}", _COLOURS.get(line.sign)
+    if not line.after:
+        return f"{indent}{click.style(f'{line.sign} {line.text}'.rstrip(), fg=colour)}{line.note}"
+    values = f"{click.style(line.before, fg='red')} → {click.style(line.after, fg='green')}"
+    return f"{indent}{click.style(line.sign, fg=colour)} {line.text} {values}{line.note}"

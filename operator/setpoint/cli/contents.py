@@ -135,7 +135,8 @@ def action_section(
     full: bool,
 ) -> list[str]:
     """What would be done, with values as far as they are at hand, and by address alone where they are not."""
-    lines = content_lines(sight.content, full=full) if sight.content else []
+    causes = {action.address: action.cause for action in actions}
+    lines = content_lines(sight.content, causes, full=full) if sight.content else []
     seen = {entry.header.get("address") for entry in entries_of(sight.content)} if sight.content else set()
     others = [action for action in actions if action.address not in seen]
     total = summary.create + summary.update + summary.delete + summary.replace
