@@ -13,7 +13,7 @@ import click
 
 from setpoint.cli.table import plain
 from setpoint.cli.value_lines import Line, attribute_lines, literal
-from setpoint.domain.shown_content import ShownContent, escape_hidden, read_line
+from setpoint.domain.shown_content import ShownContent, read_line
 
 _VERBS = {
     ("create",): "create", ("update",): "update", ("delete",): "delete", ("forget",): "forget",
@@ -100,7 +100,7 @@ def _entry_lines(entry: Entry, causes: Mapping[str, str], *, full: bool, brief: 
     symbol = _SYMBOLS[entry.verb]
     address = entry.header.get("address", "")
     notes = "; ".join(filter(None, [*_notes(entry), _DRIFT.get(causes.get(address, ""), "")]))
-    address = escape_hidden(plain(address))
+    address = plain(address)
     yield click.style(f"{symbol:<3} {address}", fg=_COLOURS.get(symbol), bold=True) + (f"  ({notes})" if notes else "")
     whole = entry.verb in {"create", "delete", "forget"} and entry.header.get("kind") == "resource"
     if whole and brief:
@@ -118,7 +118,7 @@ def _notes(entry: Entry) -> Iterator[str]:
     if "deposed" in header:
         yield f"the deposed object {plain(header['deposed'])}, which an interrupted replacement left"
     if "previousAddress" in header:
-        yield f"moved from {escape_hidden(plain(header['previousAddress']))}"
+        yield f"moved from {plain(header['previousAddress'])}"
     if "importing" in header:
         yield "imported with " + ", ".join(
             f"{plain(key)} {literal(value)}" for key, value in header["importing"].items()
@@ -186,7 +186,7 @@ def _folded(attributes: Sequence[Mapping[str, Any]], *, full: bool) -> list[Mapp
 
 
 def _name(path: str) -> str:
-    return escape_hidden(plain(path)) or "value"
+    return plain(path) or "value"
 
 
 def _forces(path: str, forcing: Sequence[str]) -> bool:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import difflib
 import json
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
-from setpoint.domain.shown_content import escape_hidden
+from setpoint.domain.visible import visible
 
 Sign = Literal["+", "-", " "]
 
 _MAX_LINE = 200
 _MAX_COMPARED = 2000
 _CONTEXT = 3
-_CONTROLS = re.compile(r"[\x00-\x1f]")
 
 
 def read_json(text: str) -> Any:
@@ -96,10 +94,10 @@ def common_ends(old: Sequence[Any], new: Sequence[Any]) -> tuple[int, int]:
     return start, end
 
 
-def visible(line: str, *, differs: bool = False, full: bool = False) -> str:
-    """A line with everything in it visible: controls escaped, spaces at its end too where it differs; cut if long."""
+def shown_line(line: str, *, differs: bool = False, full: bool = False) -> str:
+    """A line with everything in it visible, spaces at its end too where it differs; cut if it is long."""
     if differs:
         bare = line.rstrip(" ")
         line = bare + "·" * (len(line) - len(bare))
-    text = escape_hidden(_CONTROLS.sub(lambda match: json.dumps(match[0])[1:-1], line))
+    text = visible(line)
     return text if full or len(text) <= _MAX_LINE else f"{text[:_MAX_LINE]}… ({len(text)} characters)"

@@ -11,8 +11,8 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeGuard
 
-from setpoint.cli.text_lines import as_lines, common_ends, diff_lines, read_json, same_json, visible
-from setpoint.domain.shown_content import escape_hidden
+from setpoint.cli.text_lines import as_lines, common_ends, diff_lines, read_json, same_json, shown_line
+from setpoint.domain.visible import visible
 
 Sign = Literal["+", "-", "~", " "]
 UNKNOWN, SENSITIVE = "(known after apply)", "(sensitive)"
@@ -61,7 +61,7 @@ def attribute_lines(name: str, record: Mapping[str, Any], *, note: str = "", ful
             return _differing(name, old, new, note, full=full)
         one = new if sign == "+" else old
         if sign != "~" and _has_lines(one) and (full or len(as_lines(one)) <= _BRIEF_LINES):
-            return [Line(sign, 0, name, note=note), *(Line(sign, 1, visible(line)) for line in as_lines(one))]
+            return [Line(sign, 0, name, note=note), *(Line(sign, 1, shown_line(line)) for line in as_lines(one))]
     before, after = _sides(record, full=full)
     if sign == "~":
         return [Line(sign, 0, name, before, after, note)]
@@ -70,7 +70,7 @@ def attribute_lines(name: str, record: Mapping[str, Any], *, note: str = "", ful
 
 def literal(value: Any, *, full: bool = False) -> str:
     """A value in JSON's words on one line, cut where it is long."""
-    text = escape_hidden(json.dumps(value, ensure_ascii=False))
+    text = visible(json.dumps(value, ensure_ascii=False))
     if isinstance(value, dict):
         # A number that JSON can't carry, by its mark (see domain/digests); what is empty else.
         text = next((str(number) for mark, number in value.items() if mark in {"$integer", "$float"}), text)
@@ -131,7 +131,7 @@ def _differing(name: str, old: str, new: str, note: str, *, full: bool) -> list[
     lines: Sequence[tuple[Sign, str]] = found if full else found[:_MAX_LINES]
     cut = len(found) - len(lines)
     more = [Line(" ", 1, f"… {cut} more lines of this value; --full shows them")] if cut else []
-    shown = (Line(sign, 1, visible(text, differs=sign != " ", full=full)) for sign, text in lines)
+    shown = (Line(sign, 1, shown_line(text, differs=sign != " ", full=full)) for sign, text in lines)
     return [Line("~", 0, name, note=note), *shown, *more]
 
 

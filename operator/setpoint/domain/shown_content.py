@@ -82,11 +82,11 @@ class ShownContent:
 
 def write_lines(records: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
     """The records as lines; what a terminal would obey is escaped, so that a line can be printed as it is."""
-    return tuple(escape_hidden(canonical(record).decode()) for record in records)
+    return tuple(_escape_hidden(canonical(record).decode()) for record in records)
 
 
-def escape_hidden(text: str) -> str:
-    """The text with JSON's escapes for what a terminal obeys or does not draw; JSON itself escapes the rest."""
+def _escape_hidden(text: str) -> str:
+    """JSON escapes other controls by itself. The list is fixed, as Python's idea of what is printable is not."""
     return text if text.isascii() and "\x7f" not in text else _HIDDEN.sub(_escape, text)
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from setpoint.cli.text_lines import common_ends, diff_lines, read_json, visible
+from setpoint.cli.text_lines import common_ends, diff_lines, read_json, shown_line
 from setpoint.cli.value_lines import Line, attribute_lines, literal
 
 UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
@@ -43,7 +43,7 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "sensitive, unknown": ({"sensitive": ["before", "unknown"]}, ["~ x: (sensitive) → (sensitive, known after apply)"]),
     "sensitive, made, unknown": ({"sensitive": ["unknown"]}, ["+ x: (sensitive)"]),
     "a large number": ({"before": 1, "after": {"$integer": "9007199254740993"}}, ["~ x: 1 → 9007199254740993"]),
-    "escapes": ({"after": "\x1b[2J\u202e\x9b"}, [r'+ x: "\u001b[2J\u202e\u009b"']),
+    "escapes": ({"after": "\x1b[2J\u202e\x9b"}, [r'+ x: "\u001b[2J\u202e\x9b"']),
     "what looks the same": ({"before": "\u00e9", "after": "e\u0301"}, [r'~ x: "\u00e9" → "e\u0301"']),
     "long, where it differs": (
         {"before": LONG.format(1), "after": LONG.format(2)},
@@ -147,7 +147,7 @@ def test_nothing_that_a_terminal_obeys_is_written(record: dict[str, Any], full: 
 
 @given(st.text())
 def test_a_line_made_visible_is_one_line(line: str) -> None:
-    assert not UNSAFE.search(visible(line))
+    assert not UNSAFE.search(shown_line(line))
 
 
 @given(
