@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from setpoint.domain.errors import InvalidError
 from setpoint.domain.plan_values import Leaves, Path, check_text, cover_of, leaves, true_paths, write_path
-from setpoint.domain.scrubbing import NO_SECRETS, Scrubber
+from setpoint.domain.scrubbing import Scrubber
 
 Verb = Literal["create", "update", "delete", "replace", "forget", "import", "move", "none"]
 Kind = Literal["resource", "output"]
@@ -153,21 +153,6 @@ def is_same(one: Leaves, other: Leaves, path: Path) -> bool:
 # --- Secrets ------------------------------------------------------------------------------------------------------
 
 
-def masked_texts(changes: Collection[PlannedChange]) -> frozenset[str]:
-    """Every text under a mask, for it is a secret wherever it stands.
-
-    Masks get lost on the way through a provider, as from `input` to `output` of a `terraform_data`.
-    """
-    return frozenset(
-        value
-        for change in changes
-        if change.values.masks
-        for side in (change.values.before, change.values.after)
-        for path, value in side.items()
-        if isinstance(value, str) and cover_of(path, change.values.masks) is not None
-    )
-
-
 def boundaries(values: Difference, secrets: Scrubber) -> dict[Path, Path]:
     """The differing paths that lead to a secret, each with how far it may be shown."""
     found = {path: _boundary(path, values, secrets) for path in values.paths}
@@ -181,22 +166,8 @@ def _boundary(path: Path, values: Difference, secrets: Scrubber) -> Path | None:
     for length, part in enumerate(path):
         if isinstance(part, str) and secrets.finds(part):
             return path[:length]
-    texts = [value for value in values.values(path) if isinstance(value, str)]
+    texts = (str(value) for value in values.values(path) if isinstance(value, (str, int, float)))
     return path if any(secrets.finds(text) for text in texts) else None
-
-
-def secrets_in(changes: Collection[PlannedChange], known: Scrubber) -> Scrubber:
-    """What finds the known secrets, and the masked texts, that stand outside masks in what differs."""
-    texts = (
-        part
-        for change in changes
-        for path in change.values.paths
-        if cover_of(path, change.values.masks) is None
-        for part in (*path, *change.values.values(path))
-        if isinstance(part, str)
-    )
-    secrets = known.with_secrets(masked_texts(changes))
-    return secrets if secrets and secrets.finds("\0".join(texts)) else NO_SECRETS
 
 
 # --- Reading what comes from outside ------------------------------------------------------------------------------

@@ -17,8 +17,8 @@ from setpoint.domain.shown_content import ShownContent, write_lines
 Commit = Callable[[bytes], str]
 """Binds to bytes without telling anything about them to those who lack the home's key."""
 
-_ADDRESS = "(address)"
-"""Where the address stands, among what is sensitive, when it holds a secret."""
+_ADDRESS, _IMPORT = "(address)", "(import)"
+"""Where the address, and what an import names, stand among what is sensitive, when they hold a secret."""
 _WHAT = ("previousAddress", "actions", "importing", "replacePaths")
 _GRAVITY = ("delete", "forget", "create", "update", "no-op", "read")
 """What takes something away stands first, as do replacements, which begin with or hold a delete."""
@@ -51,6 +51,9 @@ def _describe(change: PlannedChange, left_out: frozenset[Path], secrets: Scrubbe
     if (address, previous) != (change.address, change.previous_address):
         addresses = {"before": {"": change.previous_address or change.address}, "after": {"": change.address}}
         sensitive[_ADDRESS] = {**addresses, "unknown": []}
+    importing = known.scrub_values(dict(change.importing or {}))
+    if importing != (change.importing or {}):
+        sensitive[_IMPORT] = {"before": {}, "after": dict(change.importing or {}), "unknown": []}
     return {
         "kind": change.kind,
         "address": address,
@@ -58,7 +61,7 @@ def _describe(change: PlannedChange, left_out: frozenset[Path], secrets: Scrubbe
         "deposed": change.deposed,
         "actions": list(change.actions),
         "reason": change.reason,
-        "importing": dict(change.importing or {}),
+        "importing": importing,
         "replacePaths": [known.scrub(path) for path in change.replace_paths],
         **_values(change, [path for path in paths if path not in hidden]),
         "sensitive": sensitive,

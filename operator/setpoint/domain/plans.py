@@ -16,8 +16,9 @@ from setpoint.domain.errors import InvalidError
 from setpoint.domain.ignoring import IgnoreRules
 from setpoint.domain.model import DriftClass, Finding
 from setpoint.domain.plan_causes import Reason, explain
-from setpoint.domain.plan_changes import PlannedChange, boundaries, read_outputs, read_resources, secrets_in
+from setpoint.domain.plan_changes import PlannedChange, boundaries, read_outputs, read_resources
 from setpoint.domain.plan_content import differing_paths
+from setpoint.domain.plan_masks import hidden_texts, secrets_in
 from setpoint.domain.plan_references import read_references
 from setpoint.domain.plan_values import Path, cover_of, write_path
 from setpoint.domain.scrubbing import NO_SECRETS, Scrubber
@@ -87,8 +88,11 @@ def analyse_plan(
     drift = read_resources(document, "resource_drift")
     reasons = explain(resources, drift, outputs, read_references(document), rules)
     acting = [change for change in (*resources, *outputs) if change.acts]
-    found = secrets_in((*acting, *drift), secrets)
-    content = _content(acting, reasons, rules, secrets)
+    hidden = secrets.with_secrets(hidden_texts(document, (*resources, *drift, *outputs)))
+    found = secrets_in((*acting, *drift), hidden)
+    chosen = _chosen(acting, reasons)
+    left_out = {change.key: rules.paths(change) for change in chosen}
+    content = plan_content.describe(chosen, left_out, secrets_in(chosen, hidden), secrets) if chosen else None
     shown = plan_content.show(content, commit) if content else None
     seen = {change.address: secrets.address(change.address) for change in (*acting, *drift)}
     findings = tuple(sorted((_finding(reason, rules, found, seen) for reason in reasons), key=_order))
@@ -137,23 +141,14 @@ def is_output(finding: Finding) -> bool:
     return not finding.resource_type and finding.address.startswith("output.")
 
 
-# --- The content that is approved ---------------------------------------------------------------------------------
-
-
-def _content(
-    acting: Sequence[PlannedChange], reasons: Sequence[Reason], rules: IgnoreRules, secrets: Scrubber
-) -> dict[str, Any] | None:
+def _chosen(acting: Sequence[PlannedChange], reasons: Sequence[Reason]) -> list[PlannedChange]:
+    """The changes that are approved: not those that are ignored or only noted."""
     binding = {
         reason.change.key
         for reason in reasons
         if not reason.ignored and reason.drift_class is not DriftClass.INFORMATIONAL
     }
-    chosen = [change for change in acting if change.key in binding]
-    if not chosen:
-        return None
-    # Masks of what is not approved must not move the digest, so they count for what is shown alone.
-    left_out = {change.key: rules.paths(change) for change in chosen}
-    return plan_content.describe(chosen, left_out, secrets_in(chosen, secrets), secrets)
+    return [change for change in acting if change.key in binding]
 
 
 # --- For people ---------------------------------------------------------------------------------------------------

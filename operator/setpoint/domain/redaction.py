@@ -8,7 +8,8 @@ from typing import Any
 
 from setpoint.api.v1alpha1.change import ResetAction
 from setpoint.domain.model import Change
-from setpoint.domain.plan_changes import masked_texts, read_outputs, read_resources
+from setpoint.domain.plan_changes import read_outputs, read_resources
+from setpoint.domain.plan_masks import hidden_texts
 from setpoint.domain.plan_values import SENSITIVE, hide, leaves, occurring, scrub, scrub_values
 
 _IDLE = (["no-op"], ["read"])
@@ -41,7 +42,7 @@ def redact_plan(document: Mapping[str, Any], secrets: Collection[str] = ()) -> d
         "resource_changes": [{**_kept(item), "change": _change(item["change"])} for item in items],
         "output_changes": {name: _change(outputs[name]) for name in sorted(outputs)},
     }
-    masked = occurring(masked_texts(read), _texts(redacted))
+    masked = occurring(hidden_texts(document, read), _texts(redacted))
     facts = {**_facts(document), **scrub_values(redacted, masked), "providers": _providers(document)}
     known = occurring(secrets, _texts(facts))
     cleaned: dict[str, Any] = _scrub_all(facts, known)
