@@ -135,7 +135,9 @@ def action_section(
     full: bool,
 ) -> list[str]:
     """What would be done, with values as far as they are at hand, and by address alone where they are not."""
-    causes = {action.address: action.cause for action in actions}
+    # Of a Change for drift, the title says it.
+    told = {"cascade"} if cause == "Drift" else {"cascade", "actionable"}
+    causes = {action.address: action.cause for action in actions if action.cause in told}
     lines = content_lines(sight.content, causes, full=full) if sight.content else []
     seen = {entry.header.get("address") for entry in entries_of(sight.content)} if sight.content else set()
     others = [action for action in actions if action.address not in seen]

@@ -113,7 +113,7 @@ def test_long_lines_are_named_where_they_are_not_at_hand(run: Run, home: FakeHom
     home.contents = None
     home.add(kept(content={"lines": list(CONTENT.first(9999, 1).lines)}))
     text = run("describe", f"change/{CHANGE}").stdout
-    assert "?   aws_instance.web  (what is done to it is not at hand here; it was changed outside)" in text
+    assert "?   aws_instance.web  (what is done to it is not at hand here)" in text
     size = len(CONTENT.lines[1].encode())
     assert f"~ tags.owner: (a value of {size} bytes, which is not at hand here)" in text
     assert "NOT SHOWN: only its beginning is at hand: long values are not shown" in text
