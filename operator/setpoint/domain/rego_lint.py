@@ -9,6 +9,7 @@ import graphlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from setpoint.domain.rego_ast import Module, Path, Reference, Rule, RuleForm
+from setpoint.domain.rego_inputs import InputReader
 
 ENTRY_RULES = ("deny", "violation", "warn")
 """The rules of a package that are asked; each is a set (`contains`)."""
@@ -38,6 +39,7 @@ class Lint:
             *(problem for module in self._modules for problem in self._check_module(module)),
             *self._check_packages(),
             *self._check_cycles(),
+            *InputReader(self._modules, self._absolute, frozenset(ENTRY_RULES)).problems(),
         ]
         return tuple(f"{file}:{line}: {text}" for file, line, text in sorted(set(found)))
 
@@ -53,6 +55,8 @@ class Lint:
             if rule.path[0] in ENTRY_RULES and not module.is_test and (rule.form != "set" or len(rule.path) > 1):
                 yield module.file, rule.line, f"{rule.path[0]} must be a set: {rule.path[0]} contains … if {{ … }}"
             for reference in rule.references:
+                if reference.optional:
+                    continue
                 if why := self._check_reference(module, rule, reference):
                     yield module.file, reference.line, why
 

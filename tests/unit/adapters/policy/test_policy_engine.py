@@ -11,7 +11,7 @@ from setpoint.adapters.policy.engine import RegorusEngine
 from setpoint.adapters.policy.process import WorkerProcess
 from setpoint.domain.policies import PackageIndex, PolicyModules, PolicyResult, Violation
 
-GOOD = 'package good\ndeny contains "no x" if input.x\n'
+GOOD = 'package good\ndeny contains "no x" if input.now\n'
 LOOP = """package a
 deny contains "x" if {
 	range := numbers.range(1, 3000)
@@ -38,7 +38,7 @@ async def ask(
 ) -> PolicyResult:
     modules = PolicyModules.of({"m.rego": text}, params)
     return await engine.evaluate(
-        modules, {"x": True} if document is None else document, timeout=seconds, memory_mib=memory
+        modules, {"now": True} if document is None else document, timeout=seconds, memory_mib=memory
     )
 
 
@@ -86,9 +86,9 @@ deny contains {"msg": "two", "severity": "critical"}
 
 
 async def test_parameters(engine: RegorusEngine) -> None:
-    text = 'package a\ndeny contains "big" if input.n > data.params.most\n'
-    assert len((await ask(engine, text, {"n": 3}, params={"most": 2})).violations) == 1
-    assert len((await ask(engine, text, {"n": 3}, params={"most": 3})).violations) == 0
+    text = 'package a\ndeny contains "big" if input.now > data.params.most\n'
+    assert len((await ask(engine, text, {"now": 3}, params={"most": 2})).violations) == 1
+    assert len((await ask(engine, text, {"now": 3}, params={"most": 3})).violations) == 0
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ async def test_parameters(engine: RegorusEngine) -> None:
         pytest.param(
             'package a\ndeny contains "x" if count(numbers.range(1, 100000000)) == 1\n', "128 MiB", id="memory"
         ),
-        pytest.param('package a\ndeny := "x" if input.nope\n', "deny must be a set", id="undefined"),
+        pytest.param('package a\ndeny := "x" if input.now\n', "deny must be a set", id="undefined"),
         pytest.param("package a\ndeny contains 3\n", "a message is a text or an object", id="number"),
         pytest.param("package a\ndeny contains {1, 2}\n", "a message is a text or an object", id="set"),
         pytest.param("package a\ndeny contains {}\n", "msg is no text", id="no-msg"),
@@ -116,9 +116,9 @@ async def test_parameters(engine: RegorusEngine) -> None:
         pytest.param(
             'package a\nimport data.lib\ndeny contains "x" if not lib.b\n', "no data.lib", id="missing-import"
         ),
-        pytest.param('package a\ndeny contains "x" if count(input.x) == 1\n', "m.rego:2: `count`", id="type-error"),
-        pytest.param('package a\nv := 1\nv := 2 if input.x\ndeny contains "x" if v\n', "conflicts", id="conflict"),
-        pytest.param("package a\ndeny contains x if { some x in input.x }\n", "m.rego:2", id="not-iterable"),
+        pytest.param('package a\ndeny contains "x" if count(input.now) == 1\n', "m.rego:2: `count`", id="type-error"),
+        pytest.param('package a\nv := 1\nv := 2 if input.now\ndeny contains "x" if v\n', "conflicts", id="conflict"),
+        pytest.param("package a\ndeny contains x if { some x in input.now }\n", "m.rego:2", id="not-iterable"),
         pytest.param(
             'package a\nlong := concat("", [s | some i in numbers.range(1, 4000); s := "012345678"])\n'
             'deny contains concat("", [s | some i in numbers.range(1, 300); s := long])\n',
@@ -165,7 +165,7 @@ async def test_a_worker_that_died_idle_is_replaced(engine: RegorusEngine) -> Non
 
 @pytest.mark.parametrize(
     "document",
-    [{"x": object()}, {"x": "\ud800"}, {"x": float("nan")}],
+    [{"now": object()}, {"now": "\ud800"}, {"now": float("nan")}],
     ids=["no-json", "half-a-surrogate", "not-a-number"],
 )
 async def test_a_document_that_is_no_json_is_an_error(engine: RegorusEngine, document: dict[str, Any]) -> None:
@@ -225,7 +225,7 @@ async def test_a_closed_engine_refuses_and_leaves_no_process() -> None:
 
 async def test_the_worker_sees_nothing_of_the_operator(engine: RegorusEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SETPOINT_TEST_SECRET", "hunter2")
-    await ask(engine, GOOD, {"x": "hunter2"})
+    await ask(engine, GOOD, {"now": "hunter2"})
     pid = engine._idle[0].process.pid
     with open(f"/proc/{pid}/environ", "rb") as environ, open(f"/proc/{pid}/cmdline", "rb") as cmdline:  # noqa: PTH123
         seen = environ.read() + cmdline.read()
@@ -243,8 +243,8 @@ async def test_workers_dump_no_core(engine: RegorusEngine) -> None:
 async def test_tests_of_a_set(engine: RegorusEngine) -> None:
     test = """package a_test
 import data.a
-test_denies if count(a.deny) == 1 with input as {"x": 1}
-test_wrong if count(a.deny) == 2 with input as {"x": 1}
+test_denies if count(a.deny) == 1 with input as {"now": 1}
+test_wrong if count(a.deny) == 2 with input as {"now": 1}
 test_raises if count(input) == 1 with input as 1
 helper if true
 """
@@ -256,7 +256,7 @@ helper if true
         "test_raises": False,
     }
     assert "`count`" in results["test_raises"].message
-    assert (await engine.evaluate(modules, {"x": 1}, timeout=10, memory_mib=128)).violations
+    assert (await engine.evaluate(modules, {"now": 1}, timeout=10, memory_mib=128)).violations
 
 
 async def test_a_set_that_does_not_load_can_not_be_tested(engine: RegorusEngine) -> None:

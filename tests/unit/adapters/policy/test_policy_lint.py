@@ -4,7 +4,7 @@ import pytest
 
 from setpoint.adapters.policy.loading import builtin_functions, load
 
-DENY = 'deny contains "x" if input.x\n'
+DENY = 'deny contains "x" if input.now\n'
 
 
 def problems(*texts: str, **files: str) -> list[str]:
@@ -16,14 +16,16 @@ def problems(*texts: str, **files: str) -> list[str]:
     "text",
     [
         pytest.param(f"package a\n{DENY}", id="plain"),
-        pytest.param("package a\nimport rego.v1\nwarn contains msg if { some msg in input.x }\n", id="rego-v1-import"),
+        pytest.param(
+            "package a\nimport rego.v1\nwarn contains msg if { some msg in input.now }\n", id="rego-v1-import"
+        ),
         pytest.param("package a\nviolation contains {'msg': 'x'}\n".replace("'", '"'), id="violation"),
         pytest.param(f"package a\n{DENY}x := data.params.limit\n", id="params"),
         pytest.param(f"package a\n{DENY}x if not data.params.limit\n", id="missing-params-are-the-sets-own"),
         pytest.param(f"package a\n{DENY}f(x) := y if {{ y := count(x) }}\n", id="function"),
         pytest.param(f"package a\n{DENY}default f(_) := 1\nx := f(2)\n", id="default-function"),
         pytest.param(f"package a\n{DENY}msg := f(1)\nf(msg) := msg\n", id="shadowed-rule"),
-        pytest.param(f"package a\n{DENY}r[x] := y if {{ some x, y in input.m }}\ns := r.k\n", id="partial-object"),
+        pytest.param(f"package a\n{DENY}r[x] := y if {{ some x, y in input.plan }}\ns := r.k\n", id="partial-object"),
         pytest.param(f'package a["x-y"].b\n{DENY}z := data.a["x-y"].b.deny\n', id="odd-package-name"),
         pytest.param(f"package a\n{DENY}x if time.parse_rfc3339_ns(input.now) > 0\n", id="time-of-the-input"),
         pytest.param(f'package a\n{DENY}x if {{ print("hello") }}\n', id="print"),
@@ -59,7 +61,9 @@ def test_good_policies(text: str) -> None:
         ),
         pytest.param(f"package a\n{DENY}x if not data.lib.y", "m0.rego:3: there is no data.lib.y", id="data-in-not"),
         pytest.param(f"package a\n{DENY}x if not data.a.nope", "there is no data.a.nope", id="rule-that-is-not-there"),
-        pytest.param(f"package a\n{DENY}x if not data[input.y]", "data is followed by a computed part", id="computed"),
+        pytest.param(
+            f"package a\n{DENY}x if not data[input.now]", "data is followed by a computed part", id="computed"
+        ),
         pytest.param(f"package a\n{DENY}x if data.a.nope(1)", "there is no function data.a.nope", id="no-function"),
         pytest.param(
             f"package a\n{DENY}f(_) := true\nx if not data.a.f", "data.a.f is a function; call it", id="uncalled"
@@ -70,8 +74,8 @@ def test_good_policies(text: str) -> None:
         pytest.param(f"package a\n{DENY}f(x) := f(x + 1)", "m0.rego:3: recursion: a.f needs a.f", id="recursion"),
         pytest.param(f"package a\n{DENY}f(x) := g(x)\ng(x) := f(x)", "recursion: a.", id="mutual-recursion"),
         pytest.param(f"package a\n{DENY}p := q\nq if deny\ndeny contains p", "recursion: a.", id="rule-recursion"),
-        pytest.param("package a\ndeny if input.x", "m0.rego:2: deny must be a set", id="deny-is-a-value"),
-        pytest.param('package a\ndeny := "x" if input.x', "deny must be a set", id="deny-may-be-undefined"),
+        pytest.param("package a\ndeny if input.now", "m0.rego:2: deny must be a set", id="deny-is-a-value"),
+        pytest.param('package a\ndeny := "x" if input.now', "deny must be a set", id="deny-may-be-undefined"),
         pytest.param("package a\ndeny(x) := x", "deny must be a set", id="deny-is-a-function"),
         pytest.param("package a\ndeny[x] := 1 if some x in input", "deny must be a set", id="deny-is-an-object"),
         pytest.param('package a\ndenies contains "x"', "has no deny, violation or warn", id="misspelt"),
@@ -103,7 +107,7 @@ def test_policies_do_not_rest_on_tests() -> None:
 
 
 def test_tests_may_refer_to_policies_and_mock() -> None:
-    policy = "package a\nf(x) := x\ndeny contains 'x' if f(input.x)\n".replace("'", '"')
+    policy = "package a\nf(x) := x\ndeny contains 'x' if f(input.now)\n".replace("'", '"')
     test = "package a_test\nimport data.a\nmock(_) := true\ntest_x if count(a.deny) == 1 with data.a.f as mock\n"
     assert problems(policy, a_test=test) == []
 
@@ -117,3 +121,94 @@ def test_every_forbidden_function_that_regorus_has_is_known_to_the_lint() -> Non
     assert impure <= builtin_functions()
     for name in impure:
         assert any("is forbidden" in one for one in problems(f"package a\n{DENY}x := {name}(1)")), name
+
+
+# --- What a policy reads of the input -----------------------------------------------------------------------------
+
+CHANGES = "there is no input.resource_changes, so this would pass everything"
+READS: dict[str, tuple[str, list[str]]] = {
+    "conftest": ('deny contains "x" if input.resource_changes[_].type == "a"', [f"2: {CHANGES}"]),
+    "in brackets": ('deny contains "x" if input["resource_changes"][0]', [f"2: {CHANGES}"]),
+    "iterated": ('deny contains "x" if some rc in input.resource_changes', [f"2: {CHANGES}"]),
+    "within not": ('deny contains "x" if not input.resource_changes', [f"2: {CHANGES}"]),
+    "looked up": ('deny contains "x" if object.get(input, "resource_changes", [])[0]', [f"2: {CHANGES}"]),
+    "looked up by a path": (
+        'deny contains "x" if object.get(input, ["plan", "planned_values"], {}).x',
+        ["2: there is no input.plan.planned_values, so this would pass everything"],
+    ),
+    "of the plan": (
+        'deny contains "x" if input.plan.resource_change[_]',
+        ["2: there is no input.plan.resource_change, so this would pass everything"],
+    ),
+    "imported": ('import input.resource_changes\ndeny contains "x" if resource_changes[_]', [f"3: {CHANGES}"]),
+    "the whole imported": (
+        'import input as tfplan\ndeny contains "x" if tfplan.resource_changes[_]',
+        [f"3: {CHANGES}"],
+    ),
+    "a variable": ('deny contains "x" if { p := input; p.resource_changes[_] }', [f"2: {CHANGES}"]),
+    "a unified variable": ('deny contains "x" if { p = input; p.resource_changes[_] }', [f"2: {CHANGES}"]),
+    "a rule": ('tf := input\ndeny contains "x" if tf.resource_changes[_]', [f"3: {CHANGES}"]),
+    "a rule of a rule": ('tf := t\nt := input\ndeny contains "x" if tf.resource_changes[_]', [f"4: {CHANGES}"]),
+    "a rule of what is not there": ('tf := input.resource_changes\ndeny contains "x" if tf[_].x', [f"2: {CHANGES}"]),
+    "a parameter": ('f(p) := p.resource_changes\ndeny contains "x" if f(input)[_]', [f"2: {CHANGES}"]),
+    "a parameter of a parameter": (
+        'f(p) := g(1, p)\ng(_, q) := q.resource_changes\ndeny contains "x" if { i := input; f(i)[_] }',
+        [f"3: {CHANGES}"],
+    ),
+    "a wrong adapter": (
+        'deny contains "x" if rules[_] with input as input.pln\nrules contains "x" if input.resource_changes[_]',
+        ["2: there is no input.pln, so this would pass everything"],
+    ),
+    "an adapter, and asked without it": (
+        (
+            'deny contains "x" if rules[_] with input as input.plan\nwarn contains "x" if rules[_]\n'
+            'rules contains "x" if input.resource_changes[_]'
+        ),
+        [f"4: {CHANGES}"],
+    ),
+    "an adapter": (
+        'deny contains "x" if rules[_] with input as input.plan\nrules contains "x" if input.resource_changes[_]',
+        [],
+    ),
+    "all that there is": (
+        (
+            'deny contains "x" if { input.plan.resource_changes[_]; input.target.labels.a; input.change.cause; '
+            "input.gate.stage; input.reset.worst; input.now; input.plan.providers[_].name }"
+        ),
+        [],
+    ),
+    "computed": ('deny contains "x" if { some key, value in input; input[key] == value }', []),
+    "another of the name": (
+        'warn contains "y" if { p := input; p.now }\ndeny contains "x" if { p := {"a": 1}; p.a }',
+        [],
+    ),
+    "another in another branch": (
+        'f(x) := y if { y := input; x } else := y if { y := {"a": x} ; y.a }\ndeny contains "x" if f(input.now)',
+        [],
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), READS.values(), ids=READS)
+def test_what_the_input_has_not_is_refused(text: str, expected: list[str]) -> None:
+    found = problems(f"package a\n{text}\n")
+    assert len(found) == len(expected), found
+    for problem, start in zip(found, expected, strict=True):
+        assert problem.startswith(f"m0.rego:{start}")
+
+
+def test_a_function_of_another_module_is_given_the_input() -> None:
+    library = "package lib\nchanges(document) := document.resource_changes\n"
+    found = problems(library, 'package a\nimport data.lib\ndeny contains "x" if lib.changes(input)[_]\n')
+    assert [one.split(";")[0] for one in found] == [f"m0.rego:2: {CHANGES}"]
+    assert found[0].endswith(
+        "; input has change, gate, now, plan, reset, target; input.plan.resource_changes is meant, it seems"
+    )
+
+
+def test_tests_read_what_they_give() -> None:
+    policy = f"package a\n{DENY}"
+    test = "package a_test\nimport data.a\ntest_x if a.deny with input as {'odd': 1}\n"
+    test += "test_y if f with input as 1\nf if input.odd\n"
+    assert problems(policy, a_test=test.replace("'", '"')) == []
+    assert problems(policy, a_test=f"{test}test_z if input.odd\n".replace("'", '"'))[0].startswith("a_test.rego:6: ")
