@@ -42,11 +42,11 @@ else := [] if is_null(value)
 else := [value]
 
 # An attribute of an object as an array, [] where it is missing or null.
-list(object, name) := many(object.get(object, name, null))
+list(entry, name) := many(object.get(entry, name, null))
 
 # A number in an attribute; providers write some ports as text.
-number(object, name, otherwise) := to_number(value) if {
-	value := object.get(object, name, null)
+number(entry, name, otherwise) := to_number(value) if {
+	value := object.get(entry, name, null)
 	not is_null(value)
 	regex.match(`^-?[0-9]+$`, sprintf("%v", [value]))
 }
@@ -54,8 +54,13 @@ number(object, name, otherwise) := to_number(value) if {
 else := otherwise
 
 # Tags or labels by any of the names that providers give them. Later names win.
-labels(object) := object.union_n([value | some name in label_attributes; value := object[name]; is_object(value)])
+labels(entry) := object.union_n([value | some name in label_attributes; value := entry[name]; is_object(value)])
 
 label_attributes := ["effective_labels", "terraform_labels", "tags_all", "labels", "tags"]
 
-param(name, otherwise) := object.get(data.params, name, otherwise)
+param(name, otherwise) := object.get(params, name, otherwise)
+
+# OPA has no data.params where nobody gives any.
+default params := {}
+
+params := data.params

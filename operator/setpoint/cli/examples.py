@@ -91,7 +91,7 @@ EXAMPLES: dict[str, JsonObject] = {
         },
     ),
     "PolicySet": _example(
-        "PolicySet", "baseline", {"source": {"builtin": "baseline"}, "params": {"max_delete": 0}}, namespace=None
+        "PolicySet", "baseline", {"source": {"builtin": "baseline"}, "params": {"max_destroyed": 0}}, namespace=None
     ),
     "EnforcementGates": _example(
         "EnforcementGates",

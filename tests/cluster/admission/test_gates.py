@@ -132,7 +132,7 @@ class TestGates:
 
 @pytest.mark.parametrize(
     "spec",
-    [{"params": {"max_delete": 9}}, {"source": {"builtin": None, "inline": {"a.rego": "package a"}}}],
+    [{"params": {"max_destroyed": 9}}, {"source": {"builtin": None, "inline": {"a.rego": "package a"}}}],
     ids=["params", "source"],
 )
 async def test_policies_are_changed_by_governance_alone(server: Server, spec: JsonObject) -> None:

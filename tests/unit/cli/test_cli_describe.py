@@ -92,7 +92,7 @@ def test_describe__other_kinds__show_spec_status_and_conditions(run: Run, home: 
     home.add(example("PolicySet", status={"conditions": [condition], "rules": [{"package": "setpoint.tags"}]}))
     text = run("describe", "pset/baseline").stdout
     assert "Namespace" not in text
-    assert "Spec:\n  source:\n    builtin: baseline\n  params:\n    max_delete: 0\n" in text
+    assert "Spec:\n  source:\n    builtin: baseline\n  params:\n    max_destroyed: 0\n" in text
     assert "Status:\n  rules:\n    - package: setpoint.tags\n" in text
     assert "  Ready   True     PolicyLoaded   <unknown>   4 rules\n" in text
 

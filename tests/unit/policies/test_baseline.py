@@ -1,11 +1,16 @@
 """The pack that ships: its own tests pass, each of its rules has a remedy, and its tests notice a missing condition."""
 
+import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from tests.fakes.examples import example
 
 from setpoint.adapters.policy.engine import RegorusEngine
+from setpoint.api.v1alpha1.baseline import BaselineParameters
+from setpoint.domain import kinds
 from setpoint.domain.policies import PolicyModules
 
 PACK = Path(__file__).parents[3] / "policies" / "baseline"
@@ -34,6 +39,48 @@ async def test_it_loads_and_every_package_is_described(engine: RegorusEngine) ->
     for package in check.packages:
         assert all((package.title, package.description, package.remediation)), package.package
     assert len(check.packages) == 7
+
+
+def test_its_parameters_are_those_that_are_checked() -> None:
+    """By name, and by the defaults that the modules have."""
+    read = {
+        name: json.loads(re.sub(r",\s*\]", "]", default))
+        for text in read_pack().values()
+        for name, default in re.findall(r'lib\.param\("(\w+)", (\[[^\]]*\]|\{[^}]*\}|\d+)\)', text)
+    }
+    assert read == BaselineParameters().model_dump()
+    assert sum(text.count("lib.param(") for text in read_pack().values()) == len(read)
+    assert BaselineParameters.model_validate(read)
+
+
+@pytest.mark.parametrize(
+    ("params", "problem"),
+    [
+        (
+            {"max_delete": 3},
+            "spec.params.max_delete: the pack baseline has no such parameter; it has max_changed, max_dest",
+        ),
+        ({"maxDestroyed": 3}, "spec.params.maxDestroyed: the pack baseline has no such parameter"),
+        ({"max_destroyed": "3"}, "spec.params.max_destroyed: must be a valid integer"),
+        ({"max_destroyed": True}, "spec.params.max_destroyed: must be a valid integer"),
+        ({"max_destroyed": None}, "spec.params.max_destroyed: must be a valid integer"),
+        ({"max_changed": -1}, "spec.params.max_changed: must be greater than or equal to 0"),
+        ({"required_tags": "owner"}, "spec.params.required_tags: must be a valid list"),
+        ({"protected_types": [1]}, "spec.params.protected_types[0]: must be a valid string"),
+        ({"protected_labels": ["a"]}, "spec.params.protected_labels: must be a valid dictionary"),
+        ({"sensitive_ports": ["22"]}, "spec.params.sensitive_ports[0]: must be a valid integer"),
+    ],
+)
+def test_other_parameters_are_refused_by_name(params: dict, problem: str) -> None:
+    obj = example("PolicySet", source={"builtin": "baseline"}, params=params)
+    found = [f"{one.field}: {one.message}" for one in kinds.problems(kinds.kind_of(obj), obj)]
+    assert len(found) == 1
+    assert found[0].startswith(problem)
+
+
+def test_other_sets_have_parameters_of_their_own() -> None:
+    obj = example("PolicySet", source={"inline": {"a.rego": "package a"}}, params={"max_delete": "x"})
+    assert kinds.problems(kinds.kind_of(obj), obj) == ()
 
 
 @pytest.mark.parametrize("name", sorted(name for name in read_pack() if not name.endswith("_test.rego")))

@@ -6,6 +6,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from setpoint.api.meta import Conditions, KindMeta, KubeObject, ObservedGeneration, PrinterColumn
 from setpoint.api.model import ApiModel, Digest, StatusModel, cel
+from setpoint.api.v1alpha1.baseline import check_parameters
 
 
 class PolicySource(ApiModel):
@@ -42,8 +43,15 @@ class PolicySetSpec(ApiModel):
     source: PolicySource = Field(description="Where the Rego modules are.")
     digest: Digest | None = Field(default=None, description="Pins the content; another content is refused.")
     params: Annotated[dict[str, Any], Field(max_length=128)] = Field(
-        default_factory=dict, description="Read by the policies as data.params."
+        default_factory=dict,
+        description="Read by the policies as data.params. Those of a built-in pack are checked by name and type.",
     )
+
+    @model_validator(mode="after")
+    def _parameters_exist(self) -> "PolicySetSpec":
+        if self.source.builtin is not None:
+            check_parameters(self.params)
+        return self
 
 
 class RuleIndexEntry(ApiModel):

@@ -126,6 +126,10 @@ BAD = {
     "secret not base64": (SECRET.replace("stringData", "data"), "5: data.token: must be base64; plain text belongs"),
     "secret number": (SECRET.replace("hunter2", "1234"), "5: stringData.token: must be text; put it in quotes"),
     "secret unknown field": (SECRET + "datas: {}\n", "6: datas: unknown field"),
+    "no parameter of the pack": (
+        CLUSTER_SCOPED.replace("baseline}}", "baseline},\n  params: {\n    max_delete: 1}}"),
+        "6: spec.params.max_delete: the pack baseline has no such parameter; it has max_changed, ",
+    ),
     "namespace of a cluster-scoped kind": (
         CLUSTER_SCOPED.replace("name: x", "name: x, namespace: y"),
         "3: metadata.namespace: a PolicySet has no namespace",
