@@ -11,8 +11,8 @@ PYTEST_FLAGS ?= -n auto
 # What the demo and most tests run, and what only the last tests do: it takes minutes to build, so it is built meanwhile.
 TOOLS := terraform provider-local
 CLUSTER := $(KUBECONFIG)$(SETPOINT_TEST_KUBECONFIG)
-LATE_TOOLS := $(if $(CLUSTER),,etcd kube-apiserver) kubectl provider-kubectl tofu $(if $(CLUSTER),,kube-controller-manager)
-LATE_TESTS := tests/cluster tests/integration/test_opentofu.py
+LATE_TOOLS := $(if $(CLUSTER),,etcd kube-apiserver) kubectl provider-kubectl tofu opa $(if $(CLUSTER),,kube-controller-manager)
+LATE_TESTS := tests/cluster tests/integration/test_opentofu.py tests/integration/test_opa.py
 LATE_LOG := $(VENV)/tools.log
 
 # What tools/resolve.py prints for these tools, exported to the command that follows; a path may hold spaces.
@@ -77,7 +77,7 @@ test: verify ## Verify, then run all tests with coverage.
 	trap 'kill $$builder 2>/dev/null || :' EXIT; trap 'exit 130' INT; trap 'exit 143' TERM; \
 	$(call with_tools,$(TOOLS)) \
 	$(BIN)/python -m pytest $(PYTEST_FLAGS) $(addprefix --ignore=,$(LATE_TESTS)) --cov --cov-report=
-	@echo "==> tests on a Kubernetes API, and with OpenTofu"
+	@echo "==> tests on a Kubernetes API, with OpenTofu, and with OPA"
 	@$(call with_tools,$(TOOLS) $(LATE_TOOLS),|| :) \
 	SETPOINT_REQUIRE_CLUSTER=1 $(BIN)/python -m pytest $(PYTEST_FLAGS) --dist loadfile $(LATE_TESTS) \
 		--cov --cov-append --cov-report=term

@@ -104,6 +104,14 @@ def _is_recent_kubectl(path: Path) -> bool:
         return False
 
 
+def _reads_rego_v1(path: Path) -> bool:
+    try:
+        done = subprocess.run((str(path), "version"), capture_output=True, timeout=30, check=True)
+        return int(done.stdout.partition(b"Version:")[2].split(b".")[0]) >= 1
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return False
+
+
 PROVIDER_LOCAL = _provider("hashicorp", "local", "1.4.0", "github.com/terraform-providers/terraform-provider-local")
 PROVIDER_KUBECTL = _provider("gavinbunney", "kubectl", "1.19.0", "github.com/gavinbunney/terraform-provider-kubectl")
 ETCD = _program("etcd", "3.6.8", "go.etcd.io/etcd/server/v3", "etcd", (), asset=True)
@@ -117,6 +125,9 @@ TOFU = _program(
     ("github.com/opentofu/opentofu/version.dev=no",),
     asset=False,
 )
+OPA = dataclasses.replace(
+    _program("opa", "1.22.2", "github.com/open-policy-agent/opa", "opa", (), asset=False), suits=_reads_rego_v1
+)
 KUBECTL = Tool(
     name="kubectl",
     version="{}.{} or newer".format(*_KUBECTL),
@@ -126,7 +137,8 @@ KUBECTL = Tool(
     suits=_is_recent_kubectl,
 )
 TOOLS = {
-    tool.name: tool for tool in (PROVIDER_LOCAL, ETCD, API_SERVER, KUBECTL, PROVIDER_KUBECTL, TOFU, CONTROLLER_MANAGER)
+    tool.name: tool
+    for tool in (PROVIDER_LOCAL, ETCD, API_SERVER, KUBECTL, PROVIDER_KUBECTL, TOFU, OPA, CONTROLLER_MANAGER)
 }
 
 

@@ -44,6 +44,7 @@ MODULE = {
     "kube-apiserver": "k8s.io/kubernetes",
     "kube-controller-manager": "k8s.io/kubernetes",
     "tofu": "github.com/opentofu/opentofu",
+    "opa": "github.com/open-policy-agent/opa",
 }
 FAKE_GO = """#!/bin/sh
 echo "$CGO_ENABLED|$PWD|$*" >> "{log}"

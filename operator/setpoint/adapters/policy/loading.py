@@ -94,7 +94,7 @@ def _compile(
     try:
         for file, text in texts.items():
             engine.add_policy(file, text)
-        engine.add_policy("setpoint_query.rego", _query(modules))
+        engine.add_policy("setpoint_query.rego", query(modules))
         engine.add_data_json(json.dumps({PARAMS: params}))
         engine.set_input_json("{}")
         engine.eval_query_as_json("1")
@@ -103,7 +103,7 @@ def _compile(
     return []
 
 
-def _query(modules: Iterable[Module]) -> str:
+def query(modules: Iterable[Module]) -> str:
     """The module that gathers every set that is asked, as [package, kind, answers]. One undefined part undoes all."""
     asked = sorted(
         {(m.package, r.path[0]) for m in modules for r in m.rules if not m.is_test and r.path[0] in ENTRY_RULES}
