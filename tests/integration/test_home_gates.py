@@ -65,6 +65,17 @@ def test_a_mistyped_field_blocks_from_the_first_sight_on(root: Path) -> None:
     assert "Blocked by gates." in planned.stdout, planned
 
 
+def test_policies_that_do_not_load_count_where_a_gate_names_them(root: Path) -> None:
+    (root / "e.yaml").unlink()
+    rules = "apiVersion: setpoint.dev/v1alpha1\nkind: PolicySet\nmetadata: {name: rules}\n"
+    (root / "rules.yaml").write_text(rules + "spec: {source: {path: ./nowhere}}\n")
+    ended = setpoint(root, "up", str(root), "--once")
+    assert ended.returncode == 0, ended
+    assert "policyset/rules  does not load, and no gate names it: spec.source: there is no folder" in ended.stderr
+    (root / "gates.yaml").write_text(GATES.replace("blastRadius: {maxCreate: 9}", "policySets: [{name: rules}]"))
+    assert setpoint(root, "up", str(root), "--once").returncode == 1
+
+
 @contextlib.asynccontextmanager
 async def staying(root: Path) -> AsyncIterator["asyncio.Queue[str]"]:
     """A manager that stays; the reasons by which the environment rests, as they come."""

@@ -11,9 +11,10 @@ from typing import Any, Literal
 from setpoint.adapters.local import ManagerLock
 from setpoint.adapters.local.watcher import watch_home
 from setpoint.api.conditions import Reason
-from setpoint.api.meta import ObjectRef
+from setpoint.api.meta import JsonObject, ObjectRef
 from setpoint.domain.audit import Verdict
 from setpoint.domain.errors import GoneError
+from setpoint.domain.reading import items_at, text_at
 from setpoint.ports import ResourceProgress
 from setpoint.reconcilers.environment import PassReport
 from setpoint.reconcilers.routing import EVERY_KIND, WATCHED
@@ -111,15 +112,22 @@ class _Run:
         return RunReport(tuple(reports[ref] for ref in sorted(reports)), self._errors, self._store.problem)
 
     async def _unloaded(self) -> list[TargetReport]:
-        """The policies and gates that do not load: what they guard is blocked, and without a target nobody says so."""
+        """The policies and gates that do not load: what they guard is blocked, and without a target nobody says so.
+
+        A PolicySet that no gate names guards nothing: it is told of, and the run is no worse for it.
+        """
+        gates = (await self._parts.cluster.list("EnforcementGates")).items
+        written = [gate for obj in gates for gate in items_at(obj, "spec", "gates")]
+        named = {text_at(one, "name") for gate in written for one in items_at(gate, "policySets")}
         found = []
-        for kind in ("PolicySet", "EnforcementGates"):
-            for obj in (await self._parts.cluster.list(kind)).items:
-                conditions = {one["type"]: one for one in (obj.get("status") or {}).get("conditions") or ()}
-                ready = conditions.get("Ready")
-                if ready is not None and ready["status"] == "False":
-                    ref = ObjectRef.of(obj)
-                    found.append(TargetReport(ref, "failed", ready["reason"], ready.get("message", ""), None))
+        for obj in (*(await self._parts.cluster.list("PolicySet")).items, *gates):
+            ref, ready = ObjectRef.of(obj), _ready(obj)
+            if ready.get("status") != "False":
+                continue
+            if ref.kind == "PolicySet" and ref.name not in named:
+                self._progress(ref, f"does not load, and no gate names it: {ready.get('message', '')}")
+            else:
+                found.append(TargetReport(ref, "failed", ready["reason"], ready.get("message", ""), None))
         return found
 
     async def _load(self) -> str:
@@ -210,6 +218,11 @@ class _Run:
         self._reports[report.ref] = TargetReport(report.ref, state, report.reason, report.message, report.change)
         # What it says in full is in the summary of a run that ends, and in the log of one that does not.
         self._progress(report.ref, report.reason)
+
+
+def _ready(obj: JsonObject) -> JsonObject:
+    """The object's condition Ready; empty where it has none."""
+    return next((one for one in items_at(obj, "status", "conditions") if one["type"] == "Ready"), {})
 
 
 def _state_of(report: PassReport) -> TargetState:
