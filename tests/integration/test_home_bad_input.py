@@ -12,6 +12,7 @@ import pytest
 
 SECRET = "hunter2-very-secret-value"
 GOOD = 'variable "who" {\n  default = "world"\n}\nresource "terraform_data" "x" {\n  input = var.who\n}\n'
+BUILT_IN = 'terraform {\n  required_providers {\n    t = { source = "terraform.io/builtin/terraform" }\n  }\n}\n'
 PROVIDER = (
     'terraform {\n  required_providers {\n    nope = { source = "acme/nope" }\n  }\n}\nresource "nope_thing" "x" {}\n'
 )
@@ -25,6 +26,12 @@ CASES = {
         {"main.tf": GOOD},
         "VariableUndeclared",
         "spec.variables.whoo",
+    ),
+    "boolean-for-a-text": (
+        {"variables": {"country": False}},
+        {"main.tf": 'variable "country" {\n  type = string\n}\n'},
+        "InvalidSpec",
+        "spec.variables.country: a boolean, where the code declares string; put it in quotes",
     ),
     "does-not-validate": (
         {},
@@ -76,7 +83,7 @@ def home(tmp_path_factory):
     root = tmp_path_factory.mktemp("bad") / "home"
     for name, (spec, files, *_) in CASES.items():
         write_case(root, name, spec, files)
-    write_case(root, "well", {"apply": {"mode": "Auto"}}, {"main.tf": GOOD})
+    write_case(root, "well", {"apply": {"mode": "Auto"}}, {"main.tf": GOOD + BUILT_IN})
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "path"}, "stringData": {"PATH": SECRET}}
     (root / "secret.yaml").write_text(json.dumps(secret))
     (root / "broken.yaml").write_text("kind: [unclosed\n  setpoint.dev")

@@ -27,8 +27,9 @@ _TOKEN = re.compile(
 )
 _QUOTE = '"'
 _MAX_DEPTH = 100
-_MAX_VALUE = 200
+_MAX_VALUE = 4096
 _TEXT_TYPES = frozenset({"", "string", "number", "bool"})
+_BUILT_IN = re.compile(r"""[{,\s]"?source"?\s*[=:]\s*"terraform\.io/builtin/terraform"\s*[,}\n]""")
 _LABELS = {"variable": 1, "module": 1, "provider": 1, "resource": 2, "data": 2, "ephemeral": 2}
 
 
@@ -76,6 +77,18 @@ def structured_variables(files: Files) -> frozenset[str]:
         for block in _blocks(files)
         if block.type == "variable" and block.labels and block.attributes.get("type", "") not in _TEXT_TYPES
     )
+
+
+def variable_types(files: Files) -> dict[str, str]:
+    """The declared type of each variable that has one, as it is written; what override files say comes last."""
+    blocks = [block for block in _blocks(files) if block.type == "variable" and block.labels]
+    blocks.sort(key=lambda block: _is_override(block.at.rpartition(":")[0]))
+    return {block.labels[0]: block.attributes["type"] for block in blocks if block.attributes.get("type")}
+
+
+def _is_override(name: str) -> bool:
+    stem = name.partition(".")[0]
+    return stem == "override" or stem.endswith("_override")
 
 
 def foreign_backend(files: Files) -> str:
@@ -129,7 +142,8 @@ def _needs_provider(block: Block) -> bool:
     if block.type in {"resource", "data", "ephemeral"}:
         return bool(first) and not first.startswith("terraform_")
     if block.type == "terraform":
-        return any(inner.type == "required_providers" and inner.attributes for inner in block.blocks)
+        required = (inner for inner in block.blocks if inner.type == "required_providers")
+        return any(not _BUILT_IN.search(source) for inner in required for source in inner.attributes.values())
     return block.type == "module" or (block.type == "provider" and first not in {"", "terraform"})
 
 
@@ -239,14 +253,15 @@ class _Scanner:
         return Block(header[0][1], labels, f"{self._name}:{line}", blocks, attributes)
 
     def _value(self) -> str:
-        """The text of a one-word value, empty for anything longer; reads to the end of the expression."""
-        words: list[str] = []
+        """The text of the expression, that of a single string without its quotes; reads to its end."""
+        start, words, last = self._at, 0, ""
         while (token := self._peek()) is not None and token[0] not in {"newline", "close"}:
             self._next()
             if token[0] == "open":
                 self._skip()
-            words.append(token[1])
-        return words[0].strip('"') if len(words) == 1 else " ".join(words)[:_MAX_VALUE]
+            words, last = words + 1, token[1]
+        text = self._text[start : self._at].strip()
+        return last.strip('"') if words == 1 and last not in {"{", "[", "("} else text[:_MAX_VALUE]
 
     def _peek(self) -> tuple[str, str] | None:
         at, line = self._at, self._line
@@ -298,4 +313,6 @@ def _attributes(value: Any) -> dict[str, str]:
 
 
 def _short(value: Any) -> str:
+    if isinstance(value, (dict, list)):
+        return json.dumps(value)[:_MAX_VALUE]
     return value[:_MAX_VALUE] if isinstance(value, str) else ""

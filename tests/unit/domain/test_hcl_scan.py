@@ -1,5 +1,7 @@
 """The few facts that must be known of Terraform code before Terraform runs."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +14,7 @@ from setpoint.domain.hcl_scan import (
     prevent_destroy,
     state_encryption,
     structured_variables,
+    variable_types,
 )
 
 HIDDEN = [
@@ -104,11 +107,49 @@ def test_an_encryption_of_the_state_is_found(files: dict[str, bytes], where: str
         pytest.param('module "a" { source = "./a" }', True, id="module"),
         pytest.param("terraform {\n required_providers {\n a = { source = 1 }\n }\n}", True, id="required"),
         pytest.param("terraform {\n required_providers {\n }\n}", False, id="none-required"),
+        pytest.param(
+            'terraform {\n required_providers {\n  terraform = { source = "terraform.io/builtin/terraform" }\n }\n}',
+            False,
+            id="built-in-required",
+        ),
+        pytest.param(
+            'terraform {\n required_providers {\n  t = {\n   source = "terraform.io/builtin/terraform"\n  }\n'
+            '  a = {\n   source = "acme/terraform"\n  }\n }\n}',
+            True,
+            id="built-in-and-another-required",
+        ),
+        pytest.param(
+            'terraform {\n required_providers {\n  a = { source = "acme/a" } # "terraform.io/builtin/terraform"\n }\n}',
+            True,
+            id="built-in-in-a-comment",
+        ),
         pytest.param("locals {\n  a = 1\n}", False, id="nothing"),
     ],
 )
 def test_where_a_provider_is_needed(text: str, needed: bool) -> None:
     assert needs_providers(main(text)) is needed
+
+
+@pytest.mark.parametrize(("source", "needed"), [("terraform.io/builtin/terraform", False), ("acme/terraform", True)])
+def test_where_a_provider_is_needed_in_json(source: str, needed: bool) -> None:
+    required = {"terraform": {"required_providers": {"terraform": {"source": source}}}}
+    assert needs_providers({"main.tf.json": json.dumps(required).encode()}) is needed
+
+
+def test_types_of_variables() -> None:
+    files = {
+        "a_override.tf": b'variable "b" {\n  type = number\n}\n',
+        "variables.tf": (
+            b'variable "a" {\n  type = object({\n    x = string # of it\n    y = list(string)\n  })\n}\n'
+            b'variable "b" { type = string }\nvariable "c" {}\n'
+        ),
+        "z.tf.json": b'{"variable": {"d": {"type": "map(string)"}}}',
+    }
+    assert variable_types(files) == {
+        "a": "object({\n    x = string # of it\n    y = list(string)\n  })",
+        "b": "number",
+        "d": "map(string)",
+    }
 
 
 def test_json_is_read_like_hcl() -> None:

@@ -38,10 +38,12 @@ from setpoint.domain.errors import (
     TransientError,
     WaitingError,
 )
+from setpoint.domain.kinds import dotted
 from setpoint.domain.orphans import ApplyAccount
 from setpoint.domain.scrubbing import Scrubber, label_keys
 from setpoint.domain.secret_values import known_texts, variable_values
 from setpoint.domain.terraform_stream import is_quiet, read_line, read_stream
+from setpoint.domain.variable_types import texts_misread
 from setpoint.ports import (
     ApplyRun,
     BackendAccess,
@@ -164,6 +166,7 @@ class Session:
             return facts, dataclasses.replace(inputs, secret_variables=known)
         _refuse_undeclared("spec.variables", inputs.variables, facts)
         _refuse_undeclared("spec.variablesFrom", inputs.secret_variables, facts)
+        _refuse_misread(inputs.variables, facts)
         return facts, inputs
 
     async def _archive(self, bundle: Bundle) -> bytes:
@@ -339,6 +342,16 @@ def _refuse_undeclared(field: str, given: Collection[str], facts: Facts) -> None
             known = ", ".join(sorted(facts.variables)[:10]) or "none"
             message = f"{field}.{name}: the code declares no such variable; it declares {known}"
             raise StalledError(Reason.VARIABLE_UNDECLARED, message)
+
+
+def _refuse_misread(given: Mapping[str, Any], facts: Facts) -> None:
+    """Terraform would apply the boolean that YAML reads in NO as the text "false"."""
+    for name in sorted(given):
+        for path, what in texts_misread(given[name], facts.types.get(name, "")):
+            field = dotted(("spec", "variables", name, *path))
+            remedy = "put it in quotes (YAML reads NO, yes and on as booleans)"
+            message = f"{field}: {what}, where the code declares string; {remedy}"
+            raise StalledError(Reason.INVALID_SPEC, message)
 
 
 class _Listener:

@@ -44,9 +44,10 @@ Stamp = tuple[int, int]
 class Facts:
     """What is known of the bundle that the folder holds.
 
-    `root` is the root module's folder, in which Terraform runs, empty for the top. `files` are the bundles' own, and
-    how they were laid out. `locked` are the lock blocks of providers that bundles pinned, by address. `init` is the key
-    of the last init that ran to its end, empty where another one began since.
+    `root` is the root module's folder, in which Terraform runs, empty for the top. `types` are the variables' types, as
+    they are written. `files` are the bundles' own, and how they were laid out. `locked` are the lock blocks
+    of providers that bundles pinned, by address. `init` is the key of the last init that ran to its end, empty where
+    another one began since.
     """
 
     bundle: str = ""
@@ -54,6 +55,7 @@ class Facts:
     variables: frozenset[str] = frozenset()
     ephemeral: frozenset[str] = frozenset()
     structured: frozenset[str] = frozenset()
+    types: Mapping[str, str] = dataclasses.field(default_factory=dict)
     prevent_destroy: tuple[str, ...] = ()
     files: Mapping[str, Stamp] = dataclasses.field(default_factory=dict)
     locked: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -122,6 +124,7 @@ class WorkFolder:
                 variables=frozenset(note["variables"]),
                 ephemeral=frozenset(note["ephemeral"]),
                 structured=frozenset(note["structured"]),
+                types=dict(note["types"]),
                 prevent_destroy=tuple(note["protected"]),
                 files={name: (size, modified) for name, (size, modified) in note["files"].items()},
                 locked=dict(note["locked"]),
@@ -175,6 +178,7 @@ class WorkFolder:
             variables=hcl_scan.declared_variables(root),
             ephemeral=hcl_scan.ephemeral_variables(root),
             structured=hcl_scan.structured_variables(root),
+            types=hcl_scan.variable_types(root),
             prevent_destroy=self._protected(code, at),
             # The lock file is left out: init writes the hashes of this platform into it.
             files={name: _stamp(self.path / name) or (0, 0) for name in names - {posixpath.join(at, lock_file.NAME)}},
@@ -226,6 +230,7 @@ class WorkFolder:
             "variables": sorted(facts.variables),
             "ephemeral": sorted(facts.ephemeral),
             "structured": sorted(facts.structured),
+            "types": dict(facts.types),
             "protected": facts.prevent_destroy,
             "files": facts.files,
             "locked": facts.locked,

@@ -219,7 +219,9 @@ class EnvironmentSpec(ApiModel):
     source: Source = Field(description="Where the Terraform code is.")
     credentials: Credentials = Field(default_factory=Credentials, description="Environment variables of runs.")
     variables: Annotated[dict[str, Any], Field(max_length=256)] = Field(
-        default_factory=dict, description="Input variables; each must be declared by the code."
+        default_factory=dict,
+        description="Input variables; each must be declared by the code. Where it declares a string, within a list or "
+        "an object too, a boolean or a number is refused: put it in quotes (YAML reads NO as a boolean).",
     )
     variables_from: Annotated[list[SecretReference], Field(max_length=16)] = Field(
         default_factory=list,
