@@ -200,6 +200,13 @@ class Bench:
         """One person's word on the open Change."""
         name = (await self.status())["change"]
         change = await self.cluster.get(ObjectRef("Change", "default", name))
+        await self.approve_change(change, who, verdict=verdict, subject=subject, overrides=overrides)
+
+    async def approve_change(
+        self, change: JsonObject, who: str, *, verdict: str = "Approved", subject: str = "", overrides=()
+    ) -> None:
+        """One person's word on a Change, open or not."""
+        name = change["metadata"]["name"]
         spec = {
             "changeRef": {"name": name},
             "subject": subject or change["spec"]["subject"],
