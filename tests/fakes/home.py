@@ -79,9 +79,14 @@ class FakeHome:
     set_back: str = ""
     accepted: list[str] = dataclasses.field(default_factory=list)
 
+    runs: str | None = None
+
     @property
     def proves_users(self) -> bool:
         return False
+
+    async def manager(self) -> str | None:
+        return self.runs
 
     def user(self) -> str:
         return "Ada.Lovelace"

@@ -15,21 +15,29 @@ import click
 from setpoint.api.conditions import ConditionType
 from setpoint.api.meta import API_VERSION, JsonObject, ObjectRef
 from setpoint.api.v1alpha1.approval import ApprovalSpec
-from setpoint.api.v1alpha1.change import Change
+from setpoint.api.v1alpha1.change import Change, GateResult
 from setpoint.cli.contents import Sight, action_section, refuse_unseen, see
-from setpoint.cli.context import DONE, Home, Invocation, fetch
-from setpoint.cli.describe import approval_lines
+from setpoint.cli.context import DONE, Home, Invocation, fetch_by_prefix
 from setpoint.cli.kinds import find_object
 from setpoint.cli.main import SetpointCommand
-from setpoint.cli.options import full_option, namespace_option, output_option, reason_option
+from setpoint.cli.options import (
+    full_option,
+    in_namespace,
+    namespace_option,
+    output_option,
+    reason_option,
+    subject_option,
+)
 from setpoint.cli.output import print_value
 from setpoint.cli.story import field, gate_lines, section, way_back_lines
 from setpoint.cli.table import plain
+from setpoint.cli.tally import Hearing, hear, refuse_empty_word, refuse_rejected
 from setpoint.domain.audit import AuditEntry, Phase
 from setpoint.domain.errors import SetpointError
-from setpoint.domain.reading import parse
+from setpoint.domain.reading import parse, text_at
 
 _MAX_NAME = 253
+_DIGEST = "sha256:"
 
 
 @click.command(
@@ -40,6 +48,7 @@ _MAX_NAME = 253
     ),
 )
 @click.argument("change")
+@subject_option
 @reason_option(required=False)
 @click.option("--unseen", is_flag=True, help="Approve although not all that would change can be shown here.")
 @full_option
@@ -50,6 +59,7 @@ _MAX_NAME = 253
 def approve(
     invocation: Invocation,
     change: str,
+    subject: str,
     reason: str,
     unseen: bool,
     full: bool,
@@ -59,12 +69,16 @@ def approve(
 ) -> int:
     """Approve a Change as it is shown.
 
-    The approval names the Change's subject: what happens, the way back, policies, gates and state together. If any of
-    them moves, it is another Change. No question is asked. What can't be shown whole is approved only with --unseen
-    and a --reason; what is not what the Change's digest names, never.
+    CHANGE is a Change's name, or the beginning of one. The approval names the subject that is shown: what happens, the
+    way back, policies, gates and state together. If any of them moves, it is another Change; --subject makes sure that
+    it is still the one that you looked at. No question is asked. What can't be shown whole is approved only with
+    --unseen and a --reason; what is not what the Change's digest names, never.
     """
     if unseen and not reason:
         msg = "--unseen needs a --reason: say how you know what this Change does."
+        raise click.UsageError(msg)
+    if overrides and not reason:
+        msg = "--override needs a --reason: say why the gate may be passed; it is kept in the audit trail."
         raise click.UsageError(msg)
     return _decide(
         invocation,
@@ -72,6 +86,7 @@ def approve(
         namespace,
         output,
         verdict="Approved",
+        subject=subject,
         reason=reason,
         overrides=overrides,
         unseen=unseen,
@@ -83,16 +98,17 @@ def approve(
     cls=SetpointCommand, examples=("setpoint reject shop-prod-a1b2c3d4e5 --reason 'the database must stay'",)
 )
 @click.argument("change")
+@subject_option
 @reason_option(required=True)
 @namespace_option
 @output_option
 @click.pass_obj
-def reject(invocation: Invocation, change: str, reason: str, namespace: str, output: str | None) -> int:
+def reject(invocation: Invocation, change: str, subject: str, reason: str, namespace: str, output: str | None) -> int:
     """Reject a Change as it is shown.
 
     The same change is not proposed again; another one follows when spec, source or world move.
     """
-    return _decide(invocation, change, namespace, output, verdict="Rejected", reason=reason)
+    return _decide(invocation, change, namespace, output, verdict="Rejected", subject=subject, reason=reason)
 
 
 def _decide(
@@ -102,6 +118,7 @@ def _decide(
     output: str | None,
     *,
     verdict: str,
+    subject: str,
     reason: str,
     overrides: Sequence[str] = (),
     unseen: bool = False,
@@ -110,14 +127,18 @@ def _decide(
     ref = find_object(name, namespace, default="Change")
 
     async def run(home: Home) -> int:
-        change = parse(Change, await fetch(home, ref))
-        refuse_closed(change)
-        refuse_unknown_gates(change, overrides)
+        change = parse(Change, await fetch_by_prefix(home, ref))
+        await refuse_another_subject(home, change, subject)
+        refuse_closed(change, lists=invocation.command("get", "changes", *in_namespace(change.ref)))
+        hearing = await hear(home, change, dt.datetime.now(dt.UTC))
+        refuse_rejected(hearing)
         if verdict == "Approved":
+            refuse_overrides(change, overrides)
             refuse_blocked(change, overrides)
+            refuse_empty_word(hearing, home.user(), overrides)
         sight = await see(home, change)
         if not output:
-            click.echo("\n".join(await _shown(home, change, sight, full=full)))
+            click.echo("\n".join(_shown(hearing, sight, full=full)))
         if verdict == "Approved":
             refuse_unseen(change, sight, unseen=unseen)
         approval = new_approval(
@@ -127,14 +148,32 @@ def _decide(
         if output:
             print_value(created, output)
         else:
-            _tell(invocation, created, change)
+            click.echo("\n".join(["", *await _outcome(invocation, home, hearing, created)]))
         return DONE
 
     return invocation.run(run)
 
 
-def refuse_closed(change: Change) -> None:
-    """Raises SetpointError for a Change on which no word counts any more."""
+async def refuse_another_subject(home: Home, change: Change, wanted: str) -> None:
+    """Raises SetpointError unless the subject is the one that is wanted, whole or by a beginning that no other has."""
+    if not wanted:
+        return
+    whole = wanted if wanted.startswith(_DIGEST) else _DIGEST + wanted
+    if not change.spec.subject.startswith(whole):
+        msg = (
+            f"the subject of {change.ref} is {change.spec.subject}, not {whole}: "
+            "it is another Change than the one that you mean, and nothing was said of it"
+        )
+        raise SetpointError(msg)
+    listed = await home.cluster.list("Change", namespace=change.metadata.namespace)
+    alike = {text_at(item, "spec", "subject") or "" for item in listed.items}
+    if len([subject for subject in alike if subject.startswith(whole)]) > 1:
+        msg = f"--subject: several Changes have a subject that begins with {whole}; write more of it"
+        raise SetpointError(msg)
+
+
+def refuse_closed(change: Change, *, lists: str) -> None:
+    """Raises SetpointError for a Change on which no word counts any more; `lists` is the command that shows others."""
     said = {
         ConditionType.SUPERSEDED: "is superseded",
         ConditionType.REJECTED: "was rejected",
@@ -146,17 +185,31 @@ def refuse_closed(change: Change) -> None:
         # An apply that failed or was interrupted has spent its approvals, and the next run makes another Change.
         how = said[ConditionType(condition.type)] if condition.status == "True" else "was tried and failed"
         why = f" ({plain(condition.message)})" if condition.message else ""
-        msg = f"{change.ref} {how}{why}; 'setpoint get changes' lists what waits now"
+        msg = f"{change.ref} {how}{why}; {lists} lists what waits now"
         raise SetpointError(msg)
 
 
-def refuse_unknown_gates(change: Change, overrides: Sequence[str]) -> None:
-    """Raises SetpointError for an override of a gate that does not block this Change."""
-    blocking = sorted({gate.gate for gate in change.status.gates if gate.blocks})
-    for gate in overrides:
-        if gate not in blocking:
-            msg = f"gate {gate!r} does not block {change.ref}; gates that do: {', '.join(blocking) or 'none'}"
+def refuse_overrides(change: Change, overrides: Sequence[str]) -> None:
+    """Raises SetpointError for an override of a gate that does not block this Change, or that nobody can pass."""
+    blocking = {gate.gate: gate for gate in change.status.gates if gate.blocks}
+    passable = ", ".join(sorted(name for name, gate in blocking.items() if gate.overridable)) or "none"
+    for name in overrides:
+        if name not in blocking:
+            msg = f"gate {name!r} does not block {change.ref}; gates that can be overridden: {passable}"
             raise SetpointError(msg)
+        if not blocking[name].overridable:
+            msg = f"gate {name!r} can't be overridden: {_why_not(blocking[name])}; gates that can be: {passable}"
+            raise SetpointError(msg)
+
+
+def _why_not(gate: GateResult) -> str:
+    match gate.verdict:
+        case "Pending":
+            return "it waits for people"
+        case "Error" | "Indeterminate":
+            return "it could not decide"
+        case _:
+            return "what it found is mandatory"
 
 
 def refuse_blocked(change: Change, overrides: Sequence[str]) -> None:
@@ -167,9 +220,11 @@ def refuse_blocked(change: Change, overrides: Sequence[str]) -> None:
     for gate in change.status.gates:
         if gate.blocks and gate.verdict != "Pending" and gate.gate not in overrides:
             why = f" ({plain(gate.messages[0]).rstrip('.')})" if gate.messages else ""
+            remedy = f", or pass the gate with --override {gate.gate} --reason WHY" if gate.overridable else ""
+            verdict = "could not decide" if gate.verdict in {"Error", "Indeterminate"} else "blocks it"
             msg = (
-                f"{change.ref} is blocked by gate {gate.gate!r}{why}; no approval changes that. Change the code or the "
-                f"policy, or pass a soft-mandatory gate with --override {gate.gate} --reason WHY"
+                f"{change.ref} is blocked: gate {gate.gate!r} {verdict}{why}; no approval changes that. "
+                f"Change the code or the policy{remedy}"
             )
             raise SetpointError(msg)
 
@@ -216,7 +271,8 @@ def _entry(home: Home, change: Change, approval: JsonObject) -> AuditEntry:
     )
 
 
-async def _shown(home: Home, change: Change, sight: Sight, *, full: bool) -> list[str]:
+def _shown(hearing: Hearing, sight: Sight, *, full: bool) -> list[str]:
+    change = hearing.change
     summary = change.spec.summary
     return [
         field("Change", f"{change.metadata.name}: {summary.text} ({change.spec.cause})"),
@@ -225,12 +281,21 @@ async def _shown(home: Home, change: Change, sight: Sight, *, full: bool) -> lis
         *action_section(sight, summary, summary.actions, cause=change.spec.cause, full=full),
         *section("Way back", way_back_lines(change.spec.reset_plan)),
         *section("Gates", gate_lines(change.status.gates)),
-        *section("Approvals", await approval_lines(home, change, dt.datetime.now(dt.UTC))),
+        *section("Approvals", hearing.lines()),
     ]
 
 
-def _tell(invocation: Invocation, created: JsonObject, change: Change) -> None:
-    verdict, name = created["spec"]["verdict"], created["metadata"]["name"]
-    click.echo(f"\nchange/{change.metadata.name} {verdict.lower()} by {plain(created['spec']['approver'])} ({name})")
-    if verdict == "Approved":
-        click.echo(invocation.how_it_goes_on("carries it out"))
+async def _outcome(invocation: Invocation, home: Home, before: Hearing, created: JsonObject) -> list[str]:
+    """What was said, how many have said so by now, and what follows."""
+    change, spec = before.change, created["spec"]
+    said = f"{change.ref} {spec['verdict'].lower()} by {plain(spec['approver'])} ({created['metadata']['name']})"
+    if spec["verdict"] == "Rejected":
+        return [said]
+    now = before.with_word_of(spec["approver"])
+    if now.missing:
+        return [said, f"{now.count()}."]
+    if now.suspended:
+        target = f"{change.spec.target_ref.kind.lower()}/{change.spec.target_ref.name}"
+        resume = invocation.command("resume", target, *in_namespace(change.ref))
+        return [said, f"{now.count()}.", f"{target} is suspended: nothing is carried out until {resume}"]
+    return [said, f"{now.count()}.", invocation.how_it_goes_on("carries it out", await home.manager())]

@@ -31,6 +31,7 @@ DONE, FAILED, USAGE, ATTENTION, INTERRUPTED = 0, 1, 2, 3, 130
 """Exit codes (design, section 9); 130 is the shell's for Ctrl-C."""
 
 HOME_FOLDER = ".setpoint"
+_MAX_LISTED = 10
 
 
 # --- What the composition root gives ------------------------------------------------------------------------------
@@ -81,6 +82,10 @@ class Home(Store, Protocol):
 
     def user(self) -> str:
         """Who works here: the operating system's user, or the API server's word."""
+        ...
+
+    async def manager(self) -> str | None:
+        """Who manages it now; empty where nobody does, None where that can't be seen from here."""
         ...
 
     async def sync(self) -> Sequence[object]:
@@ -228,12 +233,16 @@ class Invocation:
         async with self.cluster(context) as home:
             return await action(home)
 
-    def how_it_goes_on(self, what: str) -> str:
-        """Who does it now, and how it is done where nobody is there to."""
+    def how_it_goes_on(self, what: str, manager: str | None = None) -> str:
+        """Who does it, and how it is done where nobody is there to; `manager` is what the home says of who runs."""
         if self.context is not None:
-            return f"The operator {what} now."
+            return f"The operator {what}, if one runs."
         once = self.command("up", str(self.root()), "--once", root=self.root())
-        return f"A running manager {what} now; without one: {once}"
+        if manager:
+            return f"The manager that runs ({manager}) {what} now."
+        if manager is None:
+            return f"A running manager {what} now; without one: {once}"
+        return f"No manager runs on this home: {once} {what}."
 
     def command(self, *words: str, root: Path | None = None) -> str:
         """A command to type next, with `--home` where the home would not be found without."""
@@ -283,3 +292,22 @@ async def fetch(home: Home, ref: ObjectRef) -> JsonObject:
         return await home.cluster.get(ref)
     except NotFoundError:
         raise ObjectMissingError(ref) from None
+
+
+async def fetch_by_prefix(home: Home, ref: ObjectRef) -> JsonObject:
+    """One object by its name, or by the beginning of it where no other of the kind begins so. For what people type.
+
+    Raises ObjectMissingError, SetpointError where several begin so.
+    """
+    try:
+        return await home.cluster.get(ref)
+    except NotFoundError:
+        listed = await home.cluster.list(ref.kind, namespace=ref.namespace or None)
+    found = [item for item in listed.items if item["metadata"]["name"].startswith(ref.name)]
+    if not found:
+        raise ObjectMissingError(ref) from None
+    if len(found) > 1:
+        names = ", ".join(sorted(item["metadata"]["name"] for item in found)[:_MAX_LISTED])
+        msg = f"{len(found)} names begin with {ref.name!r}: {names}; write more of the one that you mean"
+        raise SetpointError(msg)
+    return found[0]

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 import click
 
 from setpoint.api.meta import Condition, JsonObject, ObjectRef
-from setpoint.api.v1alpha1.approval import Approval
 from setpoint.api.v1alpha1.change import Change
 from setpoint.api.v1alpha1.environment import Environment
 from setpoint.api.v1alpha1.snapshot import Snapshot
@@ -29,6 +28,7 @@ from setpoint.cli.story import (
     way_back_lines,
 )
 from setpoint.cli.table import age, plain, render
+from setpoint.cli.tally import hear
 from setpoint.domain.errors import InvalidError, NotFoundError
 from setpoint.domain.reading import Kind, parse, readable_status
 
@@ -173,7 +173,7 @@ async def _change(home: Home, change: Change, now: dt.datetime, contents: Conten
         *([field("Run", change.status.run)] if change.status.run else []),
         *([field("Outcome", change.status.message)] if change.status.message else []),
         *await _what(home, change, contents),
-        *section("Approvals", await approval_lines(home, change, now)),
+        *section("Approvals", (await hear(home, change, now)).lines()),
         *section("Conditions", condition_lines(change.status.conditions, now)),
     ]
 
@@ -188,20 +188,6 @@ async def _what(home: Home, change: Change, contents: ContentTeller) -> list[str
         *section("Orphans", map(plain, orphans)),
         *section("Notes", map(plain, change.spec.notes)),
     ]
-
-
-async def approval_lines(home: Home, change: Change, now: dt.datetime) -> list[str]:
-    """Who said what about the Change's subject, and how many must."""
-    found = await home.cluster.list("Approval", namespace=change.metadata.namespace)
-    approvals = _readable(Approval, found.items)
-    lines = [f"{change.spec.approvals_required} required"]
-    for approval in approvals:
-        if approval.spec.subject == change.spec.subject:
-            proven = "" if approval.spec.proven else ", unproven"
-            reason = f": {plain(approval.spec.reason)}" if approval.spec.reason else ""
-            when = age(approval.metadata.creation_timestamp, now)
-            lines.append(f"{approval.spec.verdict} by {plain(approval.spec.approver)}{proven}, {when} ago{reason}")
-    return lines
 
 
 def _readable(kind: type[Kind], objects: Iterable[JsonObject]) -> list[Kind]:

@@ -167,7 +167,8 @@ class Query:
     def row(self, kind: Kind, obj: JsonObject, now: dt.datetime, *, full: bool = False) -> list[str]:
         """An object's row; `full` puts the kind before its name."""
         ref = ObjectRef.of(obj)
-        cells = object_cells(obj, shown_columns(kind, wide=self._output == "wide"), now)
+        wide = self._output == "wide"
+        cells = object_cells(obj, shown_columns(kind, wide=wide), now, wide=wide)
         name = qualified_name(ref) if full else ref.name
         return ([ref.namespace] if self._shows_namespace(kind) else []) + [name, *cells]
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from setpoint.api.meta import ObjectRef
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _MAX_REASON = 1024
+_SUBJECT = re.compile(r"(sha256:)?[0-9a-f]{8,64}")
 
 output_option: Callable[[Function], Function] = click.option(
     "-o", "--output", type=click.Choice(["json", "yaml"]), help="Print for programs."
@@ -19,6 +24,27 @@ full_option: Callable[[Function], Function] = click.option(
 )
 namespace_option: Callable[[Function], Function] = click.option(
     "-n", "--namespace", default="default", show_default=True, metavar="NAME", help="The namespace to look in."
+)
+
+
+def in_namespace(ref: ObjectRef) -> tuple[str, ...]:
+    """`-n` and the namespace of an object, for a command to type; nothing where it is the default."""
+    return () if ref.namespace in {"", "default"} else ("-n", ref.namespace)
+
+
+def _check_subject(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
+    if value and not _SUBJECT.fullmatch(value):
+        msg = f"--subject: {value!r} is no digest; write it as it is shown, or at least its first 8 hex digits."
+        raise click.UsageError(msg)
+    return value
+
+
+subject_option: Callable[[Function], Function] = click.option(
+    "--subject",
+    metavar="DIGEST",
+    default="",
+    callback=_check_subject,
+    help="Only if this is the Change's subject; its first digits do where no other Change's begins so.",
 )
 
 

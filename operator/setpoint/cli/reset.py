@@ -8,7 +8,7 @@ import click
 
 from setpoint.api.meta import API_VERSION, JsonObject, ObjectRef
 from setpoint.api.v1alpha1.reset import ResetSpec
-from setpoint.cli.context import DONE, Home, Invocation, fetch
+from setpoint.cli.context import DONE, Home, Invocation, fetch, fetch_by_prefix
 from setpoint.cli.kinds import find_object, find_target
 from setpoint.cli.main import SetpointCommand
 from setpoint.cli.options import namespace_option, output_option, reason_option
@@ -24,7 +24,13 @@ _MAX_NAME = 253
     examples=("setpoint reset environment/shop-prod --to shop-prod-7 --reason 'the new version loses orders'",),
 )
 @click.argument("target", metavar="KIND/NAME")
-@click.option("--to", "snapshot", required=True, metavar="SNAPSHOT", help="The snapshot to go back to.")
+@click.option(
+    "--to",
+    "snapshot",
+    required=True,
+    metavar="SNAPSHOT",
+    help="The snapshot to go back to, or the first letters of its name.",
+)
 @reason_option(required=True)
 @namespace_option
 @output_option
@@ -36,11 +42,12 @@ def reset(invocation: Invocation, target: str, snapshot: str, reason: str, names
     gated and approved like any other. Afterwards the target is held, so that what was undone is not applied again.
     """
     target_ref = find_target(target, namespace)
-    snapshot_ref = find_object(snapshot, namespace, default="Snapshot")
+    wanted = find_object(snapshot, namespace, default="Snapshot")
 
     async def run(home: Home) -> int:
         await fetch(home, target_ref)
-        found = await fetch(home, snapshot_ref)
+        found = await fetch_by_prefix(home, wanted)
+        snapshot_ref = ObjectRef.of(found)
         _refuse_foreign(found, target_ref)
         digests = {"snapshot": found["spec"]["digest"]}
         wish = new_reset(target_ref, snapshot_ref, home.user(), reason, digest=found["spec"]["digest"])
@@ -53,7 +60,7 @@ def reset(invocation: Invocation, target: str, snapshot: str, reason: str, names
             print_value(created, output)
             return DONE
         click.echo(f"reset/{created['metadata']['name']} created: {target_ref} to {snapshot_ref}")
-        click.echo(invocation.how_it_goes_on("computes its Change"))
+        click.echo(invocation.how_it_goes_on("computes its Change", await home.manager()))
         return DONE
 
     return invocation.run(run)

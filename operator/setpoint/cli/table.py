@@ -18,7 +18,7 @@ from setpoint.domain.visible import visible
 GAP = "   "
 
 _DIGEST = re.compile(r"(sha256:[0-9a-f]{12})[0-9a-f]{52}")
-"""A digest is shown by its first digits; `-o json` has them all."""
+"""A digest is shown by its first digits; `-o wide` and `-o json` have them all."""
 _BREAKS = str.maketrans("\t\n\r", "   ")
 _COLOURS = {
     "True": "green", "False": "red", "Unknown": "yellow",
@@ -74,15 +74,17 @@ def shown_columns(kind: type[KubeObject], *, wide: bool) -> tuple[PrinterColumn,
     return tuple(column for column in kind.META.columns if wide or not column.wide)
 
 
-def object_cells(obj: JsonObject, columns: Iterable[PrinterColumn], now: dt.datetime) -> list[str]:
-    """The cells of one object below its columns."""
-    return [_cell(column, find_value(obj, column.json_path), now) for column in columns]
+def object_cells(
+    obj: JsonObject, columns: Iterable[PrinterColumn], now: dt.datetime, *, wide: bool = False
+) -> list[str]:
+    """The cells of one object below its columns; `wide` shows digests whole."""
+    return [_cell(column, find_value(obj, column.json_path), now, wide=wide) for column in columns]
 
 
-def _cell(column: PrinterColumn, value: Any, now: dt.datetime) -> str:
+def _cell(column: PrinterColumn, value: Any, now: dt.datetime, *, wide: bool) -> str:
     if column.type == "date":
         return age(value, now)
-    return plain(_DIGEST.sub(r"\1", value) if isinstance(value, str) else value)
+    return plain(_DIGEST.sub(r"\1", value) if isinstance(value, str) and not wide else value)
 
 
 def age(instant: str | None, now: dt.datetime) -> str:

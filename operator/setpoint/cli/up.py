@@ -12,7 +12,7 @@ import click
 from setpoint.api.conditions import Reason
 from setpoint.cli.context import ATTENTION, DONE, FAILED, INTERRUPTED, Invocation
 from setpoint.cli.main import SetpointCommand
-from setpoint.cli.options import output_option
+from setpoint.cli.options import in_namespace, output_option
 from setpoint.cli.output import print_value
 from setpoint.cli.progress import ProgressLines
 from setpoint.cli.signals import stop_on_signals
@@ -152,7 +152,7 @@ def _print_report(invocation: Invocation, root: Path, report: RunReport) -> None
 
 def _next_steps(invocation: Invocation, root: Path, target: TargetReport) -> list[str]:
     lines = [f"{target.ref} {target.state}: {plain(target.message) or target.reason}"]
-    space = [] if target.ref.namespace in {"", "default"} else ["-n", target.ref.namespace]
+    space = in_namespace(target.ref)
     if target.change:
         lines.append(f"  {invocation.command('describe', f'change/{target.change}', *space, root=root)}")
         if target.reason == Reason.APPROVAL_REQUIRED:

@@ -225,11 +225,21 @@ def decide(
     )
 
 
-def _result(gate: str, stage: GateStage, verdict: Verdict, messages: Iterable[str] = (), *, blocks: bool) -> GateResult:
+def _result(
+    gate: str,
+    stage: GateStage,
+    verdict: Verdict,
+    messages: Iterable[str] = (),
+    *,
+    blocks: bool,
+    overridable: bool = False,
+) -> GateResult:
     shown = [message if len(message) <= _MAX_MESSAGE else f"{message[: _MAX_MESSAGE - 1]}…" for message in messages]
     if len(shown) > _MAX_MESSAGES:
         shown = [*shown[: _MAX_MESSAGES - 1], f"and {len(shown) - _MAX_MESSAGES + 1} more"]
-    return GateResult(gate=gate, stage=stage, verdict=verdict.value, blocks=blocks, messages=shown)
+    return GateResult(
+        gate=gate, stage=stage, verdict=verdict.value, blocks=blocks, overridable=overridable, messages=shown
+    )
 
 
 def _built_in(
@@ -282,10 +292,11 @@ def _evaluate(
         found += [(gate.level, message) for message in check_blast_radius(change.summary, gate.blast_radius)]
     verdict = _verdict({level for level, _ in found}, overridden=name in tally.overrides)
     messages = [message for _, message in sorted(found, key=lambda one: one[0] == "advisory")]
-    if verdict is Verdict.FAIL and not _UNWAIVABLE & {level for level, _ in found}:
-        messages[0] += f"; setpoint approve with --override {name} passes it"
+    overridable = verdict is Verdict.FAIL and not _UNWAIVABLE & {level for level, _ in found}
+    if overridable:
+        messages[0] += f"; setpoint approve with --override {name} --reason WHY passes it"
     if verdict is Verdict.FAIL:
-        return _result(name, stage, verdict, messages, blocks=True)
+        return _result(name, stage, verdict, messages, blocks=True, overridable=overridable)
     if gate.four_eyes and nameless:
         return _result(name, stage, Verdict.INDETERMINATE, [_NAMELESS, *messages], blocks=True)
     asked = _asked(gate, change.cause) or 0
@@ -333,12 +344,15 @@ def _message(violation: Violation) -> str:
 # --- In words ----------------------------------------------------------------------------------------------------
 
 
-def explain(decision: GateDecision, change_name: str) -> tuple[Reason, str]:
-    """Reason and message of the condition Gated: which gate blocks, and what a person can do about it."""
+def explain(decision: GateDecision, approve: str) -> tuple[Reason, str]:
+    """Reason and message of the condition Gated: which gate blocks, and what a person can do about it.
+
+    `approve` is the command that approves the Change.
+    """
     if decision.verdict is Verdict.PASS:
         return Reason.GATES_PASSED, ""
     if decision.verdict is Verdict.PENDING:
-        return Reason.GATES_PENDING, f"waits for {_people(decision)}: setpoint approve {change_name}"
+        return Reason.GATES_PENDING, f"waits for {_people(decision)}: {approve}"
     blocking = [result for result in decision.results if result.blocks and result.verdict != "Pending"]
     said = "; ".join(f"gate {result.gate}: {_first(result)}" for result in blocking[:3])
     more = f"; and {len(blocking) - 3} more gates" if len(blocking) > 3 else ""

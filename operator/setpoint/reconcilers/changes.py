@@ -228,6 +228,7 @@ class ChangeRegister:
         gates: Sequence[GateResult] | None = None,
         content: ContentStatus | None = None,
         approved_by: Iterable[str] | None = None,
+        barred: Iterable[str] | None = None,
         run: str | None = None,
         orphans: Sequence[str] | None = None,
         dropped: Sequence[ConditionType] = (),
@@ -242,6 +243,7 @@ class ChangeRegister:
         }
         moved = self._with(change, conditions, dropped)
         given["approved_by"] = None if approved_by is None else sorted(approved_by)
+        given["barred"] = None if barred is None else sorted(barred)
         status = change.status.model_copy(
             update={name: value for name, value in given.items() if value is not None}
             | {"conditions": moved, "outcome": outcome_of(moved), "observed_generation": change.metadata.generation}

@@ -47,6 +47,14 @@ class GateContext:
     modules: Mapping[str, PolicyModules]
     problems: Mapping[str, str]
     faults: tuple[str, ...]
+    distant: bool = False
+
+    def approve_command(self, change: str) -> str:
+        """What a person types to approve the Change of that name."""
+        namespace = self.environment.metadata.namespace
+        words = ["setpoint", "approve", change]
+        words += ["-n", namespace] if namespace != "default" else []
+        return " ".join([*words, "--context", "NAME"] if self.distant else words)
 
     def subject(
         self, change: Change, snapshot: Snapshot, reset_plan: ResetPlan, *, variables: str, required: int
@@ -115,6 +123,7 @@ class Gatekeeper:
         clock: Clock,
         metrics: Metrics,
         unread: Callable[[], Sequence[Unread]] = tuple,
+        distant: bool = False,
     ) -> None:
         self._cluster = cluster
         self._engine = engine
@@ -123,6 +132,7 @@ class Gatekeeper:
         self._clock = clock
         self._metrics = metrics
         self._unread = unread
+        self._distant = distant
 
     async def gather(self, environment: Environment, change: Change) -> GateContext:
         """The gates that guard this Change at the stages that it will pass."""
@@ -137,7 +147,7 @@ class Gatekeeper:
         unread = [one.text for one in self._unread() if "EnforcementGates" in one.kinds]
         # One that was read before stays in force beside: what it would say by now is not known.
         faults = dict.fromkeys([*map(str, unfit), *filter(None, map(_manifest_problem, objects)), *unread])
-        return GateContext(environment, gates, modules, problems, tuple(faults))
+        return GateContext(environment, gates, modules, problems, tuple(faults), self._distant)
 
     async def _load(self, names: set[str]) -> tuple[dict[str, PolicyModules], dict[str, str]]:
         """The content of each set that exists and loads, and why another can't be asked."""
@@ -240,9 +250,9 @@ def _manifest_problem(obj: EnforcementGates | PolicySet) -> str:
     return obj.metadata.annotations.get(MANIFEST_ERROR_ANNOTATION, "")
 
 
-def change_conditions(decision: GateDecision, name: str) -> tuple[ChangeCondition, ...]:
-    """What the decision means for the Change's own conditions."""
-    reason, message = gating.explain(decision, name)
+def change_conditions(decision: GateDecision, approve: str) -> tuple[ChangeCondition, ...]:
+    """What the decision means for the Change's own conditions; `approve` is the command that approves it."""
+    reason, message = gating.explain(decision, approve)
     conditions: list[ChangeCondition] = [(ConditionType.GATED, _gated(decision), reason, message)]
     if decision.rejected_by:
         conditions.append((ConditionType.REJECTED, "True", Reason.REJECTED, message))
@@ -279,7 +289,7 @@ _KEEPING = "; to keep what it has, put its manifest back, or set spec.protection
 def show_decision(work: "Pass", decision: GateDecision) -> bool:
     """Drafts what the decision means for the target; True where the pass ends here."""
     name = work.record.metadata.name
-    reason, message = gating.explain(decision, name)
+    reason, message = gating.explain(decision, work.gates.approve_command(name))
     work.draft.condition(ConditionType.GATED, _gated(decision), reason, message)
     if decision.verdict is Verdict.PASS:
         return False

@@ -214,7 +214,7 @@ class Pipeline:
     async def _decide(self, work: Pass, stage: GateStage) -> bool:
         """Asks the gates of a stage and shows what they say; True where the Change may not go on."""
         work.decision = decision = await self._gatekeeper.decide(work, stage)
-        conditions = change_conditions(decision, work.record.metadata.name)
+        conditions = change_conditions(decision, work.gates.approve_command(work.record.metadata.name))
         work.record = await self._changes.mark(
             work.record,
             *conditions,
@@ -222,6 +222,7 @@ class Pipeline:
             gates=decision.results,
             content=show_content(work.change),
             approved_by=decision.approved_by,
+            barred=decision.barred,
             # One that is decided was not carried out: each apply makes another Change of it.
             dropped=(ConditionType.APPLIED, ConditionType.VERIFIED),
         )

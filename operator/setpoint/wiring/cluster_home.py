@@ -68,6 +68,10 @@ class ClusterHome:
         """Who works here: the API server's word."""
         return self._user
 
+    async def manager(self) -> None:
+        """Not to be seen: who approves may not read the operator's Leases."""
+        return
+
     async def sync(self) -> Sequence[object]:
         """Nothing is to be read: manifests are applied."""
         return ()

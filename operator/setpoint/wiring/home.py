@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from setpoint.adapters.local import LocalHome
-from setpoint.adapters.local.home import current_user
+from setpoint.adapters.local.home import current_user, holder
 from setpoint.api.meta import ObjectRef
 from setpoint.domain import standing
 from setpoint.domain.audit import AuditEntry, Phase
@@ -64,6 +64,10 @@ class Home:
     def user(self) -> str:
         """Who works here: the operating system's user."""
         return current_user()
+
+    async def manager(self) -> str:
+        """Who manages it now, empty where nobody does: by the lock that a manager holds."""
+        return holder(self._opened.home) or ""
 
     async def sync(self) -> Sequence[object]:
         """Reads the manifests now; returns what is wrong with them."""

@@ -62,6 +62,8 @@ class Parts:
     sees_all: bool
     looks: LookStore | None
     unread: Callable[[], Sequence[Unread]]
+    distant: bool
+    """True where people are not on this machine: their commands name a context."""
 
     def driver(self, cluster: ClusterClient, *, settles: bool = True) -> EnvironmentDriver:
         """The Environment's driver over a cluster; a preview's does not settle."""
@@ -92,6 +94,7 @@ class Parts:
             clock=self.clock,
             metrics=metrics,
             unread=self.unread,
+            distant=self.distant,
         )
         return Pipeline(
             cluster=cluster,
@@ -211,6 +214,7 @@ async def open_parts(
         sees_all=foundation.sees_all,
         looks=foundation.looks,
         unread=foundation.unread,
+        distant=foundation.home_root is None,
     )
 
 

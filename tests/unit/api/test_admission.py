@@ -58,7 +58,7 @@ GOOD = [
     (ENV, {"status": {"drift": {"actionable": 2}, "failures": 1}}, "env-status"),
     (ENV, {"status": {"conditions": [{"type": "Ready", "status": "True", "reason": "R"}]}}, "env-condition"),
     ("Approval", {"spec.verdict": "Rejected", "spec.reason": "no"}, "approval-rejected"),
-    ("Approval", {"spec.overrides": ["blast-radius"]}, "approval-override"),
+    ("Approval", {"spec.overrides": ["blast-radius"], "spec.reason": "planned"}, "approval-override"),
     (PSET, {"spec.source": {"inline": {"a.rego": "package a"}}}, "pset-inline"),
     (PSET, {"spec.params": {"required_tags": ["owner"], "max_destroyed": 3}}, "pset-params"),
     (PSET, {"spec.source": {"path": "./p"}, "spec.params": {"tags": ["owner"], "max": 3}}, "pset-own-params"),
@@ -67,6 +67,8 @@ GOOD = [
     (GATES, {"spec.gates.0.selector": {"labels": {"team": "shop"}}}, "gates-labels"),
 ]
 BAD = [
+    ("Approval", {"spec.overrides": ["blast-radius"]}, "approval-override-without-reason"),
+    ("Approval", {"spec.overrides": ["blast-radius"], "spec.reason": ""}, "approval-override-empty-reason"),
     *((kind, {"spec": REMOVED}, f"{kind}-without-spec") for kind in TYPES),
     *((kind, {"spec.surprise": 1}, f"{kind}-unknown-field") for kind in TYPES),
     (ENV, {"spec.stage": REMOVED}, "env-no-stage"),

@@ -37,6 +37,15 @@ def test_get__changes__has_the_columns_of_the_design(run: Run) -> None:
     )
 
 
+def test_get__wide__shows_digests_whole(run: Run, home: FakeHome) -> None:
+    digest = "sha256:" + "3e" * 32
+    home.add(example("PolicySet", name="mine", status={"digest": digest}))
+    narrow, wide = run("get", "policysets").stdout, run("get", "policysets", "-o", "wide").stdout
+    assert digest[:19] in narrow
+    assert digest not in narrow
+    assert digest in wide
+
+
 def test_get__wide__adds_columns(run: Run) -> None:
     header, _, row = run("get", "env", "-o", "wide").stdout.splitlines()
     assert header.split()[-2:] == ["REASON", "STATUS"]

@@ -51,7 +51,7 @@ def test_approve__shows_what_is_approved(run: Run, change: dict[str, Any]) -> No
     assert 'should be):\n  ~   aws_instance.web\n        ~ tags.owner: "mallory" → "ada"\n' in text
     assert "Way back:\n  can be undone\n  drilled: it plans today" in text
     assert "Gates:\n  baseline (plan): Pass\n  four-eyes (plan): Pending, blocks\n    two people must agree" in text
-    assert "Approvals:\n  1 required" in text
+    assert "Approvals:\n  0 of 1 approvals; 1 more is missing\n" in text
     assert f"change/{CHANGE} approved by Ada.Lovelace" in text
 
 
@@ -70,31 +70,237 @@ def test_approve__json__is_the_approval_alone(run: Run, home: FakeHome, change: 
     assert printed == home.objects("Approval")[0]
 
 
-def test_approve__override__names_a_gate_that_blocks(run: Run, home: FakeHome, change: dict[str, Any]) -> None:
-    assert run("approve", CHANGE, "--override", "four-eyes", "--reason", "agreed").exit_code == 0
-    assert home.objects("Approval")[0]["spec"]["overrides"] == ["four-eyes"]
+def gate(verdict: str, *, overridable: bool = False, name: str = "radius") -> dict[str, Any]:
+    """A gate that blocks."""
+    said = {"gate": name, "stage": "plan", "verdict": verdict, "blocks": True, "messages": ["too many deletes."]}
+    return {**said, "overridable": overridable}
+
+
+def test_approve__override__passes_a_gate_that_can_be(run: Run, home: FakeHome) -> None:
+    home.add(example("Change", status={"gates": [gate("Fail", overridable=True)]}))
+    result = run("approve", CHANGE)
+    assert result.exit_code == 1
+    assert "gate 'radius' blocks it (too many deletes)" in result.stderr
+    assert "--override radius --reason WHY" in result.stderr
+    assert run("approve", CHANGE, "--override", "radius", "--reason", "planned").exit_code == 0
+    assert home.objects("Approval")[0]["spec"]["overrides"] == ["radius"]
+
+
+@pytest.mark.parametrize("reason", [(), ("--reason", " ")], ids=["none", "blank"])
+def test_approve__override_without_a_reason__is_wrong_usage(run: Run, home: FakeHome, reason: tuple[str, ...]) -> None:
+    home.add(example("Change", status={"gates": [gate("Fail", overridable=True)]}))
+    result = run("approve", CHANGE, "--override", "radius", *reason)
+    assert result.exit_code == 2
+    assert "--override needs a --reason" in result.stderr
+    assert home.objects("Approval") == []
+
+
+@pytest.mark.parametrize(
+    ("verdict", "why"),
+    [
+        ("Fail", "what it found is mandatory"),
+        ("Error", "it could not decide"),
+        ("Indeterminate", "it could not decide"),
+        ("Pending", "it waits for people"),
+    ],
+)
+def test_approve__override_of_what_nobody_can_pass__is_refused(
+    run: Run, home: FakeHome, verdict: str, why: str
+) -> None:
+    home.add(example("Change", status={"gates": [gate(verdict), gate("Fail", overridable=True, name="cost")]}))
+    result = run("approve", CHANGE, "--override", "radius", "--reason", "r")
+    assert result.exit_code == 1
+    assert f"gate 'radius' can't be overridden: {why}; gates that can be: cost" in result.stderr
+    assert home.objects("Approval") == []
 
 
 @pytest.mark.parametrize("verdict", ["Fail", "Error", "Indeterminate"])
-def test_approve__of_what_a_gate_blocks__is_refused_unless_overridden(run: Run, home: FakeHome, verdict: str) -> None:
-    gate = {"gate": "radius", "stage": "plan", "verdict": verdict, "blocks": True, "messages": ["too many deletes."]}
-    home.add(example("Change", status={"gates": [gate]}))
+def test_approve__of_what_a_gate_blocks__is_refused(run: Run, home: FakeHome, verdict: str) -> None:
+    home.add(example("Change", status={"gates": [gate(verdict)]}))
     result = run("approve", CHANGE)
     assert result.exit_code == 1
-    assert "is blocked by gate 'radius' (too many deletes); no approval changes that" in result.stderr
+    assert "is blocked: gate 'radius'" in result.stderr
+    assert "no approval changes that" in result.stderr
+    assert "--override" not in result.stderr
     assert home.objects("Approval") == []
-    assert run("approve", CHANGE, "--override", "radius", "--reason", "r").exit_code == 0
     assert run("reject", CHANGE, "--reason", "r").exit_code == 0
 
 
-@pytest.mark.parametrize("gate", ["baseline", "no-such"])
+@pytest.mark.parametrize("name", ["baseline", "no-such"])
 def test_approve__override_of_another_gate__is_refused(
-    run: Run, home: FakeHome, change: dict[str, Any], gate: str
+    run: Run, home: FakeHome, change: dict[str, Any], name: str
 ) -> None:
-    result = run("approve", CHANGE, "--override", gate)
+    result = run("approve", CHANGE, "--override", name, "--reason", "r")
     assert result.exit_code == 1
-    assert "gates that do: four-eyes" in result.stderr
+    assert f"gate '{name}' does not block" in result.stderr
+    assert "gates that can be overridden: none" in result.stderr
     assert home.objects("Approval") == []
+
+
+# --- Which Change it is -------------------------------------------------------------------------------------------
+
+ALIKE = example("Change", name="shop-prod-a1b2ffff", subject="sha256:a1b2c3d4ffff" + "0" * 52)
+
+
+@pytest.mark.parametrize("verb", ["approve", "reject"])
+@pytest.mark.parametrize(
+    ("subject", "code", "words"),
+    [
+        pytest.param(SUBJECT, 0, "", id="whole"),
+        pytest.param(SUBJECT[7:], 0, "", id="without its algorithm"),
+        pytest.param(SUBJECT[:19], 0, "", id="as a table shows it"),
+        pytest.param(SUBJECT[7:17], 0, "", id="a beginning that no other has"),
+        pytest.param(SUBJECT[7:15], 1, "several Changes have a subject that begins with", id="of two"),
+        pytest.param("sha256:" + "0" * 64, 1, f"is {SUBJECT}, not sha256:{'0' * 64}", id="another"),
+        pytest.param(SUBJECT[:-1] + "7", 1, "is another Change", id="another in its last digit"),
+        pytest.param("a1b2", 2, "--subject", id="too short"),
+        pytest.param("shop-prod", 2, "--subject", id="no digest"),
+    ],
+)
+def test_decision__subject__must_be_the_one_that_is_meant(
+    run: Run, home: FakeHome, change: dict[str, Any], verb: str, subject: str, code: int, words: str
+) -> None:
+    home.add(ALIKE)
+    result = run(verb, CHANGE, "--subject", subject, "--reason", "r")
+    assert result.exit_code == code, result.stderr
+    assert words in result.stderr
+    said = [one["spec"]["subject"] for one in home.objects("Approval")]
+    assert said == ([SUBJECT] if code == 0 else []), "the whole subject is recorded"
+
+
+@pytest.mark.parametrize(
+    ("typed", "code"),
+    [
+        pytest.param("shop-prod-a1b2c3", 0, id="one begins so"),
+        pytest.param("change/shop-prod-a1b2c3", 0, id="with its kind"),
+        pytest.param("shop-prod-a1b2", 1, id="two do"),
+        pytest.param("shop-prod-b", 1, id="none does"),
+    ],
+)
+def test_approve__the_beginning_of_a_name(
+    run: Run, home: FakeHome, change: dict[str, Any], typed: str, code: int
+) -> None:
+    home.add(ALIKE)
+    result = run("approve", typed)
+    assert result.exit_code == code, result.stderr
+    said = [(one["spec"]["changeRef"]["name"], one["spec"]["subject"]) for one in home.objects("Approval")]
+    assert said == ([(CHANGE, SUBJECT)] if code == 0 else [])
+    if typed == "shop-prod-a1b2":
+        assert f"2 names begin with 'shop-prod-a1b2': {CHANGE}, shop-prod-a1b2ffff" in result.stderr
+
+
+# --- How many, and what follows -----------------------------------------------------------------------------------
+
+
+def said_last(run: Run, *words: str) -> list[str]:
+    """What follows the line that says who approved."""
+    lines = run("approve", CHANGE, *words).stdout.splitlines()
+    return lines[next(number for number, line in enumerate(lines) if " approved by " in line) + 1 :]
+
+
+@pytest.mark.parametrize(
+    ("required", "before", "barred", "count"),
+    [
+        pytest.param(1, [], [], "1 of 1 approvals.", id="enough"),
+        pytest.param(0, [], [], "no approval is asked for.", id="none was asked for"),
+        pytest.param(2, ["bob"], [], "2 of 2 approvals.", id="the last one"),
+        pytest.param(
+            2, [], [], "1 of 2 approvals; 1 more is missing, by somebody else than Ada.Lovelace.", id="one of two"
+        ),
+        pytest.param(
+            3,
+            ["bob"],
+            ["cem"],
+            "2 of 3 approvals; 1 more is missing, by somebody else than Ada.Lovelace, bob, cem.",
+            id="and one who can't",
+        ),
+    ],
+)
+def test_approve__says_how_many_and_whose_word_is_missing(
+    run: Run, home: FakeHome, required: int, before: list[str], barred: list[str], count: str
+) -> None:
+    home.add(example("Change", approvalsRequired=required, status={"barred": barred}))
+    for who in before:
+        home.add(example("Approval", name=who, approver=who))
+    lines = said_last(run)
+    assert lines[0] == count
+    assert bool(lines[1:]) is ("missing" not in count), "it is carried out by nobody while a word is missing"
+
+
+@pytest.mark.parametrize(
+    ("runs", "words"),
+    [
+        pytest.param("pid 7 of bob", "The manager that runs (pid 7 of bob) carries it out now.", id="a manager runs"),
+        pytest.param("", "No manager runs on this home: setpoint", id="none runs"),
+        pytest.param(None, "A running manager carries it out now; without one: setpoint", id="not to be seen"),
+    ],
+)
+def test_approve__says_who_carries_it_out(
+    run: Run, home: FakeHome, change: dict[str, Any], runs: str | None, words: str
+) -> None:
+    home.runs = runs
+    (line,) = said_last(run)[1:]
+    assert line.startswith(words)
+    assert ("now" in line) is (runs != "")
+
+
+def test_approve__of_what_is_suspended__says_that_nothing_follows(
+    run: Run, home: FakeHome, change: dict[str, Any]
+) -> None:
+    home.runs = "pid 7"
+    home.add(example("Environment", suspend=True))
+    (line,) = said_last(run)[1:]
+    assert "environment/shop-prod is suspended: nothing is carried out until setpoint" in line
+    assert line.endswith("resume environment/shop-prod")
+
+
+@pytest.mark.parametrize("verb", ["approve", "reject"])
+def test_decision__after_a_rejection__is_refused(run: Run, home: FakeHome, change: dict[str, Any], verb: str) -> None:
+    home.add(example("Approval", name="no", approver="bob", verdict="Rejected", reason="not today"))
+    result = run(verb, CHANGE, "--reason", "r")
+    assert result.exit_code == 1
+    assert f"change/{CHANGE} was rejected by bob (not today); no approval passes over that" in result.stderr
+    assert len(home.objects("Approval")) == 1
+
+
+def test_approve__a_second_time__is_refused(run: Run, home: FakeHome, change: dict[str, Any]) -> None:
+    home.add(example("Environment", approvals={"required": 2, "ttl": "8h"}))
+    assert run("approve", CHANGE).exit_code == 0
+    result = run("approve", CHANGE)
+    assert result.exit_code == 1
+    assert f"Ada.Lovelace has approved change/{CHANGE} already, and each person counts once" in result.stderr
+    assert len(home.objects("Approval")) == 1
+
+
+def test_approve__a_second_time__counts_where_the_first_expired(
+    run: Run, home: FakeHome, change: dict[str, Any]
+) -> None:
+    home.add(example("Environment", approvals={"ttl": "1h"}))
+    home.add(example("Approval", approver="Ada.Lovelace"))
+    result = run("approve", CHANGE)
+    assert result.exit_code == 0, result.stderr
+    assert "Approved by Ada.Lovelace, unproven, 3h5m ago, expired" in result.stdout
+
+
+def test_approve__a_second_time__counts_where_it_passes_a_gate(run: Run, home: FakeHome) -> None:
+    home.add(example("Approval", approver="Ada.Lovelace"))
+    home.add(example("Change", status={"gates": [gate("Fail", overridable=True)]}))
+    assert run("approve", CHANGE, "--override", "radius", "--reason", "r").exit_code == 0
+
+
+def test_approve__by_who_asked_for_it__is_refused_under_four_eyes(run: Run, home: FakeHome) -> None:
+    home.add(example("Change", status={"barred": ["Ada.Lovelace"]}))
+    result = run("approve", CHANGE)
+    assert result.exit_code == 1
+    assert "a gate asks for four eyes: somebody else must approve it" in result.stderr
+    assert home.objects("Approval") == []
+    assert run("reject", CHANGE, "--reason", "r").exit_code == 0
+
+
+def test_approve__hints_carry_the_namespace(run: Run, home: FakeHome) -> None:
+    closed = {"conditions": [condition("Superseded", "True", "Superseded")]}
+    home.add(example("Change", namespace="shop", status=closed))
+    assert "get changes -n shop lists what waits now" in run("approve", CHANGE, "-n", "shop").stderr
 
 
 @pytest.mark.parametrize("verb", ["approve", "reject"])

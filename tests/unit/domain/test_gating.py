@@ -15,6 +15,7 @@ from setpoint.api.v1alpha1.enforcementgates import EnforcementGate, EnforcementG
 from setpoint.domain.approvals import ApprovalTally
 from setpoint.domain.errors import StalledError
 from setpoint.domain.gating import (
+    BUILT_IN,
     GateDecision,
     SelectedGate,
     Verdict,
@@ -108,6 +109,25 @@ def test_an_override_passes_soft_gates_alone(level: str, verdict: str, blocks: b
     tally = ApprovalTally(approved_by=("ann",), overrides=frozenset({"rules"}))
     decision = make_decision(make_gate(level=level), answers={"rules": [violated("high")]}, tally=tally)
     assert verdict_of(decision, "rules") == (verdict, blocks)
+
+
+@pytest.mark.parametrize(
+    ("level", "answer", "overridable"),
+    [
+        pytest.param("soft-mandatory", "violated", True, id="soft"),
+        pytest.param("hard-mandatory", "violated", False, id="hard"),
+        pytest.param("invariant", "violated", False, id="invariant"),
+        pytest.param("soft-mandatory", "error", False, id="could not decide"),
+        pytest.param("soft-mandatory", "fine", False, id="passes anyway"),
+    ],
+)
+def test_a_result_says_whether_it_can_be_overridden(level: str, answer: str, overridable: bool) -> None:
+    said = {"violated": violated("low"), "error": PolicyResult(error="broke"), "fine": PolicyResult()}[answer]
+    decision = make_decision(make_gate(level=level), answers={"rules": [said]})
+    assert {result.gate: result.overridable for result in decision.results if result.gate == "rules"} == {
+        "rules": overridable
+    }
+    assert not any(result.overridable for result in decision.results if result.gate in BUILT_IN)
 
 
 def test_an_override_names_one_gate() -> None:
@@ -204,7 +224,7 @@ FOUR_EYES = {"policySets": [], "fourEyes": True}
 def test_four_eyes_wait_for_somebody_else() -> None:
     alone = make_decision(make_gate(**FOUR_EYES), tally=ApprovalTally(barred=("ann",)), required=1, requested_by="ann")
     assert verdict_of(alone, "rules") == ("Pending", True)
-    assert explain(alone, "c") == (
+    assert explain(alone, "setpoint approve c") == (
         Reason.GATES_PENDING,
         "waits for 1 approval by others than ann: setpoint approve c",
     )
@@ -301,12 +321,12 @@ def test_the_decision_shows_what_blocks_first_and_not_too_much() -> None:
     ],
 )
 def test_decisions_in_words(fields: dict[str, Any], expected: tuple[Reason, str]) -> None:
-    assert explain(make_decision(**fields), "shop-1") == expected
+    assert explain(make_decision(**fields), "setpoint approve shop-1") == expected
 
 
 def test_a_soft_gate_says_how_to_pass_it() -> None:
     decision = make_decision(make_gate(level="soft-mandatory"), answers={"rules": [violated("low")]})
-    assert "setpoint approve with --override rules passes it" in explain(decision, "c")[1]
+    assert "setpoint approve with --override rules --reason WHY passes it" in explain(decision, "c")[1]
 
 
 # --- Properties --------------------------------------------------------------------------------------------------

@@ -153,6 +153,21 @@ async def test_the_policies_that_are_asked(desk: Desk, sets: dict[str, dict], lo
     assert (await desk.gather()).modules.keys() == loaded
 
 
+@pytest.mark.parametrize(
+    ("namespace", "distant", "command"),
+    [
+        pytest.param("default", False, "setpoint approve c", id="here"),
+        pytest.param("shop", False, "setpoint approve c -n shop", id="in a namespace"),
+        pytest.param("default", True, "setpoint approve c --context NAME", id="on a cluster"),
+        pytest.param("shop", True, "setpoint approve c -n shop --context NAME", id="in a namespace of a cluster"),
+    ],
+)
+async def test_what_a_person_types_to_approve(desk: Desk, namespace: str, distant: bool, command: str) -> None:
+    desk.environment = Environment.model_validate(example("Environment", namespace=namespace))
+    context = dataclasses.replace(await desk.gather(), distant=distant)
+    assert context.approve_command("c") == command
+
+
 # --- What an approval names ---------------------------------------------------------------------------------------
 
 

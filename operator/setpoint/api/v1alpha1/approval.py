@@ -8,6 +8,7 @@ from setpoint.api.meta import KindMeta, KubeObject, LocalReference, PrinterColum
 from setpoint.api.model import ApiModel, Boolean, Digest, Name, ShortText, cel
 
 _REJECTION_NEEDS_REASON = "a rejection needs a reason"
+_OVERRIDE_NEEDS_REASON = "an override needs a reason"
 
 
 class ApprovalSpec(ApiModel):
@@ -18,7 +19,11 @@ class ApprovalSpec(ApiModel):
             (
                 "self.verdict == 'Approved' || (has(self.reason) && self.reason != '')",
                 _REJECTION_NEEDS_REASON,
-            )
+            ),
+            (
+                "!has(self.overrides) || self.overrides.size() == 0 || (has(self.reason) && self.reason != '')",
+                _OVERRIDE_NEEDS_REASON,
+            ),
         )
     )
 
@@ -29,15 +34,17 @@ class ApprovalSpec(ApiModel):
         description="Who. On a cluster the API server proves it; in a local home it is the system's user, unproven."
     )
     proven: Boolean = Field(default=False, description="True where an API server proved who it was.")
-    reason: ShortText = Field(default="", description="Why; a rejection must say it.")
+    reason: ShortText = Field(default="", description="Why; a rejection and an override must say it.")
     overrides: Annotated[list[Name], Field(max_length=16)] = Field(
         default_factory=list, description="Soft-mandatory gates that this approval passes knowingly."
     )
 
     @model_validator(mode="after")
-    def _rejection_has_reason(self) -> "ApprovalSpec":
+    def _says_why(self) -> "ApprovalSpec":
         if self.verdict == "Rejected" and not self.reason:
             raise ValueError(_REJECTION_NEEDS_REASON)
+        if self.overrides and not self.reason:
+            raise ValueError(_OVERRIDE_NEEDS_REASON)
         return self
 
 

@@ -105,6 +105,9 @@ class GateResult(ApiModel):
         description="What it says."
     )
     blocks: bool = Field(default=False, description="True: the Change can't be applied as things stand.")
+    overridable: bool = Field(
+        default=False, description="True: it blocks, and an approval that names it in overrides passes it."
+    )
     messages: Annotated[list[ShortText], Field(max_length=20)] = Field(
         default_factory=list, description="The first violations, each with its remedy."
     )
@@ -138,6 +141,9 @@ class ChangeStatus(StatusModel):
     content: ContentStatus | None = Field(default=None, description="What will change, as far as it has room here.")
     approved_by: Annotated[list[Annotated[str, Field(max_length=253)]], Field(max_length=10)] = Field(
         default_factory=list, description="Whose approvals count."
+    )
+    barred: Annotated[list[Annotated[str, Field(max_length=1024)]], Field(max_length=10)] = Field(
+        default_factory=list, description="Who asked for it and can't approve it, where a gate asks for fourEyes."
     )
     run: ShortText | None = Field(default=None, description="The run that applied it.")
     orphans: Annotated[list[Annotated[str, Field(max_length=1024)]], Field(max_length=50)] = Field(

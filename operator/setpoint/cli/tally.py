@@ -1,0 +1,116 @@
+"""Owns who has spoken on a Change and who is still to speak, as commands see it. What counts is domain.approvals'."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime as dt
+from collections.abc import Sequence
+
+from setpoint.api.meta import ObjectRef
+from setpoint.api.v1alpha1.approval import Approval
+from setpoint.api.v1alpha1.change import Change
+from setpoint.api.v1alpha1.environment import ApprovalPolicy, Environment
+from setpoint.cli.context import Home
+from setpoint.cli.table import age, plain
+from setpoint.domain.approvals import ApprovalTally, count_approvals
+from setpoint.domain.errors import InvalidError, NotFoundError, SetpointError
+from setpoint.domain.goals import is_suspended
+from setpoint.domain.reading import parse
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Hearing:
+    """What was said of a Change until `now`. `approvals` are all of its subject, whether or not they still count."""
+
+    change: Change
+    approvals: Sequence[Approval]
+    tally: ApprovalTally
+    policy: ApprovalPolicy
+    suspended: bool
+    now: dt.datetime
+
+    def with_word_of(self, user: str) -> Hearing:
+        """The same once this person approved, too."""
+        approved_by = tuple(sorted({*self.tally.approved_by, user} - set(self.tally.barred)))
+        return dataclasses.replace(self, tally=dataclasses.replace(self.tally, approved_by=approved_by))
+
+    @property
+    def missing(self) -> int:
+        """How many approvals are still to come."""
+        return max(0, self.change.spec.approvals_required - len(self.tally.approved_by))
+
+    def count(self) -> str:
+        """How many of how many, and whose word is missing: `1 of 2 approvals; 1 more, by somebody else than ada`."""
+        required = self.change.spec.approvals_required
+        said = f"{len(self.tally.approved_by)} of {required} approvals" if required else "no approval is asked for"
+        if not self.missing:
+            return said
+        others = sorted({*self.tally.approved_by, *self.tally.barred})
+        whose = f", by somebody else than {', '.join(map(plain, others))}" if others else ""
+        return f"{said}; {self.missing} more {'is' if self.missing == 1 else 'are'} missing{whose}"
+
+    def lines(self) -> list[str]:
+        """Who said what, below how many must."""
+        return [self.count(), *map(self._line, self.approvals)]
+
+    def _line(self, approval: Approval) -> str:
+        spec = approval.spec
+        proven = "" if spec.proven else ", unproven"
+        over = (
+            ""
+            if spec.verdict == "Rejected" or spec.approver in self.tally.approved_by
+            else self._why_not(spec.approver)
+        )
+        reason = f": {plain(spec.reason)}" if spec.reason else ""
+        when = age(approval.metadata.creation_timestamp, self.now)
+        return f"{spec.verdict} by {plain(spec.approver)}{proven}, {when} ago{over}{reason}"
+
+    def _why_not(self, approver: str) -> str:
+        return ", who asked for it" if approver in self.tally.barred else ", expired"
+
+
+async def hear(home: Home, change: Change, now: dt.datetime) -> Hearing:
+    """What was said of a Change's subject. What is of another schema counts for nothing, and so is not shown."""
+    found = await home.cluster.list("Approval", namespace=change.metadata.namespace)
+    approvals = []
+    for item in found.items:
+        with contextlib.suppress(InvalidError):
+            approval = parse(Approval, item)
+            if (approval.spec.subject, approval.spec.change_ref.name) == (change.spec.subject, change.metadata.name):
+                approvals.append(approval)
+    environment = await _target(home, change)
+    policy = environment.spec.approvals if environment else ApprovalPolicy()
+    barred = frozenset(change.status.barred)
+    tally = count_approvals(approvals, subject=change.spec.subject, ttl=policy.ttl, now=now, barred=barred)
+    return Hearing(change, approvals, tally, policy, environment is not None and is_suspended(environment), now)
+
+
+async def _target(home: Home, change: Change) -> Environment | None:
+    ref = ObjectRef(change.spec.target_ref.kind, change.metadata.namespace, change.spec.target_ref.name)
+    with contextlib.suppress(NotFoundError, InvalidError):
+        return parse(Environment, await home.cluster.get(ref))
+    return None
+
+
+def refuse_rejected(hearing: Hearing) -> None:
+    """Raises SetpointError where somebody rejected it: that stands, whoever approves."""
+    if hearing.tally.rejected_by:
+        who = ", ".join(map(plain, hearing.tally.rejected_by))
+        why = plain(hearing.tally.rejection)
+        msg = f"{hearing.change.ref} was rejected by {who} ({why}); no approval passes over that"
+        raise SetpointError(msg)
+
+
+def refuse_empty_word(hearing: Hearing, user: str, overrides: Sequence[str]) -> None:
+    """Raises SetpointError for an approval that would count for nothing: of who asked for it, or a second one.
+
+    A second one counts where the first expired, or where it passes a gate that the first did not.
+    """
+    change, tally = hearing.change, hearing.tally
+    if user in tally.barred:
+        msg = f"{plain(user)} asked for {change.ref}, and a gate asks for four eyes: somebody else must approve it"
+        raise SetpointError(msg)
+    if user in tally.approved_by and not set(overrides) - tally.overrides:
+        msg = f"{plain(user)} has approved {change.ref} already, and each person counts once: {hearing.count()}"
+        raise SetpointError(msg)
