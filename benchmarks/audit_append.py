@@ -98,7 +98,7 @@ def bare_rows(count: int) -> "queue.SimpleQueue[tuple[tuple, tuple]]":
     rows: queue.SimpleQueue[tuple[tuple, tuple]] = queue.SimpleQueue()
     made = draft(entry(0), at="2026-01-01T00:00:00.000000Z", salt=bytes(16))
     for seq in range(1, count + 1):
-        head = (seq, made.target, f"run-{seq:012d}", made.phase, made.header, *(os.urandom(32) for _ in range(3)))
+        head = (seq, made.target, f"run-{seq:012d}", made.phase, made.header, *(os.urandom(32) for _ in range(4)))
         rows.put((head, (seq, os.urandom(16), made.body)))
     return rows
 
@@ -147,7 +147,7 @@ def bare_sqlite(path: Path, waiting: "queue.SimpleQueue") -> None:
     connection.execute("PRAGMA synchronous=FULL")
     for batch in batches(waiting):
         connection.execute("BEGIN IMMEDIATE")
-        connection.executemany("INSERT INTO audit_row VALUES (?,?,?,?,?,?,?,?)", [rows[0] for rows, _ in batch])
+        connection.executemany("INSERT INTO audit_row VALUES (?,?,?,?,?,?,?,?,?)", [rows[0] for rows, _ in batch])
         connection.executemany("INSERT INTO audit_payload VALUES (?,?,?)", [rows[1] for rows, _ in batch])
         connection.execute("COMMIT")
         for _, durable in batch:
@@ -158,7 +158,7 @@ def bare_sqlite(path: Path, waiting: "queue.SimpleQueue") -> None:
 def bare_psycopg(url: str, waiting: "queue.SimpleQueue") -> None:
     with psycopg.connect(url) as connection, connection.cursor() as cursor:
         for batch in batches(waiting):
-            cursor.executemany(f"INSERT INTO audit_row VALUES ({','.join(['%s'] * 8)})", [rows[0] for rows, _ in batch])
+            cursor.executemany(f"INSERT INTO audit_row VALUES ({','.join(['%s'] * 9)})", [rows[0] for rows, _ in batch])
             cursor.executemany("INSERT INTO audit_payload VALUES (%s,%s,%s)", [rows[1] for rows, _ in batch])
             connection.commit()
             for _, durable in batch:
@@ -169,13 +169,21 @@ def bare_psycopg(url: str, waiting: "queue.SimpleQueue") -> None:
 def sqlite_side(parent: Path | None) -> Iterator[Side]:
     with tempfile.TemporaryDirectory(dir=parent) as name:
         path = Path(name) / NAME
-        yield Side(lambda: open_sqlite(path), functools.partial(bare_sqlite, path))
+        yield Side(lambda: open_sqlite(path, new_key(path.parent)), functools.partial(bare_sqlite, path))
 
 
 @contextlib.contextmanager
 def postgres_side(databases: "Databases") -> Iterator[Side]:
     with databases.database() as url, tempfile.TemporaryDirectory() as folder:
-        yield Side(lambda: open_postgres(url, Path(folder)), functools.partial(bare_psycopg, url))
+        yield Side(
+            lambda: open_postgres(url, new_key(Path(folder)), Path(folder)), functools.partial(bare_psycopg, url)
+        )
+
+
+def new_key(folder: Path) -> Path:
+    key = folder / "blobs.key"
+    key.write_bytes(os.urandom(32))
+    return key
 
 
 def compare(producers: int, rounds: int, seconds: float, new_side: Callable[[], AbstractContextManager[Side]]) -> float:

@@ -94,7 +94,7 @@ class Side:
     async def start_anew(self) -> tuple[float, int]:
         """Seconds from the Lease to the end of a first look at all environments, and writes meanwhile."""
         self._operator.process.stop()
-        database = open_sqlite(self._state / NAME)
+        database = open_sqlite(self._state / NAME, self._state / "keys" / "blobs.key")
         await asyncio.gather(*(SqlLooks(database).forget(f"environment/default/{name}") for name in self._names))
         await database.close()
         self._operator.process.log.unlink()

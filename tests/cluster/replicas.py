@@ -64,7 +64,7 @@ class Replicas:
 
     async def rows(self) -> list[AuditRow]:
         """The audit trail, which is intact."""
-        database = open_postgres(self._store, self._folder)
+        database = open_postgres(self._store, self._folder / "sealing.key", self._folder)
         try:
             trail = AuditTrail(database, SystemClock())
             assert (await trail.verify()).verdict is Verdict.INTACT
@@ -74,7 +74,7 @@ class Replicas:
 
     async def depose(self) -> None:
         """Begins a term in the store, as one does that lost its Lease in a pause before it began to lead."""
-        database = open_postgres(self._store, self._folder)
+        database = open_postgres(self._store, self._folder / "sealing.key", self._folder)
         try:
             await SqlFences(database).acquire("")
         finally:

@@ -175,7 +175,8 @@ class World:
 
     async def require_a_clean_trail(self) -> None:
         """Intact; every apply has one outcome; no change was applied twice; nothing is locked."""
-        database = open_sqlite(self._folder / "operator-state" / NAME)
+        state = self._folder / "operator-state"
+        database = open_sqlite(state / NAME, state / "keys" / "blobs.key")
         try:
             trail = AuditTrail(database, SystemClock())
             assert (await trail.verify()).verdict is Verdict.INTACT

@@ -26,6 +26,7 @@ from setpoint.adapters.store import (
     open_sqlite,
 )
 from setpoint.adapters.store.postgres import open_postgres
+from setpoint.adapters.store.sealing import load_key
 from setpoint.adapters.store.shared_blobs import open_shared_blobs
 from setpoint.api.meta import ObjectRef
 from setpoint.domain import audit, state
@@ -85,13 +86,20 @@ class SqlStores(Stores):
     database: Database
 
 
+def open_at(path: Path, **options: Any) -> Database:
+    """Opens a database with the key beside it, which is made where there is none."""
+    key = path.parent / "keys" / "blobs.key"
+    load_key(key, guards="")
+    return open_sqlite(path, key, **options)
+
+
 @functools.cache
 def _fresh_files() -> tuple[tuple[str, bytes], ...]:
     """An empty store: made once and copied, since making it takes 0.2 s."""
     with tempfile.TemporaryDirectory() as folder:
         with ThreadPoolExecutor(1) as thread:  # a loop of its own, away from the test's
-            thread.submit(asyncio.run, open_sqlite(Path(folder) / NAME).close()).result()
-        return tuple((file.name, file.read_bytes()) for file in Path(folder).iterdir())
+            thread.submit(asyncio.run, open_at(Path(folder) / NAME).close()).result()
+        return tuple((file.name, file.read_bytes()) for file in Path(folder).iterdir() if file.is_file())
 
 
 def make_fresh(folder: Path) -> Path:
@@ -130,14 +138,20 @@ class StorePlace:
 def _open_sqlite(folder: Path) -> tuple[Database, SealedBlobs]:
     if not (folder / NAME).exists():
         make_fresh(folder)
-    return open_sqlite(folder / NAME), SealedBlobs.open(folder / "blobs", folder / "keys" / "blobs.key")
+    blobs = SealedBlobs.open(folder / "blobs", folder / "keys" / "blobs.key")
+    return open_at(folder / NAME), blobs
 
 
 def _open_postgres(folder: Path, url: str) -> tuple[Database, SealedBlobs]:
+    return open_postgres_at(url, folder), open_shared_blobs(url, folder / "blobs.key")
+
+
+def open_postgres_at(url: str, folder: Path) -> Database:
+    """Opens a database with the key in the folder, which is the same for all."""
     key = folder / "blobs.key"
     if not key.exists():
         key.write_bytes(bytes(32))
-    return open_postgres(url, folder), open_shared_blobs(url, key)
+    return open_postgres(url, key, folder)
 
 
 def memory_stores() -> Stores:
@@ -189,7 +203,7 @@ class MemoryAuditLog:
 
     async def rows(self, *, after: int = 0, limit: int = 1000, target: ObjectRef | None = None) -> tuple[AuditRow, ...]:
         found = [r for r in self.records if r.seq > after and (target is None or r.target == target.key)]
-        return tuple(audit.parse(record) for record in found[:limit])
+        return tuple(audit.parse(record, vouched=True) for record in found[:limit])
 
     async def open_intents(self) -> tuple[AuditRow, ...]:
         done = {record.run for record in self.records if record.phase == Phase.OUTCOME}

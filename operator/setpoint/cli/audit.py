@@ -68,13 +68,20 @@ def verify(invocation: Invocation, output: str | None) -> int:
         report = await home.verify_audit()
         if output:
             value = {"status": report.status, "rows": report.rows, "firstBad": report.first_bad}
-            more = {"message": report.message, "erased": report.erased, "remedy": report.remedy or None}
+            more = {
+                "message": report.message,
+                "erased": report.erased,
+                "unsealed": report.unsealed,
+                "remedy": report.remedy or None,
+            }
             print_value({**value, **more}, output)
         else:
             where = f", first bad row {report.first_bad}" if report.first_bad is not None else ""
             why = f": {plain(report.message)}" if report.message else ""
-            erased = f" ({report.erased} with an erased payload)" if report.erased else ""
-            click.echo(f"{report.status}, {report.rows} rows{erased}{where}{why}")
+            erased = f"{report.erased} with an erased payload" if report.erased else ""
+            unsealed = f"{report.unsealed} from before rows were sealed" if report.unsealed else ""
+            told = ", ".join(filter(None, (erased, unsealed)))
+            click.echo(f"{report.status}, {report.rows} rows{f' ({told})' if told else ''}{where}{why}")
             if report.remedy:
                 click.echo(f"Nothing is applied meanwhile: {report.remedy}")
         return _EXITS[report.status]

@@ -46,7 +46,8 @@ class PlanReport(Protocol):
 class VerifyReport(Protocol):
     """Whether the trail is what was written. `first_bad` is the number of the first row that is not.
 
-    `erased` rows have lost their payload, as they may. `remedy` is what to do where nothing is applied on it.
+    `erased` rows have lost their payload, as they may; `unsealed` ones are from before rows were sealed. `remedy` is
+    what to do where nothing is applied on it.
     """
 
     @property
@@ -59,6 +60,8 @@ class VerifyReport(Protocol):
     def message(self) -> str: ...
     @property
     def erased(self) -> int: ...
+    @property
+    def unsealed(self) -> int: ...
     @property
     def remedy(self) -> str: ...
 

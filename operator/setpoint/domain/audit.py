@@ -5,10 +5,17 @@
 The header is RFC 8785 text of strings alone. It holds a salted commitment to the payload, so that a payload can be
 erased and the chain still verifies. A chain proves order and content; that its end was not cut off is proven by the
 `Head`, which is kept outside the database and may lag behind the rows, never run ahead of them.
+
+Who may write the database can also write a chain that is whole. So each row bears, beside the public chain, a seal:
+
+    mac = HMAC-SHA256(key, "setpoint audit row 1" || 0x00 || trail's id || row's number (8 bytes) || row's hash)
+
+The trail's id is random, and stands in the header of the first row that bears a seal. Rows of before have none.
 """
 
 import dataclasses
 import hashlib
+import hmac
 import json
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
@@ -51,7 +58,10 @@ class AuditEntry:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class AuditRow:
-    """One recorded row. `seq` starts at 1 without gaps; `header` are the bytes that the hashes cover."""
+    """One recorded row. `seq` starts at 1 without gaps; `header` are the bytes that the hashes cover.
+
+    `vouched`: its seal is this home's, or it is from before rows were sealed.
+    """
 
     seq: int
     at: str
@@ -60,6 +70,7 @@ class AuditRow:
     leaf: bytes
     prev: bytes
     hash: bytes
+    vouched: bool = False
 
 
 class Draft(NamedTuple):
@@ -91,14 +102,52 @@ class Record:
     hash: bytes
     salt: bytes | None = None
     body: bytes | None = None
+    mac: bytes | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Head:
-    """How far the trail had certainly come: that many rows, the last of which had that hash."""
+    """How far the trail had certainly come: that many rows, the last of which had that hash.
+
+    `trail` is its id, empty in a head from before rows were sealed.
+    """
 
     size: int
     hash: bytes
+    trail: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Seal:
+    """What this home seals rows and heads with. `trail` is the id of its trail, and `since` the first sealed row.
+
+    They are empty and 0 where no row was sealed yet.
+    """
+
+    key: bytes = dataclasses.field(repr=False)
+    trail: str = ""
+    since: int = 0
+
+    def of_row(self, seq: int, digest: bytes) -> bytes:
+        """The seal of a row in its place, by its hash."""
+        message = b"setpoint audit row 1\x00" + self.trail.encode() + seq.to_bytes(8) + digest
+        return hmac.digest(self.key, message, "sha256")
+
+    def of_head(self, head: Head) -> bytes:
+        """The seal of a head."""
+        message = b"setpoint audit head 1\x00" + head.trail.encode() + head.size.to_bytes(8) + head.hash
+        return hmac.digest(self.key, message, "sha256")
+
+    def expects(self, seq: int) -> bool:
+        """Whether the row of that number has to bear a seal."""
+        return 0 < self.since <= seq
+
+    def vouches(self, record: Record) -> bool:
+        """Whether the row bears the seal that it has to, and none where it can have none."""
+        if not self.expects(record.seq):
+            return record.mac is None
+        found = record.mac if isinstance(record.mac, bytes) else b""
+        return isinstance(record.hash, bytes) and hmac.compare_digest(found, self.of_row(record.seq, record.hash))
 
 
 class Verdict(StrEnum):
@@ -111,7 +160,7 @@ class Verdict(StrEnum):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class VerifyReport:
-    """The verdict over `rows` good rows, `erased` of them without their payload.
+    """The verdict over `rows` good rows: `erased` have lost their payload, `unsealed` are from before there were seals.
 
     `seq` is the first bad row, 0 where none is; `reason` is a sentence, empty where all is well.
     """
@@ -121,6 +170,7 @@ class VerifyReport:
     erased: int = 0
     seq: int = 0
     reason: str = ""
+    unsealed: int = 0
 
 
 class BadRowError(ValueError):
@@ -136,6 +186,13 @@ def draft(entry: AuditEntry, *, at: str, salt: bytes) -> Draft:
     header = _utf8(_header(entry, at, "" if body is None else commitment(salt, body).hex()))
     target = _encodable(entry.target.key if entry.target else "")
     return Draft(header, leaf_hash(header), target, _encodable(entry.run), entry.phase.value, salt, body)
+
+
+def bound(draft: Draft, trail: str) -> Draft:
+    """The draft as the first row of a trail that bears a seal: with the trail's id, in its place in RFC 8785 text."""
+    end = f'"v":"{_VERSION}"}}'.encode()
+    header = draft.header.removesuffix(end) + f'"trail":{_quote(trail)},'.encode() + end
+    return draft._replace(header=header, leaf=leaf_hash(header))
 
 
 def _header(entry: AuditEntry, at: str, committed: str) -> str:
@@ -193,7 +250,7 @@ def chain_hash(prev: bytes, leaf: bytes) -> bytes:
     return hashlib.sha256(b"\x02" + prev + leaf).digest()
 
 
-def parse(record: Record) -> AuditRow:
+def parse(record: Record, *, vouched: bool = False) -> AuditRow:
     """The row that a record holds. Raises BadRowError for a header that says nothing readable."""
     try:
         header = json.loads(record.header)
@@ -202,7 +259,7 @@ def parse(record: Record) -> AuditRow:
     except _UNREADABLE as error:
         msg = "its header or payload can't be read"
         raise BadRowError(msg) from error
-    return AuditRow(record.seq, at, entry, record.header, record.leaf, record.prev, record.hash)
+    return AuditRow(record.seq, at, entry, record.header, record.leaf, record.prev, record.hash, vouched)
 
 
 def _entry(header: Mapping[str, Any], payload: Any) -> AuditEntry:
@@ -218,30 +275,58 @@ def _entry(header: Mapping[str, Any], payload: Any) -> AuditEntry:
     )
 
 
-def verify(records: Iterable[Record], head: Head | None, *, headless: str = "there is no head") -> VerifyReport:
+def verify(
+    records: Iterable[Record], head: Head | None, seal: Seal, *, headless: str = "there is no head"
+) -> VerifyReport:
     """Checks a whole trail, first row first, one row at a time.
 
     `head` None: nothing vouches for its end, since `headless`.
     """
-    seq, erased, last = 0, 0, GENESIS
+    report, last = VerifyReport(Verdict.INTACT, 0), GENESIS
     for record in records:
+        seq = report.rows + 1
         try:
-            erased += _check(record, seq + 1, last)
+            erased = _check(record, seq, last)
+            _check_seal(record, seal)
             _check_head(record, head)
         except BadRowError as error:
-            return VerifyReport(Verdict.TAMPERED, seq, erased, seq + 1, f"row {seq + 1}: {error}")
-        seq, last = record.seq, record.hash
-    return _conclude(seq, erased, head, headless)
+            return dataclasses.replace(report, verdict=Verdict.TAMPERED, seq=seq, reason=f"row {seq}: {error}")
+        unsealed = report.unsealed + (not seal.expects(seq))
+        report, last = VerifyReport(Verdict.INTACT, seq, report.erased + erased, unsealed=unsealed), record.hash
+    return _conclude(report, head, seal, headless)
 
 
-def _conclude(seq: int, erased: int, head: Head | None, headless: str) -> VerifyReport:
+def _conclude(report: VerifyReport, head: Head | None, seal: Seal, headless: str) -> VerifyReport:
+    missing = report.rows + 1
     if head is None:
         reason = f"the rows are a whole chain, but nothing vouches for its end: {headless}"
-        return VerifyReport(Verdict.UNVERIFIABLE, seq, erased, 0, reason)
-    if head.size > seq:
-        reason = f"row {seq + 1}: it is missing: the trail had {head.size} rows and ends after {seq}"
-        return VerifyReport(Verdict.TAMPERED, seq, erased, seq + 1, reason)
-    return VerifyReport(Verdict.INTACT, seq, erased)
+        return dataclasses.replace(report, verdict=Verdict.UNVERIFIABLE, reason=reason)
+    if head.size > report.rows:
+        why = f"the trail had {head.size} rows and ends after {report.rows}"
+    elif head.trail != seal.trail and (head.trail or seal.expects(head.size)):
+        reason = f"the head is that of {_named(head.trail)}, and the rows are those of {_named(seal.trail)}"
+        return dataclasses.replace(report, verdict=Verdict.TAMPERED, reason=reason)
+    elif seal.since > report.rows:
+        why = f"the first sealed row was number {seal.since}, and the trail ends after {report.rows}"
+    else:
+        return report
+    return dataclasses.replace(
+        report, verdict=Verdict.TAMPERED, seq=missing, reason=f"row {missing}: it is missing: {why}"
+    )
+
+
+def _named(trail: str) -> str:
+    return f"trail {trail[:8]}…" if trail else "a trail without seals"
+
+
+def _check_seal(record: Record, seal: Seal) -> None:
+    if not seal.vouches(record):
+        missing = seal.expects(record.seq)
+        msg = "it is not this home's: its seal is missing or another's" if missing else "it bears a seal before all"
+        raise BadRowError(msg)
+    if record.seq == seal.since and json.loads(record.header).get("trail") != seal.trail:
+        msg = "it does not bear the trail's id"
+        raise BadRowError(msg)
 
 
 def _check_head(record: Record, head: Head | None) -> None:

@@ -20,10 +20,11 @@ class SeenHead:
     problem: str = ""
 
 
-def contradiction(seen: SeenHead, newest: Head, there: bytes | None) -> str:
+def contradiction(seen: SeenHead, newest: Head, there: bytes | None, since: int = 0) -> str:
     """What the head says against the trail, in a clause; empty where it goes on from the head.
 
-    `newest` is how far the rows go, `there` the hash of the row that the head names, None where there is none.
+    `newest` is how far the rows go, and of which trail; `there` is the hash of the row that the head names, None where
+    there is none; `since` is the first row that bears a seal, 0 where none does.
     """
     head = seen.head
     if head is None:
@@ -33,6 +34,10 @@ def contradiction(seen: SeenHead, newest: Head, there: bytes | None) -> str:
             f"the audit trail had {head.size} rows and ends after {newest.size}: an older database was put back, or "
             "rows were removed"
         )
+    if head.trail and head.trail != newest.trail:
+        return "the head is that of another audit trail: the database is not the one that belongs to it"
+    if not head.trail and 0 < since <= head.size:
+        return "the head bears no seal, though the rows that it vouches for do: it was written by another"
     if there != head.hash:
         return (
             f"row {head.size} of the audit trail is not the one that stood there: an older or another database was put "

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 class VerifyReport:
     """Whether the trail is what was written. `first_bad` is the number of the first row that is not.
 
-    `erased` rows have lost their payload, as they may. `remedy` is what to do where nothing is applied on it.
+    `erased` rows have lost their payload, as they may; `unsealed` ones are from before rows were sealed. `remedy` is
+    what to do where nothing is applied on it.
     """
 
     status: Literal["intact", "tampered", "unverifiable"]
@@ -32,6 +33,7 @@ class VerifyReport:
     first_bad: int | None
     message: str
     erased: int
+    unsealed: int
     remedy: str
 
 
@@ -111,7 +113,15 @@ class Home:
         """Checks every row of the trail."""
         found = await self._opened.stores.audit.verify()
         remedy = standing.REMEDY if await self.store_problem() else ""
-        return VerifyReport(found.verdict.value, found.rows, found.seq or None, found.reason, found.erased, remedy)
+        return VerifyReport(
+            found.verdict.value,
+            found.rows,
+            found.seq or None,
+            found.reason,
+            found.erased,
+            found.unsealed,
+            remedy,
+        )
 
     async def store_problem(self) -> str:
         """What speaks against the store being the one that stood here, in a clause; empty where nothing does."""

@@ -7,7 +7,15 @@ from pathlib import Path
 
 from setpoint.adapters.local import LocalCluster, LocalHome, ManifestIndex, ManifestSync, StoredEvents
 from setpoint.adapters.local.manifests import DECLARED_KINDS
-from setpoint.adapters.store import AuditTrail, SealedBlobs, SqlObjectStore, SqlStateLocks, SqlStateStore, open_sqlite
+from setpoint.adapters.store import (
+    AuditTrail,
+    SealedBlobs,
+    SqlObjectStore,
+    SqlStateLocks,
+    SqlStateStore,
+    begin_sqlite,
+    open_sqlite,
+)
 from setpoint.api.meta import API_VERSION
 from setpoint.domain.errors import NothingDeclaredError
 from setpoint.runtime.clock import SystemClock
@@ -68,12 +76,14 @@ async def open_objects(
     """
     clock = SystemClock()
     async with contextlib.AsyncExitStack() as stack:
-        database = open_sqlite(home.database, beside=home.filled_by_runs, held=held, check=check)
+        # The key is made with the blobs, and the rows are sealed with it.
+        begin_sqlite(home.database, beside=home.filled_by_runs)
+        blobs = SealedBlobs.open(home.blobs, home.key)
+        stack.push_async_callback(blobs.close)
+        database = open_sqlite(home.database, home.key, held=held, check=check)
         stack.push_async_callback(database.close)
         audit = AuditTrail(database, clock, count_rows=count_rows)
         objects = SqlObjectStore(database, audit)
-        blobs = SealedBlobs.open(home.blobs, home.key)
-        stack.push_async_callback(blobs.close)
         states = SqlStateStore(database, blobs, audit, clock)
         stack.callback(states.close)
         index = ManifestIndex(home.root)

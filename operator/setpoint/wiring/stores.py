@@ -15,6 +15,7 @@ from setpoint.adapters.store import (
     SqlLooks,
     SqlStateLocks,
     SqlStateStore,
+    begin_sqlite,
     open_sqlite,
 )
 from setpoint.domain.errors import InvalidError, StoreError
@@ -53,10 +54,9 @@ async def open_operator_stores(
     Raises StoreError for a store that can't be reached, is damaged, or on SQLite is another replica's already;
     InvalidError for settings that can't be used.
     """
-    folder = _private_folder(settings.state_dir)
+    _private_folder(settings.state_dir)
     if settings.store_url is None:
-        database = _open_sqlite(stack, settings, identity)
-        blobs = SealedBlobs.open(folder / "blobs", settings.sealing_key_file or folder / _KEY)
+        database, blobs = _open_sqlite(stack, settings, identity)
     else:
         database, blobs = _open_postgres(stack, settings.store_url.get_secret_value(), settings, secrets)
     stack.push_async_callback(blobs.close)
@@ -88,13 +88,13 @@ async def open_operator_store() -> AsyncIterator[OperatorStore]:
     settings = read_settings()
     async with contextlib.AsyncExitStack() as stack:
         if settings.store_url is None:
-            database = _open_file(stack, settings)
+            database, _ = _open_file(stack, settings)
         else:
             database, _ = _open_postgres(stack, settings.store_url.get_secret_value(), settings, SecretFilter())
         yield OperatorStore(AuditTrail(database, SystemClock()))
 
 
-def _open_sqlite(stack: contextlib.AsyncExitStack, settings: Settings, identity: str) -> Database:
+def _open_sqlite(stack: contextlib.AsyncExitStack, settings: Settings, identity: str) -> tuple[Database, SealedBlobs]:
     folder = settings.state_dir
     lock = ProcessLock(folder / _LOCK, identity)
     try:
@@ -112,12 +112,17 @@ def _open_sqlite(stack: contextlib.AsyncExitStack, settings: Settings, identity:
     return _open_file(stack, settings, held=[folder / _LOCK])
 
 
-def _open_file(stack: contextlib.AsyncExitStack, settings: Settings, held: Sequence[Path] = ()) -> Database:
+def _open_file(
+    stack: contextlib.AsyncExitStack, settings: Settings, held: Sequence[Path] = ()
+) -> tuple[Database, SealedBlobs]:
     folder = settings.state_dir
-    beside = [folder / name for name in ("blobs", "runs", "work", "errored", _KEY)]
-    database = open_sqlite(folder / NAME, beside=beside, held=held)
+    key = settings.sealing_key_file or folder / _KEY
+    # The key is made with the blobs, and the rows are sealed with it.
+    begin_sqlite(folder / NAME, beside=[folder / name for name in ("blobs", "runs", "work", "errored", _KEY)])
+    blobs = SealedBlobs.open(folder / "blobs", key)
+    database = open_sqlite(folder / NAME, key, held=held)
     stack.push_async_callback(database.close)
-    return database
+    return database, blobs
 
 
 def _open_postgres(
@@ -130,15 +135,14 @@ def _open_postgres(
         message = "it must name a file of 32 random bytes, the same for all replicas, since SETPOINT_STORE_URL is set"
         raise InvalidError(message, field="SETPOINT_SEALING_KEY_FILE")
     secrets.add(filter(None, [url, postgres.parse_url(url).password]))
-    database = postgres.open_postgres(url, settings.state_dir)
+    database = postgres.open_postgres(url, settings.sealing_key_file, settings.state_dir)
     stack.push_async_callback(database.close)
     return database, shared_blobs.open_shared_blobs(url, settings.sealing_key_file)
 
 
-def _private_folder(folder: Path) -> Path:
+def _private_folder(folder: Path) -> None:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         message = f"SETPOINT_STATE_DIR: {folder} can't be made: {error.strerror}"
         raise StoreError(message) from None
-    return folder

@@ -627,26 +627,53 @@ def test_audit_log__nothing__says_so(run: Run) -> None:
 @pytest.mark.parametrize(
     ("status", "first_bad", "code", "line"),
     [
-        ("intact", None, 0, "intact, 9 rows (2 with an erased payload): why\n"),
-        ("tampered", 4, 1, "tampered, 9 rows (2 with an erased payload), first bad row 4: why\n"),
-        ("unverifiable", None, 3, "unverifiable, 9 rows (2 with an erased payload): why\n"),
+        ("intact", None, 0, "intact, 9 rows (2 with an erased payload, 4 from before rows were sealed): why\n"),
+        (
+            "tampered",
+            4,
+            1,
+            "tampered, 9 rows (2 with an erased payload, 4 from before rows were sealed), first bad row 4: why\n",
+        ),
+        (
+            "unverifiable",
+            None,
+            3,
+            "unverifiable, 9 rows (2 with an erased payload, 4 from before rows were sealed): why\n",
+        ),
     ],
 )
 def test_audit_verify__exit_code_says_it(
     run: Run, home: FakeHome, status: str, first_bad: int | None, code: int, line: str
 ) -> None:
-    found = {"status": status, "rows": 9, "first_bad": first_bad, "message": "why", "erased": 2, "remedy": ""}
+    found = {
+        "status": status,
+        "rows": 9,
+        "first_bad": first_bad,
+        "message": "why",
+        "erased": 2,
+        "remedy": "",
+        "unsealed": 4,
+    }
     home.verify_report = Report(found)
     result = run("audit", "verify")
     assert (result.exit_code, result.stdout) == (code, line)
     value = json.loads(run("audit", "verify", "-o", "json").stdout)
     assert value == {
-        "status": status, "rows": 9, "firstBad": first_bad, "message": "why", "erased": 2, "remedy": None
+        "status": status, "rows": 9, "firstBad": first_bad, "message": "why", "erased": 2, "remedy": None,
+        "unsealed": 4,
     }  # fmt: skip
 
 
 def test_audit_verify__nothing_is_applied_meanwhile__says_what_to_do(run: Run, home: FakeHome) -> None:
-    found = {"status": "tampered", "rows": 9, "first_bad": 10, "message": "why", "erased": 0, "remedy": "accept it"}
+    found = {
+        "status": "tampered",
+        "rows": 9,
+        "first_bad": 10,
+        "message": "why",
+        "erased": 0,
+        "remedy": "accept it",
+        "unsealed": 0,
+    }
     home.verify_report = Report(found)
     assert run("audit", "verify").stdout.endswith("\nNothing is applied meanwhile: accept it\n")
     assert json.loads(run("audit", "verify", "-o", "json").stdout)["remedy"] == "accept it"

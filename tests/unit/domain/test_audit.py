@@ -12,9 +12,10 @@ from tests.soak import examples
 
 from setpoint.api.meta import ObjectRef
 from setpoint.domain import audit
-from setpoint.domain.audit import GENESIS, AuditEntry, BadRowError, Head, Phase, Record, Verdict
+from setpoint.domain.audit import GENESIS, AuditEntry, BadRowError, Head, Phase, Record, Seal, Verdict
 
 AT = "2026-01-01T00:00:00.000000Z"
+UNSEALED = Seal(b"k" * 32)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 ROLE = st.text(st.characters(codec="ascii"))
 JSON = st.recursive(
@@ -67,7 +68,7 @@ def test_what_was_chained_is_intact(entries: list[AuditEntry]) -> None:
         payload = (None, None) if made.body is None else (made.salt, made.body)
         records.append(Record(seq, made.target, made.run, made.phase, made.header, made.leaf, prev, digest, *payload))
         prev = digest
-    report = audit.verify(records, Head(len(records), prev))
+    report = audit.verify(records, Head(len(records), prev), UNSEALED)
     assert (report.verdict, report.rows, report.erased, report.reason) == (Verdict.INTACT, len(entries), 0, "")
 
 
@@ -77,7 +78,7 @@ def test_any_text_can_be_recorded(text: str) -> None:
     record = Record(
         1, made.target, made.run, made.phase, made.header, made.leaf, GENESIS, audit.chain_hash(GENESIS, made.leaf)
     )
-    assert audit.verify([record], Head(0, GENESIS)).verdict is Verdict.INTACT
+    assert audit.verify([record], Head(0, GENESIS), UNSEALED).verdict is Verdict.INTACT
 
 
 @pytest.mark.parametrize(
@@ -185,7 +186,7 @@ def start_again(records: list[Record]) -> list[Record]:
 )  # fmt: skip
 def test_tampering_is_found(tamper: Callable[[list[Record]], list[Record]], seq: int, why: str) -> None:
     head = head_of(chain())
-    report = audit.verify(tamper(chain()), head)
+    report = audit.verify(tamper(chain()), head, UNSEALED)
     assert (report.verdict, report.seq, report.rows) == (Verdict.TAMPERED, seq, seq - 1)
     assert why in report.reason
     assert f"row {seq}" in report.reason
@@ -193,31 +194,31 @@ def test_tampering_is_found(tamper: Callable[[list[Record]], list[Record]], seq:
 
 def test_a_head_that_lags_behind_is_fine() -> None:
     records = chain()
-    assert audit.verify(records, head_of(records[:2])).verdict is Verdict.INTACT
-    assert audit.verify(records, Head(0, GENESIS)).verdict is Verdict.INTACT
+    assert audit.verify(records, head_of(records[:2]), UNSEALED).verdict is Verdict.INTACT
+    assert audit.verify(records, Head(0, GENESIS), UNSEALED).verdict is Verdict.INTACT
 
 
 def test_an_erased_payload_is_counted_and_no_tampering() -> None:
     records = edited(2, salt=None, body=None)(chain())
-    report = audit.verify(records, head_of(records))
+    report = audit.verify(records, head_of(records), UNSEALED)
     assert (report.verdict, report.rows, report.erased) == (Verdict.INTACT, 5, 1)
 
 
 def test_without_a_head_the_end_of_the_trail_is_anyones_word() -> None:
-    report = audit.verify(chain(), None, headless="it is missing")
+    report = audit.verify(chain(), None, UNSEALED, headless="it is missing")
     assert (report.verdict, report.rows, report.seq) == (Verdict.UNVERIFIABLE, 5, 0)
     assert report.reason.endswith("nothing vouches for its end: it is missing")
-    assert audit.verify([], None).verdict is Verdict.UNVERIFIABLE
+    assert audit.verify([], None, UNSEALED).verdict is Verdict.UNVERIFIABLE
 
 
 def test_without_a_head_tampering_is_still_found() -> None:
-    assert audit.verify(edit_header(chain()), None).verdict is Verdict.TAMPERED
+    assert audit.verify(edit_header(chain()), None, UNSEALED).verdict is Verdict.TAMPERED
 
 
 def test_rows_are_looked_at_one_at_a_time() -> None:
     """A bad row ends it: nothing behind it is fetched."""
     records = iter(edit_header(chain()))
-    audit.verify(records, None)
+    audit.verify(records, None, UNSEALED)
     assert [record.seq for record in records] == [4, 5]
 
 
@@ -229,4 +230,107 @@ def test_an_unreadable_header_is_a_bad_row(header: bytes) -> None:
     record = Record(1, "", "", "", header, leaf, GENESIS, audit.chain_hash(GENESIS, leaf))
     with pytest.raises(BadRowError):
         audit.parse(record)
-    assert audit.verify([record], None).verdict is Verdict.TAMPERED
+    assert audit.verify([record], None, UNSEALED).verdict is Verdict.TAMPERED
+
+
+# --- Seals --------------------------------------------------------------------------------------------------------
+
+
+def sealed_chain(count: int = 5, *, since: int = 1, key: bytes = UNSEALED.key, trail: str = "t1") -> list[Record]:
+    """A whole chain, whose rows bear seals from one on."""
+    records: list[Record] = []
+    for record in chain(count):
+        made = audit.draft(audit.parse(record).entry, at=AT, salt=record.salt or b"")
+        made = audit.bound(made, trail) if record.seq == since else made
+        prev = records[-1].hash if records else GENESIS
+        digest = audit.chain_hash(prev, made.leaf)
+        seal = Seal(key, trail, since)
+        mac = seal.of_row(record.seq, digest) if seal.expects(record.seq) else None
+        places = {"header": made.header, "leaf": made.leaf, "prev": prev, "hash": digest, "mac": mac}
+        records.append(dataclasses.replace(record, **places))
+    return records
+
+
+def sealed_head(records: list[Record], trail: str = "t1") -> Head:
+    return Head(records[-1].seq, records[-1].hash, trail)
+
+
+@pytest.mark.parametrize(("since", "unsealed"), [(1, 0), (3, 2), (5, 4)])
+def test_a_sealed_trail_is_intact_and_says_what_is_from_before(since: int, unsealed: int) -> None:
+    records = sealed_chain(since=since)
+    report = audit.verify(records, sealed_head(records), Seal(UNSEALED.key, "t1", since))
+    assert (report.verdict, report.rows, report.unsealed, report.reason) == (Verdict.INTACT, 5, unsealed, "")
+    assert json.loads(records[since - 1].header)["trail"] == "t1"
+    assert records[since - 1].header == rfc8785.dumps(json.loads(records[since - 1].header))
+
+
+def test_a_head_of_before_the_first_seal_vouches_for_what_was_before() -> None:
+    records = sealed_chain(since=3)
+    head = Head(2, records[1].hash)
+    assert audit.verify(records, head, Seal(UNSEALED.key, "t1", 3)).verdict is Verdict.INTACT
+
+
+SEALED = Seal(UNSEALED.key, "t1", 2)
+
+
+@pytest.mark.parametrize(
+    ("forged", "seq", "why"),
+    [
+        pytest.param(sealed_chain(since=2, key=b"x" * 32), 2, "not this home's", id="a whole chain, another key"),
+        pytest.param([*sealed_chain(since=2)[:4], sealed_chain(since=9)[4]], 5, "does not follow", id="another's row"),
+        pytest.param(chain(), 2, "not this home's", id="a whole chain without seals"),
+        pytest.param(sealed_chain(since=1), 1, "bears a seal before all", id="seals earlier than they began"),
+        pytest.param(sealed_chain(since=3), 2, "not this home's", id="seals later than they began"),
+        pytest.param(sealed_chain(since=2, trail="t2"), 2, "not this home's", id="another trail of this home"),
+        pytest.param(sealed_chain(since=2)[:1], 2, "first sealed row was number 2", id="cut before the seals"),
+    ],
+)
+def test_a_chain_that_is_whole_and_not_this_homes_is_found(forged: list[Record], seq: int, why: str) -> None:
+    """With a head to match: whoever writes the one can write the other."""
+    head = Head(forged[-1].seq, forged[-1].hash, "" if len(forged) == 1 else "t1")
+    report = audit.verify(forged, head, SEALED)
+    assert (report.verdict, report.seq) == (Verdict.TAMPERED, seq)
+    assert why in report.reason
+
+
+def test_one_forged_row_that_is_well_chained_is_named() -> None:
+    records = sealed_chain(since=2)
+    made = audit.draft(AuditEntry("approve", Phase.FACT, "mallory"), at=AT, salt=bytes(16))
+    prev = records[-1].hash
+    forged = Record(6, "", "", "fact", made.header, made.leaf, prev, audit.chain_hash(prev, made.leaf))
+    for mac in (None, bytes(32), records[-1].mac, "text"):
+        report = audit.verify([*records, dataclasses.replace(forged, mac=mac)], sealed_head(records), SEALED)
+        assert (report.verdict, report.seq) == (Verdict.TAMPERED, 6)
+        assert not SEALED.vouches(dataclasses.replace(forged, mac=mac))
+
+
+@pytest.mark.parametrize(
+    ("head", "seal"),
+    [
+        pytest.param("t2", SEALED, id="the head of another"),
+        pytest.param("", SEALED, id="a head of before the seals, though it vouches for sealed rows"),
+    ],
+)
+def test_a_head_of_another_trail_vouches_for_nothing(head: str, seal: Seal) -> None:
+    records = sealed_chain(since=2)
+    assert audit.verify(records, sealed_head(records, head), seal).verdict is Verdict.TAMPERED
+
+
+def test_rows_that_lost_all_their_seals_are_not_those_of_the_head() -> None:
+    records = chain()
+    report = audit.verify(records, sealed_head(records), UNSEALED)
+    assert (report.verdict, "a trail without seals" in report.reason) == (Verdict.TAMPERED, True)
+
+
+@given(st.binary(min_size=32, max_size=32), st.integers(1, 2**62), st.text("abcdef0123456789", min_size=1), st.data())
+def test_a_seal_is_of_one_key_trail_place_and_hash(digest: bytes, seq: int, trail: str, data: st.DataObject) -> None:
+    seal = Seal(UNSEALED.key, trail, 1)
+    others = [
+        (Seal(b"x" * 32, trail, 1), seq, digest),
+        (Seal(UNSEALED.key, trail + "0", 1), seq, digest),
+        (seal, seq + data.draw(st.integers(1, 100)), digest),
+        (seal, seq, bytes([digest[0] ^ 1]) + digest[1:]),
+    ]
+    found = seal.of_row(seq, digest)
+    assert all(other.of_row(place, content) != found for other, place, content in others)
+    assert seal.of_head(Head(seq, digest, trail)) != found

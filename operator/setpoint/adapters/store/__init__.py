@@ -11,7 +11,7 @@ from setpoint.adapters.store.database import Database
 from setpoint.adapters.store.fencing import SqlFences
 from setpoint.adapters.store.looks import SqlLooks
 from setpoint.adapters.store.objects import SqlObjectStore
-from setpoint.adapters.store.sqlite import NAME, open_sqlite
+from setpoint.adapters.store.sqlite import NAME, begin_sqlite, open_sqlite
 from setpoint.adapters.store.states import SqlStateLocks, SqlStateStore
 
 __all__ = [
@@ -24,5 +24,6 @@ __all__ = [
     "SqlObjectStore",
     "SqlStateLocks",
     "SqlStateStore",
+    "begin_sqlite",
     "open_sqlite",
 ]

@@ -1,5 +1,6 @@
 """Owns the audit rows: chaining and appending them, reading and verifying them. Their rules are in domain.audit."""
 
+import dataclasses
 import datetime as dt
 import functools
 import itertools
@@ -8,14 +9,15 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, Table, literal_column, select
+from sqlalchemy.engine.interfaces import DBAPICursor
 
 from setpoint.adapters.store.backend import cause
 from setpoint.adapters.store.database import Database
-from setpoint.adapters.store.head import newest
-from setpoint.adapters.store.tables import AUDIT_PAYLOAD, AUDIT_ROW
+from setpoint.adapters.store.head import newest, sealed_since
+from setpoint.adapters.store.tables import AUDIT_PAYLOAD, AUDIT_ROW, TRAIL
 from setpoint.api.meta import ObjectRef
 from setpoint.domain import audit, standing
-from setpoint.domain.audit import AuditEntry, AuditRow, BadRowError, Draft, Phase, Record, Verdict, VerifyReport
+from setpoint.domain.audit import AuditEntry, AuditRow, BadRowError, Draft, Phase, Record, Seal, Verdict, VerifyReport
 from setpoint.domain.errors import StoreError, StoreSetBackError
 from setpoint.ports import Clock
 
@@ -36,6 +38,7 @@ def _records(as_bytes: Callable[[str], str]) -> Select[Any]:
             *(_stored(name) for name in ("header", "leaf", "prev", "hash")),
             literal_column("audit_payload.salt").label("salt"),
             literal_column("audit_payload.body").label("body"),
+            _stored("mac"),
         )
         .select_from(AUDIT_ROW.outerjoin(AUDIT_PAYLOAD, AUDIT_ROW.c.seq == AUDIT_PAYLOAD.c.seq))
         .order_by(AUDIT_ROW.c.seq)
@@ -50,6 +53,7 @@ class AuditTrail:
     ) -> None:
         self._database = database
         self._clock = clock
+        self._key = database.trail_key
         self._records = _records(database.backend.as_bytes)
         self.count_rows = count_rows
 
@@ -57,12 +61,20 @@ class AuditTrail:
         """Records entries, all or none; durable on return. Raises StoreError."""
         if not entries:
             return ()
-        seqs = await self._database.write_batched(_append, self.drafts(entries))
+        seqs = await self._database.write_batched(self._append, self._drafts(entries))
         self.count_rows(len(seqs))
         return seqs
 
-    def drafts(self, entries: Sequence[AuditEntry]) -> tuple[Draft, ...]:
-        """Entries in their final bytes, for `record` to write within another transaction."""
+    def rows_of(self, entries: Sequence[AuditEntry]) -> "NewRows":
+        """Entries in their final bytes, to be recorded within another transaction."""
+        return NewRows(self._drafts(entries), self._key)
+
+    def _append(self, connection: Connection, items: Sequence[Sequence[Draft]]) -> list[tuple[int, ...]]:
+        drafts = [draft for drafts in items for draft in drafts]
+        seqs = iter(NewRows(drafts, self._key).record(connection))
+        return [tuple(itertools.islice(seqs, len(drafts))) for drafts in items]
+
+    def _drafts(self, entries: Sequence[AuditEntry]) -> tuple[Draft, ...]:
         if not entries:
             return ()
         at = self._clock.now().astimezone(dt.UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
@@ -111,14 +123,21 @@ class AuditTrail:
         return await self._database.read(self._verify)
 
     async def _parsed(self, query: Select[Any]) -> tuple[AuditRow, ...]:
-        records = await self._database.read(lambda connection: [_record(row) for row in connection.execute(query)])
-        return tuple(_parse(record) for record in records)
+        def find(connection: Connection) -> tuple[Seal, list[Record]]:
+            return self._seal(connection), [_record(row) for row in connection.execute(query)]
+
+        seal, records = await self._database.read(find)
+        return tuple(_parse(record, seal) for record in records)
+
+    def _seal(self, connection: Connection) -> Seal:
+        return Seal(self._key, *sealed_since(connection.connection.cursor()))
 
     def _verify(self, connection: Connection) -> VerifyReport:
         # The head first, then the rows: it may not be ahead of a snapshot that is taken later.
         seen, read = self._database.head.look(), itertools.count()
         try:
-            return audit.verify(self._counted(connection, read), seen.head, headless=seen.problem)
+            seal = self._seal(connection)
+            return audit.verify(self._counted(connection, read), seen.head, seal, headless=seen.problem)
         except self._database.backend.errors as error:
             rows = next(read)
             reason = f"the database can't be read beyond row {rows}: {cause(error)}"
@@ -133,25 +152,67 @@ class AuditTrail:
             after = rows[-1].seq
 
 
-def record(connection: Connection, drafts: Sequence[Draft]) -> tuple[int, ...]:
-    """Chains drafts onto the newest row, in the caller's transaction; returns their seqs."""
-    if not drafts:
-        return ()
-    # The driver's own cursor: at eight rows a commit, the layers above it would cost a tenth of the throughput.
-    cursor = connection.connection.cursor()
-    head = newest(cursor)
-    prev, rows, payloads = head.hash, [], []
-    for seq, draft in enumerate(drafts, start=head.size + 1):
-        digest = audit.chain_hash(prev, draft.leaf)
-        rows.append((seq, draft.target, draft.run, draft.phase, draft.header, draft.leaf, prev, digest))
-        if draft.body is not None:
-            payloads.append((seq, draft.salt, draft.body))
-        prev = digest
-    cursor.executemany(_insert(connection.dialect.paramstyle, AUDIT_ROW), rows)
-    if payloads:
-        cursor.executemany(_insert(connection.dialect.paramstyle, AUDIT_PAYLOAD), payloads)
-    cursor.close()
-    return tuple(range(head.size + 1, head.size + 1 + len(drafts)))
+@dataclasses.dataclass(frozen=True, slots=True)
+class NewRows:
+    """Rows in their final bytes, but for their places."""
+
+    drafts: Sequence[Draft]
+    key: bytes = dataclasses.field(repr=False)
+
+    def __len__(self) -> int:
+        """How many."""
+        return len(self.drafts)
+
+    def record(self, connection: Connection) -> tuple[int, ...]:
+        """Chains them onto the newest row and seals them, in the caller's transaction; returns their seqs."""
+        if not self.drafts:
+            return ()
+        # The driver's own cursor: at eight rows a commit, the layers above it would cost a tenth of the throughput.
+        cursor, style = connection.connection.cursor(), connection.dialect.paramstyle
+        head = newest(cursor)
+        drafts, seal = self._bound(cursor, style, head.size + 1)
+        prev, rows, payloads = head.hash, [], []
+        for seq, draft in enumerate(drafts, start=head.size + 1):
+            digest = audit.chain_hash(prev, draft.leaf)
+            columns = (draft.target, draft.run, draft.phase, draft.header, draft.leaf, prev, digest)
+            rows.append((seq, *columns, seal.of_row(seq, digest)))
+            if draft.body is not None:
+                payloads.append((seq, draft.salt, draft.body))
+            prev = digest
+        cursor.executemany(_insert(style, AUDIT_ROW), rows)
+        if payloads:
+            cursor.executemany(_insert(style, AUDIT_PAYLOAD), payloads)
+        cursor.close()
+        return tuple(range(head.size + 1, head.size + 1 + len(drafts)))
+
+    def _bound(self, cursor: DBAPICursor, style: str, first: int) -> tuple[Sequence[Draft], Seal]:
+        """The drafts, the first of which names the trail where no row is sealed yet; and what they are sealed with."""
+        trail, since = sealed_since(cursor)
+        if since:
+            return self.drafts, Seal(self.key, trail, since)
+        trail = secrets.token_hex(16)
+        cursor.execute(_insert(style, TRAIL), (trail, first))
+        return (audit.bound(self.drafts[0], trail), *self.drafts[1:]), Seal(self.key, trail, first)
+
+
+def check_key(connection: Connection, key: bytes, *, name: str, key_name: str) -> None:
+    """Raises StoreError unless the trail's rows, where they are sealed, bear seals of this key.
+
+    The first or the last of them: one row that somebody changed is no other key.
+    """
+    seal = Seal(key, *sealed_since(connection.connection.cursor()))
+    sealed = select(AUDIT_ROW.c.seq, AUDIT_ROW.c.hash, AUDIT_ROW.c.mac).where(AUDIT_ROW.c.seq >= seal.since)
+    ends = [
+        connection.execute(sealed.order_by(order).limit(1)).first()
+        for order in (AUDIT_ROW.c.seq.asc(), AUDIT_ROW.c.seq.desc())
+    ]
+    found = [row for row in ends if row is not None] if seal.since else []
+    if found and not any(row.mac == seal.of_row(row.seq, row.hash) for row in found):
+        msg = (
+            f"{name} was sealed with another key than {key_name}: put back the key that belongs to it, from the backup "
+            "that holds both; nothing was changed"
+        )
+        raise StoreError(msg)
 
 
 @functools.lru_cache(maxsize=4)
@@ -160,11 +221,6 @@ def _insert(paramstyle: str, table: Table) -> str:
     mark = "?" if paramstyle == "qmark" else "%s"
     names = table.columns.keys()
     return f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({', '.join([mark] * len(names))})"  # noqa: S608
-
-
-def _append(connection: Connection, items: Sequence[Sequence[Draft]]) -> list[tuple[int, ...]]:
-    seqs = iter(record(connection, [draft for drafts in items for draft in drafts]))
-    return [tuple(itertools.islice(seqs, len(drafts))) for drafts in items]
 
 
 def _record(row: Row[Any]) -> Record:
@@ -176,8 +232,8 @@ def _text(value: bytes) -> str:
     return value.decode("utf-8", "replace")
 
 
-def _parse(record: Record) -> AuditRow:
+def _parse(record: Record, seal: Seal) -> AuditRow:
     try:
-        return audit.parse(record)
+        return audit.parse(record, vouched=seal.vouches(record))
     except BadRowError as error:
         raise StoreError(f"audit row {record.seq}: {error}; see: setpoint audit verify") from None

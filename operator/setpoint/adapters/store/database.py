@@ -31,9 +31,10 @@ class Database:
     Functions that are given to it run in its threads, on a connection inside a transaction, and block no loop.
     """
 
-    def __init__(self, backend: Backend, head: HeadFile, files: HeldFiles | None = None) -> None:
+    def __init__(self, backend: Backend, head: HeadFile, trail_key: bytes, files: HeldFiles | None = None) -> None:
         self.backend = backend
         self.head = head
+        self.trail_key = trail_key
         self.files = files or HeldFiles()
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="setpoint-store-reader")
         self._committer = GroupCommit(backend, checkpoint=self._advance_head)

@@ -1,9 +1,12 @@
 """Owns the head file, which is outside the database and says how far the trail had come.
 
 It is written after rows are durable, so it may lag behind them. It never runs ahead unless rows were lost, cut off or
-rolled back, and then it is left as it is, until a person accepts what is there: it is the evidence.
+rolled back, and then it is left as it is, until a person accepts what is there: it is the evidence. It names its trail
+and bears a seal, once the trail's rows do.
 """
 
+import dataclasses
+import hmac
 import json
 import logging
 import os
@@ -15,20 +18,23 @@ from sqlalchemy.engine.interfaces import DBAPICursor
 
 from setpoint.adapters.store.files import write_atomically
 from setpoint.adapters.store.tables import AUDIT_ROW
-from setpoint.domain.audit import GENESIS, Head
+from setpoint.domain.audit import GENESIS, Head, Seal
 from setpoint.domain.standing import SeenHead, contradiction
 
 _log = logging.getLogger(__name__)
 _LIMIT = 4096
+_MAX_SIZE = 2**63 - 1
 _NEWEST = "SELECT seq, hash FROM audit_row ORDER BY seq DESC LIMIT 1"
+_TRAIL = "SELECT id, since FROM trail"
 _KINDS = {stat.S_IFIFO: "a named pipe", stat.S_IFDIR: "a folder", stat.S_IFLNK: "a link", stat.S_IFSOCK: "a socket"}
 
 
 class HeadFile:
     """The head of one database's trail."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, key: bytes) -> None:
         self._path = path
+        self._seal = Seal(key)
 
     def exists(self) -> bool:
         """Whether there ever was a trail beside this file, however unreadable it is now."""
@@ -50,8 +56,23 @@ class HeadFile:
             return SeenHead(None, f"{self._path.name} is unreadable: {error.strerror}")
         finally:
             os.close(handle)
-        head = _parse(text)
-        return SeenHead(head, "" if head else f"{self._path.name} holds something else than a head")
+        return self._parse(text)
+
+    def _parse(self, text: bytes) -> SeenHead:
+        nothing = SeenHead(None, f"{self._path.name} holds something else than a head")
+        if len(text) > _LIMIT:
+            return nothing
+        try:
+            found = json.loads(text)
+            head = Head(int(found["size"]), bytes.fromhex(found["hash"]), str(found.get("trail", "")))
+            mac = bytes.fromhex(found.get("mac", ""))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            return nothing
+        if not 0 <= head.size <= _MAX_SIZE:
+            return nothing
+        if head.trail and not hmac.compare_digest(mac, self._seal.of_head(head)):
+            return SeenHead(None, f"{self._path.name} was written by another, or with another key")
+        return SeenHead(head)
 
     def _kind(self) -> str:
         """What is there that is no regular file, empty where it is one."""
@@ -67,7 +88,7 @@ class HeadFile:
     def adopt(self, connection: Connection) -> None:
         """Starts the head, where there is none, at what is found: it vouches for no more than what comes after."""
         if not self.exists():
-            self._write(newest(connection.connection.cursor()))
+            self._write(_newest_of(connection))
 
     def contradiction(self, connection: Connection) -> str:
         """What the head says against the trail, in a clause; empty where they agree."""
@@ -79,7 +100,7 @@ class HeadFile:
         seen = self.look()
         if _compare(connection, seen):
             return
-        head = newest(connection.connection.cursor())
+        head = _newest_of(connection)
         if seen.head != head:
             try:
                 self._write(head)
@@ -88,11 +109,13 @@ class HeadFile:
 
     def accept(self, connection: Connection) -> None:
         """Moves the head to the newest row, whatever it said. Raises OSError."""
-        self._write(newest(connection.connection.cursor()))
+        self._write(_newest_of(connection))
 
     def _write(self, head: Head) -> None:
-        text = json.dumps({"size": head.size, "hash": head.hash.hex()}) + "\n"
-        write_atomically(self._path, [text.encode()])
+        said = {"size": head.size, "hash": head.hash.hex()}
+        if head.trail:
+            said |= {"trail": head.trail, "mac": self._seal.of_head(head).hex()}
+        write_atomically(self._path, [json.dumps(said).encode() + b"\n"])
 
 
 def newest(cursor: DBAPICursor) -> Head:
@@ -102,19 +125,22 @@ def newest(cursor: DBAPICursor) -> Head:
     return Head(*row) if row else Head(0, GENESIS)
 
 
-def _parse(text: bytes) -> Head | None:
-    if len(text) > _LIMIT:
-        return None
-    try:
-        found = json.loads(text)
-        head = Head(int(found["size"]), bytes.fromhex(found["hash"]))
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return None
-    return head if head.size >= 0 else None
+def sealed_since(cursor: DBAPICursor) -> tuple[str, int]:
+    """The trail's id and its first row that bears a seal; empty and 0 where none does."""
+    cursor.execute(_TRAIL)
+    row = cursor.fetchone()
+    return (str(row[0]), int(row[1])) if row else ("", 0)
+
+
+def _newest_of(connection: Connection) -> Head:
+    """How far the trail has come, and which it is."""
+    cursor = connection.connection.cursor()
+    return dataclasses.replace(newest(cursor), trail=sealed_since(cursor)[0])
 
 
 def _compare(connection: Connection, seen: SeenHead) -> str:
     there: bytes | None = GENESIS
     if seen.head is not None and seen.head.size:
         there = connection.execute(select(AUDIT_ROW.c.hash).where(AUDIT_ROW.c.seq == seen.head.size)).scalar()
-    return contradiction(seen, newest(connection.connection.cursor()), there)
+    found = _newest_of(connection)
+    return contradiction(seen, found, there, sealed_since(connection.connection.cursor())[1])

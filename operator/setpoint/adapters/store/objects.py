@@ -5,11 +5,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Executable, Row, bindparam, delete, insert, select, update
 
-from setpoint.adapters.store.audit import AuditTrail, record
+from setpoint.adapters.store.audit import AuditTrail, NewRows
 from setpoint.adapters.store.database import Database
 from setpoint.adapters.store.tables import COUNTER, OBJECT
 from setpoint.api.meta import ObjectRef
-from setpoint.domain.audit import AuditEntry, Draft
+from setpoint.domain.audit import AuditEntry
 from setpoint.domain.errors import AlreadyExistsError, ConflictError, GoneError, NotFoundError
 from setpoint.ports import StoredObject, StoredObjects
 
@@ -60,18 +60,18 @@ class SqlObjectStore:
 
     async def put(self, obj: StoredObject, *, expected_version: int | None, audit: Sequence[AuditEntry] = ()) -> int:
         """Writes a row; see the port."""
-        drafts = self._trail.drafts(audit)
-        version = await self._database.write(lambda connection: _put(connection, obj, expected_version, drafts))
-        self._trail.count_rows(len(drafts))
+        rows = self._trail.rows_of(audit)
+        version = await self._database.write(lambda connection: _put(connection, obj, expected_version, rows))
+        self._trail.count_rows(len(rows))
         return version
 
     async def remove(
         self, ref: ObjectRef, *, expected_version: int | None = None, audit: Sequence[AuditEntry] = ()
     ) -> int:
         """Leaves a tombstone; see the port."""
-        drafts = self._trail.drafts(audit)
-        version = await self._database.write(lambda connection: _remove(connection, ref, expected_version, drafts))
-        self._trail.count_rows(len(drafts))
+        rows = self._trail.rows_of(audit)
+        version = await self._database.write(lambda connection: _remove(connection, ref, expected_version, rows))
+        self._trail.count_rows(len(rows))
         return version
 
     async def changes(self, after: int, kinds: Sequence[str], *, limit: int = 1000) -> StoredObjects:
@@ -130,7 +130,7 @@ def _current(connection: Connection, ref: ObjectRef, expected: int | None) -> Ro
     return row
 
 
-def _put(connection: Connection, obj: StoredObject, expected: int | None, drafts: Sequence[Draft]) -> int:
+def _put(connection: Connection, obj: StoredObject, expected: int | None, rows: NewRows) -> int:
     values = {
         "uid": obj.uid, "generation": obj.generation, "body": obj.body, "source": obj.source, "deleted": False
     }  # fmt: skip
@@ -145,7 +145,7 @@ def _put(connection: Connection, obj: StoredObject, expected: int | None, drafts
         if any(getattr(row, name) != value for name, value in values.items()):
             version = _next_version(connection)
             connection.execute(_SET, {**_key(obj.ref), **values, "version": version})
-    record(connection, drafts)
+    rows.record(connection)
     return version
 
 
@@ -157,13 +157,13 @@ def _make_room(connection: Connection, ref: ObjectRef) -> None:
         connection.execute(_DROP, _key(ref))
 
 
-def _remove(connection: Connection, ref: ObjectRef, expected: int | None, drafts: Sequence[Draft]) -> int:
+def _remove(connection: Connection, ref: ObjectRef, expected: int | None, rows: NewRows) -> int:
     _current(connection, ref, expected)
     version = _next_version(connection)
     connection.execute(_SET, {**_key(ref), "deleted": True, "version": version})
     if version % _PRUNE_EVERY == 0:
         _prune(connection, version - TOMBSTONES_FOR)
-    record(connection, drafts)
+    rows.record(connection)
     return version
 
 

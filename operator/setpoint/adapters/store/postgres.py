@@ -17,9 +17,11 @@ from sqlalchemy import URL, Connection, Engine, QueuePool, create_engine, event,
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from setpoint.adapters.store import schema
+from setpoint.adapters.store.audit import check_key
 from setpoint.adapters.store.backend import InDoubtError, cause
 from setpoint.adapters.store.database import READERS, Database
 from setpoint.adapters.store.head import HeadFile
+from setpoint.adapters.store.sealing import read_key, trail_key
 from setpoint.domain.errors import InvalidError, StoreError
 
 ERRORS = (DBAPIError, psycopg.Error, InDoubtError)
@@ -122,25 +124,27 @@ class PostgresBackend:
         self.writes.dispose()
 
 
-def open_postgres(url: str, folder: Path) -> Database:
+def open_postgres(url: str, key_file: Path, folder: Path) -> Database:
     """Opens a database; creates or migrates its tables where needed. Blocks, 10 s where the server is silent.
 
-    `folder` is where this replica notes how far the audit trail had come, as soon as it first sees it. Raises
-    StoreError, and changes nothing, for a server that can't be reached or is too old, a database of another program
-    and one of a newer Setpoint; InvalidError for a URL that is none.
+    The trail's rows are sealed with the key. `folder` is where this replica notes how far the audit trail had come, as
+    soon as it first sees it. Raises StoreError, and changes nothing, for a server that can't be reached or is too old,
+    a database of another program, one of a newer Setpoint and one that was sealed with another key; InvalidError for a
+    URL that is none.
     """
-    parsed = parse_url(url)
+    parsed, key = parse_url(url), trail_key(read_key(key_file))
     name = name_of(parsed)
     backend = PostgresBackend(parsed, readers=READERS)
-    head = HeadFile(folder / f"audit-{hashlib.sha256(name.encode()).hexdigest()[:32]}.head")
+    head = HeadFile(folder / f"audit-{hashlib.sha256(name.encode()).hexdigest()[:32]}.head", key)
     try:
         _migrate(backend)
         with backend.reads.begin() as connection:
+            check_key(connection, key, name=name, key_name=f"the one in {key_file}")
             head.adopt(connection)
     except (*ERRORS, OSError, StoreError) as error:
         backend.close()
         raise _opening_error(error, name) from None
-    return Database(backend, head)
+    return Database(backend, head, key)
 
 
 def parse_url(url: str) -> URL:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, inspect, text
 
 from setpoint.domain.errors import StoreError
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest revision. Kept here so that a database that is up to date is opened without loading Alembic."""
 _MIGRATIONS = Path(__file__).parent / "migrations"
 

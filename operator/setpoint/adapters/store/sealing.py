@@ -65,6 +65,11 @@ class Sealer:
             raise DamagedError from None
 
 
+def trail_key(key: bytes) -> bytes:
+    """The key of the seals on audit rows, derived from a home's key."""
+    return _derive(key, b"setpoint audit trail 1")
+
+
 def _frames(prefix: bytes, size: int, frame: int) -> Iterator[tuple[bytes, int]]:
     """Nonce and offset of each frame; there is always one."""
     last = max(0, (size - 1) // frame)

@@ -12,10 +12,12 @@ from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
 from setpoint.adapters.store import schema
+from setpoint.adapters.store.audit import check_key
 from setpoint.adapters.store.backend import cause
 from setpoint.adapters.store.database import READERS, Database
 from setpoint.adapters.store.files import HeldFiles
 from setpoint.adapters.store.head import HeadFile
+from setpoint.adapters.store.sealing import read_key, trail_key
 from setpoint.domain.errors import StoreError
 
 NAME = "STATE_AUDIT.db"
@@ -94,37 +96,64 @@ class SqliteBackend:
         self.writes.dispose()
 
 
-def open_sqlite(path: Path, *, beside: Sequence[Path] = (), held: Sequence[Path] = (), check: bool = True) -> Database:
+def begin_sqlite(path: Path, *, beside: Sequence[Path] = ()) -> None:
+    """Begins a database that is to be made; does nothing where there is one. Before a key is made for it.
+
+    Raises StoreError where there was one that is gone: by its head, or by `beside`, files and folders that are there,
+    or filled, only where there was one.
+    """
+    head = HeadFile(path.with_name(_HEAD_NAME), b"")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with schema.alone(path):
+            _begin(path, head, beside)
+    except OSError as error:
+        raise _opening_error(error, path) from None
+
+
+def open_sqlite(path: Path, key_file: Path, *, held: Sequence[Path] = (), check: bool = True) -> Database:
     """Opens the file; creates or migrates it where needed. Blocks: milliseconds, half a second where it creates.
 
-    `beside` are the files and folders that are filled only where there was a database; `held` are files that have to
-    stay where they are, as the database has to, for anything to be applied. `check` reads the whole file,
-    about a second per GB. Raises StoreError, and changes nothing, for a file that is damaged, is no database of ours,
-    comes from a newer Setpoint, or is gone although `audit.head` or something beside it is there.
+    The trail's rows are sealed with the home's key. `held` are files that have to stay where they are, as the database
+    has to, for anything to be applied. `check` reads the whole file, about a second per GB. Raises StoreError, and
+    changes nothing, for a file that is damaged, is no database of ours, comes from a newer Setpoint, was sealed with
+    another key, or is gone although `audit.head` is there.
     """
-    backend, head = SqliteBackend(path, readers=READERS), HeadFile(path.with_name(_HEAD_NAME))
+    key = trail_key(read_key(key_file))
+    backend, head = SqliteBackend(path, readers=READERS), HeadFile(path.with_name(_HEAD_NAME), key)
     files = HeldFiles()
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with schema.alone(path):
-            _prepare(path, head, backend, beside)
+            _prepare(path, head, backend)
         files.hold(path, *held)
-        if check:
-            with backend.reads.begin() as connection:
+        with backend.reads.begin() as connection:
+            if check:
                 _check(connection, path)
+            check_key(connection, key, name=str(path), key_name=str(key_file))
     except (*ERRORS, OSError, StoreError) as error:
         backend.close()
         files.close()
         raise _opening_error(error, path) from None
-    return Database(backend, head, files)
+    return Database(backend, head, key, files)
 
 
-def _prepare(path: Path, head: HeadFile, backend: SqliteBackend, beside: Sequence[Path]) -> None:
-    if not path.exists() or path.stat().st_size == 0:
-        if left := _left_of_another(path, head, beside):
-            raise _missing(path, left)
-        # Before the file: whoever is killed in between begins anew, and a file without a head is a lost head's.
+def _begin(path: Path, head: HeadFile, beside: Sequence[Path] = ()) -> bool:
+    """Begins the head of a database that is to be made: before the file, which without a head is one that lost it.
+
+    Whoever is killed in between begins anew. Returns whether the database is to be made.
+    """
+    if path.exists() and path.stat().st_size:
+        return False
+    if left := _left_of_another(path, head, beside):
+        raise _missing(path, left)
+    if not head.exists():
         head.begin()
+    return True
+
+
+def _prepare(path: Path, head: HeadFile, backend: SqliteBackend) -> None:
+    if _begin(path, head):
         _create_file(path)
     with backend.reads.begin() as connection:
         behind = schema.is_behind(connection, str(path))

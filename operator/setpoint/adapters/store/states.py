@@ -8,11 +8,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select
 
-from setpoint.adapters.store.audit import AuditTrail, record
+from setpoint.adapters.store.audit import AuditTrail, NewRows
 from setpoint.adapters.store.database import Database
 from setpoint.adapters.store.tables import STATE_LOCK, STATE_VERSION
 from setpoint.domain import state
-from setpoint.domain.audit import AuditEntry, Draft
+from setpoint.domain.audit import AuditEntry
 from setpoint.domain.errors import ConflictError, NotFoundError
 from setpoint.domain.state import StateFacts, StateIdentity
 from setpoint.ports import BlobStore, Clock, StateLock, StateVersion
@@ -71,12 +71,12 @@ class SqlStateStore:
             "run": run,
             "at": _instant(self._clock),
         }
-        drafts = self._trail.drafts(audit)
+        rows = self._trail.rows_of(audit)
 
         def add(connection: Connection) -> StateVersion:
             if lock is not None:
                 _check_lock(connection, target, lock, run)
-            return _append(connection, target, identity, values, drafts)
+            return _append(connection, target, identity, values, rows)
 
         return await self._database.write(add)
 
@@ -147,14 +147,14 @@ def _find(connection: Connection, target: str, version: int | None) -> Row[Any] 
 
 
 def _append(
-    connection: Connection, target: str, identity: StateIdentity, values: dict[str, Any], drafts: Sequence[Draft]
+    connection: Connection, target: str, identity: StateIdentity, values: dict[str, Any], rows: NewRows
 ) -> StateVersion:
     row = _find(connection, target, None)
     head = StateIdentity(row.lineage, row.serial, row.sha256) if row else None
     if row is not None and not state.is_new_version(head, identity):
         return _version(row)
     connection.execute(_ADD_VERSION, {"target": target, "version": row.version + 1 if row else 1, **values})
-    record(connection, drafts)
+    rows.record(connection)
     added = _find(connection, target, None)
     assert added is not None  # noqa: S101 it was just written
     return _version(added)

@@ -90,6 +90,16 @@ class AuditRowTable(SQLModel, table=True):
     leaf: bytes = Field(sa_type=LargeBinary)
     prev: bytes = Field(sa_type=LargeBinary)
     hash: bytes = Field(sa_type=LargeBinary)
+    mac: bytes | None = Field(sa_type=LargeBinary)
+
+
+class TrailTable(SQLModel, table=True):
+    """Which trail it is, in one row: its random id, and its first row that bears a seal."""
+
+    __tablename__ = "trail"
+
+    id: str = Field(primary_key=True, sa_type=KEY)
+    since: int = Field(sa_type=BigInteger)
 
 
 class AuditPayloadTable(SQLModel, table=True):
@@ -150,5 +160,6 @@ STATE_VERSION = _table(StateVersionTable)
 STATE_LOCK = _table(StateLockTable)
 AUDIT_ROW = _table(AuditRowTable)
 AUDIT_PAYLOAD = _table(AuditPayloadTable)
+TRAIL = _table(TrailTable)
 FENCE = _table(FenceTable)
 LOOK = _table(LookTable)

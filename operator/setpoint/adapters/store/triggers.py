@@ -13,6 +13,31 @@ END $$
 """
 
 
+_UNSEALED = "rows of this trail are sealed, which an older Setpoint can not do: let the newer one lead"
+_SEALED_FUNCTION = f"""
+CREATE OR REPLACE FUNCTION setpoint_sealed_only() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM trail) THEN RAISE EXCEPTION '{_UNSEALED}'; END IF;
+    RETURN NEW;
+END $$
+"""
+
+
+def sealed_only(dialect: str) -> Iterator[str]:
+    """The statements that refuse audit rows without a seal, once there is one with it."""
+    if dialect == "sqlite":
+        yield (
+            "CREATE TRIGGER audit_row_sealed BEFORE INSERT ON audit_row WHEN NEW.mac IS NULL "  # noqa: S608 constants
+            f"AND EXISTS (SELECT 1 FROM trail) BEGIN SELECT RAISE(ABORT, '{_UNSEALED}'); END"
+        )
+        return
+    yield _SEALED_FUNCTION
+    yield (
+        "CREATE TRIGGER audit_row_sealed BEFORE INSERT ON audit_row FOR EACH ROW WHEN (NEW.mac IS NULL) "
+        "EXECUTE FUNCTION setpoint_sealed_only()"
+    )
+
+
 def append_only(dialect: str, table: str, *, deletable: bool = False) -> Iterator[str]:
     """The statements that make a table of this SQLAlchemy dialect append-only, or only never updated."""
     verbs = ("UPDATE",) if deletable else ("UPDATE", "DELETE")

@@ -8,9 +8,9 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from tests.fakes.store import FixedClock, StorePlace, open_sql_stores
+from tests.fakes.store import FixedClock, StorePlace, open_at, open_sql_stores
 
-from setpoint.adapters.store import NAME, AuditTrail, audit, open_sqlite
+from setpoint.adapters.store import NAME, AuditTrail, audit
 from setpoint.adapters.store.tables import AUDIT_PAYLOAD, AUDIT_ROW
 from setpoint.api.meta import ObjectRef
 from setpoint.domain.audit import AuditEntry, Phase, Verdict, VerifyReport
@@ -44,7 +44,7 @@ def tamper(folder: Path, *statements: str) -> None:
 
 def test_statements_name_their_columns_in_the_order_of_the_rows() -> None:
     row, payload = audit._insert("qmark", AUDIT_ROW), audit._insert("pyformat", AUDIT_PAYLOAD)
-    assert row.startswith("INSERT INTO audit_row (seq, target, run, phase, header, leaf, prev, hash) ")
+    assert row.startswith("INSERT INTO audit_row (seq, target, run, phase, header, leaf, prev, hash, mac) ")
     assert payload == "INSERT INTO audit_payload (seq, salt, body) VALUES (%s, %s, %s)"
 
 
@@ -161,7 +161,7 @@ async def test_a_damaged_database_can_not_be_verified(tmp_path: Path) -> None:
     page = data.index(b'"run":"run-250"') // 4096
     data[page * 4096 : (page + 1) * 4096] = b"\xff" * 4096
     (tmp_path / NAME).write_bytes(data)
-    database = open_sqlite(tmp_path / NAME, check=False)
+    database = open_at(tmp_path / NAME, check=False)
     report = await AuditTrail(database, FixedClock()).verify()
     await database.close()
     assert report.verdict is Verdict.UNVERIFIABLE

@@ -11,15 +11,15 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
-from tests.fakes.store import make_fresh
+from tests.fakes.store import make_fresh, open_at
 
-from setpoint.adapters.store import NAME, Database, SqlFences, open_sqlite, schema, tables
+from setpoint.adapters.store import NAME, Database, SqlFences, begin_sqlite, schema, tables
 from setpoint.domain.errors import NotFoundError, StoreError
 
 
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    opened = open_sqlite(make_fresh(tmp_path))
+    opened = open_at(make_fresh(tmp_path))
     yield opened
     await opened.close()
 
@@ -33,7 +33,7 @@ def counter(connection: Connection) -> int:
 
 
 async def test_the_migrations_make_what_the_models_say(tmp_path: Path) -> None:
-    database = open_sqlite(tmp_path / NAME)
+    database = open_at(tmp_path / NAME)
     differences = await database.read(
         lambda c: compare_metadata(
             MigrationContext.configure(c, opts={"compare_type": True}), tables.AUDIT_ROW.metadata
@@ -48,19 +48,19 @@ def test_the_newest_migration_is_the_schema_that_is_known() -> None:
 
 
 async def test_a_new_file_is_its_owners_alone_and_durable(tmp_path: Path) -> None:
-    database = open_sqlite(tmp_path / "new" / NAME)
+    database = open_at(tmp_path / "new" / NAME)
     pragmas = [
         await database.write(lambda c, name=name: c.exec_driver_sql(f"PRAGMA {name}").scalar())
         for name in ("journal_mode", "synchronous")
     ]
-    modes = {stat.S_IMODE(file.stat().st_mode) for file in (tmp_path / "new").iterdir()}
+    modes = {stat.S_IMODE(file.stat().st_mode) for file in (tmp_path / "new").rglob("*") if file.is_file()}
     await database.close()
     assert (pragmas, modes) == (["wal", 2], {0o600})
 
 
 async def test_what_was_written_is_there_when_it_is_opened_again(tmp_path: Path) -> None:
     for value in (1, 2):
-        database = open_sqlite(tmp_path / NAME)
+        database = open_at(tmp_path / NAME)
         assert await database.read(counter) == value - 1
         await database.write(lambda c, value=value: c.execute(set_counter(value)))
         await database.close()
@@ -74,7 +74,7 @@ def test_a_file_that_is_gone_is_not_made_anew(tmp_path: Path, size: int | None) 
     if size == 0:
         path.touch()
     with pytest.raises(StoreError, match=r"missing or empty.* at least 7 audit rows.*state versions"):
-        open_sqlite(path)
+        open_at(path)
     assert not path.exists() or path.stat().st_size == 0
 
 
@@ -94,7 +94,7 @@ def test_a_damaged_file_is_refused_and_left_alone(tmp_path: Path, offset: int, d
     overwrite(path, offset, data)
     before = path.read_bytes()
     with pytest.raises(StoreError, match=r"damaged.*objects, state versions and the audit trail"):
-        open_sqlite(path)
+        open_at(path)
     assert path.read_bytes() == before
 
 
@@ -104,18 +104,20 @@ def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
     connection.close()
     with pytest.raises(StoreError, match="newer Setpoint: its schema is 9999"):
-        open_sqlite(path)
+        open_at(path)
 
 
 async def test_a_store_of_an_earlier_setpoint_is_brought_up_to_date(tmp_path: Path) -> None:
     path = make_fresh(tmp_path)
     with sqlite3.connect(path) as connection:
-        for table in ("look", "fence", "blob_piece", "blob"):
+        connection.execute("DROP TRIGGER audit_row_sealed")
+        connection.execute("ALTER TABLE audit_row DROP COLUMN mac")
+        for table in ("trail", "look", "fence", "blob_piece", "blob"):
             connection.execute(f"DROP TABLE {table}")
         connection.execute("UPDATE alembic_version SET version_num = '0001'")
         connection.execute("UPDATE counter SET value = 7 WHERE name = 'objects'")
     connection.close()
-    database = open_sqlite(path)
+    database = open_at(path)
     assert await SqlFences(database).acquire("") == 1
     assert await database.read(counter) == 7
     await database.close()
@@ -126,13 +128,13 @@ def test_another_programs_database_is_refused(tmp_path: Path) -> None:
         connection.execute("CREATE TABLE mails (id)")
     connection.close()
     with pytest.raises(StoreError, match="another program"):
-        open_sqlite(tmp_path / NAME)
+        open_at(tmp_path / NAME)
 
 
 def test_a_folder_that_can_not_be_used_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match="can't be opened"):
-        open_sqlite(tmp_path / "file" / NAME)
+        begin_sqlite(tmp_path / "file" / NAME)
 
 
 async def test_writes_that_wait_share_a_commit_and_fail_alone(database: Database) -> None:
@@ -242,7 +244,7 @@ async def test_a_cancelled_writer_takes_no_other_down(database: Database) -> Non
 
 
 async def test_close_writes_what_was_asked_for_and_then_no_more(tmp_path: Path) -> None:
-    database = open_sqlite(make_fresh(tmp_path))
+    database = open_at(make_fresh(tmp_path))
     write = asyncio.ensure_future(database.write(lambda c: c.execute(set_counter(3))))
     await asyncio.sleep(0)
     await database.close()
@@ -251,6 +253,6 @@ async def test_close_writes_what_was_asked_for_and_then_no_more(tmp_path: Path) 
     for call in (database.write(counter), database.read(counter), database.data_version()):
         with pytest.raises(StoreError, match="closed"):
             await call
-    again = open_sqlite(tmp_path / NAME)
+    again = open_at(tmp_path / NAME)
     assert await again.read(counter) == 3
     await again.close()

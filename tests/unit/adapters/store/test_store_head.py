@@ -8,9 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.fakes.store import FixedClock, make_fresh, open_sql_stores
+from tests.fakes.store import FixedClock, make_fresh, open_at, open_sql_stores
 
-from setpoint.adapters.store import NAME, AuditTrail, open_sqlite
+from setpoint.adapters.store import NAME, AuditTrail, begin_sqlite
+from setpoint.adapters.store.sealing import load_key
 from setpoint.api.meta import ObjectRef
 from setpoint.domain.audit import AuditEntry, Phase, Verdict
 from setpoint.domain.errors import StoreError, StoreMovedError, StoreSetBackError
@@ -89,6 +90,8 @@ def make_socket(path: Path) -> None:
         pytest.param(lambda path: path.write_bytes(b"[" * 3_000), "something else", id="deep and huge"),
         pytest.param(lambda path: os.truncate(os.open(path, os.O_CREAT | os.O_RDWR), 2**40), "else", id="a terabyte"),
         pytest.param(lambda path: path.write_text('{"size": -1, "hash": ""}'), "something else", id="less than none"),
+        pytest.param(lambda path: path.write_text('{"size": 9e99, "hash": ""}'), "something else", id="far too many"),
+        pytest.param(lambda path: path.write_text('{"size": 0, "hash": "", "trail": "t"}'), "by another", id="forged"),
     ],
 )
 async def test_what_is_no_head_is_told_and_vouches_for_nothing(
@@ -105,29 +108,33 @@ async def test_what_is_no_head_is_told_and_vouches_for_nothing(
     assert why in report.reason
 
 
+BESIDE = ("blobs", "keys/blobs.key", "work", "runs")
+
+
 @pytest.mark.parametrize("left", ["blobs/ab", "keys/blobs.key", "work/e", "runs/r", "audit.head"])
 def test_a_database_that_is_gone_is_not_made_anew_beside_what_it_left(tmp_path: Path, left: str) -> None:
     (tmp_path / left).parent.mkdir(exist_ok=True)
     (tmp_path / left).write_text("x")
-    beside = [tmp_path / name for name in ("blobs", "keys/blobs.key", "work", "runs")]
     with pytest.raises(StoreError, match=f"missing or empty, though there was one.*{left.partition('/')[0]}.*move"):
-        open_sqlite(tmp_path / NAME, beside=beside)
+        begin_sqlite(tmp_path / NAME, beside=[tmp_path / name for name in BESIDE])
     assert not (tmp_path / NAME).exists()
 
 
 async def test_a_home_in_which_nothing_ever_was_is_begun(tmp_path: Path) -> None:
     for name in ("blobs", "work", "runs", "keys"):
         (tmp_path / name).mkdir()
-    beside = [tmp_path / name for name in ("blobs", "keys/blobs.key", "work", "runs")]
-    database = open_sqlite(tmp_path / NAME, beside=beside)
+    begin_sqlite(tmp_path / NAME, beside=[tmp_path / name for name in BESIDE])
+    database = open_at(tmp_path / NAME)
     await AuditTrail(database, FixedClock()).require_standing()
     await database.close()
 
 
 async def test_who_was_killed_before_the_database_was_made_begins_anew(tmp_path: Path) -> None:
-    make_fresh(tmp_path)
-    (tmp_path / NAME).unlink()
-    database = open_sqlite(tmp_path / NAME, beside=[tmp_path / "blobs"])
+    beside = [tmp_path / name for name in BESIDE]
+    begin_sqlite(tmp_path / NAME, beside=beside)
+    load_key(tmp_path / "keys" / "blobs.key", guards="")
+    begin_sqlite(tmp_path / NAME, beside=beside)
+    database = open_at(tmp_path / NAME)
     await AuditTrail(database, FixedClock()).require_standing()
     await database.close()
 
@@ -158,7 +165,7 @@ async def test_files_that_are_taken_away_under_a_manager_end_all_applies(
 ) -> None:
     make_fresh(tmp_path)
     (tmp_path / "manager.lock").touch()
-    database = open_sqlite(tmp_path / NAME, held=[tmp_path / "manager.lock"])
+    database = open_at(tmp_path / NAME, held=[tmp_path / "manager.lock"])
     trail = AuditTrail(database, FixedClock())
     await trail.require_standing()
     meddle(tmp_path / name)
@@ -172,7 +179,7 @@ async def test_files_that_are_taken_away_under_a_manager_end_all_applies(
 
 
 async def test_no_database_is_made_in_place_of_one_that_was_removed(tmp_path: Path) -> None:
-    database = open_sqlite(make_fresh(tmp_path))
+    database = open_at(make_fresh(tmp_path))
     (tmp_path / NAME).unlink()
     database.backend.writes.dispose()
     with pytest.raises(StoreError):

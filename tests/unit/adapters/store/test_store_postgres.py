@@ -17,11 +17,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
 from tests.fakes.postgres import Databases, OwnServer
-from tests.fakes.store import FixedClock, SqlStores, StorePlace, make_fresh
+from tests.fakes.store import FixedClock, SqlStores, StorePlace, make_fresh, open_postgres_at
 
 from setpoint.adapters.store import AuditTrail, Database, SqlFences, postgres, tables
 from setpoint.adapters.store.backend import InDoubtError
-from setpoint.adapters.store.postgres import open_postgres
 from setpoint.api.meta import ObjectRef
 from setpoint.domain.audit import AuditEntry, Phase, Verdict, VerifyReport
 from setpoint.domain.errors import FencedError, InvalidError, NotFoundError, StoreError
@@ -34,7 +33,7 @@ ROWS = 12
 
 @pytest.fixture
 async def database(tmp_path: Path, postgres_url: str) -> AsyncIterator[Database]:
-    opened = open_postgres(postgres_url, tmp_path)
+    opened = open_postgres_at(postgres_url, tmp_path)
     yield opened
     await opened.close()
 
@@ -80,7 +79,7 @@ async def record(stores: SqlStores, count: int = ROWS) -> None:
 
 class TestOpening:
     async def test_the_migrations_make_what_the_models_say(self, tmp_path: Path, bare_url: str) -> None:
-        database = open_postgres(bare_url, tmp_path)
+        database = open_postgres_at(bare_url, tmp_path)
         differences = await database.read(
             lambda c: compare_metadata(
                 MigrationContext.configure(c, opts={"compare_type": True}), tables.AUDIT_ROW.metadata
@@ -91,14 +90,14 @@ class TestOpening:
 
     async def test_replicas_that_start_at_once_make_the_tables_once(self, tmp_path: Path, bare_url: str) -> None:
         with ThreadPoolExecutor(4) as threads:
-            opened = list(threads.map(lambda _: open_postgres(bare_url, tmp_path), range(4)))
+            opened = list(threads.map(lambda _: open_postgres_at(bare_url, tmp_path), range(4)))
         for database in opened:
             assert await database.write(add) > 0
             await database.close()
 
     async def test_what_was_written_is_there_when_it_is_opened_again(self, tmp_path: Path, postgres_url: str) -> None:
         for value in (1, 2):
-            database = open_postgres(postgres_url, tmp_path)
+            database = open_postgres_at(postgres_url, tmp_path)
             assert await database.read(counter) == value - 1
             await database.write(lambda c, value=value: c.execute(set_counter(value)))
             await database.close()
@@ -106,7 +105,7 @@ class TestOpening:
     def test_a_newer_schema_is_refused(self, tmp_path: Path, postgres_url: str) -> None:
         run_sql(postgres_url, "UPDATE alembic_version SET version_num = '9999'")
         with pytest.raises(StoreError, match="newer Setpoint: its schema is 9999"):
-            open_postgres(postgres_url, tmp_path)
+            open_postgres_at(postgres_url, tmp_path)
 
     @pytest.mark.parametrize(
         "statements",
@@ -119,7 +118,7 @@ class TestOpening:
     def test_another_programs_database_is_refused(self, tmp_path: Path, bare_url: str, statements: list[str]) -> None:
         run_sql(bare_url, *statements)
         with pytest.raises(StoreError, match="another program"):
-            open_postgres(bare_url, tmp_path)
+            open_postgres_at(bare_url, tmp_path)
 
     @pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
     def test_an_encoding_that_can_not_hold_all_texts_is_refused(
@@ -130,14 +129,14 @@ class TestOpening:
             postgres_databases.database(fresh=False, options=options) as url,
             pytest.raises(StoreError, match=f"encoding is {encoding}"),
         ):
-            open_postgres(url, tmp_path)
+            open_postgres_at(url, tmp_path)
 
     def test_a_server_that_is_too_old_is_refused(
         self, tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(postgres, "LEAST_VERSION", 990_000)
         with pytest.raises(StoreError, match="needs PostgreSQL 99 or newer"):
-            open_postgres(postgres_url, tmp_path)
+            open_postgres_at(postgres_url, tmp_path)
 
     @pytest.mark.parametrize(
         ("url", "why"),
@@ -155,7 +154,7 @@ class TestOpening:
     )
     def test_a_server_that_is_not_there_is_named_without_the_password(self, tmp_path: Path, url: str, why: str) -> None:
         with pytest.raises(StoreError, match=why) as caught:
-            open_postgres(url, tmp_path)
+            open_postgres_at(url, tmp_path)
         assert SECRET not in caught.value.message
         assert caught.value.__suppress_context__
 
@@ -186,7 +185,7 @@ class TestOpening:
     ) -> None:
         name = psycopg.conninfo.conninfo_to_dict(postgres_url)["dbname"]
         run_sql(postgres_url, f"ALTER DATABASE {name} SET synchronous_commit = 'off'")
-        database = open_postgres(postgres_url, tmp_path)
+        database = open_postgres_at(postgres_url, tmp_path)
         settings = ("synchronous_commit", "statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
         found = await database.write(lambda c: [c.exec_driver_sql(f"SHOW {name}").scalar() for name in settings])
         await database.close()
@@ -278,7 +277,7 @@ class TestWriting:
             await database.write_batched(batch, 1)
 
     async def test_replicas_take_turns_and_lose_no_update(self, tmp_path: Path, postgres_url: str) -> None:
-        replicas = [open_postgres(postgres_url, tmp_path) for _ in range(3)]
+        replicas = [open_postgres_at(postgres_url, tmp_path) for _ in range(3)]
         results = await asyncio.gather(*(replica.write(add) for _ in range(20) for replica in replicas))
         assert sorted(results) == list(range(1, 61))
         for replica in replicas:
@@ -288,7 +287,7 @@ class TestWriting:
         self, tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(postgres, "_SETTINGS", "SELECT set_config('lock_timeout', '50ms', false)")
-        database = open_postgres(postgres_url, tmp_path)
+        database = open_postgres_at(postgres_url, tmp_path)
         with psycopg.connect(postgres_url) as other:
             other.execute(postgres.TURN)
             with pytest.raises(StoreError, match="another replica kept it locked"):
@@ -381,7 +380,7 @@ class TestTerms:
         """Its fence was checked already; then it stops, and holds up all others until the server ends its session."""
         short = postgres._SETTINGS.replace("'5s'", "'300ms'")
         monkeypatch.setattr(postgres, "_SETTINGS", short)
-        leader, successor = open_postgres(postgres_url, tmp_path), open_postgres(postgres_url, tmp_path)
+        leader, successor = open_postgres_at(postgres_url, tmp_path), open_postgres_at(postgres_url, tmp_path)
         old = Fence("", await SqlFences(leader).acquire(""))
         paused, resume = threading.Event(), threading.Event()
 
