@@ -159,6 +159,7 @@ class Bench:
             settlement=settlement,
             trail=self.trail,
             metrics=metrics,
+            pause=self.pause,
         )
         return EnvironmentReconciler(
             cluster=cluster,
@@ -182,6 +183,10 @@ class Bench:
         return RestRegister(
             looks=self.looks, secret_versions=lambda _: self.secret_versions, metrics=metrics, clock=self.clock
         )
+
+    async def pause(self, seconds: float) -> None:
+        """Time passes at once."""
+        self.clock.instant += dt.timedelta(seconds=seconds)
 
     # --- What people do ---------------------------------------------------------------------------------------------
 

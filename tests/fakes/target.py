@@ -50,6 +50,7 @@ class World:
     drill_destroy: str = ""
     verification: Verification | None = None
     health: Verification = HEALTHY
+    warnings: tuple[str, ...] = ()
     noise: itertools.count | None = None
     move_before_apply: bool = False
 
@@ -122,6 +123,7 @@ class FakeSession:
             content_digest=digest(content) if content else None,
             redacted={"resource_changes": []},
             variables_digest=bundle,
+            warnings=world.warnings,
         )
 
     def _content(self) -> dict[str, object] | None:
@@ -146,9 +148,9 @@ class FakeSession:
             return "delete"
         return "update" if address in self._world.actual else "create"
 
-    async def observe_again(self) -> str | None:
+    async def observe_again(self) -> tuple[str, ...]:
         content = self._content()
-        return digest(content) if content else None
+        return ("a: value.stamp",) if content != self._content() else ()
 
     async def plan(self, observation: Observation) -> Change | None:
         if observation.content_digest is None:

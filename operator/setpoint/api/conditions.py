@@ -86,6 +86,7 @@ class Reason(StrEnum):
     TIMED_OUT = "TimedOut"
     INTERRUPTED = "Interrupted"
     ORPHANS_SUSPECTED = "OrphansSuspected"
+    WARNED = "Warned"
     STATE_LOCKED = "StateLocked"
     STORE_FAILED = "StoreFailed"
     STORE_SET_BACK = "StoreSetBack"
@@ -160,6 +161,7 @@ REASON_MEANING: dict[Reason, str] = {
     Reason.TIMED_OUT: "A command took longer than its deadline and was stopped.",
     Reason.INTERRUPTED: "The apply was interrupted; its approval is spent.",
     Reason.ORPHANS_SUSPECTED: "Creations started and are in no state; look for them before going on.",
+    Reason.WARNED: "Terraform warns in its plan, or a check block of the code failed; nothing stops for it.",
     Reason.STATE_LOCKED: "Another run holds the state's lock.",
     Reason.API_UNAVAILABLE: "The Kubernetes API server can't be reached or refuses to answer; tried again.",
     Reason.NAMESPACE_TERMINATING: (

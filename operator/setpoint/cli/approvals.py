@@ -281,6 +281,7 @@ def _shown(hearing: Hearing, sight: Sight, *, full: bool) -> list[str]:
         *action_section(sight, summary, summary.actions, cause=change.spec.cause, full=full),
         *section("Way back", way_back_lines(change.spec.reset_plan)),
         *section("Gates", gate_lines(change.status.gates)),
+        *section("Warnings", map(plain, change.status.warnings)),
         *section("Approvals", hearing.lines()),
     ]
 

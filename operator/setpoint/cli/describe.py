@@ -137,6 +137,7 @@ async def _environment(home: Home, environment: Environment, now: dt.datetime, c
         lines.append(field("Applied", f"{status.applied.bundle} at {status.applied.at}"))
     if status.hold:
         lines.append(field("Held", f"since {status.hold.since} ({status.hold.reason}); 'setpoint resume' releases it"))
+    lines += section("Warnings", map(plain, status.warnings))
     lines += section("Conditions", condition_lines(status.conditions, now))
     if status.change:
         lines += await _open_change(home, environment, status.change, contents)
@@ -185,6 +186,7 @@ async def _what(home: Home, change: Change, contents: ContentTeller) -> list[str
         *await contents.section(home, change),
         *section("Way back", way_back_lines(change.spec.reset_plan)),
         *section("Gates", gate_lines(change.status.gates)),
+        *section("Warnings", map(plain, change.status.warnings)),
         *section("Orphans", map(plain, orphans)),
         *section("Notes", map(plain, change.spec.notes)),
     ]

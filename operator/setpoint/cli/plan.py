@@ -52,8 +52,9 @@ def report_lines(report: PlanReport, *, full: bool = False) -> list[str]:
     if report.error:
         return [field("Target", report.target), field("Error", report.error)]
     counts = ", ".join(f"{name} {count}" for name, count in report.findings.items())
+    warned = section("Warnings", map(plain, report.warnings))
     if not report.cause:
-        return [field("Target", report.target), field("Drift", counts), "Nothing would change."]
+        return [field("Target", report.target), field("Drift", counts), *warned, "Nothing would change."]
     sight = Sight(report.content) if report.content else Sight(missing="nothing would be proposed")
     return [
         field("Target", report.target),
@@ -64,6 +65,7 @@ def report_lines(report: PlanReport, *, full: bool = False) -> list[str]:
         *action_section(sight, report.summary, report.actions, cause=report.cause, full=full),
         *section("Way back", way_back_lines(report.reset_plan) if report.reset_plan else ()),
         *section("Gates", gate_lines(report.gates)),
+        *warned,
         field("Approvals", f"{report.approvals_required} required"),
         _verdict(report),
     ]
@@ -91,5 +93,6 @@ def report_value(report: PlanReport) -> dict[str, Any]:
         "gates": [gate.as_json() for gate in report.gates],
         "approvalsRequired": report.approvals_required,
         "findings": dict(report.findings),
+        "warnings": list(report.warnings),
         "error": report.error,
     }

@@ -51,6 +51,7 @@ class Observation:
     content_digest: str | None
     redacted: Mapping[str, Any] | None
     variables_digest: str
+    warnings: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -133,9 +134,10 @@ class Outcome:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Verification:
-    """What a second look found. `paths` are those that do not converge."""
+    """What a second look found. `paths` are those that do not converge; `warnings` is None without a plan."""
 
     ok: bool
     reason: str
     message: str
     paths: tuple[str, ...] = ()
+    warnings: tuple[str, ...] | None = None

@@ -19,7 +19,7 @@ Commit = Callable[[bytes], str]
 
 _ADDRESS, _IMPORT = "(address)", "(import)"
 """Where the address, and what an import names, stand among what is sensitive, when they hold a secret."""
-_WHAT = ("previousAddress", "actions", "importing", "replacePaths")
+_WHAT = ("previousAddress", "actions", "reason", "importing", "replacePaths")
 _GRAVITY = ("delete", "forget", "create", "update", "no-op", "read")
 """What takes something away stands first, as do replacements, which begin with or hold a delete."""
 _INDEX = re.compile(r"\[(\d+)\]")

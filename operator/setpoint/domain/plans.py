@@ -24,8 +24,6 @@ from setpoint.domain.plan_values import Path, cover_of, write_path
 from setpoint.domain.scrubbing import NO_SECRETS, Scrubber
 from setpoint.domain.shown_content import ShownContent
 
-__all__ = ["DriftCounts", "PlanAnalysis", "analyse_plan", "count_classes", "differing_paths"]
-
 _MAX_ACTIONS = 50
 _MAX_PATHS = 20
 _MAX_PATH = 512
@@ -139,6 +137,14 @@ def count_classes(findings: Iterable[Finding]) -> DriftCounts:
 def is_output(finding: Finding) -> bool:
     """Whether a finding is about an output of the root: a resource always has a type."""
     return not finding.resource_type and finding.address.startswith("output.")
+
+
+def differing_contents(one: PlanAnalysis | None, other: PlanAnalysis | None) -> tuple[str, ...]:
+    """Where two plans differ in what would be approved, as `address: path`. None is a quiet plan."""
+    contents = [analysis.content if analysis and analysis.content else {"changes": []} for analysis in (one, other)]
+    if (one and one.content_digest) == (other and other.content_digest):
+        return ()
+    return differing_paths(*contents) or ("the plan as a whole",)
 
 
 def _chosen(acting: Sequence[PlannedChange], reasons: Sequence[Reason]) -> list[PlannedChange]:

@@ -21,6 +21,8 @@ _HOOKS: Mapping[str, Literal["started", "completed", "failed"]] = {
 _BOX = "╷│╵ \t"
 _ERROR = re.compile(r"^Error: (.*)$", re.MULTILINE)
 _PLACE = re.compile(r"\bon (\S{1,500}?\.[a-z.]{2,9}) line (\d{1,9})\b(?:, in [^:\n]*)?:?")
+_CHECK = re.compile(r'check "([^"]+)"')
+_ASSERTION_FAILED = "Check block assertion failed"
 _MAX_SECONDS = 10**9
 
 
@@ -128,6 +130,22 @@ def diagnostics(messages: Iterable[Message | None]) -> tuple[Diagnostic, ...]:
     """Errors and warnings, in the order in which they came."""
     found = (message.get("diagnostic") for message in messages if message and message["type"] == "diagnostic")
     return tuple(_diagnostic(one) for one in found if isinstance(one, Mapping))
+
+
+def warnings(messages: Iterable[Message | None]) -> tuple[str, ...]:
+    """What a plan warns of, each once; a failed check by its name, as in `check.NAME: MESSAGE`."""
+    told = (message.get("diagnostic") for message in messages if message and message["type"] == "diagnostic")
+    found = (one for one in told if isinstance(one, Mapping) and one.get("severity") == "warning")
+    return tuple(dict.fromkeys(map(_warning, found)))
+
+
+def _warning(diagnostic: Mapping[str, Any]) -> str:
+    snippet, one = diagnostic.get("snippet"), _diagnostic(diagnostic)
+    check = _CHECK.fullmatch(_text(snippet.get("context"))) if isinstance(snippet, Mapping) else None
+    if check is None:
+        return str(one)
+    asserted = one.summary == _ASSERTION_FAILED and one.detail
+    return f"check.{check[1]}: {one.detail if asserted else dataclasses.replace(one, at='')}"
 
 
 def read_errors(text: str) -> tuple[Diagnostic, ...]:

@@ -32,8 +32,8 @@ class TargetSession(Protocol):
         """Reads the actual state with read-only credentials and compares it with the goal."""
         ...
 
-    async def observe_again(self) -> str | None:
-        """The content digest of a second look at the same inputs; it should be the first one's."""
+    async def observe_again(self) -> tuple[str, ...]:
+        """Where a second look at the same inputs differs from the first, as `address: path`; it should be nowhere."""
         ...
 
     async def plan(self, observation: Observation) -> Change | None:

@@ -103,7 +103,8 @@ class EngineVersion:
 class PlanRun:
     """One plan. `document` is `show -json` with secrets in clear, None where `quiet` proves that nothing differs.
 
-    `state_version` is the StateVersion that it starts from, 0 for none, where it is to be applied.
+    `state_version` is the StateVersion that it starts from, 0 for none, where it is to be applied. `warnings` are
+    scrubbed.
     """
 
     run: str
@@ -113,6 +114,7 @@ class PlanRun:
     path: Path
     prevent_destroy: tuple[str, ...] = ()
     state_version: int | None = None
+    warnings: tuple[str, ...] = ()
 
 
 ResourceProgress = Hook

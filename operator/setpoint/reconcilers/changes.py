@@ -231,6 +231,7 @@ class ChangeRegister:
         barred: Iterable[str] | None = None,
         run: str | None = None,
         orphans: Sequence[str] | None = None,
+        warnings: Sequence[str] | None = None,
         dropped: Sequence[ConditionType] = (),
         audit: Sequence[AuditEntry] = (),
     ) -> Change:
@@ -240,6 +241,7 @@ class ChangeRegister:
             "content": content,
             "run": run,
             "orphans": list(orphans) if orphans else None,
+            "warnings": None if warnings is None else list(warnings),
         }
         moved = self._with(change, conditions, dropped)
         given["approved_by"] = None if approved_by is None else sorted(approved_by)

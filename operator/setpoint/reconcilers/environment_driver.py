@@ -21,7 +21,7 @@ from setpoint.domain.gating import GateDecision
 from setpoint.domain.goals import Goal, GoalKind, cause_of
 from setpoint.domain.model import Change, Observation, Outcome, ResetPlan, Result, Snapshot, Verification
 from setpoint.domain.orphans import still_suspected
-from setpoint.domain.plans import PlanAnalysis
+from setpoint.domain.plans import PlanAnalysis, differing_contents
 from setpoint.domain.scrubbing import Scrubber, label_keys
 from setpoint.domain.secret_values import known_texts
 from setpoint.domain.verification import verify_plan
@@ -162,10 +162,11 @@ class EnvironmentSession:
         """The run of the plan that would be applied."""
         return self._plan.run
 
-    async def observe_again(self) -> str | None:
-        """The content digest of a second plan of the same inputs: rule 19 compares it with the first."""
+    async def observe_again(self) -> tuple[str, ...]:
+        """Where a second plan of the same inputs has another content (rule 19)."""
+        first = self._analysis
         await self._observe_once()
-        return self._analysis.content_digest if self._analysis else None
+        return differing_contents(first, self._analysis)
 
     async def _observe_once(self) -> None:
         self._plan = await self._workspace.plan(self._bundle, self._inputs, destroy=self._goal.destroys)
@@ -235,6 +236,7 @@ class EnvironmentSession:
             content=analysis.content if analysis else None,
             content_digest=analysis.content_digest if analysis else None,
             redacted=redacted,
+            warnings=self._plan.warnings,
             variables_digest=self._driver.blobs.digest(canonical(dict(self._inputs.variables))),
         )
 
@@ -371,9 +373,9 @@ class EnvironmentSession:
         except (StalledError, TransientError) as error:
             return Verification(ok=False, reason=Reason.PLAN_FAILED, message=error.message)
         verification = verify_plan(await self._analyse(plan), change.actions)
-        if not verification.ok or self._goal.destroys:
-            return verification
-        return await self.probe_health()
+        if verification.ok and not self._goal.destroys:
+            verification = await self.probe_health()
+        return dataclasses.replace(verification, warnings=plan.warnings)
 
     async def probe_health(self) -> Verification:
         """All health checks, one after another; the first that fails decides."""

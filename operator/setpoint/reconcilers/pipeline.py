@@ -4,6 +4,7 @@ The steps are a tuple of methods, each of which may end the pass; the reconciler
 this module calls `apply`, and only with a GateDecision that passed. It must not know how a target is observed.
 """
 
+import asyncio
 import dataclasses
 import datetime as dt
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
@@ -34,6 +35,12 @@ from setpoint.runtime.metrics import Metrics
 _MAX_ADDRESSES = 20
 _MAX_ATTEMPTS = 2**31
 """More than were ever begun, so somebody else wrote it; the API server would refuse a number that is much larger."""
+_MAX_WARNINGS = 20
+_MAX_WARNING = 1024
+_MAX_PATHS = 5
+_MAX_PATH = 120
+_APART = 2.0
+"""Seconds between two looks, so that what moves by the second is seen to."""
 _AGAIN = dt.timedelta(seconds=1)
 
 
@@ -66,6 +73,14 @@ class Pass:
         """Adds something that people should hear of, whatever the conditions say."""
         self.notices.append(Notice("Warning" if type_ == "Warning" else "Normal", reason, message))
 
+    def warn(self, warnings: Sequence[str]) -> None:
+        """Shows what Terraform warns of, and tells of what is new."""
+        shown = [one[:_MAX_WARNING] for one in warnings[:_MAX_WARNINGS]]
+        for one in shown:
+            if one not in self.draft.status.warnings:
+                self.tell(Reason.WARNED, one, "Warning")
+        self.draft.set(warnings=shown)
+
 
 Step = Callable[[Pass], Awaitable[bool]]
 """A step; True where it ends the pass."""
@@ -83,6 +98,7 @@ class Pipeline:
         settlement: Settlement,
         trail: AuditLog,
         metrics: Metrics,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._cluster = cluster
         self._gatekeeper = gatekeeper
@@ -90,6 +106,7 @@ class Pipeline:
         self._settlement = settlement
         self._trail = trail
         self._metrics = metrics
+        self._pause = pause
         self._steps: tuple[tuple[StepName, Step], ...] = (
             ("observe", self.observe),
             ("analyse", self.analyse),
@@ -120,6 +137,7 @@ class Pipeline:
     async def observe(self, work: Pass) -> bool:
         """What is, by one plan."""
         work.observation = seen = await work.session.observe()
+        work.warn(seen.warnings)
         work.draft.set(
             bundle=BundleStatus(digest=seen.bundle, revision=seen.revision),
             state=StateStatus(
@@ -166,16 +184,16 @@ class Pipeline:
         return True
 
     async def _unstable(self, work: Pass) -> bool:
-        """Rule 19: another content on the same base is looked at twice, so that noise is told from a moved world."""
+        """Rule 19: another content on the same base is looked at again, so that noise is told from a moved world."""
         name = work.environment.status.change
         known = await self._changes.get(work.environment.metadata.namespace, name) if name else None
         if known is None or not _same_base(known, work.change) or known.spec.digest == work.change.digest:
             return False
-        again = await work.session.observe_again()
-        if again == work.change.digest:
+        await self._pause(_APART)
+        moving = await work.session.observe_again()
+        if not moving:
             return False
-        message = f"two plans of the same inputs differ ({_paths(work.change)}); list the paths in spec.drift.ignore"
-        work.draft.ready("False", Reason.PLAN_UNSTABLE, message)
+        work.draft.ready("False", Reason.PLAN_UNSTABLE, _unstable_message(moving))
         return True
 
     # --- guard and gate -------------------------------------------------------------------------------------
@@ -223,6 +241,7 @@ class Pipeline:
             content=show_content(work.change),
             approved_by=decision.approved_by,
             barred=decision.barred,
+            warnings=work.draft.status.warnings,
             # One that is decided was not carried out: each apply makes another Change of it.
             dropped=(ConditionType.APPLIED, ConditionType.VERIFIED),
         )
@@ -295,6 +314,8 @@ class Pipeline:
     async def verify(self, work: Pass) -> bool:
         """A second look; what fails goes by spec.reset.onVerifyFailure."""
         verification = await work.session.verify(work.change)
+        if verification.warnings is not None:
+            work.warn(verification.warnings)
         await self._settlement.verified(work, verification)
         return True
 
@@ -338,5 +359,8 @@ def _same_base(known: ChangeObject, change: model.Change) -> bool:
     )
 
 
-def _paths(change: model.Change) -> str:
-    return ", ".join(f"{action.address}: {', '.join(action.paths[:3])}" for action in change.actions[:3])
+def _unstable_message(moving: Sequence[str]) -> str:
+    more = f" and {len(moving) - _MAX_PATHS} more" if len(moving) > _MAX_PATHS else ""
+    listed = "; ".join(path[:_MAX_PATH] for path in moving[:_MAX_PATHS])
+    remedy = "no approval could ever match, so list these paths in spec.drift.ignore or make the code's values steady"
+    return f"two plans of the same inputs, seconds apart, differ in {listed}{more}; {remedy}"

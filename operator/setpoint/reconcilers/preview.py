@@ -31,6 +31,7 @@ class PlanReport:
     approvals_required: int = 0
     subject: str = ""
     findings: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    warnings: Sequence[str] = ()
     error: str = ""
 
 
@@ -71,11 +72,14 @@ def _report(ref: ObjectRef, work: Pass) -> PlanReport:
         "pending": drift.pending,
         "cascade": drift.cascade,
     }
+    warnings = work.draft.status.warnings
     if not hasattr(work, "change"):
-        return PlanReport(ref, findings=findings)
+        return PlanReport(ref, findings=findings, warnings=warnings)
     if not hasattr(work, "decision"):
         change = work.change
-        return PlanReport(ref, change.cause, change.summary, change.actions, change.shown, findings=findings)
+        return PlanReport(
+            ref, change.cause, change.summary, change.actions, change.shown, findings=findings, warnings=warnings
+        )
     spec = work.proposed
     return PlanReport(
         target=ref,
@@ -88,4 +92,5 @@ def _report(ref: ObjectRef, work: Pass) -> PlanReport:
         approvals_required=work.required,
         subject=spec.subject,
         findings=findings,
+        warnings=warnings,
     )

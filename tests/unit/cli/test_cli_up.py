@@ -235,6 +235,7 @@ PLAN = {
     "approvals_required": 1,
     "subject": "sha256:" + "11" * 32,
     "findings": {"actionable": 0, "pending": 2},
+    "warnings": ("check.ready: not yet",),
     "error": "",
 }
 
@@ -266,6 +267,8 @@ def test_plan__a_change__is_shown_with_way_back_and_gates(run: Run, home: FakeHo
         "  nothing was applied yet, so there was nothing to drill\n"
         "Gates:\n"
         "  baseline (plan): Pass\n"
+        "Warnings:\n"
+        "  check.ready: not yet\n"
         "Approvals:     1 required\n"
         "'setpoint up' makes a Change of it, which waits for approval.\n"
     )

@@ -16,6 +16,7 @@ from setpoint.domain.terraform_stream import (
     read_line,
     read_stream,
     read_validation,
+    warnings,
 )
 
 VERSION = {"type": "version", "terraform": "1.11.4", "ui": "1.2"}
@@ -174,3 +175,32 @@ def test_a_diagnostic_of_no_known_severity_is_an_error() -> None:
 @given(JSON | st.fixed_dictionaries({"diagnostics": JSON | st.lists(st.fixed_dictionaries({"range": JSON}))}))
 def test_any_validation_is_read(document: Any) -> None:
     assert all(one.severity for one in read_validation(document))
+
+
+FAILED_CHECK = {
+    "severity": "warning",
+    "summary": "Check block assertion failed",
+    "detail": "the network is\nanother one",
+    "range": RANGE,
+    "snippet": {"context": 'check "network"', "code": "x"},
+}
+UNREADABLE_CHECK = {**FAILED_CHECK, "summary": "Unable to find remote state", "detail": "No stored state."}
+DEPRECATED = {"severity": "warning", "summary": "Deprecated", "detail": "use y", "range": RANGE, "address": "a.b"}
+
+
+@pytest.mark.parametrize(
+    ("diagnostic", "text"),
+    [
+        pytest.param(FAILED_CHECK, "check.network: the network is another one", id="check"),
+        pytest.param({**FAILED_CHECK, "detail": ""}, "check.network: Check block assertion failed", id="no-message"),
+        pytest.param(UNREADABLE_CHECK, "check.network: Unable to find remote state: No stored state.", id="its-data"),
+        pytest.param(DEPRECATED, "main.tf:3 a.b: Deprecated: use y", id="any"),
+        pytest.param({**DEPRECATED, "snippet": []}, "main.tf:3 a.b: Deprecated: use y", id="odd-snippet"),
+        pytest.param({**DEPRECATED, "snippet": {"context": None}}, "main.tf:3 a.b: Deprecated: use y", id="no-context"),
+    ],
+)
+def test_warnings_name_the_check_that_failed(diagnostic: dict[str, Any], text: str) -> None:
+    message = {"type": "diagnostic", "diagnostic": diagnostic}
+    error = {"type": "diagnostic", "diagnostic": {**diagnostic, "severity": "error"}}
+    odd = {"type": "diagnostic", "diagnostic": []}
+    assert warnings([VERSION, message, None, error, odd, message]) == (text,)

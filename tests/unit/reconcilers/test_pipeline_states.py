@@ -150,8 +150,28 @@ async def test_a_plan_that_never_is_the_same_is_said_to_be_unstable(bench):
     bench.world.actual["a"] = "tampered"
     await bench.run()
     bench.world.noise = iter(range(100))
-    assert (await bench.run()).reason == "PlanUnstable"
+    began = bench.clock.instant
+    report = await bench.run()
+    assert report.reason == "PlanUnstable"
+    assert "seconds apart, differ in a: value.stamp; no approval could ever match" in report.message
+    assert "spec.drift.ignore" in report.message
+    assert bench.clock.instant - began >= dt.timedelta(seconds=2)
     assert bench.world.applies == 1
+
+
+async def test_what_terraform_warns_of_is_shown_and_told_once(bench):
+    bench.world.warnings = ("check.ready: not ready yet", "main.tf:3: Deprecated: use y")
+    await applied(bench)
+    await bench.run()
+    assert (await bench.status())["warnings"] == list(bench.world.warnings)
+    told = [message for type_, reason, message in bench.recorder.events if (type_, reason) == ("Warning", "Warned")]
+    assert told == list(bench.world.warnings)
+    bench.world.actual["a"] = "tampered"
+    await bench.run()
+    assert (await bench.changes())[-1]["status"]["warnings"] == list(bench.world.warnings)
+    bench.world.warnings = ()
+    await bench.run()
+    assert (await bench.status())["warnings"] == []
 
 
 # --- Gates --------------------------------------------------------------------------------------------------------

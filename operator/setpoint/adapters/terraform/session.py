@@ -42,7 +42,7 @@ from setpoint.domain.kinds import dotted
 from setpoint.domain.orphans import ApplyAccount
 from setpoint.domain.scrubbing import Scrubber, label_keys
 from setpoint.domain.secret_values import known_texts, variable_values
-from setpoint.domain.terraform_stream import is_quiet, read_line, read_stream
+from setpoint.domain.terraform_stream import is_quiet, read_line, read_stream, warnings
 from setpoint.domain.variable_types import texts_misread
 from setpoint.ports import (
     ApplyRun,
@@ -134,7 +134,8 @@ class Session:
                 if is_uninitialised(ended):
                     self._folder.forget_initialisation(facts)
                 raise failure(f"{inputs.command} plan", ended, self._secrets(inputs), Reason.PLAN_FAILED)
-            quiet = is_quiet(read_stream(ended.stdout), ended.exit_code)
+            messages = tuple(read_stream(ended.stdout))
+            quiet = is_quiet(messages, ended.exit_code)
             document = None if quiet and not full else await self._show(binary.words, folder, inputs, access)
         return PlanRun(
             run=folder.name,
@@ -143,6 +144,7 @@ class Session:
             bundle=bundle.digest,
             path=folder / "tfplan",
             prevent_destroy=facts.prevent_destroy,
+            warnings=tuple(map(self._secrets(inputs).scrub, warnings(messages))),
         )
 
     def _refuse_unsaved_state(self) -> None:

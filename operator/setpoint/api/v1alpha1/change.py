@@ -145,6 +145,9 @@ class ChangeStatus(StatusModel):
     barred: Annotated[list[Annotated[str, Field(max_length=1024)]], Field(max_length=10)] = Field(
         default_factory=list, description="Who asked for it and can't approve it, where a gate asks for fourEyes."
     )
+    warnings: Annotated[list[ShortText], Field(max_length=20)] = Field(
+        default_factory=list, description="What Terraform warned of when it was planned last."
+    )
     run: ShortText | None = Field(default=None, description="The run that applied it.")
     orphans: Annotated[list[Annotated[str, Field(max_length=1024)]], Field(max_length=50)] = Field(
         default_factory=list,

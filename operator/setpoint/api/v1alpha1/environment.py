@@ -321,6 +321,9 @@ class EnvironmentStatus(StatusModel):
         default_factory=list,
         description="What an interrupted apply began to make and is in no state: by address, and id where known.",
     )
+    warnings: Annotated[list[ShortText], Field(max_length=20)] = Field(
+        default_factory=list, description="What Terraform warned of last: failed `check` blocks, what is deprecated."
+    )
     not_converging: Annotated[list[Annotated[str, Field(max_length=1024)]], Field(max_length=50)] = Field(
         default_factory=list, description="Addresses that still differed right after they were applied."
     )
