@@ -1,9 +1,9 @@
 """The operator killed with -9 at each step of the pipeline, and what is left of the world.
 
 The world is a log: each resource that is made or destroyed writes a line, by a provisioner. The life of an environment
-has three journeys: it is made, it is reset to what it was before an edit, it is deleted with all that it has. A kill is
-the moment after a step, on one of the journeys that have it; with SETPOINT_TEST_SOAK=1 it is the moment before and
-the moment after each step of each journey.
+has three journeys: it is made, it is reset to what it was before an edit that replaced it, it is deleted with all that
+it has. A kill is the moment after a step, on one of the journeys that have it; with SETPOINT_TEST_SOAK=1 it is the
+moment before and the moment after each step of each journey.
 """
 
 import collections
@@ -13,7 +13,9 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 from tests.cluster.apiserver import ApiServer, Cluster
 from tests.cluster.operators import SECONDS, Operator, People, environment
@@ -29,10 +31,11 @@ AT_ONCE = 3
 POLL_SECONDS = 0.4
 CODE = """
 resource "terraform_data" "made" {{
-  count = {count}
-  input = "{log}"
+  count            = {count}
+  input            = "{log}"
+  triggers_replace = ["{release}"]
   provisioner "local-exec" {{
-    command = "echo +${{count.index}} >> ${{self.input}}"
+    command = "echo +${{count.index}} >> ${{self.input}}; sleep {pause}"
   }}
   provisioner "local-exec" {{
     when    = destroy
@@ -63,9 +66,9 @@ class World:
 
     # --- what people want -----------------------------------------------------------------------------------------
 
-    def declare(self, count: int) -> None:
-        """That many resources."""
-        code = CODE.format(log=self._log, count=count)
+    def declare(self, count: int, release: int = 1, pause: float = 0) -> None:
+        """That many resources, each of which takes so many seconds to make; another release replaces them all."""
+        code = CODE.format(log=self._log, count=count, release=release, pause=pause)
         protection = {"deletionPolicy": "Destroy"}
         self.people.apply(environment("shop", code, stage="test", apply={"mode": "Auto"}, protection=protection))
 
@@ -118,9 +121,9 @@ class World:
         return steps
 
     def _edit(self) -> None:
-        """A third resource, so that there is something to go back from."""
+        """A third resource and another release, so that there is something to go back from."""
         self.snapshot = self.people.get("environment", "shop")["status"]["snapshot"]
-        self.declare(3)
+        self.declare(3, release=2)
         self._wait(lambda: self._rests("AtSetpoint"))
 
     def _live(self, journey: str) -> None:
@@ -130,6 +133,30 @@ class World:
             process.start()
         reached = {"made": lambda: self._rests("AtSetpoint"), "reset": self._is_reset, "deleted": self._is_gone}
         self._wait(lambda: not process.running or reached[journey]())
+
+    def lose_a_replacement(self) -> None:
+        """The operator and its Terraform are killed once a new object is there, and before any state knows it."""
+        self.declare(1, release=2, pause=30)
+        self._wait(lambda: self.made() == ["+0", "-0", "+0"])
+        self._operator.process.kill()
+        for process in self._runs():
+            process.kill()
+        self.declare(1, release=2)
+        self._operator.process.start()
+
+    def _runs(self) -> list[psutil.Process]:
+        """Terraform, and what it has started."""
+        folder = str(self._folder / "operator-state")
+        return [one for one in psutil.process_iter(["cwd"]) if (one.info["cwd"] or "").startswith(folder)]
+
+    def asks(self) -> dict[str, Any]:
+        """The Change that waits for a person, once there is one."""
+        self._wait(lambda: self.people.condition("shop").get("reason") == "ApprovalRequired")
+        return self.people.get("change", self.people.get("environment", "shop")["status"]["change"])
+
+    def rest(self) -> None:
+        """Approves what asks for it, until nothing is left to do."""
+        self._live("made")
 
     def _rests(self, reason: str) -> bool:
         """Whether Ready says so of what is declared now; approves on the way, as an interrupted apply asks for."""
@@ -158,6 +185,10 @@ class World:
             assert time.monotonic() < deadline, f"{self.people.namespace}: waited in vain; {said}"
             time.sleep(POLL_SECONDS)
 
+    def made(self) -> list[str]:
+        """What was made and destroyed, in order."""
+        return self._log.read_text().split()
+
     def close(self) -> None:
         """Ends what runs."""
         self._operator.close()
@@ -165,9 +196,11 @@ class World:
     # --- what must hold -------------------------------------------------------------------------------------------
 
     def require_done(self, journey: str) -> None:
-        """Each resource was made once, and destroyed once where it had to be; what people see agrees."""
-        done = {"made": "+0 +1", "reset": "+0 +1 +2 -2", "deleted": "+0 +1 +2 -2 -0 -1"}[journey]
-        assert collections.Counter(self._log.read_text().split()) == collections.Counter(done.split()), journey
+        """Each object was made once, and destroyed once where it had to be; what people see agrees."""
+        edited = "-0 +0 -1 +1 +2"
+        reset = f"+0 +1 {edited} -0 +0 -1 +1 -2"
+        done = {"made": "+0 +1", "reset": reset, "deleted": f"{reset} -0 -1"}[journey]
+        assert collections.Counter(self.made()) == collections.Counter(done.split()), journey
         if journey != "deleted":
             status = self.people.get("environment", "shop")["status"]
             assert status["state"]["resources"] == 2
@@ -225,3 +258,20 @@ async def test_at_every_step_of_the_pipeline(api_server: ApiServer, crds: None, 
         worlds = [*pool.map(lambda numbered: live(*numbered)[0], enumerate(lives(clean), start=1))]
     for world in worlds:
         await world.require_a_clean_trail()
+
+
+@pytest.mark.timeout(300)
+async def test_in_the_middle_of_a_replacement__with_terraform(
+    api_server: ApiServer, crds: None, tmp_path: Path
+) -> None:
+    """The old object stands at the address of the new one, which is named; nothing is made before a person agrees."""
+    world = World(api_server, tmp_path / "lost", "kill-replacement")
+    with contextlib.closing(world):
+        world.declare(1)
+        world.rest()
+        world.lose_a_replacement()
+        assert world.asks()["spec"]["orphans"] == ["terraform_data.made[0] (new object)"]
+        assert world.made() == ["+0", "-0", "+0"]
+        world.rest()
+    assert world.made() == ["+0", "-0", "+0", "-0", "+0"], "the state still named the old one"
+    await world.require_a_clean_trail()

@@ -134,6 +134,9 @@ class CloudSession:
     def outcome_recorded(self) -> None:
         """Leaves no traces anyway."""
 
+    def take_notices(self) -> tuple[str, ...]:
+        return ()
+
     def errored_state(self) -> None:
         return None
 

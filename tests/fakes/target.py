@@ -46,6 +46,7 @@ class World:
     fail_observe: Exception | None = None
     result: Result = Result.SUCCEEDED
     orphans: tuple[str, ...] = ()
+    notices: list[str] = dataclasses.field(default_factory=list)
     drill: str = "Passed"
     drill_destroy: str = ""
     verification: Verification | None = None
@@ -210,6 +211,10 @@ class FakeSession:
 
     def outcome_recorded(self) -> None:
         """Leaves no traces anyway."""
+
+    def take_notices(self) -> tuple[str, ...]:
+        taken, self._world.notices = tuple(self._world.notices), []
+        return taken
 
     async def verify(self, change: Change) -> Verification:
         return self._world.verification or self._world.health

@@ -26,6 +26,7 @@ class FakeTerraform:
     forgotten: list[str] = dataclasses.field(default_factory=list)
     plans: int = 0
     run: str = "run-1"
+    notices: tuple[str, ...] = ()
 
     # --- ports.Terraform --------------------------------------------------------------------------------------------
 
@@ -79,6 +80,10 @@ class FakeSession:
 
     def outcome_recorded(self) -> None:
         """Leaves no traces anyway."""
+
+    def take_notices(self) -> tuple[str, ...]:
+        taken, self._terraform.notices = self._terraform.notices, ()
+        return taken
 
     def errored_state_saved(self) -> None:
         self._terraform.errored = None

@@ -87,6 +87,7 @@ class Reason(StrEnum):
     INTERRUPTED = "Interrupted"
     ORPHANS_SUSPECTED = "OrphansSuspected"
     WARNED = "Warned"
+    WORK_FOLDER_RESTORED = "WorkFolderRestored"
     STATE_LOCKED = "StateLocked"
     STORE_FAILED = "StoreFailed"
     STORE_SET_BACK = "StoreSetBack"
@@ -162,6 +163,7 @@ REASON_MEANING: dict[Reason, str] = {
     Reason.INTERRUPTED: "The apply was interrupted; its approval is spent.",
     Reason.ORPHANS_SUSPECTED: "Creations started and are in no state; look for them before going on.",
     Reason.WARNED: "Terraform warns in its plan, or a check block of the code failed; nothing stops for it.",
+    Reason.WORK_FOLDER_RESTORED: "Files that Terraform would have loaded and no source holds were removed; see which.",
     Reason.STATE_LOCKED: "Another run holds the state's lock.",
     Reason.API_UNAVAILABLE: "The Kubernetes API server can't be reached or refuses to answer; tried again.",
     Reason.NAMESPACE_TERMINATING: (

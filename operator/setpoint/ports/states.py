@@ -80,11 +80,15 @@ class StateLocks(Protocol):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class BackendAccess:
-    """How one run reaches its state: for the environment of that run, and void after it."""
+    """How one run reaches its state: for the environment of that run, and void after it.
+
+    `served` are the HTTP methods that were answered so far: a run that locked no state here has kept it elsewhere.
+    """
 
     address: str
     username: str
     password: str = dataclasses.field(repr=False)
+    served: set[str] = dataclasses.field(default_factory=set, compare=False)
 
 
 class StateBackend(Protocol):

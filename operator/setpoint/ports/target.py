@@ -56,6 +56,10 @@ class TargetSession(Protocol):
         """What the apply did is on record: its traces may go."""
         ...
 
+    def take_notices(self) -> tuple[str, ...]:
+        """What people should hear of where Setpoint works, since this was last asked: what was put right there."""
+        ...
+
     async def verify(self, change: Change) -> Verification:
         """A second look."""
         ...

@@ -168,7 +168,14 @@ class TerraformSession(Protocol):
     async def apply(
         self, plan: PlanRun, bundle: Bundle, inputs: RunInputs, progress: Callable[[ResourceProgress], None]
     ) -> ApplyRun:
-        """Executes that very plan. Never raises for what Terraform does, nor when cancelled: the result says it."""
+        """Executes that very plan. Never raises for what Terraform does, nor when cancelled: the result says it.
+
+        One that ended well and never asked the StateBackend for its state is not ok: nobody knows what it made.
+        """
+        ...
+
+    def take_notices(self) -> tuple[str, ...]:
+        """What people should know of the work folder, since this was last asked: what was removed or put back there."""
         ...
 
     def errored_state(self) -> ErroredState | None:

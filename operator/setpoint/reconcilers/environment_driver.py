@@ -20,7 +20,7 @@ from setpoint.domain.errors import ConflictError, NotFoundError, StalledError, S
 from setpoint.domain.gating import GateDecision
 from setpoint.domain.goals import Goal, GoalKind, cause_of
 from setpoint.domain.model import Change, Observation, Outcome, ResetPlan, Result, Snapshot, Verification
-from setpoint.domain.orphans import still_suspected
+from setpoint.domain.orphans import find_orphans, still_suspected
 from setpoint.domain.plans import PlanAnalysis, differing_contents
 from setpoint.domain.scrubbing import Scrubber, label_keys
 from setpoint.domain.secret_values import known_texts
@@ -59,6 +59,10 @@ from setpoint.reconcilers.states import (
 )
 
 Progress = Callable[[ResourceProgress], None]
+_UNSAVED = (
+    "Terraform says that it applied, but the store has no state of this run: it went elsewhere, or was lost. Look in "
+    "the work folder for a terraform.tfstate, and at the provider for what is named as suspected"
+)
 
 
 class EnvironmentDriver:
@@ -124,6 +128,7 @@ class EnvironmentSession:
         self._progress = progress
         self._key = environment.ref.key
         self._snapshots = SnapshotTaker(driver.cluster, driver.states, driver.blobs)
+        self._notices: tuple[str, ...] = ()
         self._inputs: RunInputs
         self._bundle: Bundle
         self._engine: EngineVersion
@@ -335,7 +340,9 @@ class EnvironmentSession:
     async def _outcome(self, run: ApplyRun, problem: str) -> Outcome:
         head = await self._driver.states.head(self._key)
         result = Result.INTERRUPTED if run.interrupted else Result.SUCCEEDED if run.ok else Result.FAILED
-        lost = await self._find_lost(run) if result is not Result.SUCCEEDED else ()
+        lost = await self._find_lost(run, succeeded=result is Result.SUCCEEDED)
+        if result is Result.SUCCEEDED and lost:
+            result, problem = Result.FAILED, _UNSAVED
         return Outcome(
             result=result,
             run=self._plan.run,
@@ -348,15 +355,20 @@ class EnvironmentSession:
             resources=head.resources if head else 0,
         )
 
-    async def _find_lost(self, run: ApplyRun) -> tuple[str, ...]:
-        return await suspect_orphans(
-            self._driver.states,
-            self._key,
-            run=self._plan.run,
-            base=self._plan.state_version,
-            created=run.created,
-            secrets=self._scrubber().with_secrets(self._inputs.apply_environment.values()),
-        )
+    async def _find_lost(self, run: ApplyRun, *, succeeded: bool) -> tuple[str, ...]:
+        """Creations that no state of this run knows.
+
+        An apply that only brought back what the state knew before writes none: then that state must know them.
+        """
+        states, base = self._driver.states, self._plan.state_version
+        secrets = self._scrubber().with_secrets(self._inputs.apply_environment.values())
+        if not succeeded:
+            name, created = self._plan.run, run.created
+            return await suspect_orphans(states, self._key, run=name, base=base, created=created, secrets=secrets)
+        if not run.created or await states.head(self._key, run=self._plan.run) is not None:
+            return ()
+        known = await read_instances(states, self._key, base) if base else ()
+        return find_orphans(run.created, (), known, secrets)
 
     async def addresses(self) -> tuple[str, ...]:
         """The resource instances in the state, as people may see them."""
@@ -366,6 +378,11 @@ class EnvironmentSession:
         """What the apply did is on record."""
         self._workspace.outcome_recorded()
 
+    def take_notices(self) -> tuple[str, ...]:
+        """What was found in the work folder."""
+        taken, self._notices = (*self._notices, *self._workspace.take_notices()), ()
+        return taken
+
     async def verify(self, change: Change) -> Verification:
         """A second look: a plan, and the health checks where something is left to be healthy."""
         try:
@@ -373,7 +390,11 @@ class EnvironmentSession:
         except (StalledError, TransientError) as error:
             return Verification(ok=False, reason=Reason.PLAN_FAILED, message=error.message)
         verification = verify_plan(await self._analyse(plan), change.actions)
-        if verification.ok and not self._goal.destroys:
+        if not verification.ok:
+            self._notices += self._workspace.take_notices()
+            message = "; ".join((verification.message, *self._notices))
+            verification = dataclasses.replace(verification, message=message)
+        elif not self._goal.destroys:
             verification = await self.probe_health()
         return dataclasses.replace(verification, warnings=plan.warnings)
 

@@ -127,8 +127,12 @@ class Pipeline:
 
     async def _run(self, work: Pass, steps: Sequence[tuple[StepName, Step]]) -> None:
         for name, step in steps:
-            with self._metrics.time_step(name):
-                ended = await step(work)
+            try:
+                with self._metrics.time_step(name):
+                    ended = await step(work)
+            finally:
+                for notice in work.session.take_notices():
+                    work.tell(Reason.WORK_FOLDER_RESTORED, notice, "Warning")
             if ended:
                 return
 

@@ -45,6 +45,7 @@ class _Grant:
     operation: Literal["plan", "apply"]
     fence: Fence | None
     password: str = dataclasses.field(repr=False)
+    served: set[str] = dataclasses.field(default_factory=set, compare=False)
 
 
 class StateBackendServer:
@@ -96,7 +97,7 @@ class StateBackendServer:
         name, grant = secrets.token_hex(8), _Grant(target, run, operation, current_fence(), secrets.token_urlsafe(32))
         self._grants[name] = grant
         try:
-            yield BackendAccess(f"{self._base}/state/{quote(target)}", name, grant.password)
+            yield BackendAccess(f"{self._base}/state/{quote(target)}", name, grant.password, grant.served)
         finally:
             self._grants.pop(name, None)
             if operation == "apply":
@@ -116,11 +117,13 @@ class StateBackendServer:
             return web.Response(status=401, headers={"WWW-Authenticate": 'Basic realm="setpoint"'})
         try:
             with fenced(grant.fence):
-                return await self._dispatch(request, grant)
+                response = await self._dispatch(request, grant)
         except _RefusedError as refused:
             return _refuse(request, grant, refused.status, refused.reason, refused.lock)
         except SetpointError as error:
             return _refuse(request, grant, _STATUS.get(type(error), 500), error.message)
+        grant.served.add(request.method)
+        return response
 
     def _authenticate(self, request: web.Request) -> _Grant | None:
         name, password = _credentials(request.headers.get("Authorization", ""))

@@ -186,6 +186,32 @@ async def test_a_suspected_new_object_is_none_any_more_once_the_state_has_its_id
     assert change.orphans == tuple(lost)
 
 
+async def test_a_success_whose_state_is_in_no_store_is_a_failure(desk: Desk) -> None:
+    await desk.stores.states.append(KEY, state_of(1, {"r0": {"id": "old"}}), run="earlier")
+    outcome = await desk.apply(ApplyRun(True, False, (), (), created=(Creation("terraform_data.r0", "new"),)))
+    assert outcome.result is Result.FAILED
+    assert outcome.message.startswith("Terraform says that it applied, but the store has no state of this run")
+    assert outcome.orphans == ("terraform_data.r0 (id=new)",)
+
+
+async def test_what_comes_back_as_it_was_known_needs_no_other_state(desk: Desk) -> None:
+    """Terraform posts none where drift is mended and all is as the state says."""
+    await desk.stores.states.append(KEY, state_of(1, {"r0": {"id": "same"}}), run="earlier")
+    outcome = await desk.apply(ApplyRun(True, False, (), (), created=(Creation("terraform_data.r0", "same"),)))
+    assert (outcome.result, outcome.orphans) == (Result.SUCCEEDED, ())
+
+
+async def test_a_second_look_that_differs_says_what_was_removed_from_the_work_folder(desk: Desk) -> None:
+    """A local_file beside the code is missing at each plan: people learn why."""
+    desk.terraform.document = PENDING
+    async with desk.session() as session:
+        change = await session.plan(await session.observe())
+        desk.terraform.notices = ("removed: z.auto.tfvars",)
+        verification = await session.verify(change)
+        assert verification.message.endswith("; removed: z.auto.tfvars")
+        assert session.take_notices() == ("removed: z.auto.tfvars",)
+
+
 # --- A preview --------------------------------------------------------------------------------------------------------
 
 

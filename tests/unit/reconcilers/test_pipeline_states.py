@@ -273,6 +273,14 @@ async def test_what_an_interrupted_apply_may_have_lost_is_named_and_waits(bench)
     assert not (await bench.status()).get("orphans")
 
 
+async def test_what_was_put_right_in_the_work_folder_is_told_once(bench):
+    await bench.declare(ONE, **AUTO)
+    bench.world.notices = ["removed: z.auto.tfvars"]
+    assert (await bench.run()).reason == "AtSetpoint"
+    told = [event for event in bench.recorder.events if event[1] == "WorkFolderRestored"]
+    assert told == [("Warning", "WorkFolderRestored", "removed: z.auto.tfvars")]
+
+
 async def test_what_does_not_converge_is_not_applied_twice(bench):
     await bench.declare(ONE, **AUTO)
     bench.world.verification = Verification(ok=False, reason=Reason.NOT_CONVERGING, message="a", paths=("a",))

@@ -74,15 +74,18 @@ class RunEnvironment:
         """The inherited values that are secrets by their names."""
         return frozenset(value for name, value in self._passed.items() if _SECRET_NAME.search(name))
 
-    def of_run(self, credentials: Mapping[str, str], access: BackendAccess | None) -> dict[str, str]:
-        """What a run gets: the base, its credentials, and the way to its state.
+    def of_run(
+        self, credentials: Mapping[str, str], access: BackendAccess | None, home: Path | None = None
+    ) -> dict[str, str]:
+        """What a run gets: the base, its credentials, the way to its state, and a HOME that no other run has.
 
         Credentials stand before what is inherited: a plan must not get the manager's own. Raises StalledError
         (InvalidSpec) for a credential whose name is Setpoint's to set.
         """
         for name in credentials:
             _refuse_ours(name)
-        return {**self.base(), **credentials, **(_backend(access) if access else {})}
+        own = {"HOME": str(home)} if home is not None and "HOME" not in self._passed else {}
+        return {**self.base(), **own, **credentials, **(_backend(access) if access else {})}
 
 
 def _passable(name: str) -> str:

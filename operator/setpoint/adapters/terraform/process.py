@@ -24,6 +24,8 @@ from setpoint.domain.errors import StoreError, TransientError
 
 RUN_VARIABLE = "SETPOINT_RUN"
 """Environment variable of every process of a run, its providers included: how survivors are found."""
+HOME = "home"
+"""Folder of a run for its HOME: what one run leaves there, such as settings of git, reaches no other."""
 READING_GRACE = 20.0
 """Seconds for a command that only reads to end by itself once it was told to."""
 WRITING_GRACE = 600.0
@@ -149,8 +151,10 @@ def note_run(folder: Path, note: Mapping[str, object]) -> None:
 
 
 def remove_run(folder: Path) -> None:
-    """Removes a run folder. It holds nothing but files, unless something went wrong: then rmtree, at twice the cost."""
+    """Removes a run folder: files, and a HOME that is empty. Where there is more, by rmtree, at twice the cost."""
     try:
+        with contextlib.suppress(FileNotFoundError):
+            (folder / HOME).rmdir()
         for file in folder.iterdir():
             file.unlink()
         folder.rmdir()

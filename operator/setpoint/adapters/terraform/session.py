@@ -16,7 +16,9 @@ from setpoint.adapters.terraform.binaries import Binaries, Binary, builder
 from setpoint.adapters.terraform.environment import RunEnvironment
 from setpoint.adapters.terraform.failures import explain, failure, is_uninitialised, lock_mismatch
 from setpoint.adapters.terraform.finishing import in_thread
+from setpoint.adapters.terraform.guarding import FolderGuard
 from setpoint.adapters.terraform.process import (
+    HOME,
     READING_GRACE,
     WRITING_GRACE,
     Command,
@@ -95,6 +97,7 @@ class Session:
         self._opened: list[Path] = []
         self._applied_in: Path | None = None
         self._recorded = False
+        self._guard = FolderGuard(folder, target)
 
     def close(self) -> None:
         """Empties the session's run folders: no plan file outlives its run (rules 24, 28).
@@ -128,12 +131,14 @@ class Session:
         variables = _write_variables(folder, _variables(facts, inputs))
         with self._backend.grant(self._target, run=folder.name, operation="plan") as access:
             await self._initialise(facts, inputs, binary, folder, access)
+            self._tidy(facts)
             line = builder(binary.words).plan_line(folder / "tfplan", variables, destroy=destroy)
             ended = await run(self._command("plan", line, folder, inputs, access))
             if ended.exit_code != 0 or ended.stopped:
                 if is_uninitialised(ended):
                     self._folder.forget_initialisation(facts)
                 raise failure(f"{inputs.command} plan", ended, self._secrets(inputs), Reason.PLAN_FAILED)
+            self._tidy(facts)
             messages = tuple(read_stream(ended.stdout))
             quiet = is_quiet(messages, ended.exit_code)
             document = None if quiet and not full else await self._show(binary.words, folder, inputs, access)
@@ -160,9 +165,10 @@ class Session:
         with contextlib.suppress(NotFoundError):
             await self._blobs.renew(bundle.blob)
         facts = self._folder.facts()
-        if facts is None or facts.bundle != bundle.digest or not self._folder.is_exact(facts):
+        if facts is None or facts.bundle != bundle.digest or self._guard.finds_changed(facts):
             archive = await self._archive(bundle)
             facts = await in_thread(self._threads, self._folder.lay_out, bundle.digest, archive)
+        self._tidy(facts)
         if inputs.recorded:
             known = {name: value for name, value in inputs.secret_variables.items() if name in facts.variables}
             return facts, dataclasses.replace(inputs, secret_variables=known)
@@ -170,6 +176,15 @@ class Session:
         _refuse_undeclared("spec.variablesFrom", inputs.secret_variables, facts)
         _refuse_misread(inputs.variables, facts)
         return facts, inputs
+
+    def take_notices(self) -> tuple[str, ...]:
+        """What was found in the work folder since this was last asked."""
+        return self._guard.take_notices()
+
+    def _tidy(self, facts: Facts) -> None:
+        """Before each command: whatever ran may have put there what Terraform loads the next time."""
+        self._guard.remove_strays(facts)
+        self._environment.prepare()
 
     async def _archive(self, bundle: Bundle) -> bytes:
         try:
@@ -186,6 +201,7 @@ class Session:
         folder = self._runs / uuid.uuid4().hex
         try:
             folder.mkdir(mode=0o700, parents=True)
+            (folder / HOME).mkdir(mode=0o700)
         except OSError as error:
             msg = f"can't make a run folder: {error.strerror}"
             raise StoreError(msg) from error
@@ -243,23 +259,31 @@ class Session:
         try:
             label = label_keys(self._target, self._blobs.digest)
             known = Scrubber(known_texts(inputs.secret_variables.values()), label=label)
-            ended = await self._execute(plan, bundle, inputs, _Listener(account, seen, progress, known.address))
+            hear = _Listener(account, seen, progress, known.address)
+            ended, is_managed = await self._execute(plan, bundle, inputs, hear)
         except asyncio.CancelledError:
             return ApplyRun(False, True, (), ("cancelled before it began",))
         except SetpointError as error:
             return ApplyRun(False, False, (), (error.message,))
-        return self._applied(ended, account, seen, self._secrets(inputs))
+        run = self._applied(ended, account, seen, self._secrets(inputs))
+        if run.ok and not is_managed:
+            return dataclasses.replace(run, ok=False, diagnostics=(self._guard.explain_lost_state(inputs.command),))
+        return run
 
-    async def _execute(self, plan: PlanRun, bundle: Bundle, inputs: RunInputs, hear: Callable[[bytes], None]) -> Ended:
+    async def _execute(
+        self, plan: PlanRun, bundle: Bundle, inputs: RunInputs, hear: Callable[[bytes], None]
+    ) -> tuple[Ended, bool]:
+        """How the apply ended, and whether it asked Setpoint for the state."""
         binary = await self._binaries.locate(inputs, self._threads)
         folder = plan.path.parent
         facts, inputs = await self._prepare(bundle, inputs)
         with self._backend.grant(self._target, run=plan.run, operation="apply") as access:
             await self._initialise(facts, inputs, binary, folder, access)
+            self._tidy(facts)
             line = builder(binary.words).apply_line(plan.path, _write_ephemeral(folder, facts, inputs))
             command = self._command("apply", line, folder, inputs, access, "apply", base=plan.state_version)
             async with tail(command.stdout, hear):
-                return await run_through(command)
+                return await run_through(command), "LOCK" in access.served
 
     def _applied(
         self, ended: Ended, account: ApplyAccount, seen: Sequence[ResourceProgress], secrets: Scrubber
@@ -305,7 +329,7 @@ class Session:
         credentials = inputs.apply_environment if operation == "apply" else inputs.plan_environment
         seconds = {"init": inputs.init_timeout, "apply": inputs.apply_timeout}.get(name, inputs.plan_timeout)
         facts = {"target": self._target, "operation": operation, "base": base}
-        environment = self._environment.of_run(credentials, access)
+        environment = self._environment.of_run(credentials, access, folder / HOME)
         grace = WRITING_GRACE if operation == "apply" else READING_GRACE
         return Command(line, self._folder.module, environment, folder, name, seconds, facts, grace, self._watch)
 

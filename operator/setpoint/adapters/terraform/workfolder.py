@@ -1,7 +1,8 @@
 """Owns the one work folder of a target: exclusive, exact to a bundle, initialised once. Runs nothing.
 
 The folder stays where it is for good: relative paths and abspath(path.root) would show up as drift elsewhere
-(rule 7). Files that no bundle ever brought, such as those that Terraform makes, are left alone.
+(rule 7). Files that no bundle ever brought, such as those that Terraform makes, are left alone, but for those that
+Terraform would load: code that ran earlier may have put them there.
 
 The state may need a provider that the code no longer names, to destroy what it once made: a source that drops a
 provider, or a reset to before it was added. So the folder remembers what each bundle's lock file pinned, and pins
@@ -24,6 +25,7 @@ from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from setpoint.adapters.terraform.strays import Stamp, find_changed, find_states, remove_strays, stamp_of
 from setpoint.domain import hcl_scan, lock_file
 from setpoint.domain.digests import digest_bytes
 from setpoint.domain.errors import StoreError
@@ -36,18 +38,19 @@ MODULES = Path(".terraform", "modules", "modules.json")
 _MAX_NAME = 200
 _POLL = 0.2
 
-Stamp = tuple[int, int]
-"""Size and modification time of a file: what moves when something writes over it."""
+_BACKEND = ".terraform/terraform.tfstate"
+"""Where the state is, as init noted it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Facts:
     """What is known of the bundle that the folder holds.
 
-    `root` is the root module's folder, in which Terraform runs, empty for the top. `types` are the variables' types, as
-    they are written. `files` are the bundles' own, and how they were laid out. `locked` are the lock blocks
-    of providers that bundles pinned, by address. `init` is the key of the last init that ran to its end, empty where
-    another one began since.
+    `root` is the root module's folder, in which Terraform runs, empty for the top; `modules` are those that it calls.
+    `types` are the variables' types, as they are written.
+    `files` are the bundles' own, and how they were laid out; `made` are those that Setpoint or init made beside them.
+    `locked` are the lock blocks of providers that bundles pinned, by address. `init` is the key of the last init that
+    ran to its end, empty where another one began since.
     """
 
     bundle: str = ""
@@ -57,7 +60,9 @@ class Facts:
     structured: frozenset[str] = frozenset()
     types: Mapping[str, str] = dataclasses.field(default_factory=dict)
     prevent_destroy: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
     files: Mapping[str, Stamp] = dataclasses.field(default_factory=dict)
+    made: Mapping[str, Stamp] = dataclasses.field(default_factory=dict)
     locked: Mapping[str, str] = dataclasses.field(default_factory=dict)
     init: str = ""
 
@@ -89,6 +94,8 @@ class WorkFolder:
     @contextlib.asynccontextmanager
     async def held(self) -> AsyncIterator["WorkFolder"]:
         """Waits until no other pass, of this process or another, works in the folder."""
+        if self.path.is_symlink():
+            self.path.unlink()
         if not self.path.is_dir():
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = self._open_lock()
@@ -124,18 +131,29 @@ class WorkFolder:
                 variables=frozenset(note["variables"]),
                 ephemeral=frozenset(note["ephemeral"]),
                 structured=frozenset(note["structured"]),
-                types=dict(note["types"]),
+                types=dict(note.get("types", {})),
                 prevent_destroy=tuple(note["protected"]),
-                files={name: (size, modified) for name, (size, modified) in note["files"].items()},
+                modules=tuple(note.get("modules", ())),
+                files={name: tuple(stamp) for name, stamp in note["files"].items()},
+                made={name: tuple(stamp) for name, stamp in note.get("made", {}).items()},
                 locked=dict(note["locked"]),
                 init=note["init"],
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
 
-    def is_exact(self, facts: Facts) -> bool:
-        """Whether the bundle's files are as they were laid out: Terraform may have run what writes over them."""
-        return all(_stamp(f"{self.path}/{name}") == stamp for name, stamp in facts.files.items())
+    def changed(self, facts: Facts) -> tuple[str, ...]:
+        """What is not as it was laid out, or made: Terraform may have run what writes over files and links folders."""
+        return find_changed(self.path, {**facts.files, **facts.made})
+
+    def remove_strays(self, facts: Facts) -> tuple[str, ...]:
+        """Removes what no bundle brought and Terraform would load; returns what there was, by names in the folder."""
+        known = facts.files.keys() | {posixpath.join(facts.root, OVERRIDE)}
+        return remove_strays(self.path, facts.root, facts.modules, known)
+
+    def find_states(self) -> tuple[Path, ...]:
+        """States that were not written through Setpoint's backend."""
+        return find_states(self.path, self.module.relative_to(self.path).as_posix())
 
     def lay_out(self, bundle: str, archive: bytes) -> Facts:
         """Makes the bundle's files exact; removes those that an earlier bundle brought."""
@@ -148,16 +166,24 @@ class WorkFolder:
             if root != before.root:
                 self._clear_root()
             # Killed half way, the next one still knows all that is the bundles'.
-            self._remember(Facts(root=root, files=dict.fromkeys(owned | names, (0, 0)), locked=before.locked))
+            self._remember(Facts(root=root, files=dict.fromkeys(owned | names, ()), locked=before.locked))
             for stale in sorted(owned - names):
                 self._remove(stale)
-            shutil.rmtree(self.module / ".terraform" / "modules", ignore_errors=True)
-            (self.module / lock_file.NAME).unlink(missing_ok=True)
+            self._clear_data()
             for name, member in members.items():
                 self._write(name, member, tar)
         facts = self._learn(bundle, root, names, before.locked)
         self._remember(facts)
         return facts
+
+    def _clear_data(self) -> None:
+        """Removes what init is to make anew: the modules are the bundle's, and so is the lock file."""
+        data = self.module / ".terraform"
+        if data.is_symlink():
+            data.unlink()
+        shutil.rmtree(data / "modules", ignore_errors=True)
+        for name in (lock_file.NAME, _BACKEND, OVERRIDE):
+            (self.module / name).unlink(missing_ok=True)
 
     def _clear_root(self) -> None:
         """Removes what was made for Terraform where the root module was: it moves within the folder."""
@@ -170,6 +196,7 @@ class WorkFolder:
         pinned = self._lock_text()
         if (text := lock_file.with_locked(pinned, locked)) != pinned:
             (self.module / lock_file.NAME).write_text(text)
+        called = self._called(at)
         code = {name: (self.path / name).read_bytes() for name in names if hcl_scan.is_code(name)}
         root = hcl_scan.files_of(code, at)
         return Facts(
@@ -179,25 +206,27 @@ class WorkFolder:
             ephemeral=hcl_scan.ephemeral_variables(root),
             structured=hcl_scan.structured_variables(root),
             types=hcl_scan.variable_types(root),
-            prevent_destroy=self._protected(code, at),
+            prevent_destroy=_protected(code, {"": at, **called}),
+            modules=tuple(called.values()),
             # The lock file is left out: init writes the hashes of this platform into it.
-            files={name: _stamp(self.path / name) or (0, 0) for name in names - {posixpath.join(at, lock_file.NAME)}},
+            files=self._stamps(names - {posixpath.join(at, lock_file.NAME)}),
+            made=self._made(at),
             locked={**locked, **lock_file.read_locked(pinned)},
         )
 
-    def _protected(self, code: hcl_scan.Files, at: str) -> tuple[str, ...]:
-        """What must not be destroyed, in the root module and, after their folder, in the modules that it calls."""
+    def _called(self, at: str) -> dict[str, str]:
+        """The folders of the modules that the root module calls: as it sees them, and as the work folder does."""
         try:
             called = hcl_scan.module_folders((self.module / MODULES).read_bytes())
         except OSError:
             called = ()
-        return tuple(
-            f"{folder}: {address}" if folder else address
-            for folder in ("", *called)
-            for address in hcl_scan.prevent_destroy(
-                hcl_scan.files_of(code, posixpath.normpath(posixpath.join(at, folder)))
-            )
-        )
+        return {folder: posixpath.normpath(posixpath.join(at, folder)) for folder in called}
+
+    def _made(self, at: str) -> dict[str, Stamp]:
+        return self._stamps(posixpath.join(at, name) for name in (lock_file.NAME, _BACKEND, OVERRIDE))
+
+    def _stamps(self, names: Iterable[str]) -> dict[str, Stamp]:
+        return {name: stamp_of(self.path / name) for name in names}
 
     def _remove(self, name: str) -> None:
         """A file of an earlier bundle, and the folders that are empty without it."""
@@ -232,7 +261,9 @@ class WorkFolder:
             "structured": sorted(facts.structured),
             "types": dict(facts.types),
             "protected": facts.prevent_destroy,
+            "modules": facts.modules,
             "files": facts.files,
+            "made": facts.made,
             "locked": facts.locked,
             "init": facts.init,
         }
@@ -259,12 +290,12 @@ class WorkFolder:
 
     def forget_initialisation(self, facts: Facts) -> None:
         """What init had made is gone, or may be: another one begins."""
-        self._remember(dataclasses.replace(facts, init=""))
+        self._remember(dataclasses.replace(facts, init="", made=self._made(facts.root)))
 
     def mark_initialised(self, facts: Facts, key: str) -> None:
         """Notes that init ran to its end for this key, and what the lock file now pins."""
         locked = {**facts.locked, **lock_file.read_locked(self._lock_text())}
-        self._remember(dataclasses.replace(facts, init=key, locked=locked))
+        self._remember(dataclasses.replace(facts, init=key, locked=locked, made=self._made(facts.root)))
 
     def unpinned(self, facts: Facts) -> tuple[str, ...]:
         """The providers that no bundle had pinned, so that init has chosen their versions."""
@@ -328,12 +359,13 @@ def _read_text(path: Path) -> str:
         return ""
 
 
-def _stamp(path: Path | str) -> Stamp | None:
-    try:
-        status = os.lstat(path)
-    except OSError:
-        return None
-    return status.st_size, status.st_mtime_ns
+def _protected(code: hcl_scan.Files, folders: Mapping[str, str]) -> tuple[str, ...]:
+    """What must not be destroyed, in the root module and, after their folder, in the modules that it calls."""
+    return tuple(
+        f"{folder}: {address}" if folder else address
+        for folder, place in folders.items()
+        for address in hcl_scan.prevent_destroy(hcl_scan.files_of(code, place))
+    )
 
 
 def write_variables(path: Path, variables: Mapping[str, Any]) -> None:

@@ -295,7 +295,7 @@ def processes(rig: Rig) -> list[psutil.Process]:
     for process in psutil.process_iter():
         try:
             environment = process.environ()
-            if RUN_VARIABLE in environment and environment.get("HOME") == str(rig.root / "home"):
+            if RUN_VARIABLE in environment and environment.get("HOME", "").startswith(str(rig.root / "runs")):
                 found.append(process)
         except psutil.Error:
             continue

@@ -1,0 +1,63 @@
+"""Owns keeping a target's work folder to what its bundle holds, and telling people what else was there."""
+
+import logging
+from collections.abc import Sequence
+
+from setpoint.adapters.terraform.workfolder import Facts, WorkFolder
+from setpoint.domain.visible import visible
+
+_ELSEWHERE = (
+    "Whatever writes there (a provisioner, a local_file, a program that the code calls) must write elsewhere; "
+    "a resource that is such a file is missing at the next plan"
+)
+_MAX_NAMES = 5
+_MAX_NAME = 200
+_LOGGER = logging.getLogger(__name__)
+
+
+class FolderGuard:
+    """Looks before each command: whatever ran before may have left what Terraform would load."""
+
+    def __init__(self, folder: WorkFolder, target: str) -> None:
+        self._folder = folder
+        self._target = target
+        self._notices: list[str] = []
+
+    def finds_changed(self, facts: Facts) -> bool:
+        """Whether something wrote over the bundle's files, or what init has made beside them; notes it."""
+        changed = self._folder.changed(facts)
+        # An init that did not come to its end leaves what it will.
+        meddled = [name for name in changed if name not in facts.made or facts.init]
+        if meddled:
+            self._note(f"put back in the work folder, where something had changed them: {_listed(meddled)}")
+        return bool(changed)
+
+    def remove_strays(self, facts: Facts) -> None:
+        """Removes what Terraform would load and no bundle brought; notes it."""
+        if strays := self._folder.remove_strays(facts):
+            why = "Terraform would load them, and the source does not hold them"
+            self._note(f"removed from the work folder ({why}): {_listed(strays)}. {_ELSEWHERE}")
+
+    def explain_lost_state(self, command: str) -> str:
+        """For an apply that ended well and never asked Setpoint for the state."""
+        found = ", ".join(map(str, self._folder.find_states()))
+        where = f"look at {found} first" if found else "look for a backend that something gave it"
+        return (
+            f"{command} says that it applied, but it kept the state elsewhere: it never asked Setpoint for it, and the "
+            f"store has no version of this run. {where}; bring what only that state knows into the managed one with "
+            "import blocks"
+        )
+
+    def _note(self, text: str) -> None:
+        _LOGGER.warning("%s: %s", self._target, text)
+        self._notices.append(text)
+
+    def take_notices(self) -> tuple[str, ...]:
+        """What was noted since this was last asked."""
+        taken, self._notices = tuple(self._notices), []
+        return taken
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
+    return visible(", ".join(name[:_MAX_NAME] for name in names[:_MAX_NAMES])) + more
