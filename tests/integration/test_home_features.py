@@ -185,6 +185,22 @@ def test_a_rotated_secret_is_a_change_that_names_no_value(home):
     assert SECRET not in home.setpoint("get", "changes", "-o", "yaml").stdout
 
 
+def test_a_key_that_goes_with_its_input_is_drilled_while_it_is_kept(home):
+    home.secret("tokens", token=SECRET)
+    (home.root / "infra" / "main.tf").write_text('variable "token" {}\nresource "terraform_data" "x" {}\n')
+    home.declare(variablesFrom=[{"secretRef": {"name": "tokens"}}])
+    assert home.up() == 0
+    (home.root / "infra" / "main.tf").write_text('resource "terraform_data" "x" { input = 1 }\n')
+    home.secret("tokens")
+    assert home.up() == 3
+    change = home.status()["change"]
+    told = home.setpoint("describe", f"change/{change}").stdout
+    assert "was NOT drilled: a person must approve" in told
+    assert "planned with today's Secrets, lacks key token: keep key token until this Change is applied" in told
+    assert home.setpoint("approve", change, "--reason", "seen").returncode == 0
+    assert home.up() == 0
+
+
 def test_a_plan_changes_nothing(home):
     home.declare(apply={"mode": "Manual"})
     ended = home.setpoint("plan", "environment/e", "-o", "json")

@@ -99,6 +99,7 @@ class Reason(StrEnum):
     DRILL_PASSED = "DrillPassed"
     DRILL_FAILED = "DrillFailed"
     NOT_DRILLABLE = "NotDrillable"
+    NOT_DRILLED = "NotDrilled"
     SNAPSHOT_NOT_FOUND = "SnapshotNotFound"
     SNAPSHOT_OF_ANOTHER_TARGET = "SnapshotOfAnotherTarget"
     CAPTURED = "Captured"
@@ -182,6 +183,7 @@ REASON_MEANING: dict[Reason, str] = {
     Reason.DRILL_PASSED: "The last applied configuration initialises and plans today.",
     Reason.DRILL_FAILED: "The last applied configuration does not plan today; nothing is applied.",
     Reason.NOT_DRILLABLE: "Nothing was applied yet, so there is nothing to drill.",
+    Reason.NOT_DRILLED: "The last applied configuration lacks a variable today: a person approves, or gives it back.",
     Reason.SNAPSHOT_NOT_FOUND: "The snapshot, or bytes that it needs, is not in the store.",
     Reason.SNAPSHOT_OF_ANOTHER_TARGET: "The snapshot was taken of another target.",
     Reason.CAPTURED: "The state was captured and sealed.",
@@ -249,7 +251,7 @@ _GATE_REASONS = (
     Reason.DIGEST_MISMATCH,
 )
 _VERIFY_REASONS = (Reason.VERIFIED, Reason.NOT_CONVERGING, Reason.UNHEALTHY, Reason.PLAN_FAILED, Reason.DRIFT_DETECTED)
-_DRILL_REASONS = (Reason.DRILL_PASSED, Reason.DRILL_FAILED, Reason.NOT_DRILLABLE)
+_DRILL_REASONS = (Reason.DRILL_PASSED, Reason.DRILL_FAILED, Reason.NOT_DRILLABLE, Reason.NOT_DRILLED)
 _PROGRESS_REASONS = (Reason.PROGRESSING, Reason.PROGRESSING_WITH_RETRY)
 _POLICY_REASONS = (Reason.POLICY_LOADED, Reason.POLICY_INVALID, Reason.DIGEST_MISMATCH, Reason.INTERNAL_ERROR)
 

@@ -25,6 +25,7 @@ _DRILL = {
     "Passed": "drilled: it plans today",
     "Failed": "the drill FAILED: nothing is applied",
     "NotDrillable": "nothing was applied yet, so there was nothing to drill",
+    "NotDrilled": "was NOT drilled: a person must approve",
 }
 
 

@@ -87,12 +87,13 @@ def required_approvals(
     automatic_reset: bool = False,
     orphans: bool = False,
     mixed: bool = False,
+    undrilled: bool = False,
 ) -> int:
     """How many people must approve a Change (rule 29).
 
     `written` is spec.approvals.required, `asked` what the gates ask for, of which the most counts. `mixed`: the
-    Change restores drift and brings a new configuration, so both modes must allow it. Suspected orphans and a
-    Destroy always wait for a person.
+    Change restores drift and brings a new configuration, so both modes must allow it. Suspected orphans, a
+    Destroy, and a way back that could not be drilled always wait for a person.
     """
     by_hand = max(1, written or 0)
     if cause == "Reset":
@@ -101,7 +102,7 @@ def required_approvals(
         needed = by_hand
     else:
         needed = written or 0
-    return max(needed, int(orphans), *asked, 0)
+    return max(needed, int(orphans or undrilled), *asked, 0)
 
 
 def _waits(cause: Cause, apply_mode: str, drift_mode: str, *, mixed: bool) -> bool:

@@ -3,6 +3,7 @@
 SetpointError
 ├── WaitingError      nothing is wrong; look again later
 ├── StalledError      a person must change something; no back-off, at most another look at the interval
+│   └── VariablesMissingError  a configuration of the past needs more than is given today
 ├── TransientError    failed for now; retried with back-off
 ├── ConflictError     someone else wrote first; retried in silence
 ├── NotFoundError     there is no such object
@@ -17,6 +18,7 @@ SetpointError
 """
 
 import datetime as dt
+from collections.abc import Sequence
 
 from setpoint.api.conditions import Reason
 
@@ -51,6 +53,19 @@ class StalledError(ReasonedError):
     def __init__(self, reason: Reason, message: str, *, requeue_after: dt.timedelta | None = None) -> None:
         super().__init__(reason, message)
         self.requeue_after = requeue_after
+
+
+class VariablesMissingError(StalledError):
+    """A configuration of the past needs variables that nothing gives today; `names` says which."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        listed = ", ".join(names)
+        super().__init__(
+            Reason.SECRET_NOT_FOUND,
+            f"nothing gives {listed} today, which the configuration of the past needs: bring the key back into a "
+            "Secret of spec.variablesFrom",
+        )
+        self.names = tuple(names)
 
 
 class TransientError(ReasonedError):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from setpoint.api.conditions import ConditionType, Reason
-from setpoint.api.v1alpha1.environment import Environment
+from setpoint.api.v1alpha1.environment import AppliedStatus, Environment
 from setpoint.domain.model import DriftClass
 from setpoint.domain.plans import PlanAnalysis
 
@@ -14,6 +14,20 @@ def undrillable(prevent_destroy: Sequence[str]) -> str:
     if not prevent_destroy:
         return message
     return f"{message}; prevent_destroy stands in its way at {', '.join(prevent_destroy[:5])}"
+
+
+def judged(applied: AppliedStatus) -> str:
+    """Whose code a drill judges: not the one that is about to be applied."""
+    return f"the configuration applied on {applied.at}, planned with today's Secrets"
+
+
+def undrilled(applied: AppliedStatus, missing: Sequence[str]) -> str:
+    """Why it could not be planned, and what to do: the new code and its Secret came together."""
+    keys = f"{'key' if len(missing) == 1 else 'keys'} {', '.join(missing)}"
+    return (
+        f"{judged(applied)}, lacks {keys}: keep {keys} until this Change is applied, and the way back is drilled; "
+        "or approve it undrilled"
+    )
 
 
 def judge_drill(
@@ -34,7 +48,9 @@ def judge_drill(
     if not pending:
         return "Passed", ""
     listed = ", ".join(sorted(pending)[:5])
-    return "Failed", f"the last applied configuration no longer plans empty: {listed}"
+    applied = environment.status.applied
+    whose = judged(applied) if applied else "the last applied configuration"
+    return "Failed", f"{whose}, no longer plans empty: {listed}"
 
 
 def _expects_differences(environment: Environment) -> bool:

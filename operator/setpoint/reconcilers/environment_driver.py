@@ -16,7 +16,14 @@ from setpoint.api.conditions import Reason
 from setpoint.api.meta import ObjectRef
 from setpoint.api.v1alpha1.environment import AppliedStatus, Environment
 from setpoint.domain.digests import canonical, digest
-from setpoint.domain.errors import ConflictError, NotFoundError, StalledError, StoreError, TransientError
+from setpoint.domain.errors import (
+    ConflictError,
+    NotFoundError,
+    StalledError,
+    StoreError,
+    TransientError,
+    VariablesMissingError,
+)
 from setpoint.domain.gating import GateDecision
 from setpoint.domain.goals import Goal, GoalKind, cause_of
 from setpoint.domain.model import Change, Observation, Outcome, ResetPlan, Result, Snapshot, Verification
@@ -306,8 +313,10 @@ class EnvironmentSession:
         inputs = await gather_inputs(self._environment.spec, variables, reader, has_state=True, recorded=True)
         try:
             plan = await self._workspace.plan(bundle, inputs)
+        except VariablesMissingError as error:
+            return "NotDrilled", drills.undrilled(applied, error.names)
         except StalledError as error:
-            return "Failed", error.message
+            return "Failed", f"{drills.judged(applied)}: {error.message}"
         secrets_moved = self._secrets_digest(inputs) != applied.secrets
         return drills.judge_drill(self._environment, await self._analyse(plan), secrets_moved=secrets_moved)
 

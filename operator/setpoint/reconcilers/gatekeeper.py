@@ -80,7 +80,9 @@ class GateContext:
             notes=change.notes,
         )
 
-    def required_approvals(self, change: Change, goal: Goal, findings: Sequence[Finding]) -> int:
+    def required_approvals(
+        self, change: Change, goal: Goal, findings: Sequence[Finding], *, undrilled: bool = False
+    ) -> int:
         """How many people must approve it."""
         spec = self.environment.spec
         drifted = any(f.drift_class is DriftClass.ACTIONABLE and not f.ignored for f in findings)
@@ -93,6 +95,7 @@ class GateContext:
             automatic_reset=goal.reset is not None and goal.reset.spec.automatic,
             orphans=bool(change.orphans),
             mixed=drifted and change.cause == "SpecChanged",
+            undrilled=undrilled,
         )
 
     def requester(self, change: Change, goal: Goal) -> str | None:

@@ -207,7 +207,11 @@ class Pipeline:
         work.snapshot = await work.session.capture(work.observation)
         work.reset_plan = plan = await work.session.plan_reset(work.change, work.snapshot)
         work.draft.set(snapshot=work.snapshot.name)
-        reasons = {"Passed": Reason.DRILL_PASSED, "Failed": Reason.DRILL_FAILED}
+        reasons = {
+            "Passed": Reason.DRILL_PASSED,
+            "Failed": Reason.DRILL_FAILED,
+            "NotDrilled": Reason.NOT_DRILLED,
+        }
         status = "True" if plan.ready else "False"
         reason = reasons.get(plan.drill, Reason.NOT_DRILLABLE)
         work.draft.condition(ConditionType.RESET_READY, status, reason, plan.message)  # type: ignore[arg-type]
@@ -216,7 +220,9 @@ class Pipeline:
     async def gate(self, work: Pass) -> bool:
         """Policies, protection, blast radius and approvals over the subject; the Change that people see."""
         work.gates = await self._gatekeeper.gather(work.environment, work.change)
-        work.required = work.gates.required_approvals(work.change, work.goal, work.observation.findings)
+        work.required = work.gates.required_approvals(
+            work.change, work.goal, work.observation.findings, undrilled=work.reset_plan.drill == "NotDrilled"
+        )
         subject = work.gates.subject(
             work.change,
             work.snapshot,

@@ -107,6 +107,8 @@ def test_who_asked(cause: Any, stamped: str, reset_by: str, requester: str | Non
         pytest.param({"cause": "Reset", "automatic_reset": True, "written": 2}, 0, id="automatic-reset"),
         pytest.param({"cause": "Reset", "automatic_reset": True, "asked": (2,)}, 2, id="automatic-reset-and-a-gate"),
         pytest.param({"apply_mode": "Auto", "orphans": True}, 1, id="orphans"),
+        pytest.param({"apply_mode": "Auto", "undrilled": True}, 1, id="a-way-back-that-was-not-drilled"),
+        pytest.param({"cause": "Reset", "automatic_reset": True, "undrilled": True}, 1, id="automatic-and-undrilled"),
         pytest.param({"asked": (3, 1)}, 3, id="the-most-that-a-gate-asks"),
         pytest.param({"written": 4, "asked": (3,)}, 4, id="gates-never-loosen"),
     ],

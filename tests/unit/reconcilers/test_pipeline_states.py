@@ -234,6 +234,16 @@ async def test_without_a_way_back_nothing_is_applied(bench):
     assert bench.world.applies == 1
 
 
+async def test_a_way_back_that_could_not_be_drilled_waits_for_a_person(bench):
+    await applied(bench)
+    bench.world.drill = "NotDrilled"
+    await bench.declare(TWO, **AUTO)
+    assert (await bench.run()).reason == "ApprovalRequired"
+    assert await bench.condition("ResetReady") == ("True", "NotDrilled")
+    await bench.approve()
+    assert (await bench.run()).reason == "AtSetpoint"
+
+
 # --- Applies that go wrong ------------------------------------------------------------------------------------------
 
 

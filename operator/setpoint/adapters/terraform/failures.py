@@ -32,6 +32,7 @@ _UNREACHABLE = re.compile(
     r"temporary failure|unexpected eof|\b(429|50[0-9]) ",
     re.IGNORECASE,
 )
+_NO_VALUE = re.compile(r'^No value for required variable: .*input variable "([^"]+)" is not set')
 _LOCKED = re.compile(r"^error acquiring the state lock", re.IGNORECASE)
 _AT_CODE = re.compile(r"\.(?:tf|tofu)(?:\.json)?:\d+$")
 _AT_VARIABLES = re.compile(r"\S*/variables\.tfvars\.json(?::\d+)?")
@@ -80,6 +81,13 @@ def failure(step: str, ended: Ended, secrets: Scrubber, fallback: Reason) -> Rea
         return StalledError(Reason.CONFIGURATION_INVALID, f"{step}: {text}")
     error = StalledError if fallback is Reason.INIT_FAILED and found else TransientError
     return error(fallback, f"{step}: {text}")
+
+
+def missing_variables(ended: Ended) -> tuple[str, ...]:
+    """The variables that were given no value, where nothing else was wrong."""
+    found = _errors(ended, NO_SECRETS)
+    names = [_NO_VALUE.search(f"{one.summary}: {one.detail}") for one in found if not one.address]
+    return tuple(sorted({name[1] for name in names if name})) if all([*names, len(names) == len(found)]) else ()
 
 
 def lock_mismatch(unpinned: Sequence[str]) -> str:

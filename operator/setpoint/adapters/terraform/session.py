@@ -14,7 +14,7 @@ from typing import Any, Literal
 from setpoint.adapters.terraform import survivors
 from setpoint.adapters.terraform.binaries import Binaries, Binary, builder
 from setpoint.adapters.terraform.environment import RunEnvironment
-from setpoint.adapters.terraform.failures import explain, failure, is_uninitialised, lock_mismatch
+from setpoint.adapters.terraform.failures import explain, failure, is_uninitialised, lock_mismatch, missing_variables
 from setpoint.adapters.terraform.finishing import in_thread
 from setpoint.adapters.terraform.guarding import FolderGuard
 from setpoint.adapters.terraform.process import (
@@ -38,6 +38,7 @@ from setpoint.domain.errors import (
     StalledError,
     StoreError,
     TransientError,
+    VariablesMissingError,
     WaitingError,
 )
 from setpoint.domain.kinds import dotted
@@ -137,6 +138,8 @@ class Session:
             if ended.exit_code != 0 or ended.stopped:
                 if is_uninitialised(ended):
                     self._folder.forget_initialisation(facts)
+                if inputs.recorded and (names := missing_variables(ended)):
+                    raise VariablesMissingError(names)
                 raise failure(f"{inputs.command} plan", ended, self._secrets(inputs), Reason.PLAN_FAILED)
             self._tidy(facts)
             messages = tuple(read_stream(ended.stdout))

@@ -53,7 +53,9 @@ class ResetPlanSummary(ApiModel):
     """The way back that the Change carries."""
 
     digest: Digest = Field(description="Of all actions back.")
-    drill: Literal["Passed", "Failed", "NotDrillable"] = Field(description="Whether the way back was shown to plan.")
+    drill: Literal["Passed", "Failed", "NotDrillable", "NotDrilled"] = Field(
+        description="Whether the way back was shown to plan."
+    )
     drilled_at: Time | None = Field(default=None, description="When it was shown.")
     worst: Reversibility = Field(default="Reversible", description="The worst class of all its actions.")
     actions: Annotated[list[ResetAction], Field(max_length=50)] = Field(

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from setpoint.adapters.terraform.failures import explain, failure, is_uninitialised
+from setpoint.adapters.terraform.failures import explain, failure, is_uninitialised, missing_variables
 from setpoint.adapters.terraform.process import Ended
 from setpoint.api.conditions import Reason
 from setpoint.domain.errors import ReasonedError, StalledError, TransientError, WaitingError
@@ -184,3 +184,26 @@ def test_a_text_is_cut() -> None:
 def test_whether_init_is_needed_again(summary: str, expected: bool) -> None:
     assert is_uninitialised(streamed(summary)) is expected
     assert not is_uninitialised(streamed(summary, address="x_y.z"))
+
+
+NO_VALUE = (
+    "No value for required variable",
+    'The root module input variable "a" is not set, and has no default value.',
+)
+
+
+@pytest.mark.parametrize(
+    ("ended", "names"),
+    [
+        pytest.param(streamed(*NO_VALUE), ("a",), id="streamed"),
+        pytest.param(boxed(*NO_VALUE), ("a",), id="boxed"),
+        pytest.param(streamed(*NO_VALUE, address="x_y.z"), (), id="a provider's word"),
+        pytest.param(streamed("Unsupported argument", "no"), (), id="another fault"),
+        pytest.param(
+            Ended(1, streamed(*NO_VALUE).stdout + streamed("Other", "no").stdout, b""), (), id="and another fault"
+        ),
+        pytest.param(Ended(1, b"", b""), (), id="silence"),
+    ],
+)
+def test_which_variables_lack_a_value(ended: Ended, names: tuple[str, ...]) -> None:
+    assert missing_variables(ended) == names
