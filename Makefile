@@ -27,7 +27,7 @@ install = $(if $(UV),"$(UV)" pip install --python $(BIN)/python --no-deps --no-b
 	$(BIN)/python -m pip --disable-pip-version-check install --no-deps --no-build-isolation $(1)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv tools fix generate layers verify test soak kills demo lock kind bench clean
+.PHONY: help venv tools fix generate layers verify test docs soak kills demo lock kind bench clean
 
 help: ## Show the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -81,6 +81,9 @@ test: verify ## Verify, then run all tests with coverage.
 	@$(call with_tools,$(TOOLS) $(LATE_TOOLS),|| :) \
 	SETPOINT_REQUIRE_CLUSTER=1 $(BIN)/python -m pytest $(PYTEST_FLAGS) --dist loadfile $(LATE_TESTS) \
 		--cov --cov-append --cov-report=term
+
+docs: venv ## Run what README, the tutorial and the how-tos tell people to type, and write down what it prints.
+	@$(call with_tools,$(TOOLS)) SETPOINT_UPDATE_DOCS=1 $(BIN)/python -m pytest $(PYTEST_FLAGS) tests/integration/test_docs_blocks.py
 
 soak: venv kills ## Everything exhaustive: all kills, and every property on 20 times the examples; an hour or more.
 	@$(call with_tools,$(TOOLS)) SETPOINT_TEST_SOAK=1 \
