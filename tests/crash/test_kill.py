@@ -21,6 +21,7 @@ import pytest
 from setpoint.adapters.local import LocalHome
 from setpoint.api.meta import ObjectRef
 from setpoint.domain import state
+from setpoint.domain.audit import AuditEntry, Phase
 from setpoint.wiring import Home, open_home
 from setpoint.wiring.objects import open_objects
 
@@ -139,8 +140,10 @@ async def approve(home: Home, status: dict) -> None:
     subject = change["spec"]["subject"]
     spec = {"changeRef": {"name": name}, "subject": subject, "verdict": "Approved", "approver": "test"}
     metadata = {"name": f"{name}-test", "namespace": "default"}
+    said = {"result": name, "digests": {"subject": subject}, "payload": {"approval": metadata["name"]}}
     await home.cluster.create(
-        {"apiVersion": "setpoint.dev/v1alpha1", "kind": "Approval", "metadata": metadata, "spec": spec}
+        {"apiVersion": "setpoint.dev/v1alpha1", "kind": "Approval", "metadata": metadata, "spec": spec},
+        audit=(AuditEntry("approve", Phase.FACT, "test", REF, **said),),
     )
 
 

@@ -151,6 +151,7 @@ class Bench:
             origin_of=lambda _: None,
             clock=self.clock,
             metrics=metrics,
+            witness=None,
         )
         pipeline = Pipeline(
             cluster=cluster,

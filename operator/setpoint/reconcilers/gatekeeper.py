@@ -2,12 +2,13 @@
 
 import asyncio
 import dataclasses
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from setpoint.api.conditions import ConditionType, Reason
-from setpoint.api.meta import MANIFEST_ERROR_ANNOTATION, REQUESTED_BY_ANNOTATION
+from setpoint.api.meta import MANIFEST_ERROR_ANNOTATION, REQUESTED_BY_ANNOTATION, ObjectRef
 from setpoint.api.v1alpha1.approval import Approval
 from setpoint.api.v1alpha1.change import Change as ChangeObject
 from setpoint.api.v1alpha1.enforcementgates import EnforcementGates, GateStage, PolicySetReference
@@ -15,6 +16,7 @@ from setpoint.api.v1alpha1.environment import Environment
 from setpoint.api.v1alpha1.policyset import PolicySet
 from setpoint.domain import gating
 from setpoint.domain.approvals import ApprovalTally, count_approvals, find_requester, required_approvals
+from setpoint.domain.audit import AuditRow
 from setpoint.domain.errors import SetpointError
 from setpoint.domain.gating import GateDecision, SelectedGate, Verdict
 from setpoint.domain.goals import Goal
@@ -24,7 +26,8 @@ from setpoint.domain.protection import check_protection
 from setpoint.domain.reading import text_at
 from setpoint.domain.redaction import policy_input
 from setpoint.domain.subject import rules_digest, subject_digest
-from setpoint.ports import Clock, ClusterClient, PolicyEngine, PolicyResolver
+from setpoint.domain.vouching import is_recorded
+from setpoint.ports import AuditLog, Clock, ClusterClient, PolicyEngine, PolicyResolver
 from setpoint.reconcilers.changes import ChangeCondition, is_marked
 from setpoint.reconcilers.draft import Status
 from setpoint.reconcilers.objects import list_typed
@@ -32,6 +35,8 @@ from setpoint.runtime.metrics import Metrics
 
 if TYPE_CHECKING:
     from setpoint.reconcilers.pipeline import Pass
+
+_LOGGER = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -114,7 +119,10 @@ class GateContext:
 
 
 class Gatekeeper:
-    """Asks gates. Whatever can't be asked blocks. `unread` tells of manifests that may govern and are no objects."""
+    """Asks gates. Whatever can't be asked blocks. `unread` tells of manifests that may govern and are no objects.
+
+    `witness` is the trail that an approval has to be in; None where the API server proves who gave it.
+    """
 
     def __init__(
         self,
@@ -125,6 +133,7 @@ class Gatekeeper:
         origin_of: Callable[[PolicySet], Path | None],
         clock: Clock,
         metrics: Metrics,
+        witness: AuditLog | None,
         unread: Callable[[], Sequence[Unread]] = tuple,
         distant: bool = False,
     ) -> None:
@@ -134,6 +143,7 @@ class Gatekeeper:
         self._origin_of = origin_of
         self._clock = clock
         self._metrics = metrics
+        self._witness = witness
         self._unread = unread
         self._distant = distant
 
@@ -237,8 +247,9 @@ class Gatekeeper:
         """Who approved the Change, and what of its Approvals can't be read: one of those may reject it."""
         approvals, unfit = await list_typed(self._cluster, Approval, namespace=work.environment.metadata.namespace)
         name = work.record.metadata.name
+        given = [one for one in approvals if one.spec.change_ref.name == name]
         tally = count_approvals(
-            (one for one in approvals if one.spec.change_ref.name == name),
+            await self._recorded(work.environment.ref, given),
             subject=work.proposed.subject,
             ttl=work.environment.spec.approvals.ttl,
             now=self._clock.now(),
@@ -246,6 +257,24 @@ class Gatekeeper:
             barred=work.gates.barred(work.record.spec.requested_by, work.gates.requester(work.change, work.goal)),
         )
         return tally, [str(one) for one in unfit if text_at(one.found, "spec", "changeRef", "name") == name]
+
+    async def _recorded(self, target: ObjectRef, given: Sequence[Approval]) -> list[Approval]:
+        """Those that count: all where the API server proves who gave them, else those that the trail tells of."""
+        if self._witness is None or not given:
+            return list(given)
+        rows = await _rows_of(self._witness, target)
+        counted = [one for one in given if is_recorded(one, rows)]
+        for one in given:
+            if one not in counted:
+                _LOGGER.warning("%s: %s is in no row of the audit trail, so it does not count", target, one.ref)
+        return counted
+
+
+async def _rows_of(trail: AuditLog, target: ObjectRef) -> list[AuditRow]:
+    found: list[AuditRow] = []
+    while page := await trail.rows(after=found[-1].seq if found else 0, target=target):
+        found += page
+    return found
 
 
 def _manifest_problem(obj: EnforcementGates | PolicySet) -> str:

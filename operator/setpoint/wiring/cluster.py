@@ -55,6 +55,7 @@ async def open_cluster(
             private=settings.state_dir,
             home_root=None,
             origin_of=lambda _obj: None,
+            proves_users=True,
             watch=watch,
             sees_all=not settings.served_namespaces,
             looks=opened.looks,

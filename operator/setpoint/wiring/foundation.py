@@ -42,6 +42,7 @@ class Foundation:
     """What the homes differ in: their stores, objects and events, and the folders that they may use.
 
     `private` is the manager's own folder; `home_root` bounds what paths in specs may reach, None where there are none.
+    `proves_users`: somebody else vouches for who approves, so that the trail need not.
     `sealed` lists the blobs that hold content of objects. `sees_all` is False where objects may be out of sight.
     `looks` is where a start is to be no look at everything. `unread` tells of manifests that can't be read and may
     govern.
@@ -53,6 +54,7 @@ class Foundation:
     private: Path
     home_root: Path | None
     origin_of: Callable[[KubeObject], Path | None]
+    proves_users: bool
     watch: "RunWatch | None" = None
     sealed: Callable[[], Awaitable[frozenset[str]]] | None = None
     sees_all: bool = True

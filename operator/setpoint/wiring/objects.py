@@ -56,6 +56,7 @@ class LocalObjects:
             private=self.home.state,
             home_root=self.home.root,
             origin_of=lambda obj: self.sync.folder_of(obj.ref),
+            proves_users=False,
             sealed=self.cluster.blobs,
             unread=self.sync.unread,
         )

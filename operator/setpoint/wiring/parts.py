@@ -58,6 +58,7 @@ class Parts:
     policies: PolicyFolders
     policy_engine: RegorusEngine
     origin_of: Callable[[KubeObject], Path | None]
+    proves_users: bool
     sealed: Callable[[], Awaitable[frozenset[str]]] | None
     sees_all: bool
     looks: LookStore | None
@@ -93,6 +94,7 @@ class Parts:
             origin_of=self.origin_of,
             clock=self.clock,
             metrics=metrics,
+            witness=None if self.proves_users else self.audit,
             unread=self.unread,
             distant=self.distant,
         )
@@ -210,6 +212,7 @@ async def open_parts(
         policies=PolicyFolders(home=foundation.home_root, executor=policy_threads),
         policy_engine=policy_engine,
         origin_of=foundation.origin_of,
+        proves_users=foundation.proves_users,
         sealed=foundation.sealed,
         sees_all=foundation.sees_all,
         looks=foundation.looks,

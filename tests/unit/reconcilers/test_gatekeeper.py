@@ -8,12 +8,14 @@ import pytest
 from tests.fakes.cluster import InMemoryCluster
 from tests.fakes.examples import example
 from tests.fakes.reconciling import FakeClock, FakePolicies
+from tests.fakes.store import MemoryAuditLog
 
 from setpoint.api.conditions import ConditionType
 from setpoint.api.meta import MANIFEST_ERROR_ANNOTATION, REQUESTED_BY_ANNOTATION, ObjectRef
 from setpoint.api.v1alpha1.change import ChangeSummary
 from setpoint.api.v1alpha1.environment import Environment
 from setpoint.api.v1alpha1.reset import Reset
+from setpoint.domain.audit import AuditEntry, Phase
 from setpoint.domain.errors import SetpointError
 from setpoint.domain.gating import Verdict
 from setpoint.domain.goals import Goal, GoalKind
@@ -58,13 +60,18 @@ class Desk:
             actions=(),
             summary=ChangeSummary(update=1, text="+0 ~1 -0"),
         )
-        self.gatekeeper = Gatekeeper(
-            cluster=cluster,
+        self.trail = MemoryAuditLog()
+        self.gatekeeper = self.make_gatekeeper(witness=None)
+
+    def make_gatekeeper(self, *, witness: MemoryAuditLog | None) -> Gatekeeper:
+        return Gatekeeper(
+            cluster=self.cluster,
             engine=self.policies,
             policies=self.policies,
             origin_of=lambda _: None,
-            clock=clock,
+            clock=self.clock,
             metrics=self.metrics,
+            witness=witness,
             unread=lambda: self.unread,
         )
 
@@ -458,3 +465,23 @@ async def test_a_blocked_change_says_by_what(desk: Desk) -> None:
     condition = work.draft.get(ConditionType.READY)
     assert condition.reason == "GateBlocked"
     assert condition.message.startswith("Change shop-prod-1 is blocked: gate g: [medium] r1: no")
+
+
+# --- Approvals that the trail tells of ----------------------------------------------------------------------------
+
+
+async def test_where_nobody_else_proves_it_an_approval_counts_only_with_its_own_row(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk.gatekeeper = desk.make_gatekeeper(witness=desk.trail)
+    monkeypatch.setattr("tests.fakes.store.AT", desk.clock.now().isoformat())
+    await desk.say("ada")
+    await desk.say("bob")
+    payload = {"approval": "ada"}
+    entry = AuditEntry("approve", Phase.FACT, "ada", desk.environment.ref, result="shop-prod-1", payload=payload)
+    await desk.trail.append(dataclasses.replace(entry, digests={"subject": DIGESTS["e"]}))
+    decision = await desk.gatekeeper.decide(await desk.work(required=2), "plan")
+    assert (decision.approved_by, decision.missing) == (("ada",), 1)
+    assert "bob is in no row of the audit trail" in caplog.text
+    desk.gatekeeper = desk.make_gatekeeper(witness=None)
+    assert (await desk.gatekeeper.decide(await desk.work(required=2), "plan")).missing == 0, "the API server proves it"
