@@ -3,6 +3,8 @@
 import json
 import shutil
 import signal
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -81,3 +83,30 @@ def test_a_manager_whose_home_is_taken_away_ends_and_lets_no_other_in_meanwhile(
     assert manager.returncode == 1, out + err
     assert "was removed, moved or replaced while this process worked on it" in err
     assert "Traceback" not in err
+
+
+@pytest.fixture
+def sealed_off(home: TypedHome) -> Iterator[TypedHome]:
+    """The same home, on a disk that is mounted to be read."""
+    mounted = subprocess.run(["mount", "--bind", home.root, home.root], capture_output=True, text=True, check=False)
+    if mounted.returncode:
+        pytest.skip(f"nothing can be mounted here: {mounted.stderr.strip()}")
+    try:
+        subprocess.run(["mount", "-o", "remount,ro,bind", home.root], check=True)
+        yield home
+    finally:
+        subprocess.run(["umount", "--lazy", home.root], check=True)
+
+
+def test_a_home_that_can_only_be_read_is_read(sealed_off: TypedHome) -> None:
+    shown = sealed_off.setpoint("get", "environments")
+    assert (shown.returncode, "e      True    dev" in shown.stdout) == (0, True), shown.stdout
+    assert "can't be written: objects are shown as they were" in shown.stderr
+    verified = sealed_off.setpoint("audit", "verify")
+    assert (verified.returncode, verified.stdout.partition(",")[0]) == (0, "intact"), verified.stderr
+    assert sealed_off.setpoint("describe", "environment/e").returncode == 0
+    for words in (("suspend", "environment/e"), ("up", str(sealed_off.root), "--once")):
+        ended = sealed_off.setpoint(*words)
+        assert ended.returncode == 1
+        assert "can't be written" in ended.stderr
+        assert "Traceback" not in ended.stderr

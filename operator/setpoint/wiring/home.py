@@ -73,6 +73,8 @@ class Home:
 
     async def sync(self) -> Sequence[object]:
         """Reads the manifests now; returns what is wrong with them."""
+        if not self._opened.home.writable:
+            return (f"{self._opened.home.state} can't be written: objects are shown as they were when it last was",)
         return (await self._opened.sync.sync()).errors
 
     async def events(self, ref: ObjectRef) -> Sequence[EventRecord]:

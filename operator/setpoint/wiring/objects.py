@@ -15,6 +15,7 @@ from setpoint.adapters.store import (
     SqlStateStore,
     begin_sqlite,
     open_sqlite,
+    read_sqlite,
 )
 from setpoint.api.meta import API_VERSION
 from setpoint.domain.errors import NothingDeclaredError
@@ -72,16 +73,22 @@ async def open_objects(
 ) -> AsyncIterator[LocalObjects]:
     """Opens a home's store and manifests, and closes them again. Raises StoreError for a store that is damaged.
 
+    A home that can't be written is opened to be read: each write to it raises StoreError.
+
     `check` reads the whole database first: for a manager, not for each command. `held` are files that have to stay
     where they are. `count_rows` hears of audit rows.
     """
     clock = SystemClock()
     async with contextlib.AsyncExitStack() as stack:
         # The key is made with the blobs, and the rows are sealed with it.
-        begin_sqlite(home.database, beside=home.filled_by_runs)
+        if home.writable:
+            begin_sqlite(home.database, beside=home.filled_by_runs)
         blobs = SealedBlobs.open(home.blobs, home.key)
         stack.push_async_callback(blobs.close)
-        database = open_sqlite(home.database, home.key, held=held, check=check)
+        if home.writable:
+            database = open_sqlite(home.database, home.key, held=held, check=check)
+        else:
+            database = read_sqlite(home.database, home.key)
         stack.push_async_callback(database.close)
         audit = AuditTrail(database, clock, count_rows=count_rows)
         objects = SqlObjectStore(database, audit)

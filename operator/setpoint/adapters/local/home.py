@@ -38,6 +38,8 @@ class LocalHome:
         with _explained(home.root):
             home.state.mkdir(mode=_MODE, exist_ok=True)
             home.check()
+            if not home.writable:
+                raise HomeError(f"{home.state} can't be written")
             for folder in (home.blobs, home.keys, home.runs, home.work):
                 folder.mkdir(mode=_MODE, exist_ok=True)
             # State and keys in a repository would be a leak; the user's own .gitignore is not ours to write.
@@ -46,7 +48,7 @@ class LocalHome:
 
     @classmethod
     def open(cls, root: Path) -> Self:
-        """Opens the home of a folder. Raises HomeError where it is none or can't be written."""
+        """Opens the home of a folder. Raises HomeError where it is none or can't be read."""
         home = cls.at(root)
         with _explained(home.root):
             home.check()
@@ -62,16 +64,21 @@ class LocalHome:
         return cls(resolved)
 
     def check(self) -> None:
-        """Raises HomeError, or OSError, unless `.setpoint/` is a folder of this user that can be written."""
+        """Raises HomeError, or OSError, unless `.setpoint/` is a folder of this user that can be read."""
         found = self.state.lstat()
         if not stat.S_ISDIR(found.st_mode):
             raise HomeError(f"{self.state} is not a folder")
         if found.st_uid != os.geteuid():
             raise HomeError(f"{self.state} belongs to another user (uid {found.st_uid}): work as that user")
-        if found.st_mode & 0o077:
+        if found.st_mode & 0o077 and self.writable:
             self.state.chmod(_MODE)
-        if not os.access(self.state, os.R_OK | os.W_OK | os.X_OK):
-            raise HomeError(f"{self.state} can't be written")
+        if not os.access(self.state, os.R_OK | os.X_OK):
+            raise HomeError(f"{self.state} can't be read")
+
+    @property
+    def writable(self) -> bool:
+        """False where the folder or its database may only be read, as on a file system that is mounted so."""
+        return all(os.access(path, os.W_OK) for path in (self.state, self.database) if path.exists())
 
     @property
     def state(self) -> Path:

@@ -11,7 +11,7 @@ from setpoint.adapters.store.database import Database
 from setpoint.adapters.store.fencing import SqlFences
 from setpoint.adapters.store.looks import SqlLooks
 from setpoint.adapters.store.objects import SqlObjectStore
-from setpoint.adapters.store.sqlite import NAME, begin_sqlite, open_sqlite
+from setpoint.adapters.store.sqlite import NAME, begin_sqlite, open_sqlite, read_sqlite
 from setpoint.adapters.store.states import SqlStateLocks, SqlStateStore
 
 __all__ = [
@@ -26,4 +26,5 @@ __all__ = [
     "SqlStateStore",
     "begin_sqlite",
     "open_sqlite",
+    "read_sqlite",
 ]

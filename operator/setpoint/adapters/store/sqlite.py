@@ -1,7 +1,10 @@
 """Owns everything that is true of SQLite alone: opening the file safely, transactions, what its errors mean."""
 
+import contextlib
 import os
+import shutil
 import sqlite3
+import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -32,7 +35,48 @@ _REMEDY = (
     "move the whole folder away"
 )
 _STATEMENT_ALONE = {0, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG}
+_UNCHANGING = "mode=ro&immutable=1"
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
+
+
+class Source:
+    """Where a file is read from that can't be written, with what other connections have not yet moved into it.
+
+    Such as those of a manager elsewhere, or of one that was killed: what is beside the file belongs to it. SQLite reads
+    both where it can share them; else both are copied, as they are, into a folder that only we can read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._copied: tempfile.TemporaryDirectory[str] | None = None
+        if not any(_has_content(path, suffix) for suffix in ("-wal", "-shm")):
+            self.uri = _uri(path, _UNCHANGING)
+        elif _can_be_read(_uri(path, "mode=ro")):
+            self.uri = _uri(path, "mode=ro")
+        else:
+            self._copied = tempfile.TemporaryDirectory(prefix="setpoint-")
+            copy = Path(self._copied.name) / path.name
+            for suffix in ("", "-wal"):
+                shutil.copyfile(f"{path}{suffix}", f"{copy}{suffix}")
+            self.uri = _uri(copy, "mode=rw")
+
+    def close(self) -> None:
+        """Removes the copies."""
+        if self._copied is not None:
+            self._copied.cleanup()
+
+
+def _has_content(path: Path, suffix: str) -> bool:
+    beside = path.with_name(path.name + suffix)
+    return beside.is_file() and beside.stat().st_size > 0
+
+
+def _can_be_read(uri: str) -> bool:
+    with contextlib.closing(sqlite3.connect(uri, uri=True)) as connection:
+        try:
+            connection.execute("SELECT 1 FROM sqlite_master LIMIT 1")
+        except sqlite3.Error:
+            return False
+    return True
 
 
 class SqliteBackend:
@@ -40,10 +84,12 @@ class SqliteBackend:
 
     errors = ERRORS
 
-    def __init__(self, path: Path, *, readers: int) -> None:
+    def __init__(self, path: Path, *, readers: int, source: Source | None = None) -> None:
+        """`source` is how a file is read that can't be written; then no write succeeds."""
         self._path = path
-        self.writes = _make_engine(path, write=True, connections=1)
-        self.reads = _make_engine(path, write=False, connections=readers + 1)
+        self._source = source
+        self.writes = _make_engine(_uri(path, _UNCHANGING if source else "mode=rw"), write=True, connections=1)
+        self.reads = _make_engine(source.uri if source else _uri(path, "mode=rw"), write=False, connections=readers + 1)
         self._sentinel: Connection | None = None
         self._sentinel_lock = threading.Lock()
 
@@ -94,6 +140,8 @@ class SqliteBackend:
             self._sentinel.close()
         self.reads.dispose()
         self.writes.dispose()
+        if self._source is not None:
+            self._source.close()
 
 
 def begin_sqlite(path: Path, *, beside: Sequence[Path] = ()) -> None:
@@ -138,6 +186,34 @@ def open_sqlite(path: Path, key_file: Path, *, held: Sequence[Path] = (), check:
     return Database(backend, head, key, files)
 
 
+def read_sqlite(path: Path, key_file: Path) -> Database:
+    """Opens a file that can't be written. Makes nothing beside it, and no write to it succeeds.
+
+    Raises StoreError as `open_sqlite` does, and where the file has to be brought up to date first.
+    """
+    key = trail_key(read_key(key_file))
+    if not _has_content(path, ""):
+        raise StoreError(f"{path} is missing or empty, and this home can't be written")
+    try:
+        source = Source(path)
+    except (*ERRORS, OSError) as error:
+        raise _opening_error(error, path) from None
+    backend = SqliteBackend(path, readers=READERS, source=source)
+    try:
+        with backend.reads.begin() as connection:
+            _require_today(connection, path)
+            check_key(connection, key, name=str(path), key_name=str(key_file))
+    except (*ERRORS, OSError, StoreError) as error:
+        backend.close()
+        raise _opening_error(error, path) from None
+    return Database(backend, HeadFile(path.with_name(_HEAD_NAME), key), key)
+
+
+def _require_today(connection: Connection, path: Path) -> None:
+    if schema.is_behind(connection, str(path)):
+        raise StoreError(f"{path} is an earlier Setpoint's: run 'setpoint up' once where it can be written")
+
+
 def _begin(path: Path, head: HeadFile, beside: Sequence[Path] = ()) -> bool:
     """Begins the head of a database that is to be made: before the file, which without a head is one that lost it.
 
@@ -175,13 +251,16 @@ def _create_file(path: Path) -> None:
     os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
 
 
-def _make_engine(path: Path, *, write: bool, connections: int) -> Engine:
+def _uri(path: Path, how: str) -> str:
+    # Never one by which the file would be made: in place of one that was removed, an empty one would pass for it.
+    return f"{path.resolve().as_uri()}?{how}"
+
+
+def _make_engine(uri: str, *, write: bool, connections: int) -> Engine:
     """An engine over that many connections, which take the write lock at once, or can't write at all.
 
     IMMEDIATE, because a deferred transaction that turns to writing fails on any concurrent commit instead of waiting.
     """
-    # Never made by opening it: in place of one that was removed, an empty one would pass for it.
-    uri = f"{path.resolve().as_uri()}?mode=rw"
     engine = create_engine(
         "sqlite://",
         creator=lambda: sqlite3.connect(

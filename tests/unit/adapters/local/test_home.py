@@ -53,10 +53,20 @@ def test_refuses_a_missing_folder(tmp_path: Path) -> None:
         LocalHome.create(tmp_path / "file")
 
 
-def test_refuses_what_can_not_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_can_not_be_written_is_opened_to_be_read_and_not_managed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert LocalHome.create(tmp_path).writable
+    monkeypatch.setattr(os, "access", lambda _path, how: not how & os.W_OK)
+    assert not LocalHome.open(tmp_path).writable
+    with pytest.raises(HomeError, match="can't be written"):
+        LocalHome.create(tmp_path)
+
+
+def test_refuses_what_can_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     LocalHome.create(tmp_path)
     monkeypatch.setattr(os, "access", lambda *_: False)
-    with pytest.raises(HomeError, match="can't be written"):
+    with pytest.raises(HomeError, match="can't be read"):
         LocalHome.open(tmp_path)
 
 
