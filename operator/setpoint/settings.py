@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from setpoint.domain.errors import InvalidError
 from setpoint.domain.sharding import MAX_SHARDS
+from setpoint.domain.unreachable import parse_allowed
 
 _PREFIX = "SETPOINT_"
 
@@ -43,6 +44,11 @@ class Settings(BaseModel):
     log_format: Literal["console", "json"] = Field(default="console", description="How log lines look.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="The least level shown."
+    )
+    health_allow: Annotated[str, Field(max_length=4096)] = Field(
+        default="",
+        description="Comma-separated addresses, networks and host names that health checks may ask, though they are "
+        "link-local or serve a machine's metadata.",
     )
     drain_seconds: Annotated[float, Field(ge=0, le=86_400)] = Field(
         default=60.0, description="How long a graceful stop waits for running reconciles, in seconds."
@@ -95,6 +101,12 @@ class Settings(BaseModel):
     def served_namespaces(self) -> tuple[str, ...]:
         """The names of `namespaces`."""
         return tuple(sorted({name.strip() for name in self.namespaces.split(",") if name.strip()}))
+
+    @field_validator("health_allow")
+    @classmethod
+    def _check_networks(cls, text: str) -> str:
+        parse_allowed(text)
+        return text
 
     @property
     def passthrough(self) -> tuple[str, ...]:

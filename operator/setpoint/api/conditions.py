@@ -90,6 +90,7 @@ class Reason(StrEnum):
     WORK_FOLDER_RESTORED = "WorkFolderRestored"
     STATE_LOCKED = "StateLocked"
     STORE_FAILED = "StoreFailed"
+    OUT_OF_DESCRIPTORS = "OutOfDescriptors"
     STORE_SET_BACK = "StoreSetBack"
     API_UNAVAILABLE = "ApiUnavailable"
     NAMESPACE_TERMINATING = "NamespaceTerminating"
@@ -179,6 +180,7 @@ REASON_MEANING: dict[Reason, str] = {
         "The store is not the one that stood here: its audit trail contradicts the head file. Nothing is applied until "
         "the right database is put back, or a person accepts this one."
     ),
+    Reason.OUT_OF_DESCRIPTORS: "No file descriptor is left for Setpoint; the message says what to raise. Tried again.",
     Reason.INTERNAL_ERROR: "A fault in Setpoint; the log has the details.",
     Reason.DRILL_PASSED: "The last applied configuration initialises and plans today.",
     Reason.DRILL_FAILED: "The last applied configuration does not plan today; nothing is applied.",
@@ -236,6 +238,7 @@ _FAILURE_REASONS = (
     Reason.ORPHANS_SUSPECTED,
     Reason.STATE_LOCKED,
     Reason.STORE_FAILED,
+    Reason.OUT_OF_DESCRIPTORS,
     Reason.API_UNAVAILABLE,
     Reason.NAMESPACE_TERMINATING,
     Reason.NAME_TAKEN,

@@ -35,6 +35,7 @@ from setpoint.reconcilers.snapshots import SnapshotPruner
 from setpoint.reconcilers.states import read_addresses
 from setpoint.reconcilers.status import show_unreadable, write_status
 from setpoint.reconcilers.target_metrics import TargetMetrics
+from setpoint.runtime.descriptors import as_exhaustion
 from setpoint.runtime.requests import Request, Result
 
 _UNREADABLE_INTERVAL = dt.timedelta(minutes=10)
@@ -113,7 +114,7 @@ class EnvironmentReconciler:
             # Someone else wrote first, or leads by now: what was seen here is no longer ours to tell.
             raise
         except Exception as caught:  # noqa: BLE001 the one exit: shown as a condition, then raised again
-            error = _in_place(caught, environment)
+            error = as_exhaustion(caught) or _in_place(caught, environment)
             _show_error(draft, error, observed=work is not None and hasattr(work, "observation"))
         result = await self._record(environment, draft, read, work, error)
         if result.requeue_after is not None:

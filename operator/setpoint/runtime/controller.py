@@ -23,6 +23,7 @@ from setpoint.domain.errors import (
     TransientError,
     WaitingError,
 )
+from setpoint.runtime.descriptors import as_exhaustion
 from setpoint.runtime.logging import ReconcileContext, reconcile_context
 from setpoint.runtime.requests import OutcomeKind, ReconcileOutcome, Request, Result
 from setpoint.runtime.workqueue import Priority, WorkQueue
@@ -124,7 +125,7 @@ class Controller:
             # A task that the reconcile awaited was cancelled, not this one: the worker must outlive that.
             return RuntimeError(f"cancelled from within: {error}")
         except Exception as error:  # noqa: BLE001 whatever it is, it is an outcome: it is retried, counted and logged
-            return error
+            return as_exhaustion(error) or error
 
     def _settle(self, outcome: ReconcileOutcome) -> ReconcileOutcome:
         """Tells the queue; returns the outcome with the delay that came of it."""

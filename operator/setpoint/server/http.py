@@ -9,9 +9,12 @@ from aiohttp import web
 
 from setpoint.runtime.health import Check
 from setpoint.runtime.metrics import Metrics
+from setpoint.server.connections import Limits
 from setpoint.server.listener import listen
 
 _Handler = Callable[[web.Request], Awaitable[web.Response]]
+_LIMITS = Limits(strangers=64, seconds=30.0)
+"""Everybody is a stranger here: a probe or a scrape that takes longer is over."""
 _EXECUTOR: web.AppKey[ThreadPoolExecutor] = web.AppKey("executor", ThreadPoolExecutor)
 
 
@@ -19,7 +22,7 @@ def serve_http(
     *, metrics: Metrics, live: Mapping[str, Check], ready: Mapping[str, Check], host: str, port: int
 ) -> AbstractAsyncContextManager[str]:
     """Serves health and metrics while the context is open; gives the base URL. Raises OSError as `listen` does."""
-    return listen(observability_app(metrics=metrics, live=live, ready=ready), host, port)
+    return listen(observability_app(metrics=metrics, live=live, ready=ready), host, port, _LIMITS)
 
 
 def observability_app(*, metrics: Metrics, live: Mapping[str, Check], ready: Mapping[str, Check]) -> web.Application:

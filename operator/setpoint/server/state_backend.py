@@ -24,6 +24,7 @@ from aiohttp import web
 from setpoint.domain.errors import ConflictError, FencedError, InvalidError, NotFoundError, SetpointError, StoreError
 from setpoint.ports import BackendAccess, Fence, StateLock, StateLocks, StateStore
 from setpoint.runtime.fencing import current_fence, fenced
+from setpoint.server.connections import GATE, Limits
 from setpoint.server.listener import listen
 
 BODY_LIMIT = 512 << 20
@@ -60,11 +61,13 @@ class StateBackendServer:
         locks: StateLocks,
         *,
         body_limit: int = BODY_LIMIT,
+        limits: Limits = Limits(),  # noqa: B008 it is frozen
         count_locks: Callable[[int], None] = lambda _count: None,
     ) -> None:
         self._states = states
         self._locks = locks
         self._body_limit = body_limit
+        self._limits = limits
         self._count_locks = count_locks
         self._base = ""
         self._grants: dict[str, _Grant] = {}
@@ -75,7 +78,7 @@ class StateBackendServer:
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[str]:
         """Listens on a free port of 127.0.0.1 while the context is open, and gives the URL; then no grant is good."""
-        async with listen(self.application(), "127.0.0.1", 0) as base:
+        async with listen(self.application(), "127.0.0.1", 0, self._limits) as base:
             self._base = base
             try:
                 yield base
@@ -115,6 +118,7 @@ class StateBackendServer:
         grant = self._authenticate(request)
         if grant is None:
             return web.Response(status=401, headers={"WWW-Authenticate": 'Basic realm="setpoint"'})
+        request.app[GATE].welcome(request.transport)
         try:
             with fenced(grant.fence):
                 response = await self._dispatch(request, grant)

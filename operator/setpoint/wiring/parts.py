@@ -14,6 +14,7 @@ from setpoint.adapters.store import AuditTrail, SqlStateLocks, SqlStateStore
 from setpoint.adapters.terraform import NoWatch, TerraformAdapter, TerraformOptions
 from setpoint.api.meta import KubeObject, ObjectRef
 from setpoint.domain.policies import Unread
+from setpoint.domain.unreachable import parse_allowed
 from setpoint.ports import BlobStore, ClusterClient, LookStore, ResourceProgress
 from setpoint.reconcilers.changes import ChangeRegister
 from setpoint.reconcilers.environment import EnvironmentReconciler, PassReport
@@ -74,7 +75,7 @@ class Parts:
             resolver=self.sources,
             states=self.states,
             blobs=self.blobs,
-            prober=HttpProber(),
+            prober=HttpProber(parse_allowed(self.settings.health_allow)),
             origin_of=self.origin_of,
             threads=self.plan_threads,
             settles=settles,

@@ -200,3 +200,51 @@ async def test_credentials_in_the_address_are_sent_and_not_shown(serve: Serve) -
     assert SECRET not in problem
     assert "status 500" in problem
     assert plain.removeprefix("http://") in problem, "it still says which"
+
+
+# --- What is never asked ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "169.254.169.254",
+        "0xA9FEA9FE",
+        "[::ffff:169.254.169.254]",
+        "[fe80::1]",
+        "[fd00:ec2::254]",
+        "metadata.google.internal",
+        "METADATA.google.internal.",
+    ],
+)
+async def test_metadata_is_not_asked_however_its_address_is_written(host: str) -> None:
+    problem = await HttpProber().probe(f"http://ada:{SECRET}@{host}/latest?token={SECRET}", 200, 30)
+    assert "is link-local or serves a machine's metadata; SETPOINT_HEALTH_ALLOW" in problem
+    assert SECRET not in problem
+
+
+@pytest.mark.parametrize("host", ["2852039166", "0251.0376.0251.0376", "169.254.43518"])
+async def test_numbers_that_are_no_address_are_not_asked(host: str) -> None:
+    problem = await HttpProber().probe(f"http://{host}/latest", 200, 30)
+    assert problem == f"GET http://{host}/latest: this is no address to ask"
+
+
+async def test_a_name_that_leads_to_metadata_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 80)) for address in ("169.254.0.7", "169.254.0.8")]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answer)
+    problem = await HttpProber().probe("http://shop.example.com/", 200, 30)
+    assert problem.startswith("GET http://shop.example.com/: 169.254.0.")
+
+
+async def test_a_name_may_be_served_at_several_addresses(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    handle, _ = answers(200)
+    port = int((await serve(handle)).split(":")[2].split("/")[0])
+    answer = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in ("169.254.0.7", "127.0.0.1")]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answer)
+    assert await HttpProber().probe(f"http://shop.example.com:{port}/", 200, 30) == ""
+
+
+async def test_a_redirect_to_metadata_is_not_followed(serve: Serve) -> None:
+    handle, asked = answers(302, location="http://169.254.169.254/latest")
+    assert await HttpProber().probe(await serve(handle), 302, 30) == ""
+    assert asked == ["/healthz"]

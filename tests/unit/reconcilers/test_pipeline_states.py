@@ -1,6 +1,7 @@
 """State transitions of an Environment: given what is declared, what is and what people said, when a pass runs, then."""
 
 import datetime as dt
+import errno
 
 import pytest
 from tests.fakes.reconciling import REF, Bench
@@ -514,4 +515,14 @@ async def test_on_a_store_that_was_set_back_it_is_planned_and_not_applied(bench)
 async def test_a_target_at_its_setpoint_says_nothing_of_a_store_that_was_set_back(bench):
     await applied(bench)
     bench.trail.set_back = "an older database was put back"
+    assert (await bench.run()).reason == "AtSetpoint"
+
+
+async def test_want_of_file_descriptors_is_told_as_what_it_is(bench):
+    await bench.declare(ONE, **AUTO)
+    bench.world.fail_observe = OSError(errno.EMFILE, "Too many open files")
+    report = await bench.run()
+    assert report.reason == "OutOfDescriptors"
+    assert "raise the limit" in report.message
+    bench.world.fail_observe = None
     assert (await bench.run()).reason == "AtSetpoint"

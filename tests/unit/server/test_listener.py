@@ -5,6 +5,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from setpoint.server.connections import Limits
 from setpoint.server.listener import _base_url, listen
 
 
@@ -18,7 +19,7 @@ def app() -> web.Application:
 
 
 async def test_listen__port_0__any_port_and_its_real_address() -> None:
-    async with aiohttp.ClientSession() as client, listen(app(), "127.0.0.1", 0) as url:
+    async with aiohttp.ClientSession() as client, listen(app(), "127.0.0.1", 0, Limits()) as url:
         assert url.startswith("http://127.0.0.1:")
         assert not url.endswith(":0")
         async with client.get(url) as response:
@@ -26,7 +27,7 @@ async def test_listen__port_0__any_port_and_its_real_address() -> None:
 
 
 async def test_listen__closed__nobody_answers() -> None:
-    async with listen(app(), "127.0.0.1", 0) as url:
+    async with listen(app(), "127.0.0.1", 0, Limits()) as url:
         port = int(url.rpartition(":")[2])
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection("127.0.0.1", port)
@@ -38,7 +39,7 @@ async def test_listen__port_in_use__says_so() -> None:
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(OSError, match=str(port)):
-            async with listen(app(), "127.0.0.1", port):
+            async with listen(app(), "127.0.0.1", port, Limits()):
                 pass
 
 

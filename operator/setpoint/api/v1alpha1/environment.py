@@ -198,7 +198,9 @@ class ResetPolicy(ApiModel):
 class HttpProbe(ApiModel):
     """A GET that must answer with one status."""
 
-    url: Annotated[str, Field(max_length=2048, pattern=r"^https?://[^\s]+$")] = Field(description="What to GET.")
+    url: Annotated[str, Field(max_length=2048, pattern=r"^https?://[^\s]+$")] = Field(
+        description="What to GET. Not a link-local address, nor one of a machine's metadata."
+    )
     status: Annotated[Integer, Field(ge=100, le=599)] = Field(default=200, description="The status that means healthy.")
 
 
