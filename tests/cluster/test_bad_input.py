@@ -164,6 +164,41 @@ def test_objects_of_an_older_schema(cluster: Cluster, people: People, neighbour:
     people.cluster.kubectl("delete", "policysets", "--all")
 
 
+def test_gates_and_policies_that_can_not_be_read_block(cluster: Cluster, people: People) -> None:
+    schemas = Schemas(cluster)
+    schemas.loosen()
+    try:
+        create(
+            people, {**having("EnforcementGates", {}), "spec": {"gates": [{"name": "g"}]}, "metadata": {"name": "old"}}
+        )
+    finally:
+        schemas.restore()
+    automatic = environment("guarded", apply={"mode": "Auto"})
+    people.apply(automatic)
+    people.until_reason("guarded", "GateError")
+    assert "gate gates: EnforcementGates old: spec.gates.0.stages: Field required" in ready_message(people, "guarded")
+    cluster.kubectl("delete", "enforcementgates", "old")
+    people.until_reason("guarded", "AtSetpoint")
+    policies = having("PolicySet", {"spec.source": {"builtin": "baseline"}, "spec.params": {"max_delete": 1}})
+    gates = {"gates": [{"name": "base", "stages": ["plan", "apply"], "policySets": [{"name": "baseline"}]}]}
+    try:
+        create(people, {**policies, "metadata": {"name": "baseline"}})
+        create(people, {**having("EnforcementGates", {}), "spec": gates, "metadata": {"name": "new"}})
+        people.apply(environment("guarded", 'resource "terraform_data" "b" {}', apply={"mode": "Auto"}))
+        people.until_reason("guarded", "GateError")
+        assert "gate base: PolicySet baseline: spec.params.max_delete: the pack" in ready_message(people, "guarded")
+        right = [{"op": "replace", "path": "/spec/params", "value": {"max_destroyed": 1}}]
+        cluster.kubectl("patch", "policyset", "baseline", "--type=json", "-p", json.dumps(right))
+        people.until_reason("guarded", "AtSetpoint")
+    finally:
+        cluster.kubectl("delete", "enforcementgates,policysets", "--all")
+
+
+def ready_message(people: People, name: str) -> str:
+    conditions = people.get("environment", name)["status"]["conditions"]
+    return str(next(one["message"] for one in conditions if one["type"] == "Ready"))
+
+
 def create(people: People, obj: Mapping[str, Any]) -> None:
     people.cluster.kubectl("create", "--validate=false", "-n", people.namespace, "-f", "-", given=json.dumps(obj))
 
