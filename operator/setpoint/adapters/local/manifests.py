@@ -95,7 +95,7 @@ class ManifestFile:
 def parse(path: str, data: bytes, *, lenient: bool) -> ManifestFile:
     """Reads the manifests in a file's bytes. `lenient`: a file that can't be parsed may be none of ours."""
     found = ManifestFile()
-    json = path.endswith(".json")
+    json = path.lower().endswith(".json")
     try:
         for index, document in enumerate(documents.parse(data, json=json)):
             _take(found, path, index, document)

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import dataclasses
 import functools
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -19,7 +19,7 @@ from setpoint.adapters.local.manifests import DECLARED_KINDS, ManifestError
 from setpoint.api.meta import GROUP, MANIFEST_ERROR_ANNOTATION, JsonObject, ObjectRef
 from setpoint.domain import objects
 from setpoint.domain.errors import AlreadyExistsError, InvalidError, NotFoundError
-from setpoint.domain.policies import Unread
+from setpoint.domain.policies import GOVERNING_KINDS, Unread
 from setpoint.ports import StoredObject
 
 SETTLE_SECONDS = 0.5
@@ -82,6 +82,8 @@ class ManifestSync:
             later = (await self._index.refresh()).knowing(sources)
             inventory = dataclasses.replace(later, fresh={**inventory.fresh, **later.fresh})
             gone &= _gone(declared, inventory)
+        # Known before anything is written: what a target is told first must find them.
+        self._errors = tuple(dict.fromkeys([*inventory.errors, *self._errors]))
         report = await self._apply(inventory, declared, gone)
         self._errors = report.errors
         return report
@@ -95,11 +97,13 @@ class ManifestSync:
         self, inventory: Inventory, declared: Mapping[ObjectRef, StoredObject], gone: Iterable[ObjectRef]
     ) -> SyncReport:
         due = [entry for entry in inventory.entries.values() if self._is_due(entry, declared)]
+        # What governs comes first: no target is to be looked at under gates that are about to be others.
+        governing = [entry for entry in due if entry.ref.kind in GOVERNING_KINDS]
+        others = [entry for entry in due if entry.ref.kind not in GOVERNING_KINDS]
         errors = list(inventory.errors)
         done: dict[ObjectRef, _Outcome] = {}
         # Writes that wait together are committed together.
-        for start in range(0, len(due), _AT_ONCE):
-            batch = due[start : start + _AT_ONCE]
+        for batch in (*_batches(governing), *_batches(others)):
             outcomes = await asyncio.gather(*(self._declare(entry, inventory, declared) for entry in batch))
             done |= {entry.ref: outcome for entry, outcome in zip(batch, outcomes, strict=True)}
         errors += [outcome for outcome in done.values() if isinstance(outcome, ManifestError)]
@@ -160,6 +164,10 @@ class ManifestSync:
             self._applied.pop(ref, None)
             with contextlib.suppress(NotFoundError):
                 await self._cluster.annotate(ref, {MANIFEST_ERROR_ANNOTATION: mark})
+
+
+def _batches(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
+    return (entries[start : start + _AT_ONCE] for start in range(0, len(entries), _AT_ONCE))
 
 
 def _marks(

@@ -68,7 +68,7 @@ def walk(root: Path) -> Tree:
         among_code = among_code or any(entry.name.endswith(_CODE) for entry in entries)
         pending += [(f"{folder}{entry.name}/", among_code) for entry in entries if _is_folder(entry)]
         for entry in entries:
-            if entry.name.endswith(SUFFIXES) and not _is_folder(entry):
+            if entry.name.lower().endswith(SUFFIXES) and not _is_folder(entry):
                 _add(tree, root, folder + entry.name, entry, among_code=among_code)
     return tree
 
@@ -157,7 +157,9 @@ def _follow(root: Path, path: str) -> Path | None:
         raise UnreadableError("a link that leads to itself") from None
     if not real.is_relative_to(root):
         raise UnreadableError("a link that leaves the home")
-    found_anyway = real.suffix in SUFFIXES and not any(part.startswith(".") for part in real.relative_to(root).parts)
+    found_anyway = real.suffix.lower() in SUFFIXES and not any(
+        part.startswith(".") for part in real.relative_to(root).parts
+    )
     return None if found_anyway or real.is_dir() else real
 
 

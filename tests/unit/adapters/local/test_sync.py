@@ -459,6 +459,23 @@ async def test_gates_that_can_not_be_read_are_told_of(
     assert work.sync.unread() == ()
 
 
+async def test_what_governs_comes_before_what_it_guards(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also what can't be read: who is told of a new target must find it."""
+    work.file.write_text(GOOD)
+    (work.root / "g.YML").write_text(GATES)
+    (work.root / "p.yaml").write_text("kind: EnforcementGates\n")
+    create, seen = work.home.cluster.create_declared, []
+
+    async def watched(obj: JsonObject, **more: str) -> JsonObject:
+        seen.append((obj["kind"], [one.text for one in work.sync.unread()]))
+        return await create(obj, **more)
+
+    monkeypatch.setattr(work.home.cluster, "create_declared", watched)
+    await work.sync.sync()
+    assert [kind for kind, _ in seen] == ["EnforcementGates", "Environment"]
+    assert all(told[0].startswith("p.yaml:1: apiVersion") for _, told in seen)
+
+
 async def test_a_folder_that_can_not_be_opened_may_hold_gates(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
     (work.root / "below").mkdir()
     monkeypatch.setattr("setpoint.adapters.local.tree._entries", _refuse("below/"))
