@@ -21,6 +21,7 @@ from setpoint.ports import (
     ApplyRun,
     Bundle,
     EngineVersion,
+    Notice,
     PlanRun,
     ResourceProgress,
     RunInputs,
@@ -134,7 +135,7 @@ class CloudSession:
     def outcome_recorded(self) -> None:
         """Leaves no traces anyway."""
 
-    def take_notices(self) -> tuple[str, ...]:
+    def take_notices(self) -> tuple[Notice, ...]:
         return ()
 
     def errored_state(self) -> None:

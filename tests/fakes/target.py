@@ -27,6 +27,7 @@ from setpoint.domain.model import (
     Snapshot,
     Verification,
 )
+from setpoint.ports import Notice
 from setpoint.reconcilers.snapshots import content_digest
 
 Resources = dict[str, str]
@@ -46,7 +47,7 @@ class World:
     fail_observe: Exception | None = None
     result: Result = Result.SUCCEEDED
     orphans: tuple[str, ...] = ()
-    notices: list[str] = dataclasses.field(default_factory=list)
+    notices: list[Notice] = dataclasses.field(default_factory=list)
     drill: str = "Passed"
     drill_destroy: str = ""
     verification: Verification | None = None
@@ -212,7 +213,7 @@ class FakeSession:
     def outcome_recorded(self) -> None:
         """Leaves no traces anyway."""
 
-    def take_notices(self) -> tuple[str, ...]:
+    def take_notices(self) -> tuple[Notice, ...]:
         taken, self._world.notices = tuple(self._world.notices), []
         return taken
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from setpoint.domain.errors import ReasonedError, TransientError
-from setpoint.ports import ApplyRun, Bundle, EngineVersion, ErroredState, PlanRun, Survivor
+from setpoint.ports import ApplyRun, Bundle, EngineVersion, ErroredState, Notice, PlanRun, Survivor
 
 BUNDLE = Bundle("sha256:" + "b" * 64, "r1", "sha256:" + "a" * 64)
 DONE = ApplyRun(True, False, (), ())
@@ -26,7 +26,7 @@ class FakeTerraform:
     forgotten: list[str] = dataclasses.field(default_factory=list)
     plans: int = 0
     run: str = "run-1"
-    notices: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
 
     # --- ports.Terraform --------------------------------------------------------------------------------------------
 
@@ -81,7 +81,7 @@ class FakeSession:
     def outcome_recorded(self) -> None:
         """Leaves no traces anyway."""
 
-    def take_notices(self) -> tuple[str, ...]:
+    def take_notices(self) -> tuple[Notice, ...]:
         taken, self._terraform.notices = self._terraform.notices, ()
         return taken
 

@@ -88,6 +88,7 @@ class Reason(StrEnum):
     ORPHANS_SUSPECTED = "OrphansSuspected"
     WARNED = "Warned"
     WORK_FOLDER_RESTORED = "WorkFolderRestored"
+    LEFTOVER_ENDED = "LeftoverEnded"
     STATE_LOCKED = "StateLocked"
     STORE_FAILED = "StoreFailed"
     OUT_OF_DESCRIPTORS = "OutOfDescriptors"
@@ -165,6 +166,7 @@ REASON_MEANING: dict[Reason, str] = {
     Reason.INTERRUPTED: "The apply was interrupted; its approval is spent.",
     Reason.ORPHANS_SUSPECTED: "Creations started and are in no state; look for them before going on.",
     Reason.WARNED: "Terraform warns in its plan, or a check block of the code failed; nothing stops for it.",
+    Reason.LEFTOVER_ENDED: "Programs that an apply had left running were ended with it; the message names them.",
     Reason.WORK_FOLDER_RESTORED: "Files that Terraform would have loaded and no source holds were removed; see which.",
     Reason.STATE_LOCKED: "Another run holds the state's lock.",
     Reason.API_UNAVAILABLE: "The Kubernetes API server can't be reached or refuses to answer; tried again.",

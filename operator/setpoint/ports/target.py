@@ -9,7 +9,7 @@ from setpoint.api.v1alpha1.environment import AppliedStatus, Environment
 from setpoint.domain.gating import GateDecision
 from setpoint.domain.goals import Goal
 from setpoint.domain.model import Change, Observation, Outcome, ResetPlan, Snapshot, Verification
-from setpoint.ports.terraform import ResourceProgress
+from setpoint.ports.terraform import Notice, ResourceProgress
 
 
 class HealthProber(Protocol):
@@ -56,8 +56,8 @@ class TargetSession(Protocol):
         """What the apply did is on record: its traces may go."""
         ...
 
-    def take_notices(self) -> tuple[str, ...]:
-        """What people should hear of where Setpoint works, since this was last asked: what was put right there."""
+    def take_notices(self) -> tuple[Notice, ...]:
+        """What people should hear of since this was last asked: what was put right where Setpoint works."""
         ...
 
     async def verify(self, change: Change) -> Verification:

@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from setpoint.api.conditions import Reason
 from setpoint.api.v1alpha1.environment import Source
 from setpoint.domain.orphans import Creation
 from setpoint.domain.terraform_stream import Hook
@@ -148,6 +149,14 @@ class ErroredState:
     base: int | None = None
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that people should hear of, beside how a step ended."""
+
+    reason: Reason
+    text: str
+
+
 class TerraformSession(Protocol):
     """The one work folder of a target, held exclusively."""
 
@@ -174,8 +183,8 @@ class TerraformSession(Protocol):
         """
         ...
 
-    def take_notices(self) -> tuple[str, ...]:
-        """What people should know of the work folder, since this was last asked: what was removed or put back there."""
+    def take_notices(self) -> tuple[Notice, ...]:
+        """What was put right since this was last asked: files in the work folder, programs that an apply left."""
         ...
 
     def errored_state(self) -> ErroredState | None:

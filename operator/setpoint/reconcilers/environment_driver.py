@@ -41,6 +41,7 @@ from setpoint.ports import (
     EngineVersion,
     ErroredState,
     HealthProber,
+    Notice,
     PlanRun,
     ResourceProgress,
     RunInputs,
@@ -135,7 +136,7 @@ class EnvironmentSession:
         self._progress = progress
         self._key = environment.ref.key
         self._snapshots = SnapshotTaker(driver.cluster, driver.states, driver.blobs)
-        self._notices: tuple[str, ...] = ()
+        self._notices: tuple[Notice, ...] = ()
         self._inputs: RunInputs
         self._bundle: Bundle
         self._engine: EngineVersion
@@ -387,8 +388,8 @@ class EnvironmentSession:
         """What the apply did is on record."""
         self._workspace.outcome_recorded()
 
-    def take_notices(self) -> tuple[str, ...]:
-        """What was found in the work folder."""
+    def take_notices(self) -> tuple[Notice, ...]:
+        """What was put right since this was last asked."""
         taken, self._notices = (*self._notices, *self._workspace.take_notices()), ()
         return taken
 
@@ -401,7 +402,7 @@ class EnvironmentSession:
         verification = verify_plan(await self._analyse(plan), change.actions)
         if not verification.ok:
             self._notices += self._workspace.take_notices()
-            message = "; ".join((verification.message, *self._notices))
+            message = "; ".join((verification.message, *(notice.text for notice in self._notices)))
             verification = dataclasses.replace(verification, message=message)
         elif not self._goal.destroys:
             verification = await self.probe_health()

@@ -132,7 +132,7 @@ class Pipeline:
                     ended = await step(work)
             finally:
                 for notice in work.session.take_notices():
-                    work.tell(Reason.WORK_FOLDER_RESTORED, notice, "Warning")
+                    work.tell(notice.reason, notice.text, "Warning")
             if ended:
                 return
 

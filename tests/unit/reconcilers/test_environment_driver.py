@@ -23,7 +23,7 @@ from setpoint.domain.errors import ConflictError, StoreError, TransientError, Wa
 from setpoint.domain.goals import Goal, GoalKind
 from setpoint.domain.model import Outcome, Result
 from setpoint.domain.orphans import Creation
-from setpoint.ports import ApplyRun
+from setpoint.ports import ApplyRun, Notice
 from setpoint.reconcilers import plan_reading
 from setpoint.reconcilers.environment_driver import EnvironmentDriver, EnvironmentSession
 from setpoint.reconcilers.preview import Previewer
@@ -206,10 +206,11 @@ async def test_a_second_look_that_differs_says_what_was_removed_from_the_work_fo
     desk.terraform.document = PENDING
     async with desk.session() as session:
         change = await session.plan(await session.observe())
-        desk.terraform.notices = ("removed: z.auto.tfvars",)
+        notice = Notice(Reason.WORK_FOLDER_RESTORED, "removed: z.auto.tfvars")
+        desk.terraform.notices = (notice,)
         verification = await session.verify(change)
         assert verification.message.endswith("; removed: z.auto.tfvars")
-        assert session.take_notices() == ("removed: z.auto.tfvars",)
+        assert session.take_notices() == (notice,)
 
 
 # --- A preview --------------------------------------------------------------------------------------------------------

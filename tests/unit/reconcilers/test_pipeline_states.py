@@ -12,6 +12,7 @@ from setpoint.api.meta import MANIFEST_ERROR_ANNOTATION, RESUME_ANNOTATION, SUSP
 from setpoint.domain.errors import ConflictError, NotFoundError, StalledError, TransientError
 from setpoint.domain.model import Result, Verification
 from setpoint.domain.policies import PolicyResult, Violation
+from setpoint.ports import Notice
 
 AUTO = {"apply": {"mode": "Auto"}}
 HEAL = {**AUTO, "drift": {"mode": "Heal"}}
@@ -286,7 +287,7 @@ async def test_what_an_interrupted_apply_may_have_lost_is_named_and_waits(bench)
 
 async def test_what_was_put_right_in_the_work_folder_is_told_once(bench):
     await bench.declare(ONE, **AUTO)
-    bench.world.notices = ["removed: z.auto.tfvars"]
+    bench.world.notices = [Notice(Reason.WORK_FOLDER_RESTORED, "removed: z.auto.tfvars")]
     assert (await bench.run()).reason == "AtSetpoint"
     told = [event for event in bench.recorder.events if event[1] == "WorkFolderRestored"]
     assert told == [("Warning", "WorkFolderRestored", "removed: z.auto.tfvars")]

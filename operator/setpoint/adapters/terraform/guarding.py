@@ -1,10 +1,12 @@
-"""Owns keeping a target's work folder to what its bundle holds, and telling people what else was there."""
+"""Owns keeping a target's work folder to what its bundle holds, and telling people what runs left, there or running."""
 
 import logging
 from collections.abc import Sequence
 
 from setpoint.adapters.terraform.workfolder import Facts, WorkFolder
+from setpoint.api.conditions import Reason
 from setpoint.domain.visible import visible
+from setpoint.ports import Notice
 
 _ELSEWHERE = (
     "Whatever writes there (a provisioner, a local_file, a program that the code calls) must write elsewhere; "
@@ -21,7 +23,7 @@ class FolderGuard:
     def __init__(self, folder: WorkFolder, target: str) -> None:
         self._folder = folder
         self._target = target
-        self._notices: list[str] = []
+        self._notices: list[Notice] = []
 
     def finds_changed(self, facts: Facts) -> bool:
         """Whether something wrote over the bundle's files, or what init has made beside them; notes it."""
@@ -29,14 +31,25 @@ class FolderGuard:
         # An init that did not come to its end leaves what it will.
         meddled = [name for name in changed if name not in facts.made or facts.init]
         if meddled:
-            self._note(f"put back in the work folder, where something had changed them: {_listed(meddled)}")
+            self._note(
+                Reason.WORK_FOLDER_RESTORED,
+                f"put back in the work folder, where something had changed them: {_listed(meddled)}",
+            )
         return bool(changed)
 
     def remove_strays(self, facts: Facts) -> None:
         """Removes what Terraform would load and no bundle brought; notes it."""
         if strays := self._folder.remove_strays(facts):
             why = "Terraform would load them, and the source does not hold them"
-            self._note(f"removed from the work folder ({why}): {_listed(strays)}. {_ELSEWHERE}")
+            what = f"removed from the work folder ({why}): {_listed(strays)}. {_ELSEWHERE}"
+            self._note(Reason.WORK_FOLDER_RESTORED, what)
+
+    def note_left(self, programs: Sequence[str]) -> None:
+        """Tells of programs that an apply left running, and that were ended."""
+        if programs:
+            remedy = "a provisioner can't start what is to stay: make it a service of the machine that it is for"
+            what = f"ended what the apply had left running: {_listed(programs)}; {remedy}"
+            self._note(Reason.LEFTOVER_ENDED, what)
 
     def explain_lost_state(self, command: str) -> str:
         """For an apply that ended well and never asked Setpoint for the state."""
@@ -48,11 +61,11 @@ class FolderGuard:
             "import blocks"
         )
 
-    def _note(self, text: str) -> None:
+    def _note(self, reason: Reason, text: str) -> None:
         _LOGGER.warning("%s: %s", self._target, text)
-        self._notices.append(text)
+        self._notices.append(Notice(reason, text))
 
-    def take_notices(self) -> tuple[str, ...]:
+    def take_notices(self) -> tuple[Notice, ...]:
         """What was noted since this was last asked."""
         taken, self._notices = tuple(self._notices), []
         return taken

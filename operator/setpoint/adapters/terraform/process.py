@@ -18,12 +18,11 @@ from pathlib import Path
 import psutil
 
 from setpoint.adapters.terraform.finishing import finish
+from setpoint.adapters.terraform.leftovers import RUN_VARIABLE, end_leftovers
 from setpoint.adapters.terraform.warden import NoWatch, RunWatch
 from setpoint.api.conditions import Reason
 from setpoint.domain.errors import StoreError, TransientError
 
-RUN_VARIABLE = "SETPOINT_RUN"
-"""Environment variable of every process of a run, its providers included: how survivors are found."""
 HOME = "home"
 """Folder of a run for its HOME: what one run leaves there, such as settings of git, reaches no other."""
 READING_GRACE = 20.0
@@ -36,7 +35,10 @@ _MAX_OUTPUT = 512 << 20
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Command:
-    """One command of a run. `folder` is the run's, `name` names its output files; times are in seconds."""
+    """One command of a run. `folder` is the run's, `name` names its output files; times are in seconds.
+
+    `provisions`: it runs what the code calls, and that may leave programs in sessions of their own.
+    """
 
     argv: Sequence[str]
     cwd: Path
@@ -47,6 +49,7 @@ class Command:
     facts: Mapping[str, str | int | None] = dataclasses.field(default_factory=dict)
     grace: float = READING_GRACE
     watch: RunWatch = dataclasses.field(default_factory=NoWatch)
+    provisions: bool = False
 
     @property
     def stdout(self) -> Path:
@@ -61,12 +64,16 @@ class Command:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Ended:
-    """How a command ended. `stopped` is why it was told to, empty where it ended by itself."""
+    """How a command ended. `stopped` is why it was told to, empty where it ended by itself.
+
+    `left` are the names of the programs that it had left running, and that were ended after it.
+    """
 
     exit_code: int
     stdout: bytes = dataclasses.field(repr=False)
     stderr: bytes = dataclasses.field(repr=False)
     stopped: str = ""
+    left: tuple[str, ...] = ()
 
 
 async def run(command: Command) -> Ended:
@@ -99,7 +106,9 @@ async def run_through(command: Command) -> Ended:
     if code < 0:
         # Whoever killed it spared its providers, and they would live on without it.
         _kill_session(process)
-    return Ended(code, _read(command.stdout), _read(command.stderr), stopped)
+    ending = asyncio.ensure_future(end_leftovers(command.folder.name, process.pid, everywhere=command.provisions))
+    await finish(ending)
+    return Ended(code, _read(command.stdout), _read(command.stderr), stopped, ending.result())
 
 
 async def _started(command: Command) -> tuple[asyncio.subprocess.Process, str]:

@@ -53,6 +53,7 @@ from setpoint.ports import (
     BlobStore,
     Bundle,
     ErroredState,
+    Notice,
     PlanRun,
     ResourceProgress,
     RunInputs,
@@ -180,8 +181,8 @@ class Session:
         _refuse_misread(inputs.variables, facts)
         return facts, inputs
 
-    def take_notices(self) -> tuple[str, ...]:
-        """What was found in the work folder since this was last asked."""
+    def take_notices(self) -> tuple[Notice, ...]:
+        """What was put right since this was last asked."""
         return self._guard.take_notices()
 
     def _tidy(self, facts: Facts) -> None:
@@ -268,6 +269,7 @@ class Session:
             return ApplyRun(False, True, (), ("cancelled before it began",))
         except SetpointError as error:
             return ApplyRun(False, False, (), (error.message,))
+        self._guard.note_left(ended.left)
         run = self._applied(ended, account, seen, self._secrets(inputs))
         if run.ok and not is_managed:
             return dataclasses.replace(run, ok=False, diagnostics=(self._guard.explain_lost_state(inputs.command),))
@@ -334,7 +336,8 @@ class Session:
         facts = {"target": self._target, "operation": operation, "base": base}
         environment = self._environment.of_run(credentials, access, folder / HOME)
         grace = WRITING_GRACE if operation == "apply" else READING_GRACE
-        return Command(line, self._folder.module, environment, folder, name, seconds, facts, grace, self._watch)
+        module, provisions = self._folder.module, operation == "apply"
+        return Command(line, module, environment, folder, name, seconds, facts, grace, self._watch, provisions)
 
     def _secrets(self, inputs: RunInputs) -> Scrubber:
         return Scrubber(self._known(inputs))

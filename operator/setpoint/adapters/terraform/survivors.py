@@ -1,6 +1,5 @@
 """Owns what a killed manager left running: finds it, stops it gracefully, keeps what it made (rule 2)."""
 
-import asyncio
 import json
 import shutil
 import time
@@ -10,7 +9,8 @@ from typing import Any
 
 import psutil
 
-from setpoint.adapters.terraform.process import RUN_VARIABLE, outlived_a_boot, started_by_living
+from setpoint.adapters.terraform.leftovers import find, gone, run_of
+from setpoint.adapters.terraform.process import outlived_a_boot, started_by_living
 from setpoint.adapters.terraform.workfolder import WorkFolder
 from setpoint.domain.orphans import ApplyAccount
 from setpoint.domain.terraform_stream import read_stream
@@ -48,7 +48,7 @@ def find_running(root: Path, target: str) -> str:
     For the holder of the folder: nothing of a living process runs there besides its own.
     """
     runs = {folder.name for folder, note in _notes(root).items() if _target(note) == target}
-    return next((run for process in _find(runs) if (run := _run_of(process))), "")
+    return next((run for process in find(runs) if (run := run_of(process))), "")
 
 
 def find_applied(root: Path, target: str) -> tuple[str, int | None]:
@@ -144,39 +144,19 @@ async def _end_processes(commands: Mapping[str, Sequence[str]]) -> None:
     Providers whose Terraform is dead are killed at once: they heed no SIGINT, and nobody hears what they answer.
     """
     runs = set(commands)
-    leaders = [process for process in _find(runs) if _is_leader(process, commands)]
+    leaders = [process for process in find(runs) if _is_leader(process, commands)]
     for process in leaders:
         _signal(process, graceful=True)
-    await _gone(leaders, _GRACE)
-    for process in _find(runs):
+    await gone(leaders, _GRACE)
+    for process in find(runs):
         _signal(process, graceful=False)
-    await _gone(_find(runs), _POLL * 50)
-
-
-def _find(runs: set[str]) -> list[psutil.Process]:
-    """The processes that carry the name of one of these runs in their environment."""
-    found = []
-    for process in psutil.process_iter() if runs else ():
-        try:
-            if _run_of(process) in runs and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-        except (psutil.Error, OSError):
-            continue
-    return found
-
-
-def _run_of(process: psutil.Process) -> str:
-    """The run that a process belongs to, empty where it belongs to none or is gone."""
-    try:
-        return str(process.environ().get(RUN_VARIABLE, ""))
-    except (psutil.Error, OSError):
-        return ""
+    await gone(find(runs), _POLL * 50)
 
 
 def _is_leader(process: psutil.Process, commands: Mapping[str, Sequence[str]]) -> bool:
     """Terraform, and not its providers: those it stops itself, once their calls are through."""
     try:
-        arguments = list(commands[_run_of(process)])[1:]
+        arguments = list(commands[run_of(process)])[1:]
         return bool(arguments) and process.cmdline()[-len(arguments) :] == arguments
     except (psutil.Error, OSError, KeyError):
         return False
@@ -190,18 +170,3 @@ def _signal(process: psutil.Process, *, graceful: bool) -> None:
             process.kill()
     except psutil.Error:
         return
-
-
-async def _gone(processes: list[psutil.Process], seconds: float) -> None:
-    deadline = asyncio.get_running_loop().time() + seconds
-    while any(_is_alive(process) for process in processes):
-        if asyncio.get_running_loop().time() > deadline:
-            return
-        await asyncio.sleep(_POLL)
-
-
-def _is_alive(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return False

@@ -2,7 +2,8 @@
 
 Reads lines from its standard input: `.` is a heartbeat, `+PID` and `-PID` say which runs there are. No heartbeat for
 `silence` seconds, or the end of the pipe: SIGINT to each run, which lets Terraform end what it has begun; `patience`
-seconds later, SIGKILL to its whole session.
+seconds later, SIGKILL to its whole session. What a run has left behind in other sessions ends with it, found by the
+variable that names the run in its environment.
 """
 
 import contextlib
@@ -13,12 +14,16 @@ import sys
 import time
 
 _ROUND = 0.2
+_VARIABLE = b"SETPOINT_RUN="
+
+Run = tuple[str, bytes]
+"""When its process began, and the mark of what belongs to it."""
 
 
 def watch_over(silence: float, patience: float) -> None:
     """Until the pipe has ended and no run is left."""
-    runs: dict[int, str] = {}
-    asked: set[tuple[int, str]] = set()
+    runs: dict[int, Run] = {}
+    asked: set[tuple[int, Run]] = set()
     rest, last, open_ = b"", time.monotonic(), True
     while open_ or runs:
         if open_ and select.select([0], [], [], _ROUND)[0]:
@@ -33,27 +38,51 @@ def watch_over(silence: float, patience: float) -> None:
             _end(runs, asked, kill=overdue >= patience)
 
 
-def _note(lines: list[bytes], runs: dict[int, str]) -> bool:
+def _note(lines: list[bytes], runs: dict[int, Run]) -> bool:
     """Takes lines in; True where a heartbeat was among them."""
     for line in lines:
         if line[:1] == b"+":
-            runs[int(line[1:])] = _birth(int(line[1:]))
+            pid = int(line[1:])
+            runs[pid] = _birth(pid), _mark(pid)
         elif line[:1] == b"-":
             runs.pop(int(line[1:]), None)
     return b"." in lines
 
 
-def _end(runs: dict[int, str], asked: set[tuple[int, str]], *, kill: bool) -> None:
-    for pid, birth in list(runs.items()):
+def _end(runs: dict[int, Run], asked: set[tuple[int, Run]], *, kill: bool) -> None:
+    for pid, run in list(runs.items()):
+        birth, mark = run
         if not birth or _birth(pid) != birth:
             del runs[pid]  # it has ended, and its number may be another's
+            _kill_marked(mark)
         elif kill:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGKILL)
-        elif (pid, birth) not in asked:
-            asked.add((pid, birth))
+            _kill_marked(mark)
+        elif (pid, run) not in asked:
+            asked.add((pid, run))
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGINT)
+
+
+def _mark(pid: int) -> bytes:
+    """What names the run in the environment of each of its processes; empty where there is nothing."""
+    return next((entry for entry in _environment(pid) if entry.startswith(_VARIABLE)), b"")
+
+
+def _kill_marked(mark: bytes) -> None:
+    for name in os.listdir("/proc") if mark else ():  # noqa: PTH208 costs less to start
+        if name.isdigit() and mark in _environment(int(name)):
+            with contextlib.suppress(OSError):
+                os.kill(int(name), signal.SIGKILL)
+
+
+def _environment(pid: int) -> list[bytes]:
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:  # noqa: PTH123 costs less to start
+            return file.read().split(b"\0")
+    except OSError:
+        return []
 
 
 def _birth(pid: int) -> str:

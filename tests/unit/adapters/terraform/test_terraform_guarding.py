@@ -43,7 +43,7 @@ async def test_what_terraform_would_load_and_no_source_brought_is_removed_by_nam
         assert (await session.plan(bundle, inputs)).quiet
         (notice,) = session.take_notices()
         assert session.take_notices() == ()
-    assert all(name in notice for name in [*sorted(PLANTED)[:5], "and 1 more"])
+    assert all(name in notice.text for name in [*sorted(PLANTED)[:5], "and 1 more"])
     assert not [name for name in PLANTED if (rig.work / name).exists()]
     assert all((rig.work / name).exists() for name in LEFT_ALONE)
 
@@ -101,8 +101,8 @@ async def test_what_was_changed_is_put_back_by_name(rig: Rig, meddle: Callable[[
     async with rig.adapter.session(TARGET) as session:
         assert (await session.plan(bundle, inputs)).quiet
         (notice,) = session.take_notices()
-    assert notice.startswith("put back in the work folder")
-    assert name in notice
+    assert notice.text.startswith("put back in the work folder")
+    assert name in notice.text
     assert not (rig.work / name).is_symlink()
     async with rig.adapter.session(TARGET) as session:
         assert (await session.plan(bundle, inputs)).quiet

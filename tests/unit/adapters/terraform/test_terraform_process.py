@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from setpoint.adapters.terraform import process as processes
-from setpoint.adapters.terraform.process import RUN_VARIABLE, Command, run, run_through
+from setpoint.adapters.terraform.leftovers import RUN_VARIABLE
+from setpoint.adapters.terraform.process import Command, run, run_through
 from setpoint.domain.errors import SetpointError
 
 SAVES = """

@@ -12,7 +12,7 @@ import psutil
 import pytest
 from tests.fixtures.terraform import TARGET, Rig, bucket, code
 
-from setpoint.adapters.terraform.process import RUN_VARIABLE
+from setpoint.adapters.terraform.leftovers import RUN_VARIABLE
 from setpoint.api.conditions import Reason
 from setpoint.domain.errors import ReasonedError, StalledError, TransientError, WaitingError
 from setpoint.ports import ApplyRun, ErroredState

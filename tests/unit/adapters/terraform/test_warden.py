@@ -39,8 +39,11 @@ def runs() -> Iterator[list[subprocess.Popen[str]]]:
         process.communicate()
 
 
-def begin(runs: list[subprocess.Popen[str]], code: str) -> subprocess.Popen[str]:
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, start_new_session=True)
+def begin(runs: list[subprocess.Popen[str]], code: str, name: str = "") -> subprocess.Popen[str]:
+    environment = {**os.environ, **({"SETPOINT_RUN": name} if name else {})}
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, start_new_session=True, env=environment
+    )
     runs.append(process)
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
@@ -98,6 +101,20 @@ async def test_runs_of_a_paused_manager_end(runs: list[subprocess.Popen[str]]) -
     paused = begin(runs, manager)
     os.kill(paused.pid, signal.SIGSTOP)
     assert await end_of(run) == 7
+
+
+async def test_what_a_run_left_in_another_session_ends_with_it(runs: list[subprocess.Popen[str]]) -> None:
+    run = begin(runs, OBEDIENT, name="0a1b")
+    left, other = begin(runs, STUBBORN, name="0a1b"), begin(runs, STUBBORN, name="another")
+    manager = (
+        "import time; from setpoint.adapters.terraform.warden import Warden\n"
+        f"w = Warden({SILENCE * 60}, {PATIENCE}); w.began({run.pid}); w.beat()\n"
+        "print('ready', flush=True); time.sleep(60)"
+    )
+    begin(runs, manager).kill()
+    assert await end_of(run) == 7
+    assert await end_of(left) == -signal.SIGKILL
+    assert other.poll() is None
 
 
 async def test_without_a_warden_no_run_begins(warden: Warden, runs: list[subprocess.Popen[str]]) -> None:
