@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 def doctor(invocation: Invocation, output: str | None) -> int:
     """Say what this machine lacks.
 
-    Looks at binaries, folders and, where there is one, the home. Exits with 3 where something is missing.
+    Looks at what Setpoint runs on: Python, settings, Terraform or OpenTofu, where providers come from, the policy
+    engine, the port, git; and at the home where there is one: its permissions, manifests and store. Asks no network.
+    What is missing comes with a remedy. Exits with 3 where something that is needed is missing.
     """
     root = invocation.home or find_home(Path.cwd())
 
@@ -34,12 +36,23 @@ def doctor(invocation: Invocation, output: str | None) -> int:
 
     checks = asyncio.run(run())
     if output:
-        fields = ("name", "ok", "detail", "remedy")
-        print_value([{name: getattr(check, name) for name in fields} for check in checks], output)
+        print_value([_value(check) for check in checks], output)
     else:
-        rows = [(check.name, "ok" if check.ok else "missing", check.detail) for check in checks]
+        rows = [(check.name, _status(check), check.detail) for check in checks]
         click.echo(render(("CHECK", "STATUS", "DETAIL"), rows))
         for check in checks:
             if not check.ok and check.remedy:
                 click.echo(f"{plain(check.name)}: {plain(check.remedy)}")
-    return DONE if all(check.ok for check in checks) else ATTENTION
+    return DONE if all(check.ok or not check.needed for check in checks) else ATTENTION
+
+
+def _value(check: Check) -> dict[str, object]:
+    """A check for programs; what is there needs no remedy."""
+    remedy = "" if check.ok else check.remedy
+    return {"name": check.name, "ok": check.ok, "needed": check.needed, "detail": check.detail, "remedy": remedy}
+
+
+def _status(check: Check) -> str:
+    if check.ok:
+        return "ok"
+    return "missing" if check.needed else "optional"

@@ -69,7 +69,7 @@ class VerifyReport(Protocol):
 
 
 class Check(Protocol):
-    """One thing that this machine must have; `remedy` says how to get it."""
+    """One thing that this machine must have, or, where it is not `needed`, may; `remedy` says how to get it."""
 
     @property
     def name(self) -> str: ...
@@ -79,6 +79,8 @@ class Check(Protocol):
     def detail(self) -> str: ...
     @property
     def remedy(self) -> str: ...
+    @property
+    def needed(self) -> bool: ...
 
 
 class TargetReport(Protocol):

@@ -317,8 +317,11 @@ def test_plan__missing_target__is_not_found(run: Run) -> None:
 
 # --- doctor ------------------------------------------------------------------------------------------------------
 
-GIT = Report({"name": "git", "ok": True, "detail": "2.39.5", "remedy": ""})
-TERRAFORM = Report({"name": "terraform", "ok": False, "detail": "not on PATH", "remedy": "install terraform 1.9"})
+GIT = Report({"name": "git", "ok": True, "detail": "2.39.5", "remedy": "", "needed": True})
+TERRAFORM = Report(
+    {"name": "terraform", "ok": False, "detail": "not on PATH", "remedy": "install terraform 1.9", "needed": True}
+)
+SSH = Report({"name": "ssh", "ok": False, "detail": "not on PATH", "remedy": "install it", "needed": False})
 
 
 def test_doctor__something_missing__is_exit_3_with_the_remedy(run: Run, wiring: FakeWiring) -> None:
@@ -333,11 +336,18 @@ def test_doctor__something_missing__is_exit_3_with_the_remedy(run: Run, wiring: 
     )
 
 
+def test_doctor__something_optional_missing__is_exit_0_with_the_remedy(run: Run, wiring: FakeWiring) -> None:
+    wiring.checks = (GIT, SSH)
+    result = run("doctor")
+    assert result.exit_code == 0
+    assert result.stdout.endswith("ssh     optional   not on PATH\nssh: install it\n")
+
+
 def test_doctor__all_there__is_exit_0_json(run: Run, home: FakeHome, wiring: FakeWiring) -> None:
     wiring.checks = (GIT,)
     result = run("doctor", "-o", "json")
     assert result.exit_code == 0
-    assert json.loads(result.stdout) == [{"name": "git", "ok": True, "detail": "2.39.5", "remedy": ""}]
+    assert json.loads(result.stdout) == [{"name": "git", "ok": True, "needed": True, "detail": "2.39.5", "remedy": ""}]
     assert wiring.opened == [(home.root.resolve(), False)]
 
 
