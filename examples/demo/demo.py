@@ -122,7 +122,8 @@ class Tour:
         self.setpoint("reset", "environment/greeting", "--to", snapshot, "--reason", "the news was wrong")
         self.setpoint("up", str(self.home), "--once", code=ATTENTION)
         self.setpoint("approve", self.pending("Reset"))
-        self.setpoint("up", str(self.home), "--once")
+        # Held from now on, so that what was undone is not applied again.
+        self.setpoint("up", str(self.home), "--once", code=ATTENTION)
         if (self.site / "news.txt").exists():
             raise Surprise("news.txt is still there")
         self.expect("hello.txt", "Hello from Setpoint")

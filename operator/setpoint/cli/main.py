@@ -135,7 +135,7 @@ def _global_options() -> list[click.Parameter]:
 def cli(ctx: click.Context) -> None:
     """Keep targets at their declared state, and never act without a way back.
 
-    Exit codes: 0 at the setpoint or done, 1 failed, 2 wrong usage, 3 needs attention.
+    Exit codes: 0 at the setpoint or done, 1 failed, 2 wrong usage, 3 needs attention or is held.
     """
     if os.environ.get("NO_COLOR"):
         ctx.color = False

@@ -23,7 +23,7 @@ _BREAKS = str.maketrans("\t\n\r", "   ")
 _COLOURS = {
     "True": "green", "False": "red", "Unknown": "yellow",
     "GatesPassed": "green", "GatesPending": "yellow", "GateBlocked": "red", "GateError": "red",
-    "at the setpoint": "green", "needs attention": "yellow", "failed": "red",
+    "at the setpoint": "green", "released": "green", "held": "yellow", "needs attention": "yellow", "failed": "red",
     "ok": "green", "missing": "red", "Warning": "yellow",
     "Applied": "green", "Failed": "red", "Blocked": "red", "NotVerified": "red", "Waiting": "yellow",
 }  # fmt: skip

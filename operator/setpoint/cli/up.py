@@ -69,7 +69,8 @@ def up(
     DIR holds manifests; what the manager makes is in DIR/.setpoint. Without DIR, the home is found as for every other
     command. Ctrl-C stops gracefully: what runs comes to its end; a second Ctrl-C stops at once.
 
-    Exits with 0 where every target is at its setpoint, with 3 where one needs attention, with 1 where one failed. A
+    Exits with 0 where every target is at its setpoint or was released, with 3 where one needs attention or is held,
+    with 1 where one failed. A
     folder that is no home and holds no manifest stays as it is: exit 2.
     """
     root = folder.resolve() if folder else invocation.root()
@@ -105,14 +106,14 @@ def _silence(_ref: ObjectRef, _step: str, resource: ResourceProgress | None = No
 
 
 def exit_code(report: RunReport) -> int:
-    """0 where all targets are at their setpoint, 1 where one failed or a manifest is wrong, 3 where one waits.
+    """0 where all are at their setpoint or released, 1 where one failed or a manifest is wrong, 3 where one waits.
 
     3, too, where nothing would be applied, since the store was set back.
     """
     states = {target.state for target in report.targets}
     if "failed" in states or report.manifest_errors:
         return FAILED
-    return ATTENTION if "needs attention" in states or report.store else DONE
+    return ATTENTION if states & {"needs attention", "held"} or report.store else DONE
 
 
 def report_value(report: RunReport) -> dict[str, Any]:
@@ -151,6 +152,9 @@ def _print_report(invocation: Invocation, root: Path, report: RunReport) -> None
 
 
 def _next_steps(invocation: Invocation, root: Path, target: TargetReport) -> list[str]:
+    if target.state == "released":
+        # The object is gone, so there is nothing to describe.
+        return [f"{target.ref}: {plain(target.message)}"]
     lines = [f"{target.ref} {target.state}: {plain(target.message) or target.reason}"]
     space = in_namespace(target.ref)
     if target.change:

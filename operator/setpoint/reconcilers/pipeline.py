@@ -343,7 +343,7 @@ def _drift_message(drifted: Sequence[str]) -> str:
 
 def _held_message(environment: Environment) -> str:
     hold = environment.status.hold
-    return held_message(environment.metadata.name, hold.snapshot if hold else None)
+    return held_message(environment, hold.snapshot if hold else None)
 
 
 def _known_not_to_converge(work: Pass) -> bool:

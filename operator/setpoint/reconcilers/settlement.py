@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from setpoint.api.conditions import ConditionType, Reason
 from setpoint.api.meta import API_VERSION, FINALIZER, JsonObject, ObjectRef
-from setpoint.api.v1alpha1.environment import AppliedStatus, DriftStatus, HoldStatus, StateStatus
+from setpoint.api.v1alpha1.environment import AppliedStatus, DriftStatus, Environment, HoldStatus, StateStatus
 from setpoint.api.v1alpha1.reset import Reset
 from setpoint.domain import model
 from setpoint.domain.audit import AuditEntry, Phase
@@ -56,7 +56,8 @@ class Settlement:
                 work.tell(Reason.DELETION_TAKEN_BACK, "its manifest is back: nothing is destroyed")
             work.draft.set(change=None)
         if work.goal.kind is GoalKind.HOLD:
-            work.draft.ready("False", Reason.HELD, "held at what was applied last; run setpoint resume to go on")
+            hold = work.environment.status.hold
+            work.draft.ready("False", Reason.HELD, held_message(work.environment, hold.snapshot if hold else None))
             return
         await self._record_configuration(work, change=None)
         work.draft.set(not_converging=[], failures=0)
@@ -235,7 +236,7 @@ class Settlement:
         if reset is None or snapshot is None:
             return
         self._draft_hold(work, Reason.RESET_HOLD, snapshot=snapshot.metadata.name)
-        message = held_message(work.environment.metadata.name, snapshot.metadata.name)
+        message = held_message(work.environment, snapshot.metadata.name)
         work.draft.ready("False", Reason.HELD, message)
         work.tell(Reason.RESET_COMPLETE, f"reset to {snapshot.metadata.name}")
         work.completed = reset
@@ -252,8 +253,7 @@ class Settlement:
     async def release(self, work: "Pass", addresses: tuple[str, ...]) -> None:
         """Lets go of a deleted target: everything that it governs stays, and the trail says what."""
         await self._changes.supersede(work.environment, "the Environment was deleted")
-        stays = ", ".join(addresses[:10]) or "nothing"
-        work.tell(Reason.RELEASED, f"released; what stays: {stays}")
+        work.draft.ready("True", Reason.RELEASED, _stays(addresses))
         payload = {"stays": list(addresses[:1000]), "count": len(addresses)}
         await self.remove_finalizer(
             work, AuditEntry("release", Phase.FACT, "setpoint", work.environment.ref, payload=payload)
@@ -271,10 +271,21 @@ class Settlement:
         await self._cluster.set_finalizers(current, kept, audit=(entry,))
 
 
-def held_message(name: str, snapshot: str | None) -> str:
+def held_message(environment: Environment, snapshot: str | None) -> str:
     """Why nothing is applied, and what ends that."""
     why = f"held at {snapshot} after a reset" if snapshot else "held: an apply did not verify"
-    return f"{why}; change the spec or run setpoint resume environment/{name}"
+    metadata = environment.metadata
+    space = "" if metadata.namespace == "default" else f" -n {metadata.namespace}"
+    return f"{why}; change the spec or run setpoint resume environment/{metadata.name}{space}"
+
+
+def _stays(addresses: tuple[str, ...]) -> str:
+    """What was let go of."""
+    if not addresses:
+        return "Released; nothing stays"
+    more = f" and {len(addresses) - 10} more" if len(addresses) > 10 else ""
+    verb = "stays" if len(addresses) == 1 else "stay"
+    return f"Released; {_count(len(addresses))} {verb}: {', '.join(addresses[:10])}{more}"
 
 
 def _count(resources: int) -> str:

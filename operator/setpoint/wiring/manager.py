@@ -29,7 +29,7 @@ from setpoint.wiring.objects import make_home
 from setpoint.wiring.standing import StoreWatch
 from setpoint.wiring.work import RECONCILED, Work
 
-TargetState = Literal["at the setpoint", "needs attention", "failed"]
+TargetState = Literal["at the setpoint", "held", "released", "needs attention", "failed"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -92,7 +92,6 @@ class _Run:
         )
         self._work = Work(parts, self._recorder, on_start=self._begin, on_progress=self._hear, on_report=self._keep)
         self._seen = 0
-        self._done: set[ObjectRef] = set()
         self._store: StoreWatch
         self._manager: Manager
 
@@ -211,11 +210,10 @@ class _Run:
         self._progress(ref, "applying", step)
 
     def _keep(self, report: PassReport) -> None:
-        """Remembers how a target rests; one that was reset in this run is done, though it is held from then on."""
-        self._done |= {report.ref} if report.done else set()
-        done = report.ref in self._done and report.reason == Reason.HELD
-        state = "at the setpoint" if done else _state_of(report)
-        self._reports[report.ref] = TargetReport(report.ref, state, report.reason, report.message, report.change)
+        """Remembers how a target rests."""
+        self._reports[report.ref] = TargetReport(
+            report.ref, _state_of(report), report.reason, report.message, report.change
+        )
         # What it says in full is in the summary of a run that ends, and in the log of one that does not.
         self._progress(report.ref, report.reason)
 
@@ -228,6 +226,11 @@ def _ready(obj: JsonObject) -> JsonObject:
 def _state_of(report: PassReport) -> TargetState:
     if report.stalled or report.failed:
         return "failed"
+    if report.reason == Reason.HELD:
+        # What is there is not what is declared, though somebody wanted it so: a person ends that.
+        return "held"
+    if report.reason == Reason.RELEASED:
+        return "released"
     if report.ready == "True" or report.done:
         return "at the setpoint"
     return "needs attention"

@@ -35,6 +35,8 @@ def target(state: str, reason: str = "", message: str = "", change: str | None =
 
 FINE = target("at the setpoint", "AtSetpoint")
 WAITS = target("needs attention", "ApprovalRequired", "waits for 1 approval", CHANGE)
+HELD = target("held", "Held", "held at s after a reset; change the spec or run setpoint resume environment/shop")
+RELEASED = target("released", "Released", "Released; 4 resources stay: a, b, c, d")
 BROKEN = target("failed", "PlanFailed", "terraform plan failed", name="other")
 
 
@@ -54,6 +56,9 @@ def manager(*targets: Report, errors: tuple[str, ...] = (), store: str = "") -> 
         pytest.param((), (), 0, id="no-targets"),
         pytest.param((FINE,), (), 0, id="setpoint"),
         pytest.param((FINE, WAITS), (), 3, id="attention"),
+        pytest.param((FINE, HELD), (), 3, id="held"),
+        pytest.param((FINE, RELEASED), (), 0, id="released"),
+        pytest.param((HELD, BROKEN), (), 1, id="held and failed"),
         pytest.param((FINE, WAITS, BROKEN), (), 1, id="failed"),
         pytest.param((FINE,), ("a.yaml: bad",), 1, id="manifest"),
     ],
@@ -76,6 +81,20 @@ def test_up_once__attention__names_the_change_and_the_next_command(run: Run, wir
         "environment/shop needs attention: waits for 1 approval\n"
         "  setpoint describe change/shop-0123456789\n"
         "  setpoint approve shop-0123456789\n"
+    )
+
+
+def test_up_once__held_and_released__have_their_own_words(run: Run, wiring: FakeWiring) -> None:
+    wiring.manager = manager(HELD, RELEASED)
+    assert run("up", ".", "--once").stdout == (
+        "TARGET             STATE      REASON     CHANGE\n"
+        "environment/shop   held       Held\n"
+        "environment/shop   released   Released\n"
+        "\n"
+        "environment/shop held: held at s after a reset; change the spec or run setpoint resume environment/shop\n"
+        "  setpoint describe environment/shop\n"
+        "\n"
+        "environment/shop: Released; 4 resources stay: a, b, c, d\n"
     )
 
 

@@ -398,6 +398,27 @@ async def test_retain_lets_go(bench):
     assert bench.audited("release")
 
 
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [
+        pytest.param(0, "Released; nothing stays", id="none"),
+        pytest.param(1, "Released; 1 resource stays: a0", id="one"),
+        pytest.param(4, "Released; 4 resources stay: a0, a1, a2, a3", id="some"),
+        pytest.param(12, f"Released; 12 resources stay: {', '.join(f'a{n}' for n in range(10))} and 2 more", id="many"),
+    ],
+)
+async def test_what_is_let_go_of_is_reported(bench, monkeypatch, count, said):
+    async def addresses(*_):
+        return tuple(f"a{number}" for number in range(count))
+
+    monkeypatch.setattr("setpoint.reconcilers.environment.read_addresses", addresses)
+    await applied(bench)
+    await bench.cluster.delete(REF)
+    report = await bench.run()
+    assert (report.ready, report.reason, report.message) == ("True", "Released", said)
+    assert [event for event in bench.recorder.events if event[1] == "Released"] == [("Normal", "Released", said)]
+
+
 async def test_destroy_is_a_gated_change(bench):
     await applied(bench, protection={"deletionPolicy": "Destroy"})
     await bench.cluster.delete(REF)
