@@ -175,14 +175,14 @@ def test_explain_tells_what_a_field_is(cluster: Cluster) -> None:
 
 STATUS = {
     "drift": {"actionable": 2},
-    "change": "shop-prod-a1b2c3d4e5",
+    "change": "shop-prod-a1b2c3d4e506060606060606060606060606",
     "conditions": [
         {"type": "Ready", "status": "False", "reason": "ApprovalRequired", "message": "1 approval is missing"},
         {"type": "ResetReady", "status": "True", "reason": "DrillPassed"},
     ],
 }
 NARROW = ["NAME", "READY", "STAGE", "DRIFT", "CHANGE", "WAY", "BACK", "AGE"]
-ROW = ["shop-prod", "False", "prod", "2", "shop-prod-a1b2c3d4e5", "True"]
+ROW = ["shop-prod", "False", "prod", "2", "shop-prod-a1b2c3d4e506060606060606060606060606", "True"]
 
 
 def test_get_environments_reads_well(cluster: Cluster, namespace: str) -> None:

@@ -53,11 +53,16 @@ CONTENT = ShownContent(
 ENVIRONMENT_STATUS = {
     "observedGeneration": 1,
     "conditions": [
-        condition("Ready", "False", "ApprovalRequired", "Change shop-prod-a1b2c3d4e5 waits for 1 approval"),
+        condition(
+            "Ready",
+            "False",
+            "ApprovalRequired",
+            "Change shop-prod-a1b2c3d4e506060606060606060606060606 waits for 1 approval",
+        ),
         condition("ResetReady", "True", "DrillPassed"),
     ],
     "drift": {"actionable": 1, "informational": 2, "pending": 0, "cascade": 0, "addresses": ["aws_instance.web"]},
-    "change": "shop-prod-a1b2c3d4e5",
+    "change": "shop-prod-a1b2c3d4e506060606060606060606060606",
     "state": {"version": 7, "serial": 9, "lineage": "l", "resources": 12},
 }
 CHANGE_STATUS = {

@@ -31,7 +31,7 @@ EXAMPLES: dict[str, JsonObject] = {
     ),
     "Change": _example(
         "Change",
-        "shop-prod-a1b2c3d4e5",
+        "shop-prod-a1b2c3d4e506060606060606060606060606",
         {
             "targetRef": {"kind": "Environment", "name": "shop-prod"},
             "cause": "Drift",
@@ -72,9 +72,9 @@ EXAMPLES: dict[str, JsonObject] = {
     ),
     "Approval": _example(
         "Approval",
-        "shop-prod-a1b2c3d4e5-ada-k3x9q",
+        "shop-prod-a1b2c3d4e506060606060606060606060606-ada-k3x9q",
         {
-            "changeRef": {"name": "shop-prod-a1b2c3d4e5"},
+            "changeRef": {"name": "shop-prod-a1b2c3d4e506060606060606060606060606"},
             "subject": _SUBJECT,
             "verdict": "Approved",
             "approver": "ada",

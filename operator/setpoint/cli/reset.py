@@ -11,7 +11,7 @@ from setpoint.api.v1alpha1.reset import ResetSpec
 from setpoint.cli.context import DONE, Home, Invocation, fetch, fetch_by_prefix
 from setpoint.cli.kinds import find_object, find_target
 from setpoint.cli.main import SetpointCommand
-from setpoint.cli.options import namespace_option, output_option, reason_option
+from setpoint.cli.options import in_namespace, namespace_option, output_option, reason_option
 from setpoint.cli.output import print_value
 from setpoint.domain.audit import AuditEntry, Phase
 from setpoint.domain.errors import SetpointError
@@ -48,7 +48,7 @@ def reset(invocation: Invocation, target: str, snapshot: str, reason: str, names
         await fetch(home, target_ref)
         found = await fetch_by_prefix(home, wanted)
         snapshot_ref = ObjectRef.of(found)
-        _refuse_foreign(found, target_ref)
+        _refuse_foreign(found, target_ref, lists=invocation.command("get", "snapshots", *in_namespace(target_ref)))
         digests = {"snapshot": found["spec"]["digest"]}
         wish = new_reset(target_ref, snapshot_ref, home.user(), reason, digest=found["spec"]["digest"])
         entry = AuditEntry(
@@ -66,11 +66,11 @@ def reset(invocation: Invocation, target: str, snapshot: str, reason: str, names
     return invocation.run(run)
 
 
-def _refuse_foreign(snapshot: JsonObject, target: ObjectRef) -> None:
+def _refuse_foreign(snapshot: JsonObject, target: ObjectRef, *, lists: str) -> None:
     of = snapshot["spec"]["targetRef"]
     if (of.get("kind", target.kind), of["name"]) != (target.kind, target.name):
         name = snapshot["metadata"]["name"]
-        msg = f"snapshot/{name} was taken of {of['name']!r}, not of {target.name!r}; 'setpoint get snapshots' lists all"
+        msg = f"snapshot/{name} was taken of {of['name']!r}, not of {target.name!r}; {lists} lists all"
         raise SetpointError(msg)
 
 

@@ -125,9 +125,12 @@ async def test_approving_takes_the_verb(server: Server) -> None:
     grant(server, "writer", ENGINEER, {"apiGroups": ["setpoint.dev"], "resources": ["approvals"], "verbs": ["create"]})
     obj = server.example("Approval", {"spec.approver": user(ENGINEER)})
     refusal = await server.create(ENGINEER, obj)
-    assert "paula may not approve changes/shop-prod-a1b2c3d4e5: it takes the verb approve" in refusal
+    assert (
+        "paula may not approve changes/shop-prod-a1b2c3d4e506060606060606060606060606: it takes the verb approve"
+        in refusal
+    )
     rule = {"apiGroups": ["setpoint.dev"], "resources": ["changes"], "verbs": ["approve"]}
-    grant(server, "one-change", ENGINEER, {**rule, "resourceNames": ["shop-prod-a1b2c3d4e5"]})
+    grant(server, "one-change", ENGINEER, {**rule, "resourceNames": ["shop-prod-a1b2c3d4e506060606060606060606060606"]})
     assert await server.create(ENGINEER, obj) == ALLOWED
     other = server.example("Approval", {"spec.approver": user(ENGINEER), "spec.changeRef.name": "other"})
     other["metadata"]["name"] = "other"

@@ -35,7 +35,10 @@ def test_describe__environment__tells_its_story(run: Run, home: FakeHome) -> Non
     assert "Drift:\n  actionable 1, informational 2, pending 0, cascade 0\n  aws_instance.web\n" in text
     assert "State:         version 7, serial 9, 12 resources" in text
     assert "  Ready        False    ApprovalRequired" in text
-    assert "Change:\n  shop-prod-a1b2c3d4e5: +0 ~1 -0 (Drift)\n  Actions (what is there → what should be):\n" in text
+    assert (
+        "Change:\n  shop-prod-a1b2c3d4e506060606060606060606060606: +0 ~1 -0 (Drift)\n"
+        "  Actions (what is there → what should be):\n" in text
+    )
     assert '    ~   aws_instance.web\n          ~ tags.owner: "mallory" → "ada"\n' in text
     assert "  Way back:\n    can be undone" in text
     assert "    four-eyes (plan): Pending, blocks" in text
@@ -54,7 +57,7 @@ def test_describe__environment_with_nothing_yet__is_short(run: Run, home: FakeHo
 
 def test_describe__open_change_is_gone__says_so(run: Run, home: FakeHome) -> None:
     home.add(example("Environment", status=ENVIRONMENT_STATUS))
-    assert "shop-prod-a1b2c3d4e5, which is gone" in run("describe", "env/shop-prod").stdout
+    assert "shop-prod-a1b2c3d4e506060606060606060606060606, which is gone" in run("describe", "env/shop-prod").stdout
 
 
 def test_describe__held__says_how_to_go_on(run: Run, home: FakeHome) -> None:
@@ -77,7 +80,7 @@ def test_describe__change__shows_subject_way_back_and_approvals(run: Run, home: 
     change["spec"]["summary"] |= {"update": 3}
     home.add(change)
     home.add(example("Approval"))
-    text = run("describe", "change/shop-prod-a1b2c3d4e5").stdout
+    text = run("describe", "change/shop-prod-a1b2c3d4e506060606060606060606060606").stdout
     assert f"Subject:       {change['spec']['subject']}" in text
     assert "... and 2 more" in text
     assert "Way back:\n  can NOT be undone: data is lost\n  the drill FAILED: nothing is applied\n" in text
@@ -101,7 +104,7 @@ def test_describe__deleted_and_orphans__are_said(run: Run, home: FakeHome) -> No
     change = example("Change", status={"orphans": ["aws_instance.lost"]})
     change["metadata"]["finalizers"] = ["setpoint.dev/finalizer"]
     home.add(change)
-    asyncio.run(home.cluster.delete(ObjectRef("Change", "default", "shop-prod-a1b2c3d4e5")))
+    asyncio.run(home.cluster.delete(ObjectRef("Change", "default", "shop-prod-a1b2c3d4e506060606060606060606060606")))
     text = run("describe", "changes").stdout
     assert ", waits for its finalizers" in text
     assert "Orphans:\n  aws_instance.lost\n" in text

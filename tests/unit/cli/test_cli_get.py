@@ -19,21 +19,24 @@ def _objects(home: FakeHome) -> None:
     home.add(example("PolicySet"))
 
 
+CHANGE = example("Change")["metadata"]["name"]
+
+
 def test_get__environments__is_a_table(run: Run) -> None:
     result = run("get", "environments")
     assert result.exit_code == 0
     assert result.stdout == (
-        "NAME        READY   STAGE   DRIFT   CHANGE                 WAY BACK   AGE\n"
-        "other               dev                                               3h5m\n"
-        "shop-prod   False   prod    1       shop-prod-a1b2c3d4e5   True       3h5m\n"
+        f"NAME        READY   STAGE   DRIFT   {'CHANGE':<46}   WAY BACK   AGE\n"
+        f"other               dev             {'':<46}              3h5m\n"
+        "shop-prod   False   prod    1       shop-prod-a1b2c3d4e506060606060606060606060606   True       3h5m\n"
     )
     assert result.stderr == ""
 
 
 def test_get__changes__has_the_columns_of_the_design(run: Run) -> None:
     assert run("get", "chg").stdout == (
-        "NAME                   TARGET      CAUSE   ACTIONS    WAY BACK     GATE          OUTCOME   AGE\n"
-        "shop-prod-a1b2c3d4e5   shop-prod   Drift   +0 ~1 -0   Reversible   GateBlocked   Blocked   3h5m\n"
+        f"{'NAME':<46}   TARGET      CAUSE   ACTIONS    WAY BACK     GATE          OUTCOME   AGE\n"
+        f"{CHANGE}   shop-prod   Drift   +0 ~1 -0   Reversible   GateBlocked   Blocked   3h5m\n"
     )
 
 
@@ -49,7 +52,7 @@ def test_get__wide__shows_digests_whole(run: Run, home: FakeHome) -> None:
 def test_get__wide__adds_columns(run: Run) -> None:
     header, _, row = run("get", "env", "-o", "wide").stdout.splitlines()
     assert header.split()[-2:] == ["REASON", "STATUS"]
-    assert row.endswith("ApprovalRequired   Change shop-prod-a1b2c3d4e5 waits for 1 approval")
+    assert row.endswith("ApprovalRequired   Change shop-prod-a1b2c3d4e506060606060606060606060606 waits for 1 approval")
 
 
 def test_get__all_namespaces__shows_the_namespace_first(run: Run) -> None:
@@ -71,7 +74,7 @@ def test_get__several_kinds__prefixes_names_and_separates_tables(run: Run) -> No
     tables = run("get", "env,chg").stdout.split("\n\n")
     assert [table.splitlines()[1].split()[0] for table in tables] == [
         "environment.setpoint.dev/other",
-        "change.setpoint.dev/shop-prod-a1b2c3d4e5",
+        "change.setpoint.dev/shop-prod-a1b2c3d4e506060606060606060606060606",
     ]
 
 
@@ -102,7 +105,9 @@ def test_get__json_of_one__is_the_object(run: Run) -> None:
     assert value["status"]["drift"]["actionable"] == 1
 
 
-@pytest.mark.parametrize("words", [("env", "shop-prod", "other"), ("env/shop-prod", "chg/shop-prod-a1b2c3d4e5")])
+@pytest.mark.parametrize(
+    "words", [("env", "shop-prod", "other"), ("env/shop-prod", "chg/shop-prod-a1b2c3d4e506060606060606060606060606")]
+)
 def test_get__json_of_several_names__is_a_list(run: Run, words: tuple[str, ...]) -> None:
     assert len(json.loads(run("get", *words, "-o", "json").stdout)["items"]) == 2
 

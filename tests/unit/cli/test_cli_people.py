@@ -16,7 +16,7 @@ from setpoint.cli import state
 from setpoint.cli.approvals import approval_name
 from setpoint.domain.audit import AuditEntry, Phase
 
-CHANGE = "shop-prod-a1b2c3d4e5"
+CHANGE = "shop-prod-a1b2c3d4e506060606060606060606060606"
 SUBJECT = example("Change")["spec"]["subject"]
 SHOP = ObjectRef("Environment", "default", "shop-prod")
 

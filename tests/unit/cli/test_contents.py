@@ -7,7 +7,7 @@ import pytest
 from tests.fakes.examples import CONTENT, example
 from tests.fakes.home import FakeHome, Run
 
-CHANGE = "shop-prod-a1b2c3d4e5"
+CHANGE = "shop-prod-a1b2c3d4e506060606060606060606060606"
 KEPT = "sha256:" + "ab" * 32
 OTHER = CONTENT.as_bytes().replace(b"ada", b"eve")
 DIFF = '~ tags.owner: "mallory" → "ada"'

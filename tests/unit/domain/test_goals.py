@@ -16,7 +16,7 @@ BUNDLE = "sha256:" + "1" * 64
 HELD = {"hold": {"reason": "AfterReset", "since": "2026-01-02T00:00:00Z", "generation": 3}}
 APPLIED = {
     "applied": {
-        "change": "shop-prod-a1b2c3d4e5",
+        "change": "shop-prod-a1b2c3d4e506060606060606060606060606",
         "bundle": BUNDLE,
         "archive": BUNDLE,
         "variables": BUNDLE,

@@ -20,7 +20,7 @@ SET = ObjectRef("PolicySet", "", "baseline")
 @pytest.fixture
 async def router(cluster: InMemoryCluster) -> Router:
     """Over a target that waits with a Change, one that does not, and gates."""
-    await cluster.add(example("Environment", status={"change": "shop-prod-a1b2c3d4e5"}))
+    await cluster.add(example("Environment", status={"change": "shop-prod-a1b2c3d4e506060606060606060606060606"}))
     await cluster.add(example("Environment", name="idle"))
     await cluster.add(example("Change"))
     await cluster.add(example("EnforcementGates"))
