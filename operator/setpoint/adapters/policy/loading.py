@@ -111,7 +111,9 @@ def query(modules: Iterable[Module]) -> str:
     parts = [
         f"[{json.dumps('.'.join(package))}, {json.dumps(kind)}, {reference(package, kind)}]" for package, kind in asked
     ]
-    return f"package {QUERY_PACKAGE}\n\nanswers := [{', '.join(parts)}]\n"
+    # A line each: regorus takes none of more than 1,024 columns.
+    listed = ",\n\t".join(parts)
+    return f"package {QUERY_PACKAGE}\n\nanswers := [\n\t{listed}\n]\n"
 
 
 def reference(package: Sequence[str], rule: str) -> str:

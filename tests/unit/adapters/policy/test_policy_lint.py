@@ -112,6 +112,10 @@ def test_tests_may_refer_to_policies_and_mock() -> None:
     assert problems(policy, a_test=test) == []
 
 
+def test_a_set_of_many_packages_loads() -> None:
+    assert problems(*(f"package acme.policies.number_{number}\n{DENY}" for number in range(100))) == []
+
+
 def test_all_files_are_reported_in_order() -> None:
     assert [p.split(":")[0] for p in problems("package a\nx if {", "package b\ny if {")] == ["m0.rego", "m1.rego"]
 
