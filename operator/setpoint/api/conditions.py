@@ -334,5 +334,8 @@ EVENT_REASONS: tuple[Reason, ...] = (
     Reason.RELEASED,
     Reason.DELETION_TAKEN_BACK,
     Reason.SEAL_INVALID,
+    Reason.WARNED,
+    Reason.WORK_FOLDER_RESTORED,
+    Reason.LEFTOVER_ENDED,
 )
 """What only events say; every other reason is a condition's, and its event's too."""
