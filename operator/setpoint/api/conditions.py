@@ -69,6 +69,7 @@ class Reason(StrEnum):
     SOURCE_NOT_FOUND = "SourceNotFound"
     SOURCE_REFUSED = "SourceRefused"
     SOURCE_UNAVAILABLE = "SourceUnavailable"
+    SOURCE_UNAUTHORIZED = "SourceUnauthorized"
     SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105 a reason, not a secret
     VARIABLE_UNDECLARED = "VariableUndeclared"
     CONFIGURATION_INVALID = "ConfigurationInvalid"
@@ -148,7 +149,10 @@ REASON_MEANING: dict[Reason, str] = {
     Reason.INVALID_MANIFEST: "The manifest on disk can't be used; nothing is done until it is mended or taken away.",
     Reason.SOURCE_NOT_FOUND: "The source's folder, repository or ref does not exist.",
     Reason.SOURCE_REFUSED: "The source breaks a limit or leaves its folder; the message names the file.",
-    Reason.SOURCE_UNAVAILABLE: "The source can't be reached for now.",
+    Reason.SOURCE_UNAVAILABLE: "The source, or a module of it, can't be reached for now; tried again with back-off.",
+    Reason.SOURCE_UNAUTHORIZED: (
+        "The source, a module of it or a provider asks for a login, or refuses the one that it was given; tried again."
+    ),
     Reason.SECRET_NOT_FOUND: "A Secret that the spec names does not exist or lacks a key.",
     Reason.VARIABLE_UNDECLARED: "The spec sets a variable that the code does not declare.",
     Reason.CONFIGURATION_INVALID: "Terraform refuses the configuration.",
@@ -220,6 +224,7 @@ _DECLARATION_REASONS = (
     Reason.SOURCE_NOT_FOUND,
     Reason.SOURCE_REFUSED,
     Reason.SOURCE_UNAVAILABLE,
+    Reason.SOURCE_UNAUTHORIZED,
     Reason.SECRET_NOT_FOUND,
     Reason.VARIABLE_UNDECLARED,
     Reason.CONFIGURATION_INVALID,

@@ -12,6 +12,7 @@ from pathlib import Path
 from setpoint.adapters.source.git_access import scrub
 from setpoint.api.conditions import Reason
 from setpoint.domain.errors import StalledError, TransientError
+from setpoint.domain.transport_errors import Fault, fault_in
 from setpoint.domain.visible import visible
 
 MAX_PACK_BYTES = 1024 * 1024 * 1024
@@ -19,16 +20,6 @@ _MAX_OUTPUT = 1024 * 1024
 _MAX_SHOWN = 300
 _CHUNK = 65_536
 _CUT_OFF = "fatal: fetch-pack: invalid index-pack output"  # and no word of why: its writer died of the limit
-_ABSENT = (
-    "does not appear to be a git repository",
-    "not found",
-    "does not exist",
-    "Authentication failed",
-    "could not read Username",
-    "could not read Password",
-    "Permission denied",
-    "Host key verification failed",
-)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -106,6 +97,11 @@ def failure(result: GitResult, url: str) -> StalledError | TransientError:
         return StalledError(Reason.SOURCE_REFUSED, f"{scrub(url)}: {why}")
     if "not allowed" in why:
         return StalledError(Reason.SOURCE_REFUSED, message)
-    if any(text in result.complaint for text in _ABSENT):
+    fault = fault_in(result.complaint)
+    if fault is Fault.ABSENT:
         return StalledError(Reason.SOURCE_NOT_FOUND, f"spec.source.git.url: {message}")
+    if fault is Fault.LOGIN:
+        return TransientError(Reason.SOURCE_UNAUTHORIZED, f"{message}; see spec.source.git.secretRef")
+    if fault is Fault.CERTIFICATE:
+        message = f"{message}; its certificate or host key is none that is trusted here"
     return TransientError(Reason.SOURCE_UNAVAILABLE, message)

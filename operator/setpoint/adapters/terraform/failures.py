@@ -9,6 +9,7 @@ from setpoint.api.conditions import Reason
 from setpoint.domain.errors import ReasonedError, StalledError, TransientError, WaitingError
 from setpoint.domain.scrubbing import NO_SECRETS, Scrubber
 from setpoint.domain.terraform_stream import Diagnostic, diagnostics, read_errors, read_stream
+from setpoint.domain.transport_errors import Fault, fault_in
 
 _STALLED: tuple[tuple[str, Reason], ...] = (
     (r"match(es)? any of the checksums|^inconsistent dependency lock file", Reason.LOCK_FILE_MISMATCH),
@@ -27,11 +28,7 @@ _REMEDIES = {
     Reason.PROVIDER_UNAVAILABLE: "check the provider's source and version, "
     "or name a mirror with SETPOINT_TERRAFORM_MIRROR",
 }
-_UNREACHABLE = re.compile(
-    r"could not connect|connection (refused|reset)|no such host|network is unreachable|timeout|deadline exceeded|"
-    r"temporary failure|unexpected eof|\b(429|50[0-9]) ",
-    re.IGNORECASE,
-)
+_LOGIN_REMEDY = "spec.source.git.credentials names Secrets for hosts of modules (docs/how-to/use-a-git-source.md)"
 _NO_VALUE = re.compile(r'^No value for required variable: .*input variable "([^"]+)" is not set')
 _LOCKED = re.compile(r"^error acquiring the state lock", re.IGNORECASE)
 _AT_CODE = re.compile(r"\.(?:tf|tofu)(?:\.json)?:\d+$")
@@ -70,8 +67,9 @@ def failure(step: str, ended: Ended, secrets: Scrubber, fallback: Reason) -> Rea
     own = [f"{one.summary}: {one.detail}" for one in found if not one.address]
     if any(_LOCKED.search(said) for said in own):
         return WaitingError(Reason.STATE_LOCKED, f"{step}: the state is locked by another run")
-    if fallback is Reason.INIT_FAILED and any(_UNREACHABLE.search(said) for said in own):
-        return TransientError(Reason.PROVIDER_UNAVAILABLE, f"{step}: {text}")
+    if fallback is Reason.INIT_FAILED and (transfer := _transfer(found)):
+        reason, why = transfer
+        return TransientError(reason, f"{step}: {text}{why}")
     for pattern, reason in _STALLED:
         if any(re.search(pattern, said, re.IGNORECASE) for said in own):
             remedy = _REMEDIES.get(reason)
@@ -81,6 +79,18 @@ def failure(step: str, ended: Ended, secrets: Scrubber, fallback: Reason) -> Rea
         return StalledError(Reason.CONFIGURATION_INVALID, f"{step}: {text}")
     error = StalledError if fallback is Reason.INIT_FAILED and found else TransientError
     return error(fallback, f"{step}: {text}")
+
+
+def _transfer(found: Sequence[Diagnostic]) -> tuple[Reason, str] | None:
+    """The reason, and what to add, where a module or provider could not be had through no fault of the code."""
+    faults = [(fault_in(f"{one.summary}: {one.detail}"), "module" in one.summary.lower()) for one in found]
+    for fault, is_module in faults:
+        if fault is Fault.LOGIN:
+            return Reason.SOURCE_UNAUTHORIZED, f"; {_LOGIN_REMEDY}"
+        if fault in {Fault.OUTAGE, Fault.CERTIFICATE}:
+            why = "; its certificate is none that is trusted here" if fault is Fault.CERTIFICATE else ""
+            return Reason.SOURCE_UNAVAILABLE if is_module else Reason.PROVIDER_UNAVAILABLE, why
+    return None
 
 
 def missing_variables(ended: Ended) -> tuple[str, ...]:

@@ -249,16 +249,17 @@ async def test_reads_over_http_with_a_password(resolver: SourceResolver, server:
 async def test_a_refused_password_is_told_without_it(
     resolver: SourceResolver, server: str, credentials: dict[str, str]
 ) -> None:
-    with pytest.raises(StalledError) as caught:
+    with pytest.raises(TransientError) as caught:
         await read(resolver, server, credentials=credentials)
-    assert caught.value.reason is Reason.SOURCE_NOT_FOUND
+    assert caught.value.reason is Reason.SOURCE_UNAUTHORIZED
+    assert "spec.source.git.secretRef" in caught.value.message
     assert "wrong-password" not in str(caught.value)
 
 
 async def test_what_one_tenant_fetched_is_not_anothers(server: str, tmp_path: Path) -> None:
     resolver = SourceResolver(None, tmp_path / "cache")
     commit = (await read(resolver, server, credentials={"username": "me", "password": SECRET})).revision
-    with pytest.raises(StalledError, match=r"could not read|Authentication"):
+    with pytest.raises(TransientError, match=r"could not read|Authentication"):
         await read(resolver, server, commit)
     await resolver.close()
 
