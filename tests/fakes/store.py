@@ -36,6 +36,7 @@ from setpoint.domain.errors import (
     ConflictError,
     FencedError,
     GoneError,
+    LostBlobError,
     NotFoundError,
     StoreSetBackError,
 )
@@ -222,6 +223,10 @@ class MemoryBlobs:
         self._blobs: dict[str, bytes] = {}
         self._old: set[str] = set()
 
+    def forget_all(self) -> None:
+        """What a disk does that is lost."""
+        self._blobs.clear()
+
     def age(self) -> None:
         self._old = set(self._blobs)
 
@@ -320,7 +325,10 @@ class MemoryStates:
     async def read(self, target: str, version: int | None = None) -> bytes:
         for found, blob in reversed(self._versions.get(target, [])):
             if version in {None, found.version}:
-                return await self._blobs.get(blob)
+                try:
+                    return await self._blobs.get(blob)
+                except NotFoundError:
+                    raise LostBlobError.gone(f"version {found.version} of {target}", blob) from None
         raise NotFoundError(f"{target} has no such state")
 
     async def append(

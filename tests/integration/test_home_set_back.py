@@ -110,3 +110,27 @@ def test_a_home_that_can_only_be_read_is_read(sealed_off: TypedHome) -> None:
         assert ended.returncode == 1
         assert "can't be written" in ended.stderr
         assert "Traceback" not in ended.stderr
+
+
+def test_a_state_whose_bytes_are_lost_is_not_planned_as_none(home: TypedHome, tmp_path: Path) -> None:
+    shutil.move(home.state / "blobs", tmp_path / "blobs")
+    (home.state / "blobs").mkdir()
+    add_to_the_code(home)
+    ended = home.up()
+    assert (ended.returncode, made(home)) == (1, []), ended.stdout
+    assert home.condition("Stalled") == ("True", "BlobLost")
+    assert "which is gone: put it back from a backup of the store" in ended.stdout
+    assert "Traceback" not in ended.stderr
+    shutil.rmtree(home.state / "blobs")
+    shutil.move(tmp_path / "blobs", home.state / "blobs")
+    assert home.up().returncode == 0
+    assert made(home) == ["b"]
+
+
+def test_another_key_is_named_before_anything_is_done(home: TypedHome) -> None:
+    (home.state / "keys" / "blobs.key").write_bytes(b"k" * 32)
+    add_to_the_code(home)
+    ended = home.up()
+    assert (ended.returncode, made(home)) == (1, [])
+    assert "was sealed with another key than" in ended.stderr
+    assert "put back the key that belongs to it" in ended.stderr

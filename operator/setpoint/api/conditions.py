@@ -94,6 +94,7 @@ class Reason(StrEnum):
     STORE_FAILED = "StoreFailed"
     OUT_OF_DESCRIPTORS = "OutOfDescriptors"
     STORE_SET_BACK = "StoreSetBack"
+    BLOB_LOST = "BlobLost"
     API_UNAVAILABLE = "ApiUnavailable"
     NAMESPACE_TERMINATING = "NamespaceTerminating"
     NAME_TAKEN = "NameTaken"
@@ -187,6 +188,10 @@ REASON_MEANING: dict[Reason, str] = {
         "the right database is put back, or a person accepts this one."
     ),
     Reason.OUT_OF_DESCRIPTORS: "No file descriptor is left for Setpoint; the message says what to raise. Tried again.",
+    Reason.BLOB_LOST: (
+        "Bytes that the target needs, such as its state, are not in the store or don't open with its key; the message "
+        "names them, and what to put back."
+    ),
     Reason.INTERNAL_ERROR: "A fault in Setpoint; the log has the details.",
     Reason.DRILL_PASSED: "The last applied configuration initialises and plans today.",
     Reason.DRILL_FAILED: "The last applied configuration does not plan today; nothing is applied.",
@@ -282,6 +287,7 @@ KIND_CONDITIONS: dict[str, dict[ConditionType, tuple[Reason, ...]]] = {
             Reason.NOT_CONVERGING,
             Reason.UNHEALTHY,
             Reason.STORE_SET_BACK,
+            Reason.BLOB_LOST,
             *_DECLARATION_REASONS,
             *_FAILURE_REASONS,
         ),
@@ -290,6 +296,7 @@ KIND_CONDITIONS: dict[str, dict[ConditionType, tuple[Reason, ...]]] = {
             *_DECLARATION_REASONS,
             Reason.SNAPSHOT_NOT_FOUND,
             Reason.STORE_SET_BACK,
+            Reason.BLOB_LOST,
             Reason.NAMESPACE_TERMINATING,
             Reason.NAME_TAKEN,
             Reason.DIGEST_MISMATCH,

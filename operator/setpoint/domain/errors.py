@@ -14,13 +14,18 @@ SetpointError
 │   └── NamespaceTerminatingError  nothing can be made any more where it would be
 ├── GoneError         a watch can't resume from there; list again
 └── StoreError        the store refused or lost something
+    ├── LostBlobError  bytes that something refers to are gone, or don't open
+    ├── StoreMovedError  its files were taken away under this process
     └── FencedError   another leads by now: what was asked for in an earlier term is refused
 """
 
 import datetime as dt
 from collections.abc import Sequence
+from typing import Self
 
 from setpoint.api.conditions import Reason
+
+_PUT_BACK = "put it back from a backup of the store"
 
 
 class SetpointError(Exception):
@@ -117,6 +122,21 @@ class GoneError(SetpointError):
 
 class StoreError(SetpointError):
     """The store refused a write, or what it holds is damaged."""
+
+
+class LostBlobError(StoreError):
+    """Bytes that something refers to are gone, or can't be opened: only a person can bring them back."""
+
+    @classmethod
+    def gone(cls, what: str, digest: str) -> Self:
+        """What is in a blob that is not there."""
+        return cls(f"{what} is in the blob {digest}, which is gone: {_PUT_BACK}")
+
+    @classmethod
+    def sealed(cls, digest: str, key: str) -> Self:
+        """A blob that does not open with the key at hand."""
+        why = f"is damaged, or was sealed with another key than {key}"
+        return cls(f"the blob {digest} {why}: {_PUT_BACK}, or the key that belongs to it")
 
 
 class StoreMovedError(StoreError):

@@ -13,6 +13,7 @@ from setpoint.domain.errors import (
     FencedError,
     ForbiddenError,
     InvalidError,
+    LostBlobError,
     NamespaceTerminatingError,
     NotFoundError,
     ReasonedError,
@@ -284,6 +285,8 @@ def _refuse_bad_manifest(environment: Environment) -> None:
 
 def _in_place(error: Exception, environment: Environment) -> Exception:
     """What the error means for the target that it happened to."""
+    if isinstance(error, LostBlobError):
+        return StalledError(Reason.BLOB_LOST, error.message)
     if not isinstance(error, NamespaceTerminatingError):
         return error
     message = f"namespace {environment.metadata.namespace} is being deleted, and takes nothing new"

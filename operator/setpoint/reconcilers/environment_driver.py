@@ -18,6 +18,7 @@ from setpoint.api.v1alpha1.environment import AppliedStatus, Environment
 from setpoint.domain.digests import canonical, digest
 from setpoint.domain.errors import (
     ConflictError,
+    LostBlobError,
     NotFoundError,
     StalledError,
     StoreError,
@@ -182,8 +183,17 @@ class EnvironmentSession:
         return differing_contents(first, self._analysis)
 
     async def _observe_once(self) -> None:
-        self._plan = await self._workspace.plan(self._bundle, self._inputs, destroy=self._goal.destroys)
+        try:
+            self._plan = await self._workspace.plan(self._bundle, self._inputs, destroy=self._goal.destroys)
+        except (StalledError, TransientError):
+            await self._require_state()
+            raise
         self._analysis = await self._analyse(self._plan)
+
+    async def _require_state(self) -> None:
+        """Raises LostBlobError where Terraform can't have got its state: it only says that it asked in vain."""
+        with contextlib.suppress(NotFoundError):
+            await self._driver.states.read(self._key)
 
     async def _analyse(self, plan: PlanRun) -> PlanAnalysis | None:
         ignore = self._environment.spec.drift.ignore
@@ -215,8 +225,7 @@ class EnvironmentSession:
         try:
             return await self._driver.blobs.get(blob)
         except NotFoundError:
-            message = f"the store no longer holds {blob[:19]}…, which the snapshot needs"
-            raise StalledError(Reason.SNAPSHOT_NOT_FOUND, message) from None
+            raise LostBlobError.gone("what was recorded of the variables", blob) from None
 
     async def _resolve_bundle(self) -> Bundle:
         spec = self._goal.snapshot.spec if self._goal.snapshot else None

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from setpoint.api.conditions import Reason
 from setpoint.domain import state
-from setpoint.domain.errors import ConflictError, InvalidError, NotFoundError, StalledError
+from setpoint.domain.errors import ConflictError, InvalidError, LostBlobError, NotFoundError, StalledError
 from setpoint.domain.orphans import Creation, find_orphans
 from setpoint.domain.scrubbing import NO_SECRETS, Scrubber
 from setpoint.domain.versions import is_newer
@@ -64,10 +64,13 @@ def _refusal(why: str, run: str, place: Path, *, managed: bool) -> str:
 async def read_instances(
     states: StateStore, key: str, version: int | None = None
 ) -> tuple[state.ResourceInstance, ...]:
-    """The resource instances in a version of a target's state, the newest where None; none where there is no state."""
+    """The resource instances in a version of a target's state, the newest where None; none where there is no state.
+
+    None, too, where its bytes are lost: what might have been made is then suspected, not known.
+    """
     try:
         return state.parse(await states.read(key, version)).instances
-    except NotFoundError:
+    except (NotFoundError, LostBlobError):
         return ()
 
 

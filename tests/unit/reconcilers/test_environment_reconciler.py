@@ -2,9 +2,10 @@
 
 import pytest
 from tests.fakes.reconciling import REF, Bench
+from tests.fakes.target import FakeSession
 
 from setpoint.api.meta import JsonObject
-from setpoint.domain.errors import StoreError
+from setpoint.domain.errors import LostBlobError, StoreError
 
 FULL = StoreError("STATE_AUDIT.db: the disk is full")
 
@@ -50,3 +51,17 @@ async def test_a_pass_that_applies_nothing_reads_its_object_once(monkeypatch: py
     monkeypatch.undo()
     assert reads == [REF]
     assert (await bench.status())["observedGeneration"] == 2
+
+
+async def test_bytes_that_are_lost_stall_the_target_and_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench()
+    await bench.declare({"a": "1"}, apply={"mode": "Auto"})
+    lost = LostBlobError.gone("version 3 of the state", "sha256:abc")
+
+    async def observe(_session):
+        raise lost
+
+    monkeypatch.setattr(FakeSession, "observe", observe)
+    report = await bench.run()
+    assert (report.ready, report.reason, report.stalled) == ("False", "BlobLost", True)
+    assert "sha256:abc, which is gone: put it back from a backup" in report.message

@@ -301,3 +301,15 @@ async def longest_pause() -> float:
     except asyncio.CancelledError:
         print("longest pause", longest)
         return longest
+
+
+async def test_a_state_whose_bytes_are_lost_is_not_no_state(
+    backend: StateBackendServer, client: Client, stores: Stores
+) -> None:
+    """Told that there is none, Terraform would make everything again."""
+    await stores.states.append(TARGET, state_file(1), run="run-1")
+    stores.blobs.forget_all()
+    with backend.grant(TARGET, run="run-2", operation="plan") as access:
+        status, body = await client.send("GET", access)
+    assert status == 500
+    assert b"which is gone: put it back from a backup" in body

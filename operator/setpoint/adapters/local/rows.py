@@ -8,6 +8,7 @@ import dataclasses
 import json
 
 from setpoint.api.meta import JsonObject, ObjectRef
+from setpoint.domain.errors import LostBlobError, NotFoundError
 from setpoint.domain.kinds import SEALED_KINDS
 from setpoint.ports import BlobStore, StoredObject
 
@@ -64,5 +65,8 @@ async def unseal(decoded: DecodedRow, blobs: BlobStore) -> DecodedRow:
     """The row with its sealed content in the object."""
     if decoded.sealed is None:
         return decoded
-    content = json.loads(await blobs.get(decoded.sealed))
+    try:
+        content = json.loads(await blobs.get(decoded.sealed))
+    except NotFoundError:
+        raise LostBlobError.gone(f"the content of {decoded.row.ref}", decoded.sealed) from None
     return dataclasses.replace(decoded, object={**decoded.object, **content})

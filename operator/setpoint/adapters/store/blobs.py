@@ -15,7 +15,7 @@ from typing import Protocol, Self, TypeVar
 
 from setpoint.adapters.store.files import sync_folder, write_atomically
 from setpoint.adapters.store.sealing import DamagedError, Sealer, load_key
-from setpoint.domain.errors import NotFoundError, StoreError
+from setpoint.domain.errors import LostBlobError, NotFoundError, StoreError
 
 _DIGEST = re.compile(r"sha256:([0-9a-f]{2})([0-9a-f]{62})")
 THREADS = 2
@@ -61,7 +61,9 @@ class Shelf(Protocol):
 class SealedBlobs:
     """The BlobStore over a shelf. The newest plain bytes are kept in memory, up to 16 MiB."""
 
-    def __init__(self, shelf: Shelf, sealer: Sealer) -> None:
+    def __init__(self, shelf: Shelf, sealer: Sealer, *, key_name: str) -> None:
+        """`key_name` is where people find the key."""
+        self._key_name = key_name
         self._shelf = shelf
         self._sealer = sealer
         self._cache = _Cache(_CACHE_BYTES)
@@ -73,7 +75,7 @@ class SealedBlobs:
         shelf = BlobFolder(folder)
         count = shelf.create()
         guards = f"{count} sealed blobs (Terraform states, bundles, plans, variables)" if count else ""
-        return cls(shelf, Sealer(load_key(key_file, guards=guards)))
+        return cls(shelf, Sealer(load_key(key_file, guards=guards)), key_name=str(key_file))
 
     async def put(self, data: bytes) -> str:
         """Seals and stores bytes, durably; returns their digest. Raises StoreError."""
@@ -117,8 +119,7 @@ class SealedBlobs:
         try:
             data = self._sealer.open(sealed, digest)
         except DamagedError:
-            msg = f"the blob {digest} is damaged, or was sealed with another key: what it held is lost"
-            raise StoreError(msg) from None
+            raise LostBlobError.sealed(digest, self._key_name) from None
         self._cache.put(digest, data)
         return data
 

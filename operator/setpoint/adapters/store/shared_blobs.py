@@ -118,7 +118,7 @@ def open_shared_blobs(url: str, key_file: Path) -> SealedBlobs:
     except StoreError:
         shelf.close()
         raise
-    return SealedBlobs(shelf, sealer)
+    return SealedBlobs(shelf, sealer, key_name=f"the one in {key_file}")
 
 
 def _touch(connection: Connection, digest: str) -> bool:

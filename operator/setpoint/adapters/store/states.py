@@ -13,7 +13,7 @@ from setpoint.adapters.store.database import Database
 from setpoint.adapters.store.tables import STATE_LOCK, STATE_VERSION
 from setpoint.domain import state
 from setpoint.domain.audit import AuditEntry
-from setpoint.domain.errors import ConflictError, NotFoundError
+from setpoint.domain.errors import ConflictError, LostBlobError, NotFoundError
 from setpoint.domain.state import StateFacts, StateIdentity
 from setpoint.ports import BlobStore, Clock, StateLock, StateVersion
 
@@ -53,7 +53,11 @@ class SqlStateStore:
         row = await self._database.read(lambda connection: _find(connection, target, version))
         if row is None:
             raise NotFoundError(f"{target} has no state" + (f" of version {version}" if version is not None else ""))
-        return await self._blobs.get(row.blob)
+        try:
+            return await self._blobs.get(row.blob)
+        except NotFoundError:
+            # No state at all would be another thing: all that it knows would be made again.
+            raise LostBlobError.gone(f"version {row.version} of the state of {target}", row.blob) from None
 
     async def append(
         self, target: str, data: bytes, *, run: str, lock: str | None = None, audit: Sequence[AuditEntry] = ()

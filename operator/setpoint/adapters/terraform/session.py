@@ -33,6 +33,7 @@ from setpoint.adapters.terraform.workfolder import Facts, WorkFolder, write_vari
 from setpoint.api.conditions import Reason
 from setpoint.domain.digests import digest, digest_bytes
 from setpoint.domain.errors import (
+    LostBlobError,
     NotFoundError,
     SetpointError,
     StalledError,
@@ -194,8 +195,7 @@ class Session:
         try:
             archive = await self._blobs.get(bundle.blob)
         except NotFoundError:
-            message = f"the store no longer holds the bundle {bundle.digest[:19]}…"
-            raise StalledError(Reason.SNAPSHOT_NOT_FOUND, message) from None
+            raise LostBlobError.gone(f"the code of bundle {bundle.digest}", bundle.blob) from None
         if digest_bytes(archive) != bundle.digest:
             message = f"the archive {bundle.blob} is not that of the bundle {bundle.digest}: nothing is run"
             raise StalledError(Reason.DIGEST_MISMATCH, message)
