@@ -12,6 +12,7 @@ from click.testing import Result
 from tests.fakes.cluster import InMemoryCluster
 
 from setpoint.api.meta import JsonObject, ObjectRef
+from setpoint.api.model import format_time
 from setpoint.domain.audit import AuditEntry, AuditRow, Phase
 from setpoint.domain.errors import NotFoundError
 from setpoint.ports import StateVersion
@@ -28,6 +29,7 @@ class ListAuditLog:
 
     def __init__(self, entries: list[AuditEntry] | None = None) -> None:
         self.entries = [] if entries is None else entries
+        self.now: Callable[[], str] | None = None
 
     async def append(self, *entries: AuditEntry) -> tuple[int, ...]:
         self.entries += entries
@@ -35,11 +37,14 @@ class ListAuditLog:
 
     async def rows(self, *, after: int = 0, limit: int = 1000, target: ObjectRef | None = None) -> tuple[AuditRow, ...]:
         rows = [
-            AuditRow(seq, f"2026-01-01T00:00:{seq % 60:02}Z", entry, b"", b"", b"", bytes([seq % 256]))
+            AuditRow(seq, self._at(seq), entry, b"", b"", b"", bytes([seq % 256]), vouched=True)
             for seq, entry in enumerate(self.entries, 1)
             if seq > after and target in {None, entry.target}
         ]
         return tuple(rows[:limit])
+
+    def _at(self, seq: int) -> str:
+        return self.now() if self.now else f"2026-01-01T00:00:{seq % 60:02}Z"
 
     async def open_intents(self) -> tuple[AuditRow, ...]:
         closed = {entry.run for entry in self.entries if entry.phase is Phase.OUTCOME}
@@ -69,7 +74,7 @@ class FakeHome:
     cluster: InMemoryCluster = dataclasses.field(
         default_factory=lambda: InMemoryCluster(now=lambda: dt.datetime.now(dt.UTC) - AGE)
     )
-    audit: ListAuditLog = dataclasses.field(default_factory=ListAuditLog)
+    audit: ListAuditLog = dataclasses.field(init=False)
     problems: tuple[str, ...] = ()
     told: list[EventRecord] = dataclasses.field(default_factory=list)
     contents: dict[str, bytes] | None = None
@@ -122,6 +127,27 @@ class FakeHome:
     async def accept_store(self, reason: str) -> str:
         self.accepted.append(reason)
         return self.set_back
+
+    def __post_init__(self) -> None:
+        self.audit = ListAuditLog(self.cluster.audit)
+
+    def date_rows(self) -> None:
+        """From now on rows are as old as what is written now, as in a home that is not a test's."""
+        self.audit.now = lambda: format_time(dt.datetime.now(dt.UTC))
+
+    def hear(self, approval: JsonObject) -> JsonObject:
+        """Somebody's word: the object, and the row that tells of it."""
+        self.date_rows()
+        spec = approval["spec"]
+        verb = "approve" if spec["verdict"] == "Approved" else "reject"
+        payload = {"approval": approval["metadata"]["name"], "overrides": spec.get("overrides", [])}
+        self.audit.entries.append(
+            AuditEntry(
+                verb, Phase.FACT, spec["approver"], ObjectRef("Environment", "default", "shop-prod"),
+                result=spec["changeRef"]["name"], digests={"subject": spec["subject"]}, payload=payload,
+            )
+        )  # fmt: skip
+        return self.add(approval)
 
     def add(self, obj: JsonObject) -> JsonObject:
         """Creates an object, with its status; returns it as it is then."""

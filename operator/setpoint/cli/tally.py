@@ -14,19 +14,24 @@ from setpoint.api.v1alpha1.environment import ApprovalPolicy, Environment
 from setpoint.cli.context import Home
 from setpoint.cli.table import age, plain
 from setpoint.domain.approvals import ApprovalTally, count_approvals
+from setpoint.domain.audit import AuditRow
 from setpoint.domain.errors import InvalidError, NotFoundError, SetpointError
 from setpoint.domain.goals import is_suspended
 from setpoint.domain.reading import parse
+from setpoint.domain.vouching import is_recorded
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Hearing:
-    """What was said of a Change until `now`. `approvals` are all of its subject, whether or not they still count."""
+    """What was said of a Change until `now`. `approvals` are all of its subject, whether or not they count.
+
+    `unrecorded` are the names of those of which the trail does not tell, where nobody else proves who gave them.
+    """
 
     change: Change
     approvals: Sequence[Approval]
     tally: ApprovalTally
-    policy: ApprovalPolicy
+    unrecorded: frozenset[str]
     suspended: bool
     now: dt.datetime
 
@@ -57,17 +62,18 @@ class Hearing:
     def _line(self, approval: Approval) -> str:
         spec = approval.spec
         proven = "" if spec.proven else ", unproven"
-        over = (
-            ""
-            if spec.verdict == "Rejected" or spec.approver in self.tally.approved_by
-            else self._why_not(spec.approver)
-        )
         reason = f": {plain(spec.reason)}" if spec.reason else ""
         when = age(approval.metadata.creation_timestamp, self.now)
-        return f"{spec.verdict} by {plain(spec.approver)}{proven}, {when} ago{over}{reason}"
+        why_not = self._why_not(approval)
+        return f"{spec.verdict} by {plain(spec.approver)}{proven}, {when} ago{why_not}{reason}"
 
-    def _why_not(self, approver: str) -> str:
-        return ", who asked for it" if approver in self.tally.barred else ", expired"
+    def _why_not(self, approval: Approval) -> str:
+        """Why it counts for nothing, as the end of a phrase; empty where it counts."""
+        if approval.metadata.name in self.unrecorded:
+            return ", which does not count: the audit trail does not tell of it"
+        if approval.spec.verdict == "Rejected" or approval.spec.approver in self.tally.approved_by:
+            return ""
+        return ", who asked for it" if approval.spec.approver in self.tally.barred else ", expired"
 
 
 async def hear(home: Home, change: Change, now: dt.datetime) -> Hearing:
@@ -80,16 +86,34 @@ async def hear(home: Home, change: Change, now: dt.datetime) -> Hearing:
             if (approval.spec.subject, approval.spec.change_ref.name) == (change.spec.subject, change.metadata.name):
                 approvals.append(approval)
     environment = await _target(home, change)
-    policy = environment.spec.approvals if environment else ApprovalPolicy()
-    barred = frozenset(change.status.barred)
-    tally = count_approvals(approvals, subject=change.spec.subject, ttl=policy.ttl, now=now, barred=barred)
-    return Hearing(change, approvals, tally, policy, environment is not None and is_suspended(environment), now)
+    unrecorded = await _unrecorded(home, change, approvals)
+    tally = count_approvals(
+        (one for one in approvals if one.metadata.name not in unrecorded),
+        subject=change.spec.subject,
+        ttl=(environment.spec.approvals if environment else ApprovalPolicy()).ttl,
+        now=now,
+        barred=frozenset(change.status.barred),
+    )
+    return Hearing(change, approvals, tally, unrecorded, environment is not None and is_suspended(environment), now)
+
+
+async def _unrecorded(home: Home, change: Change, approvals: Sequence[Approval]) -> frozenset[str]:
+    """Those that the trail does not tell of, by name; none where the API server proves who gave them."""
+    if home.proves_users or not approvals:
+        return frozenset()
+    rows: list[AuditRow] = []
+    while page := await home.audit.rows(after=rows[-1].seq if rows else 0, target=_target_of(change)):
+        rows += page
+    return frozenset(one.metadata.name for one in approvals if not is_recorded(one, rows))
+
+
+def _target_of(change: Change) -> ObjectRef:
+    return ObjectRef(change.spec.target_ref.kind, change.metadata.namespace, change.spec.target_ref.name)
 
 
 async def _target(home: Home, change: Change) -> Environment | None:
-    ref = ObjectRef(change.spec.target_ref.kind, change.metadata.namespace, change.spec.target_ref.name)
     with contextlib.suppress(NotFoundError, InvalidError):
-        return parse(Environment, await home.cluster.get(ref))
+        return parse(Environment, await home.cluster.get(_target_of(change)))
     return None
 
 

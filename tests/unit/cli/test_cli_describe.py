@@ -79,7 +79,7 @@ def test_describe__change__shows_subject_way_back_and_approvals(run: Run, home: 
     }
     change["spec"]["summary"] |= {"update": 3}
     home.add(change)
-    home.add(example("Approval"))
+    home.hear(example("Approval"))
     text = run("describe", "change/shop-prod-a1b2c3d4e506060606060606060606060606").stdout
     assert f"Subject:       {change['spec']['subject']}" in text
     assert "... and 2 more" in text

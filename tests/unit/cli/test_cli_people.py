@@ -221,7 +221,7 @@ def test_approve__says_how_many_and_whose_word_is_missing(
 ) -> None:
     home.add(example("Change", approvalsRequired=required, status={"barred": barred}))
     for who in before:
-        home.add(example("Approval", name=who, approver=who))
+        home.hear(example("Approval", name=who, approver=who))
     lines = said_last(run)
     assert lines[0] == count
     assert bool(lines[1:]) is ("missing" not in count), "it is carried out by nobody while a word is missing"
@@ -263,7 +263,18 @@ def test_decision__after_a_rejection__is_refused(run: Run, home: FakeHome, chang
     assert len(home.objects("Approval")) == 1
 
 
+def test_approve__one_that_is_in_no_row__is_told_and_does_not_count(
+    run: Run, home: FakeHome, change: dict[str, Any]
+) -> None:
+    home.add(example("Approval", name="planted", approver="Ada.Lovelace", reason="trust me"))
+    result = run("approve", CHANGE)
+    assert result.exit_code == 0, result.stderr
+    assert "0 of 1 approvals" in result.stdout
+    assert "Approved by Ada.Lovelace, unproven, 3h5m ago, which does not count: the audit trail" in result.stdout
+
+
 def test_approve__a_second_time__is_refused(run: Run, home: FakeHome, change: dict[str, Any]) -> None:
+    home.date_rows()
     home.add(example("Environment", approvals={"required": 2, "ttl": "8h"}))
     assert run("approve", CHANGE).exit_code == 0
     result = run("approve", CHANGE)
@@ -276,14 +287,14 @@ def test_approve__a_second_time__counts_where_the_first_expired(
     run: Run, home: FakeHome, change: dict[str, Any]
 ) -> None:
     home.add(example("Environment", approvals={"ttl": "1h"}))
-    home.add(example("Approval", approver="Ada.Lovelace"))
+    home.hear(example("Approval", approver="Ada.Lovelace"))
     result = run("approve", CHANGE)
     assert result.exit_code == 0, result.stderr
     assert "Approved by Ada.Lovelace, unproven, 3h5m ago, expired" in result.stdout
 
 
 def test_approve__a_second_time__counts_where_it_passes_a_gate(run: Run, home: FakeHome) -> None:
-    home.add(example("Approval", approver="Ada.Lovelace"))
+    home.hear(example("Approval", approver="Ada.Lovelace"))
     home.add(example("Change", status={"gates": [gate("Fail", overridable=True)]}))
     assert run("approve", CHANGE, "--override", "radius", "--reason", "r").exit_code == 0
 
@@ -342,7 +353,7 @@ def test_approve__another_kind__is_wrong_usage(run: Run) -> None:
 
 
 def test_approve__lists_who_said_what_before(run: Run, home: FakeHome, change: dict[str, Any]) -> None:
-    home.add(example("Approval", name="earlier", approver="bob", reason="fine"))
+    home.hear(example("Approval", name="earlier", approver="bob", reason="fine"))
     home.add(example("Approval", name="foreign", approver="eve", subject="sha256:" + "00" * 32))
     text = run("approve", CHANGE).stdout
     assert "Approved by bob, unproven, 3h5m ago: fine" in text

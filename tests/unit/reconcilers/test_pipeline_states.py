@@ -98,6 +98,29 @@ async def test_an_approval_dies_with_what_it_named(bench):
     assert new["spec"]["subject"] != old["spec"]["subject"]
 
 
+PROTECTED = {"addresses": ["b"]}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param({"approvals": {"required": 2}}, {"approvals": {"required": 1}}, id="fewer must approve"),
+        pytest.param({"approvals": {"required": 2}}, {**AUTO, "approvals": {"required": 1}}, id="and it is automatic"),
+        pytest.param({"approvals": {"ttl": "1h"}}, {"approvals": {"ttl": "900h"}}, id="an old word counts again"),
+        pytest.param({"protection": PROTECTED}, {}, id="what was protected is not"),
+    ],
+)
+async def test_who_lowers_what_is_asked_for_gains_no_approval_by_it(bench, before, after):
+    await bench.declare(ONE, **before)
+    await bench.run()
+    await bench.approve()
+    if "ttl" in before.get("approvals", {}):
+        bench.clock.instant += dt.timedelta(hours=2)
+    await bench.declare(ONE, **after)
+    assert (await bench.run()).reason == "ApprovalRequired"
+    assert bench.world.applies == 0
+
+
 async def test_nothing_happens_where_nothing_differs(bench):
     await applied(bench)
     writes, events = bench.cluster.writes, len(bench.recorder.events)
