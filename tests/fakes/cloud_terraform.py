@@ -141,7 +141,9 @@ class CloudSession:
     def errored_state(self) -> None:
         return None
 
-    async def plan(self, bundle: Bundle, inputs: RunInputs, *, destroy: bool = False, full: bool = False) -> PlanRun:
+    async def plan(
+        self, bundle: Bundle, inputs: RunInputs, *, destroy: bool = False, full: bool = False, refresh: bool = True
+    ) -> PlanRun:
         assert not self._terraform.left, "a run of a killed manager is settled before the next plan"
         before, cloud = await self._read(), self._terraform.cloud.objects
         wanted = {} if destroy else _declared(inputs)

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from setpoint.domain.errors import ReasonedError, TransientError
+from setpoint.api.conditions import Reason
+from setpoint.domain.errors import DataUnreadableError, ReasonedError, StalledError, TransientError
 from setpoint.ports import ApplyRun, Bundle, EngineVersion, ErroredState, Notice, PlanRun, Survivor
 
 BUNDLE = Bundle("sha256:" + "b" * 64, "r1", "sha256:" + "a" * 64)
@@ -15,7 +16,10 @@ DONE = ApplyRun(True, False, (), ())
 
 @dataclasses.dataclass
 class FakeTerraform:
-    """One target's Terraform. `document` is what plans show; `errored` is the errored.tfstate in the work folder."""
+    """One target's Terraform. `document` is what plans show; `errored` is the errored.tfstate in the work folder.
+
+    `unread` are data sources that are gone, `forbidding` the bundles with prevent_destroy in them.
+    """
 
     document: Mapping[str, Any] | None = None
     errored: bytes | None = None
@@ -25,6 +29,8 @@ class FakeTerraform:
     aside: dict[str, bytes] = dataclasses.field(default_factory=dict)
     forgotten: list[str] = dataclasses.field(default_factory=list)
     plans: int = 0
+    unread: tuple[str, ...] = ()
+    forbidding: frozenset[str] = frozenset()
     run: str = "run-1"
     notices: tuple[Notice, ...] = ()
 
@@ -63,11 +69,17 @@ class FakeSession:
         if self._terraform.unsettled:
             raise self._terraform.unsettled
 
-    async def plan(self, bundle: Bundle, inputs: Any, *, destroy: bool = False, full: bool = False) -> PlanRun:
+    async def plan(
+        self, bundle: Bundle, inputs: Any, *, destroy: bool = False, full: bool = False, refresh: bool = True
+    ) -> PlanRun:
         terraform = self._terraform
         if terraform.errored is not None:
             raise TransientError("StoreFailed", "there is a state that nobody saved")
         terraform.plans += 1
+        if refresh and terraform.unread:
+            raise DataUnreadableError(f"request {terraform.plans} failed", terraform.unread)
+        if destroy and bundle.digest in terraform.forbidding:
+            raise StalledError(Reason.DESTROY_PREVENTED, "terraform_data.r1 must not be destroyed.")
         return PlanRun(terraform.run, terraform.document is None, terraform.document, bundle.digest, Path("tfplan"))
 
     async def apply(self, plan: PlanRun, bundle: Bundle, inputs: Any, progress: Any) -> ApplyRun:

@@ -83,6 +83,8 @@ class Reason(StrEnum):
     # What went wrong while working
     INIT_FAILED = "InitFailed"
     PLAN_FAILED = "PlanFailed"
+    DATA_UNREADABLE = "DataUnreadable"
+    DESTROY_PREVENTED = "DestroyPrevented"
     APPLY_FAILED = "ApplyFailed"
     TIMED_OUT = "TimedOut"
     INTERRUPTED = "Interrupted"
@@ -166,6 +168,8 @@ REASON_MEANING: dict[Reason, str] = {
     Reason.PROVIDER_UNAVAILABLE: "A provider can't be had.",
     Reason.INIT_FAILED: "terraform init failed.",
     Reason.PLAN_FAILED: "terraform plan failed.",
+    Reason.DATA_UNREADABLE: "A data source of the code can't be read. A destruction is planned from the state then.",
+    Reason.DESTROY_PREVENTED: "prevent_destroy in the code forbids what would be destroyed.",
     Reason.APPLY_FAILED: "terraform apply failed; what it did is recorded.",
     Reason.TIMED_OUT: "A command took longer than its deadline and was stopped.",
     Reason.INTERRUPTED: "The apply was interrupted; its approval is spent.",
@@ -244,6 +248,8 @@ _DECLARATION_REASONS = (
 _FAILURE_REASONS = (
     Reason.INIT_FAILED,
     Reason.PLAN_FAILED,
+    Reason.DATA_UNREADABLE,
+    Reason.DESTROY_PREVENTED,
     Reason.APPLY_FAILED,
     Reason.TIMED_OUT,
     Reason.INTERRUPTED,

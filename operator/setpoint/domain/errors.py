@@ -77,6 +77,14 @@ class TransientError(ReasonedError):
     """Failed for now."""
 
 
+class DataUnreadableError(TransientError):
+    """Data sources of the code can't be read, and nothing else is wrong; `addresses` are theirs."""
+
+    def __init__(self, message: str, addresses: tuple[str, ...]) -> None:
+        super().__init__(Reason.DATA_UNREADABLE, message)
+        self.addresses = addresses
+
+
 class StoreSetBackError(StalledError):
     """The store is not the one that stood here, so nothing may be applied on it."""
 

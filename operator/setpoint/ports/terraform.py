@@ -105,7 +105,7 @@ class PlanRun:
     """One plan. `document` is `show -json` with secrets in clear, None where `quiet` proves that nothing differs.
 
     `state_version` is the StateVersion that it starts from, 0 for none, where it is to be applied. `warnings` are
-    scrubbed.
+    scrubbed, `unread` the data sources that can't be read, so that the plan was made from the state alone.
     """
 
     run: str
@@ -116,6 +116,7 @@ class PlanRun:
     prevent_destroy: tuple[str, ...] = ()
     state_version: int | None = None
     warnings: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
 
 ResourceProgress = Hook
@@ -167,9 +168,12 @@ class TerraformSession(Protocol):
         """
         ...
 
-    async def plan(self, bundle: Bundle, inputs: RunInputs, *, destroy: bool = False, full: bool = False) -> PlanRun:
+    async def plan(
+        self, bundle: Bundle, inputs: RunInputs, *, destroy: bool = False, full: bool = False, refresh: bool = True
+    ) -> PlanRun:
         """Makes the folder exact, initialises it where needed, plans. `full`: a document even where quiet.
 
+        Without `refresh`, nothing outside is looked at: the state is taken for what is.
         Raises StalledError and TransientError with the reasons of the failure, scrubbed.
         """
         ...

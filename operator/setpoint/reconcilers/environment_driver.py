@@ -5,8 +5,6 @@ One session is one pass: it holds the target's work folder from the first plan t
 
 import contextlib
 import dataclasses
-import functools
-import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Executor
 from pathlib import Path
@@ -18,15 +16,13 @@ from setpoint.api.v1alpha1.environment import AppliedStatus, Environment
 from setpoint.domain.digests import canonical, digest
 from setpoint.domain.errors import (
     ConflictError,
-    LostBlobError,
-    NotFoundError,
+    DataUnreadableError,
     StalledError,
-    StoreError,
     TransientError,
     VariablesMissingError,
 )
 from setpoint.domain.gating import GateDecision
-from setpoint.domain.goals import Goal, GoalKind, cause_of
+from setpoint.domain.goals import Goal, cause_of
 from setpoint.domain.model import Change, Observation, Outcome, ResetPlan, Result, Snapshot, Verification
 from setpoint.domain.orphans import find_orphans, still_suspected
 from setpoint.domain.plans import PlanAnalysis, differing_contents
@@ -53,17 +49,19 @@ from setpoint.ports import (
     TerraformSession,
 )
 from setpoint.reconcilers import drills
+from setpoint.reconcilers.configurations import Configurations
+from setpoint.reconcilers.destroying import notes_of, plan_goal
 from setpoint.reconcilers.plan_reading import PlanReader
-from setpoint.reconcilers.run_inputs import gather_inputs
 from setpoint.reconcilers.seals import sealed
 from setpoint.reconcilers.secrets import SecretReader, publish_outputs
 from setpoint.reconcilers.snapshots import SnapshotTaker
-from setpoint.reconcilers.sources import bundle_source
+from setpoint.reconcilers.sources import SourceBundler
 from setpoint.reconcilers.states import (
+    ErroredStates,
     read_addresses,
     read_instances,
     refuse_newer_state,
-    save_errored_state,
+    require_readable,
     suspect_orphans,
 )
 
@@ -96,11 +94,10 @@ class EnvironmentDriver:
     ) -> None:
         self.cluster = cluster
         self.terraform = terraform
-        self.resolver = resolver
+        self.sources = SourceBundler(resolver, terraform, origin_of)
         self.states = states
         self.blobs = blobs
         self.prober = prober
-        self.origin_of = origin_of
         self.plans = PlanReader(threads)
         self._settles = settles
 
@@ -136,8 +133,11 @@ class EnvironmentSession:
         self._workspace = workspace
         self._progress = progress
         self._key = environment.ref.key
+        self._errored = ErroredStates(driver.states, self._key, workspace)
         self._snapshots = SnapshotTaker(driver.cluster, driver.states, driver.blobs)
         self._notices: tuple[Notice, ...] = ()
+        reader = SecretReader(driver.cluster, environment.metadata.namespace)
+        self._configurations = Configurations(environment, goal, reader, driver.blobs, driver.sources)
         self._inputs: RunInputs
         self._bundle: Bundle
         self._engine: EngineVersion
@@ -149,27 +149,14 @@ class EnvironmentSession:
     async def observe(self) -> Observation:
         """One plan of the goal's configuration against state and world."""
         driver = self._driver
-        await self._save_errored_state()
+        await self._errored.require_saved()
         head = await driver.states.head(self._key)
-        self._inputs = await self._gather_inputs(has_state=head is not None)
+        self._inputs = await self._configurations.inputs(has_state=head is not None)
         self._engine = await driver.terraform.engine(self._inputs)
         refuse_newer_state(self._engine, head)
-        self._bundle = await self._resolve_bundle()
-        await self._observe_once()
+        self._bundle = await self._configurations.bundle(self._inputs)
+        await self._observe_goal()
         return self._observation(head, await driver.plans.redact(self._plan, self._inputs))
-
-    async def _save_errored_state(self) -> None:
-        """What an earlier apply could not save comes first: a plan without it would make again all that it knows."""
-        errored = self._workspace.errored_state()
-        if errored is not None and (problem := await self._take_over(errored)):
-            raise TransientError(Reason.STORE_FAILED, problem)
-
-    async def _take_over(self, errored: ErroredState) -> str:
-        """Saves a state that Terraform could not; what people must know where it was refused, else empty."""
-        set_aside = functools.partial(self._workspace.set_errored_state_aside, errored.run)
-        problem = await save_errored_state(self._driver.states, self._key, errored, set_aside=set_aside)
-        self._workspace.errored_state_saved()
-        return problem
 
     @property
     def run(self) -> str:
@@ -182,18 +169,25 @@ class EnvironmentSession:
         await self._observe_once()
         return differing_contents(first, self._analysis)
 
+    async def _observe_goal(self) -> None:
+        try:
+            await self._observe_once()
+        except StalledError as error:
+            if error.reason is not Reason.DESTROY_PREVENTED or not self._goal.destroys:
+                raise
+            self._bundle, self._inputs = await self._configurations.to_destroy_instead(self._bundle, error)
+            await self._observe_once()
+
     async def _observe_once(self) -> None:
         try:
-            self._plan = await self._workspace.plan(self._bundle, self._inputs, destroy=self._goal.destroys)
+            self._plan = await self._plan_goal()
         except (StalledError, TransientError):
-            await self._require_state()
+            await require_readable(self._driver.states, self._key)
             raise
         self._analysis = await self._analyse(self._plan)
 
-    async def _require_state(self) -> None:
-        """Raises LostBlobError where Terraform can't have got its state: it only says that it asked in vain."""
-        with contextlib.suppress(NotFoundError):
-            await self._driver.states.read(self._key)
+    async def _plan_goal(self) -> PlanRun:
+        return await plan_goal(self._workspace, self._bundle, self._inputs, destroys=self._goal.destroys)
 
     async def _analyse(self, plan: PlanRun) -> PlanAnalysis | None:
         ignore = self._environment.spec.drift.ignore
@@ -206,43 +200,6 @@ class EnvironmentSession:
     def _commit(self, sensitive: bytes) -> str:
         """Keyed by the home and bound to the target: who may plan one target learns nothing about another's secrets."""
         return self._driver.blobs.digest(b"content of a change\0" + self._key.encode() + b"\0" + sensitive)
-
-    async def _gather_inputs(self, *, has_state: bool) -> RunInputs:
-        sealed = self._recorded_variables()
-        variables = self._environment.spec.variables if sealed is None else json.loads(await self._blob(sealed))
-        reader = SecretReader(self._driver.cluster, self._environment.metadata.namespace)
-        recorded = sealed is not None
-        return await gather_inputs(self._environment.spec, variables, reader, has_state=has_state, recorded=recorded)
-
-    def _recorded_variables(self) -> str | None:
-        if self._goal.snapshot is not None and self._goal.snapshot.spec.variables is not None:
-            return self._goal.snapshot.spec.variables
-        applied = self._environment.status.applied
-        follows_applied = self._goal.kind in {GoalKind.HOLD, GoalKind.DESTROY} or self._goal.destroys
-        return applied.variables if applied and follows_applied else None
-
-    async def _blob(self, blob: str) -> bytes:
-        try:
-            return await self._driver.blobs.get(blob)
-        except NotFoundError:
-            raise LostBlobError.gone("what was recorded of the variables", blob) from None
-
-    async def _resolve_bundle(self) -> Bundle:
-        spec = self._goal.snapshot.spec if self._goal.snapshot else None
-        if spec and spec.bundle and spec.archive:
-            return Bundle(digest=spec.bundle, revision=spec.revision, blob=spec.archive)
-        applied = self._environment.status.applied
-        if applied and (self._goal.destroys or self._goal.kind is GoalKind.HOLD):
-            return Bundle(digest=applied.bundle, revision=applied.revision, blob=applied.archive)
-        driver, environment = self._driver, self._environment
-        return await bundle_source(
-            environment,
-            self._inputs,
-            reader=SecretReader(driver.cluster, environment.metadata.namespace),
-            resolver=driver.resolver,
-            terraform=driver.terraform,
-            origin=driver.origin_of(environment),
-        )
 
     def _observation(self, head: StateVersion | None, redacted: Mapping[str, Any] | None) -> Observation:
         analysis = self._analysis
@@ -285,6 +242,7 @@ class EnvironmentSession:
             shown=analysis.shown,
             kept=await self._driver.blobs.put(analysis.shown.as_bytes()),
             real_addresses=analysis.real_addresses,
+            notes=notes_of(self._plan),
         )
 
     async def _suspects(self) -> tuple[str, ...]:
@@ -317,18 +275,19 @@ class EnvironmentSession:
             return "NotDrillable", drills.undrillable(self._plan.prevent_destroy)
         if change.cause == "Drift" and change.bundle == applied.bundle:
             return "Passed", ""
-        bundle = Bundle(digest=applied.bundle, revision=applied.revision, blob=applied.archive)
-        variables = json.loads(await self._blob(applied.variables))
-        reader = SecretReader(self._driver.cluster, self._environment.metadata.namespace)
-        inputs = await gather_inputs(self._environment.spec, variables, reader, has_state=True, recorded=True)
+        bundle, inputs = await self._configurations.of_applied(applied)
         try:
             plan = await self._workspace.plan(bundle, inputs)
         except VariablesMissingError as error:
             return "NotDrilled", drills.undrilled(applied, error.names)
+        except DataUnreadableError as error:
+            if not self._plan.unread:
+                raise
+            return "NotDrilled", f"{drills.judged(applied)}: {error.message}"
         except StalledError as error:
             return "Failed", f"{drills.judged(applied)}: {error.message}"
-        secrets_moved = self._secrets_digest(inputs) != applied.secrets
-        return drills.judge_drill(self._environment, await self._analyse(plan), secrets_moved=secrets_moved)
+        moved = self._configurations.secrets_digest(inputs) != applied.secrets
+        return drills.judge_drill(self._environment, await self._analyse(plan), secrets_moved=moved)
 
     # --- apply and verify -----------------------------------------------------------------------------------
 
@@ -346,15 +305,10 @@ class EnvironmentSession:
         run = await self._workspace.apply(self._plan, self._bundle, self._inputs, self._progress)
         problem = ""
         if run.errored_state is not None:
-            problem = await self._harvest(ErroredState(self._plan.run, run.errored_state, self._plan.state_version))
+            problem = await self._errored.harvest(
+                ErroredState(self._plan.run, run.errored_state, self._plan.state_version)
+            )
         return await self._outcome(run, problem)
-
-    async def _harvest(self, errored: ErroredState) -> str:
-        """Takes the state over that the apply could not save; what people must know of it, else empty."""
-        try:
-            return await self._take_over(errored)
-        except StoreError as error:
-            return f"the state that the apply left is not saved yet ({error.message}); it is before the next plan"
 
     async def _outcome(self, run: ApplyRun, problem: str) -> Outcome:
         head = await self._driver.states.head(self._key)
@@ -405,7 +359,7 @@ class EnvironmentSession:
     async def verify(self, change: Change) -> Verification:
         """A second look: a plan, and the health checks where something is left to be healthy."""
         try:
-            plan = await self._workspace.plan(self._bundle, self._inputs, destroy=self._goal.destroys)
+            plan = await self._plan_goal()
         except (StalledError, TransientError) as error:
             return Verification(ok=False, reason=Reason.PLAN_FAILED, message=error.message)
         verification = verify_plan(await self._analyse(plan), change.actions)
@@ -429,7 +383,7 @@ class EnvironmentSession:
     async def drill_destroy(self) -> str:
         """Rule 22: plans the destroy of what the first apply made; what stands in the way, else empty."""
         try:
-            await self._workspace.plan(self._bundle, self._inputs, destroy=True)
+            await plan_goal(self._workspace, self._bundle, self._inputs, destroys=True)
         except (StalledError, TransientError) as error:
             return error.message
         return ""
@@ -438,32 +392,8 @@ class EnvironmentSession:
 
     async def configuration(self, *, change: str | None, at: str) -> AppliedStatus:
         """What this pass holds the environment to; the variables are sealed."""
-        variables = await self._driver.blobs.put(canonical(dict(self._inputs.variables)))
-        applied = AppliedStatus(
-            bundle=self._bundle.digest,
-            archive=self._bundle.blob,
-            revision=self._bundle.revision,
-            variables=variables,
-            secrets=self._secrets_digest(self._inputs),
-            generation=self._environment.metadata.generation,
-            change=change,
-            at=at,
-        )
-        return sealed(applied, self._environment.ref, self._driver.blobs)
-
-    def _secrets_digest(self, inputs: RunInputs) -> str | None:
-        secrets = dict(inputs.secret_variables)
-        return self._driver.blobs.digest(canonical(secrets)) if secrets else None
+        return await self._configurations.record(self._bundle, self._inputs, change=change, at=at)
 
     async def publish(self) -> bool:
         """Writes the outputs to spec.outputsTo."""
-        target = self._environment.spec.outputs_to
-        if target is None:
-            return False
-        try:
-            outputs = json.loads(await self._driver.states.read(self._key)).get("outputs") or {}
-        except NotFoundError:
-            return False
-        ref = ObjectRef("Secret", self._environment.metadata.namespace, target.secret_ref.name)
-        values = {name: output["value"] for name, output in outputs.items()}
-        return await publish_outputs(self._driver.cluster, ref, values)
+        return await publish_outputs(self._driver.cluster, self._driver.states, self._environment)

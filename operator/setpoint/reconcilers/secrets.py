@@ -8,9 +8,9 @@ from typing import Any
 
 from setpoint.api.conditions import Reason
 from setpoint.api.meta import JsonObject, ObjectRef
-from setpoint.api.v1alpha1.environment import SecretReference
+from setpoint.api.v1alpha1.environment import Environment, SecretReference
 from setpoint.domain.errors import NotFoundError, StalledError
-from setpoint.ports import ClusterClient
+from setpoint.ports import ClusterClient, StateStore
 
 _MANAGED = {"app.kubernetes.io/managed-by": "setpoint"}
 
@@ -48,7 +48,20 @@ def _decode(value: Any, field: str, name: str, key: str) -> str:
         raise StalledError(Reason.SECRET_NOT_FOUND, message) from None
 
 
-async def publish_outputs(cluster: ClusterClient, ref: ObjectRef, outputs: Mapping[str, Any]) -> bool:
+async def publish_outputs(cluster: ClusterClient, states: StateStore, environment: Environment) -> bool:
+    """Writes the outputs in an Environment's state to spec.outputsTo, where it has one; True where it was written."""
+    target = environment.spec.outputs_to
+    if target is None:
+        return False
+    try:
+        outputs = json.loads(await states.read(environment.ref.key)).get("outputs") or {}
+    except NotFoundError:
+        return False
+    ref = ObjectRef("Secret", environment.metadata.namespace, target.secret_ref.name)
+    return await write_outputs(cluster, ref, {name: output["value"] for name, output in outputs.items()})
+
+
+async def write_outputs(cluster: ClusterClient, ref: ObjectRef, outputs: Mapping[str, Any]) -> bool:
     """Makes the Secret hold exactly these outputs: strings as they are, others as JSON. True where it was written.
 
     Raises StalledError where a Secret of that name is somebody else's.

@@ -59,7 +59,8 @@ class Settlement:
             hold = work.environment.status.hold
             work.draft.ready("False", Reason.HELD, held_message(work.environment, hold.snapshot if hold else None))
             return
-        await self._record_configuration(work, change=None)
+        if await self._record_configuration(work, change=None):
+            await self._drill_anew(work)
         work.draft.set(not_converging=[], failures=0)
         await self._reach(work, await self._confirm(work))
 
@@ -88,19 +89,24 @@ class Settlement:
         if not work.goal.destroys:
             await work.session.publish()
 
-    async def _record_configuration(self, work: "Pass", *, change: str | None) -> None:
-        """What is in force now, so that drills, resets and destroys can build on it; and a snapshot of it."""
+    async def _record_configuration(self, work: "Pass", *, change: str | None) -> bool:
+        """What is in force now, so that drills, resets and destroys can build on it; and a snapshot of it.
+
+        True where it is another than before.
+        """
         if work.goal.destroys:
             work.draft.set(applied=None, snapshot=None)
-            return
+            return False
         known = work.draft.status.applied
         seen = work.observation
         if known is None or change or (known.bundle, known.variables) != (seen.bundle, seen.variables_digest):
             applied = await work.session.configuration(change=change, at=work.draft.now_text)
             work.draft.set(applied=applied)
             await self._snapshot(work, applied)
-        elif work.environment.status.snapshot is None or _state_moved(work):
+            return True
+        if work.environment.status.snapshot is None or _state_moved(work):
             await self._snapshot(work, known)
+        return False
 
     async def _snapshot(self, work: "Pass", applied: AppliedStatus) -> None:
         snapshot = await work.session.capture(work.observation, applied)
@@ -192,6 +198,15 @@ class Settlement:
         if work.reset_plan.drill != "NotDrillable" or work.goal.destroys:
             work.draft.condition(ConditionType.RESET_READY, "True", Reason.DRILL_PASSED)
             return
+        await self._drill_destroy(work)
+
+    async def _drill_anew(self, work: "Pass") -> None:
+        """What stood in the way of going back may stand in the code alone, and no longer do so."""
+        ready = work.draft.get(ConditionType.RESET_READY)
+        if ready is not None and ready.reason == Reason.DRILL_FAILED:
+            await self._drill_destroy(work)
+
+    async def _drill_destroy(self, work: "Pass") -> None:
         problem = await work.session.drill_destroy()
         if problem:
             work.draft.condition(ConditionType.RESET_READY, "False", Reason.DRILL_FAILED, problem)
@@ -206,7 +221,13 @@ class Settlement:
     # --- holds, resets and the end --------------------------------------------------------------------------
 
     async def _hold(self, work: "Pass") -> None:
-        """What did not verify is not applied again; a way back is asked for as the spec says."""
+        """What did not verify is not applied again; a way back is asked for as the spec says.
+
+        Where nothing was applied before, the way back would be to destroy everything: that is a person's to ask for.
+        The target is looked at again as it is, and at its setpoint once it verifies.
+        """
+        if work.snapshot.bundle is None:
+            return
         self._draft_hold(work, Reason.VERIFY_HOLD, snapshot=None)
         policy = work.environment.spec.reset.on_verify_failure
         if policy == "Never" or work.goal.kind is not GoalKind.SPEC:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -15,25 +15,27 @@ _SHORT = re.compile(r"^(?:[^@/\s]+@)?(?P<host>[A-Za-z0-9.-]+):(?!//)")
 """As in git@host:group/repository.git."""
 
 
-async def bundle_source(
-    environment: Environment,
-    inputs: RunInputs,
-    *,
-    reader: SecretReader,
-    resolver: SourceResolver,
-    terraform: Terraform,
-    origin: Path | None,
-) -> Bundle:
-    """The bundle of spec.source as it is now. Raises what the ports raise, and StalledError (SecretNotFound)."""
-    source = environment.spec.source
-    own: Mapping[str, str] = {}
-    hosts: tuple[ModuleHost, ...] = ()
-    if source.git is not None:
-        if source.git.secret_ref is not None:
-            own = await reader.read(source.git.secret_ref.name, field="spec.source.git.secretRef")
-        hosts = await gather_hosts(source.git, own, reader)
-    tree = await resolver.resolve(source, origin=origin, credentials=own)
-    return await terraform.bundle(environment.ref.key, tree, dataclasses.replace(inputs, module_hosts=hosts))
+class SourceBundler:
+    """Makes bundles of sources. `origin_of` gives the folder of an Environment's manifest, None on a cluster."""
+
+    def __init__(
+        self, resolver: SourceResolver, terraform: Terraform, origin_of: Callable[[Environment], Path | None]
+    ) -> None:
+        self._resolver = resolver
+        self._terraform = terraform
+        self._origin_of = origin_of
+
+    async def bundle(self, environment: Environment, inputs: RunInputs, reader: SecretReader) -> Bundle:
+        """The bundle of spec.source as it is now. Raises what the ports raise, and StalledError (SecretNotFound)."""
+        source = environment.spec.source
+        own: Mapping[str, str] = {}
+        hosts: tuple[ModuleHost, ...] = ()
+        if source.git is not None:
+            if source.git.secret_ref is not None:
+                own = await reader.read(source.git.secret_ref.name, field="spec.source.git.secretRef")
+            hosts = await gather_hosts(source.git, own, reader)
+        tree = await self._resolver.resolve(source, origin=self._origin_of(environment), credentials=own)
+        return await self._terraform.bundle(environment.ref.key, tree, dataclasses.replace(inputs, module_hosts=hosts))
 
 
 async def gather_hosts(git: GitSource, own: Mapping[str, str], reader: SecretReader) -> tuple[ModuleHost, ...]:

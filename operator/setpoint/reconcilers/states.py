@@ -3,6 +3,8 @@
 Such a state may be the only record of what an apply made: it becomes a version, or is kept aside, and never lost.
 """
 
+import contextlib
+import functools
 import logging
 import uuid
 from collections.abc import Callable, Collection
@@ -10,13 +12,52 @@ from pathlib import Path
 
 from setpoint.api.conditions import Reason
 from setpoint.domain import state
-from setpoint.domain.errors import ConflictError, InvalidError, LostBlobError, NotFoundError, StalledError
+from setpoint.domain.errors import (
+    ConflictError,
+    InvalidError,
+    LostBlobError,
+    NotFoundError,
+    StalledError,
+    StoreError,
+    TransientError,
+)
 from setpoint.domain.orphans import Creation, find_orphans
 from setpoint.domain.scrubbing import NO_SECRETS, Scrubber
 from setpoint.domain.versions import is_newer
-from setpoint.ports import EngineVersion, ErroredState, StateStore, StateVersion
+from setpoint.ports import EngineVersion, ErroredState, StateStore, StateVersion, TerraformSession
 
 _LOGGER = logging.getLogger(__name__)
+
+
+class ErroredStates:
+    """The states that applies of one target could not save, in the work folder that a session holds."""
+
+    def __init__(self, states: StateStore, key: str, workspace: TerraformSession) -> None:
+        self._states = states
+        self._key = key
+        self._workspace = workspace
+
+    async def require_saved(self) -> None:
+        """Saves what an earlier apply could not: a plan without it would make again all that it knows.
+
+        Raises TransientError where the store refused it, so that people hear where it is kept.
+        """
+        errored = self._workspace.errored_state()
+        if errored is not None and (problem := await self._take_over(errored)):
+            raise TransientError(Reason.STORE_FAILED, problem)
+
+    async def harvest(self, errored: ErroredState) -> str:
+        """Saves what the apply at hand could not; what people must know of it, else empty."""
+        try:
+            return await self._take_over(errored)
+        except StoreError as error:
+            return f"the state that the apply left is not saved yet ({error.message}); it is before the next plan"
+
+    async def _take_over(self, errored: ErroredState) -> str:
+        set_aside = functools.partial(self._workspace.set_errored_state_aside, errored.run)
+        problem = await save_errored_state(self._states, self._key, errored, set_aside=set_aside)
+        self._workspace.errored_state_saved()
+        return problem
 
 
 async def save_errored_state(
@@ -59,6 +100,12 @@ def _refusal(why: str, run: str, place: Path, *, managed: bool) -> str:
         f"compare it with what there is (terraform state list -state={place}), {remedy}, "
         "and remove it then: it may hold secrets"
     )
+
+
+async def require_readable(states: StateStore, key: str) -> None:
+    """Raises LostBlobError where Terraform can't have got its state: it only says that it asked in vain."""
+    with contextlib.suppress(NotFoundError):
+        await states.read(key)
 
 
 async def read_instances(

@@ -14,12 +14,19 @@ from tests.fakes.cluster import InMemoryCluster
 from tests.fakes.plans import change, plan
 from tests.fakes.reconciling import FakeClock
 from tests.fakes.store import Stores, memory_stores, state_file, state_of
-from tests.fakes.terraform import FakeTerraform
+from tests.fakes.terraform import BUNDLE, FakeTerraform
 
 from setpoint.api.conditions import Reason
 from setpoint.api.meta import ObjectRef
 from setpoint.api.v1alpha1.environment import Environment
-from setpoint.domain.errors import ConflictError, StoreError, TransientError, WaitingError
+from setpoint.domain.errors import (
+    ConflictError,
+    DataUnreadableError,
+    StalledError,
+    StoreError,
+    TransientError,
+    WaitingError,
+)
 from setpoint.domain.goals import Goal, GoalKind
 from setpoint.domain.model import Outcome, Result
 from setpoint.domain.orphans import Creation
@@ -46,12 +53,13 @@ class Desk:
     stores: Stores
     threads: ThreadPoolExecutor
     status: dict[str, Any] = dataclasses.field(default_factory=dict)
+    resolve: Any = None
 
     def driver(self, **options: Any) -> EnvironmentDriver:
         return EnvironmentDriver(
             cluster=InMemoryCluster(),
             terraform=self.terraform,
-            resolver=SimpleNamespace(resolve=_resolve),
+            resolver=SimpleNamespace(resolve=self.resolve or _resolve),
             states=self.stores.states,
             blobs=self.stores.blobs,
             prober=None,
@@ -61,10 +69,10 @@ class Desk:
         )
 
     @contextlib.asynccontextmanager
-    async def session(self, **options: Any) -> AsyncIterator[EnvironmentSession]:
-        """One pass for the spec."""
+    async def session(self, goal: GoalKind = GoalKind.SPEC, **options: Any) -> AsyncIterator[EnvironmentSession]:
+        """One pass, for the spec unless another goal is given."""
         environment = Environment.model_validate({**MANIFEST, "status": self.status})
-        async with self.driver(**options).session(environment, Goal(GoalKind.SPEC), lambda _: None) as opened:
+        async with self.driver(**options).session(environment, Goal(goal), lambda _: None) as opened:
             yield opened
 
     async def apply(self, run: ApplyRun, **decided: Any) -> Outcome:
@@ -268,3 +276,70 @@ async def test_a_quiet_plan_is_not_read_at_all(desk: Desk) -> None:
         assert (observation.content, observation.redacted) == (None, None)
         assert await session.plan(observation) is None
     desk.threads.shutdown()
+
+
+# --- Destroying -----------------------------------------------------------------------------------------------------
+
+GONE = ("data.terraform_remote_state.net",)
+OLD = "sha256:" + "0" * 64
+
+
+async def applied_before(desk: Desk, bundle: str) -> Desk:
+    """The desk, with a bundle that was applied."""
+    variables = await desk.stores.blobs.put(b"{}")
+    applied = {"bundle": bundle, "archive": OLD, "variables": variables, "at": "2026-01-01T00:00:00Z"}
+    desk.status = {"applied": applied}
+    desk.terraform.document = PENDING
+    return desk
+
+
+async def test_a_destroy_without_what_it_reads_is_planned_from_the_state_and_says_so(desk: Desk) -> None:
+    await applied_before(desk, OLD)
+    desk.terraform.unread = GONE
+    subjects = []
+    for _ in range(2):
+        async with desk.session(GoalKind.DESTROY) as session:
+            change = await session.plan(await session.observe())
+            assert change is not None
+            subjects.append(change.notes)
+            assert (await session.verify(change)).reason != Reason.PLAN_FAILED
+    note = (
+        "planned with -refresh=false, from the state alone, since this can't be read: data.terraform_remote_state.net"
+    )
+    assert subjects == [(note,), (note,)]
+
+
+async def test_any_other_plan_needs_what_it_reads(desk: Desk) -> None:
+    desk.terraform.unread = GONE
+    async with desk.session() as session:
+        with pytest.raises(DataUnreadableError):
+            await session.observe()
+
+
+async def test_a_destroy_that_the_applied_code_forbids_is_planned_with_the_source_as_it_is(desk: Desk) -> None:
+    await applied_before(desk, OLD)
+    desk.terraform.forbidding = frozenset({OLD})
+    async with desk.session(GoalKind.DESTROY) as session:
+        assert (await session.observe()).bundle == BUNDLE.digest
+
+
+@pytest.mark.parametrize("before", [OLD, BUNDLE.digest], ids=["another", "the-same"])
+async def test_a_source_that_forbids_it_too_is_told(desk: Desk, before: str) -> None:
+    await applied_before(desk, before)
+    desk.terraform.forbidding = frozenset({OLD, BUNDLE.digest})
+    async with desk.session(GoalKind.DESTROY) as session:
+        with pytest.raises(StalledError, match="must not be destroyed") as raised:
+            await session.observe()
+    assert raised.value.reason is Reason.DESTROY_PREVENTED
+
+
+async def test_a_source_that_can_not_be_read_is_told_beside(desk: Desk) -> None:
+    async def fail(*_: Any, **__: Any) -> None:
+        raise StalledError(Reason.SOURCE_NOT_FOUND, "no folder")
+
+    await applied_before(desk, OLD)
+    desk.terraform.forbidding = frozenset({OLD})
+    desk.resolve = fail
+    async with desk.session(GoalKind.DESTROY) as session:
+        with pytest.raises(StalledError, match="Now the source can't be used: no folder"):
+            await session.observe()

@@ -338,6 +338,34 @@ async def test_what_is_unhealthy_after_an_apply_is_held(bench, policy, resets):
     assert [one["spec"]["automatic"] for one in found] == [policy == "Auto"] * resets
 
 
+@pytest.mark.parametrize("policy", ["Propose", "Auto", "Never"])
+async def test_a_first_apply_that_is_unhealthy_says_so_and_destroys_nothing(bench, policy):
+    bench.world.health = Verification(ok=False, reason=Reason.UNHEALTHY, message="spec.health[0]: status 500")
+    await bench.declare(TWO, **AUTO, reset={"onVerifyFailure": policy})
+    for _ in range(2):
+        report = await bench.run()
+        assert (report.reason, report.message) == ("Unhealthy", "spec.health[0]: status 500")
+    assert await bench.condition("Held") is None
+    assert (await bench.cluster.list("Reset")).items == ()
+    assert (bench.world.actual, bench.world.applies) == (TWO, 1)
+    bench.world.health = Verification(ok=True, reason=Reason.VERIFIED, message="")
+    assert (await bench.run()).reason == "AtSetpoint"
+
+
+async def test_a_way_back_that_code_alone_blocked_is_drilled_anew(bench):
+    bench.world.drill_destroy = "prevent_destroy"
+    await applied(bench)
+    assert await bench.condition("ResetReady") == ("False", "DrillFailed")
+    bench.world.drill_destroy = ""
+    await bench.run()
+    assert await bench.condition("ResetReady") == ("False", "DrillFailed")
+    bench.world.actual, bench.world.state = dict(TWO), dict(TWO)
+    await bench.declare(TWO, **AUTO)
+    assert (await bench.run()).reason == "AtSetpoint"
+    assert bench.world.applies == 1
+    assert await bench.condition("ResetReady") == ("True", "DrillPassed")
+
+
 # --- Resets, holds --------------------------------------------------------------------------------------------------
 
 

@@ -10,7 +10,7 @@ from setpoint.api.conditions import Reason
 from setpoint.api.meta import JsonObject, ObjectRef
 from setpoint.api.v1alpha1.environment import SecretReference
 from setpoint.domain.errors import StalledError
-from setpoint.reconcilers.secrets import SecretReader, publish_outputs
+from setpoint.reconcilers.secrets import SecretReader, write_outputs
 
 OUT = ObjectRef("Secret", "default", "out")
 FIELD = "spec.variablesFrom"
@@ -101,16 +101,16 @@ async def read_back(cluster: InMemoryCluster) -> dict[str, str]:
     ],
 )
 async def test_an_output_is_text_or_json(cluster: InMemoryCluster, value: Any, text: str) -> None:
-    assert await publish_outputs(cluster, OUT, {"key": value})
+    assert await write_outputs(cluster, OUT, {"key": value})
     assert await read_back(cluster) == {"key": text}
 
 
 async def test_it_holds_exactly_the_outputs(cluster: InMemoryCluster) -> None:
-    assert await publish_outputs(cluster, OUT, {"a": "1", "b": "2"})
-    assert await publish_outputs(cluster, OUT, {"b": "3"})
+    assert await write_outputs(cluster, OUT, {"a": "1", "b": "2"})
+    assert await write_outputs(cluster, OUT, {"b": "3"})
     assert await read_back(cluster) == {"b": "3"}
     writes = cluster.writes
-    assert not await publish_outputs(cluster, OUT, {"b": "3"})
+    assert not await write_outputs(cluster, OUT, {"b": "3"})
     assert cluster.writes == writes
 
 
@@ -123,16 +123,16 @@ async def test_a_secret_of_somebody_else_is_left_alone(cluster: InMemoryCluster,
     theirs = {"a": encoded("theirs")}
     await cluster.add(secret("out", labels=labels, data=theirs))
     with pytest.raises(StalledError, match=r"spec\.outputsTo\.secretRef") as caught:
-        await publish_outputs(cluster, OUT, {"a": "hunter2"})
+        await write_outputs(cluster, OUT, {"a": "hunter2"})
     assert caught.value.reason is Reason.INVALID_SPEC
     assert "hunter2" not in caught.value.message
     assert (await cluster.get(OUT))["data"] == theirs
 
 
 async def test_labels_that_others_add_stay(cluster: InMemoryCluster) -> None:
-    await publish_outputs(cluster, OUT, {"a": "1"})
+    await write_outputs(cluster, OUT, {"a": "1"})
     found = await cluster.get(OUT)
     found["metadata"]["labels"]["team"] = "shop"
     await cluster.update(found)
-    await publish_outputs(cluster, OUT, {"a": "2"})
+    await write_outputs(cluster, OUT, {"a": "2"})
     assert (await cluster.get(OUT))["metadata"]["labels"]["team"] == "shop"

@@ -48,9 +48,11 @@ class CommandBuilder(PythonTerraform):  # type: ignore[misc]
             "init", backend=backend, get=modules, reconfigure=IsFlagged if backend else IsNotFlagged, **_NO_INPUT
         )
 
-    def plan_line(self, out: Path, variables: Path | None, *, destroy: bool) -> tuple[str, ...]:
+    def plan_line(self, out: Path, variables: Path | None, *, destroy: bool, refresh: bool = True) -> tuple[str, ...]:
         """Terraform plan -json, without a lock: a plan only reads, and one that is killed leaves none (rule 13)."""
         options = {**_NO_INPUT, "json": IsFlagged, "lock": False, "out": str(out)}
+        if not refresh:
+            options["refresh"] = False
         files = [str(variables)] if variables else None
         return self.cmd("plan", **options, var_file=files, destroy=IsFlagged if destroy else IsNotFlagged)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from setpoint.adapters.terraform.process import Ended
 from setpoint.api.conditions import Reason
-from setpoint.domain.errors import ReasonedError, StalledError, TransientError, WaitingError
+from setpoint.domain.errors import DataUnreadableError, ReasonedError, StalledError, TransientError, WaitingError
 from setpoint.domain.scrubbing import NO_SECRETS, Scrubber
 from setpoint.domain.terraform_stream import Diagnostic, diagnostics, read_errors, read_stream
 from setpoint.domain.transport_errors import Fault, fault_in
@@ -17,6 +17,7 @@ _STALLED: tuple[tuple[str, Reason], ...] = (
     (r"^failed to (query available|resolve|install) provider", Reason.PROVIDER_UNAVAILABLE),
     (r"^(incompatible|invalid) provider (version|registry host)", Reason.PROVIDER_UNAVAILABLE),
     (r"^unsupported (terraform|opentofu) core version", Reason.ENGINE_VERSION_MISMATCH),
+    (r"^instance cannot be destroyed", Reason.DESTROY_PREVENTED),
     (r"state snapshot was created by|^unsupported state file format", Reason.STATE_TOO_NEW),
 )
 _UNINITIALISED = re.compile(
@@ -27,9 +28,11 @@ _REMEDIES = {
     Reason.LOCK_FILE_MISMATCH: LOCK_REMEDY,
     Reason.PROVIDER_UNAVAILABLE: "check the provider's source and version, "
     "or name a mirror with SETPOINT_TERRAFORM_MIRROR",
+    Reason.DESTROY_PREVENTED: "take prevent_destroy out of the source: Setpoint plans with the source as it is then",
 }
 _LOGIN_REMEDY = "spec.source.git.credentials names Secrets for hosts of modules (docs/how-to/use-a-git-source.md)"
 _NO_VALUE = re.compile(r'^No value for required variable: .*input variable "([^"]+)" is not set')
+_DATA = re.compile(r"^(?:module\..*\.)?data\.")
 _LOCKED = re.compile(r"^error acquiring the state lock", re.IGNORECASE)
 _AT_CODE = re.compile(r"\.(?:tf|tofu)(?:\.json)?:\d+$")
 _AT_VARIABLES = re.compile(r"\S*/variables\.tfvars\.json(?::\d+)?")
@@ -74,11 +77,14 @@ def failure(step: str, ended: Ended, secrets: Scrubber, fallback: Reason) -> Rea
         if any(re.search(pattern, said, re.IGNORECASE) for said in own):
             remedy = _REMEDIES.get(reason)
             return StalledError(reason, f"{step}: {text}" + (f"; {remedy}" if remedy else ""))
+    if found and all(_DATA.search(one.address) for one in found):
+        addresses = tuple(sorted({one.address for one in found}))
+        return DataUnreadableError(f"{step}: {text}", addresses)
     text = next((f"{text}; {why}" for words, why in _ELSEWHERE if any(words.search(said) for said in own)), text)
-    if _is_configuration(found):
-        return StalledError(Reason.CONFIGURATION_INVALID, f"{step}: {text}")
-    error = StalledError if fallback is Reason.INIT_FAILED and found else TransientError
-    return error(fallback, f"{step}: {text}")
+    wrong = _is_configuration(found)
+    stalls = wrong or (fallback is Reason.INIT_FAILED and bool(found))
+    error = StalledError if stalls else TransientError
+    return error(Reason.CONFIGURATION_INVALID if wrong else fallback, f"{step}: {text}")
 
 
 def _transfer(found: Sequence[Diagnostic]) -> tuple[Reason, str] | None:

@@ -28,8 +28,16 @@ from setpoint.adapters.terraform.process import (
     run_through,
 )
 from setpoint.adapters.terraform.tailing import tail
+from setpoint.adapters.terraform.variables import (
+    VARIABLES,
+    all_variables,
+    refuse_misread,
+    refuse_undeclared,
+    write_ephemeral,
+    write_variables,
+)
 from setpoint.adapters.terraform.warden import RunWatch
-from setpoint.adapters.terraform.workfolder import Facts, WorkFolder, write_variables
+from setpoint.adapters.terraform.workfolder import Facts, WorkFolder
 from setpoint.api.conditions import Reason
 from setpoint.domain.digests import digest, digest_bytes
 from setpoint.domain.errors import (
@@ -42,12 +50,10 @@ from setpoint.domain.errors import (
     VariablesMissingError,
     WaitingError,
 )
-from setpoint.domain.kinds import dotted
 from setpoint.domain.orphans import ApplyAccount
 from setpoint.domain.scrubbing import Scrubber, label_keys
-from setpoint.domain.secret_values import known_texts, variable_values
+from setpoint.domain.secret_values import known_texts
 from setpoint.domain.terraform_stream import is_quiet, read_line, read_stream, warnings
-from setpoint.domain.variable_types import texts_misread
 from setpoint.ports import (
     ApplyRun,
     BackendAccess,
@@ -63,7 +69,6 @@ from setpoint.ports import (
 
 Operation = Literal["plan", "apply"]
 
-VARIABLES = "variables.tfvars.json"
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -124,18 +129,20 @@ class Session:
 
     # --- plan ---------------------------------------------------------------------------------------------------
 
-    async def plan(self, bundle: Bundle, inputs: RunInputs, *, destroy: bool = False, full: bool = False) -> PlanRun:
+    async def plan(
+        self, bundle: Bundle, inputs: RunInputs, *, destroy: bool = False, full: bool = False, refresh: bool = True
+    ) -> PlanRun:
         """Makes the folder exact, initialises it where needed, plans."""
         self._register_secrets(self._known(inputs))
         self._refuse_unsaved_state()
         binary = await self._binaries.locate(inputs, self._threads)
         facts, inputs = await self._prepare(bundle, inputs)
         folder = self._open_run()
-        variables = _write_variables(folder, _variables(facts, inputs))
+        variables = write_variables(folder, all_variables(facts, inputs))
         with self._backend.grant(self._target, run=folder.name, operation="plan") as access:
             await self._initialise(facts, inputs, binary, folder, access)
             self._tidy(facts)
-            line = builder(binary.words).plan_line(folder / "tfplan", variables, destroy=destroy)
+            line = builder(binary.words).plan_line(folder / "tfplan", variables, destroy=destroy, refresh=refresh)
             ended = await run(self._command("plan", line, folder, inputs, access))
             if ended.exit_code != 0 or ended.stopped:
                 if is_uninitialised(ended):
@@ -177,9 +184,9 @@ class Session:
         if inputs.recorded:
             known = {name: value for name, value in inputs.secret_variables.items() if name in facts.variables}
             return facts, dataclasses.replace(inputs, secret_variables=known)
-        _refuse_undeclared("spec.variables", inputs.variables, facts)
-        _refuse_undeclared("spec.variablesFrom", inputs.secret_variables, facts)
-        _refuse_misread(inputs.variables, facts)
+        refuse_undeclared("spec.variables", inputs.variables, facts)
+        refuse_undeclared("spec.variablesFrom", inputs.secret_variables, facts)
+        refuse_misread(inputs.variables, facts)
         return facts, inputs
 
     def take_notices(self) -> tuple[Notice, ...]:
@@ -285,7 +292,7 @@ class Session:
         with self._backend.grant(self._target, run=plan.run, operation="apply") as access:
             await self._initialise(facts, inputs, binary, folder, access)
             self._tidy(facts)
-            line = builder(binary.words).apply_line(plan.path, _write_ephemeral(folder, facts, inputs))
+            line = builder(binary.words).apply_line(plan.path, write_ephemeral(folder, facts, inputs))
             command = self._command("apply", line, folder, inputs, access, "apply", base=plan.state_version)
             async with tail(command.stdout, hear):
                 return await run_through(command), "LOCK" in access.served
@@ -346,44 +353,6 @@ class Session:
         environments = (inputs.plan_environment, inputs.apply_environment)
         values = (value for given in environments for value in given.values())
         return self._environment.secrets().union(values, known_texts(inputs.secret_variables.values()))
-
-
-def _variables(facts: Facts, inputs: RunInputs) -> dict[str, Any]:
-    """All of them; secrets come last, since they win."""
-    return {**inputs.variables, **variable_values(inputs.secret_variables, facts.structured)}
-
-
-def _write_variables(folder: Path, variables: Mapping[str, Any]) -> Path | None:
-    """A file with these variables, where there are any."""
-    if not variables:
-        return None
-    write_variables(folder / VARIABLES, variables)
-    return folder / VARIABLES
-
-
-def _write_ephemeral(folder: Path, facts: Facts, inputs: RunInputs) -> Path | None:
-    """A file with the variables that no plan file holds, if there are any; an apply takes no others."""
-    given = _variables(facts, inputs)
-    return _write_variables(folder, {name: given[name] for name in facts.ephemeral if name in given})
-
-
-def _refuse_undeclared(field: str, given: Collection[str], facts: Facts) -> None:
-    """A variable file only warns of these; a person who misspelt one wants to know (rule 11)."""
-    for name in sorted(given):
-        if name not in facts.variables:
-            known = ", ".join(sorted(facts.variables)[:10]) or "none"
-            message = f"{field}.{name}: the code declares no such variable; it declares {known}"
-            raise StalledError(Reason.VARIABLE_UNDECLARED, message)
-
-
-def _refuse_misread(given: Mapping[str, Any], facts: Facts) -> None:
-    """Terraform would apply the boolean that YAML reads in NO as the text "false"."""
-    for name in sorted(given):
-        for path, what in texts_misread(given[name], facts.types.get(name, "")):
-            field = dotted(("spec", "variables", name, *path))
-            remedy = "put it in quotes (YAML reads NO, yes and on as booleans)"
-            message = f"{field}: {what}, where the code declares string; {remedy}"
-            raise StalledError(Reason.INVALID_SPEC, message)
 
 
 class _Listener:

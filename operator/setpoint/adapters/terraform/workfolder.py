@@ -368,13 +368,6 @@ def _protected(code: hcl_scan.Files, folders: Mapping[str, str]) -> tuple[str, .
     )
 
 
-def write_variables(path: Path, variables: Mapping[str, Any]) -> None:
-    """A variable file for -var-file, for nobody else to read."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump(dict(variables), file)
-
-
 def _try_lock(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -50,6 +50,12 @@ def test_a_destroy_is_the_same_plan_with_one_word_more() -> None:
     assert plan <= destroy
 
 
+def test_a_plan_from_the_state_alone_says_so() -> None:
+    plan, alone = (set(BUILDER.plan_line(OUT, VARIABLES, destroy=True, refresh=it)) for it in (True, False))
+    assert alone - plan == {"-refresh=false"}
+    assert plan <= alone
+
+
 def test_what_is_applied_comes_last() -> None:
     assert BUILDER.apply_line(OUT)[-1] == str(OUT)
     assert BUILDER.show_line(OUT)[-1] == str(OUT)

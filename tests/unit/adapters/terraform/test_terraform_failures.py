@@ -8,7 +8,7 @@ import pytest
 from setpoint.adapters.terraform.failures import explain, failure, is_uninitialised, missing_variables
 from setpoint.adapters.terraform.process import Ended
 from setpoint.api.conditions import Reason
-from setpoint.domain.errors import ReasonedError, StalledError, TransientError, WaitingError
+from setpoint.domain.errors import DataUnreadableError, ReasonedError, StalledError, TransientError, WaitingError
 from setpoint.domain.scrubbing import NO_SECRETS, Scrubber
 
 SECRET = "hunter2-hunter2"
@@ -116,6 +116,18 @@ CASES = {
     "a cloud that talks of checksums": (
         streamed("upload", "does not match any of the checksums", at="main.tf", line=4, address="x_y.z"),
         Reason.PLAN_FAILED, TransientError, Reason.PLAN_FAILED, "upload",
+    ),
+    "data that is gone": (
+        streamed("Unable to find remote state", "none", at="main.tf", line=4, address="module.m[0].data.x_y.z"),
+        Reason.PLAN_FAILED, DataUnreadableError, Reason.DATA_UNREADABLE, "module.m[0].data.x_y.z",
+    ),
+    "a resource that is called data": (
+        streamed("quota exceeded", "no room", at="main.tf", line=4, address="x_y.data"),
+        Reason.PLAN_FAILED, TransientError, Reason.PLAN_FAILED, "x_y.data",
+    ),
+    "what must not be destroyed": (
+        streamed("Instance cannot be destroyed", "Resource a.b has lifecycle.prevent_destroy set", at="main.tf"),
+        Reason.PLAN_FAILED, StalledError, Reason.DESTROY_PREVENTED, "out of the source",
     ),
     "locked state": (
         streamed("Error acquiring the state lock", LOCKED),
