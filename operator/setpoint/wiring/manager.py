@@ -196,7 +196,8 @@ class _Run:
             await self._work.wake_waiting()
         for error in report.errors:
             self._progress(ObjectRef("Manifest", "", str(getattr(error, "file", "?"))), str(error))
-        touched = self._local.sync.affected(paths) if paths else frozenset()
+        readers = self._parts.sources.readers_of(paths)
+        touched = self._local.sync.affected(paths, readers) if paths else frozenset()
         secrets = [ref for ref in touched if ref.kind == "Secret"]
         self._work.wake(Request(ref) for ref in touched if ref.kind in RECONCILED)
         self._work.wake_referrers(secrets)

@@ -118,17 +118,17 @@ class ManifestIndex:
         await self._run(lambda: None)
         self._thread.shutdown(wait=False)
 
-    def affected(self, paths: Collection[str]) -> frozenset[ObjectRef]:
+    def affected(self, paths: Collection[str], folders: Collection[str] = ()) -> frozenset[ObjectRef]:
         """The objects that are declared in these files, read them as their source, or use a Secret in them.
 
-        Paths are below the home, as of the last refresh.
+        Paths are below the home, as of the last refresh; `folders` are those of sources that reach one of them.
         """
         entries = tuple(self._entries.values())
         here = {entry.ref for entry in entries if entry.origin.path in paths}
         return frozenset(
             entry.ref
             for entry in entries
-            if entry.ref in here or entry.secrets & here or _overlaps(entry.folder, paths)
+            if entry.ref in here or entry.secrets & here or entry.folder in folders or _overlaps(entry.folder, paths)
         )
 
     async def _run(self, fn: Callable[[], Result]) -> Result:

@@ -68,9 +68,9 @@ class ManifestSync:
         """The folder of the manifest that declares an object, as of the last sync; the home's where none does."""
         return (self._index.root / self._sources.get(ref, "")).parent if ref in self._sources else self._index.root
 
-    def affected(self, paths: Collection[str]) -> frozenset[ObjectRef]:
-        """The objects that a change of these files, given below the home, is about."""
-        return self._index.affected(paths)
+    def affected(self, paths: Collection[str], folders: Collection[str] = ()) -> frozenset[ObjectRef]:
+        """The objects that a change of these files, or of these sources, is about; both given below the home."""
+        return self._index.affected(paths, folders)
 
     async def _sync(self) -> SyncReport:
         inventory = await self._index.refresh()

@@ -10,9 +10,10 @@ import os
 import stat
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 from setpoint.adapters.source.entries import Entry, File, Link
 from setpoint.adapters.source.limits import STATE_NAMES, Limits, admits, left_out, refused, shown
@@ -29,6 +30,8 @@ _MOVED = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 _MAX_KEPT = 4096
 _NOTHING = (0, 0, 0, 0, 0)
 
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
 Parts = tuple[str, ...]
 Stamp = tuple[int, int, int, int, int]  # mode, size, mtime_ns, inode, ctime_ns; of a folder its kind alone
 Listing = tuple[tuple[str, Stamp], ...]
@@ -42,12 +45,19 @@ class FolderReader:
         self._limits = limits
         self._now_ns = now_ns
         self._kept: OrderedDict[Path, tuple[_Sight, SourceTree]] = OrderedDict()
+        self._seen: OrderedDict[str, _Sight] = OrderedDict()
 
     def tree(self, origin: Path, path: str) -> SourceTree:
         """The tree of a folder, `path` relative to `origin`. Raises StalledError, TransientError."""
         with _told(path):
             place = self._place(origin, path)
-            return self._known(place) or self._read(place)
+            named = os.path.relpath(os.path.normpath(origin.resolve() / path), self._home)
+            return self._known(place) or self._read(place, named)
+
+    def readers_of(self, paths: Collection[str]) -> frozenset[str]:
+        """The folders whose last reading looked at one of these paths; both are below the home."""
+        moved = [tuple(path.split("/")) for path in paths]
+        return frozenset(folder for folder, sight in [*self._seen.items()] if any(map(sight.saw, moved)))
 
     def _place(self, origin: Path, path: str) -> Path:
         """Where the folder really is, relative to the home."""
@@ -68,15 +78,21 @@ class FolderReader:
         sight, tree = self._kept.get(place, (None, None))
         return tree if sight is not None and sight.is_unchanged() else None
 
-    def _read(self, place: Path) -> SourceTree:
+    def _read(self, place: Path, named: str) -> SourceTree:
         started = self._now_ns()
         sight = _Sight(self._home, self._limits)
+        _keep(self._seen, named, sight)
         tree = source_tree(Reach(_Folder(sight, ()), "home", self._limits), place.parts, "")
         if sight.newest + _SETTLED_NS < started:
-            self._kept[place] = (sight, tree)
-            while len(self._kept) > _MAX_KEPT:
-                self._kept.popitem(last=False)
+            _keep(self._kept, place, (sight, tree))
         return tree
+
+
+def _keep(kept: OrderedDict[_Key, _Value], key: _Key, value: _Value) -> None:
+    """Keeps the latest, a bounded number of them."""
+    kept[key] = value
+    while len(kept) > _MAX_KEPT:
+        kept.popitem(last=False)
 
 
 class _Sight:
@@ -101,6 +117,10 @@ class _Sight:
             self._looked[path] = stamp = _look(self.home, path)
             self._note((("", stamp),) if stamp else ())
         return self._looked[path]
+
+    def saw(self, path: Parts) -> bool:
+        """Whether the reading looked at this path, or listed the folder that it is in."""
+        return path in self._looked or path in self._listed or path[:-1] in self._listed
 
     def is_unchanged(self) -> bool:
         """Whether all that was seen is the same now."""

@@ -1,7 +1,7 @@
 """Owns the SourceResolver: sends each kind of source to its reader, off the event loop."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -38,6 +38,10 @@ class SourceResolver:
                 return await self._call(partial(self._folders.tree, origin, path))
             case _:
                 return await self._call(partial(inline_tree, source.inline or {}, self._limits))
+
+    def readers_of(self, paths: Collection[str]) -> frozenset[str]:
+        """The folders of the home whose last reading, as a source, looked at one of these paths below the home."""
+        return self._folders.readers_of(paths) if self._folders else frozenset()
 
     async def drop_unused(self) -> int:
         """Drops the copies of repositories that no source has used for a month; returns how many."""

@@ -478,4 +478,5 @@ async def test_who_is_affected_by_a_change_of_files(tmp_path: Path) -> None:
         (set(), set()),
     ]:
         assert index.affected(paths) == refs, paths
+    assert index.affected({"modules/site/main.tf"}, {"infra/shop"}) == {SHOP}
     await index.close()

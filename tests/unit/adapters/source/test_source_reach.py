@@ -207,3 +207,25 @@ def test_an_unchanged_home_is_not_read_again(home: Path, path: str, seen: bool) 
     (home / path).write_text("changed")
     second = reader.tree(home, ROOT)
     assert (second is not first, second.digest != first.digest) == (seen, seen)
+
+
+@pytest.mark.parametrize(
+    ("path", "reads"),
+    [
+        pytest.param(f"{ROOT}/main.tf", True, id="its own"),
+        pytest.param(f"{SITE}/main.tf", True, id="a module's"),
+        pytest.param(f"{SITE}/new.tf", True, id="a module's new one"),
+        pytest.param(SITE, True, id="a module's folder"),
+        pytest.param("shared/x.txt", True, id="a link's target"),
+        pytest.param("shared/none.txt", True, id="what was named and not there"),
+        pytest.param("live/us/main.tf", False, id="another's"),
+        pytest.param("README.md", False, id="what is not reached"),
+    ],
+)
+def test_who_reads_a_file_is_known(home: Path, path: str, reads: bool) -> None:
+    code = call("../../modules/site") + 'x = file("../../shared/none.txt")'
+    lay_out(home, {**FAR, f"{ROOT}/main.tf": code, f"{SITE}/main.tf": ""}, {f"{ROOT}/v.tf": "../../shared/x.txt"})
+    reader = FolderReader(home, Limits())
+    assert reader.readers_of([path]) == frozenset()
+    reader.tree(home / "live", "eu")
+    assert reader.readers_of(["README.md", path]) == ({ROOT} if reads else set())
