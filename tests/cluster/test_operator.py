@@ -1,6 +1,7 @@
 """The operator on a real API server, as people meet it: apply, look, approve, drift, delete."""
 
 import base64
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -70,6 +71,52 @@ def test_a_new_spec_is_a_new_change_and_a_rejected_one_is_not_proposed_again(peo
     assert second != first
     people.setpoint("reject", second, "--reason", "not today", "-n", people.namespace)
     people.until_reason("shop", "Rejected")
+
+
+SEEN = """
+variable "size" {}
+variable "pin" {
+  type      = string
+  sensitive = true
+}
+resource "terraform_data" "a" {
+  input = { size = var.size, pin = var.pin, large = 9007199254740993, half = 0.5, none = null, text = "a\\u202eb" }
+}
+"""
+
+
+def test_an_approver_sees_what_will_change(people: People) -> None:
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "pin"}, "stringData": {"pin": "hidden-4711"}}
+    given = {"variablesFrom": [{"secretRef": {"name": "pin"}}]}
+    people.apply(secret, environment("shop", SEEN, variables={"size": "small"}, **given))
+    people.approve("shop")
+    people.until_reason("shop", "AtSetpoint")
+    people.apply(environment("shop", SEEN, variables={"size": "large"}, **given))
+    people.until_reason("shop", "ApprovalRequired")
+    name = people.get("environment", "shop")["status"]["change"]
+    told = people.setpoint("describe", f"change/{name}", "--full", "-n", people.namespace).stdout
+    assert "~ input.size:" in told
+    assert '"small" → "large"' in told
+    lines = people.get("change", name)["status"]["content"]["lines"]
+    assert any('"before":"small"' in line and '"after":"large"' in line for line in lines)
+    assert "hidden-4711" not in told + "".join(lines)
+    assert '"small" → "large"' in people.setpoint("approve", name, "-n", people.namespace).stdout
+
+
+def test_what_has_no_room_on_the_api_server_is_not_approved_unseen(people: People) -> None:
+    many = 'resource "terraform_data" "a" { \n count = 300 \n input = "number ${count.index} of many" \n }'
+    people.apply(environment("shop", many))
+    people.until_reason("shop", "ApprovalRequired")
+    name = people.get("environment", "shop")["status"]["change"]
+    status = people.get("change", name)["status"]
+    assert 15_000 < sum(map(len, status["content"]["lines"])) <= 16_384
+    assert len(json.dumps(status)) < 22_000
+    refused = people.setpoint("approve", name, "-n", people.namespace, check=False)
+    assert refused.returncode == 1
+    assert "more lines are not shown. No approval is given unseen" in refused.stderr
+    reason = ("--reason", "looked at its code")
+    people.setpoint("approve", name, "--unseen", *reason, "-n", people.namespace)
+    people.until_reason("shop", "AtSetpoint")
 
 
 def test_what_a_spec_lacks_is_said(people: People) -> None:
