@@ -144,7 +144,8 @@ def _decide(
         approval = new_approval(
             change, home.user(), verdict=verdict, reason=reason, overrides=overrides, proven=home.proves_users
         )
-        created = await home.cluster.create(approval, audit=(_entry(home, change, approval),))
+        entry = _entry(home, change, approval, unseen=verdict == "Approved" and not sight.whole)
+        created = await home.cluster.create(approval, audit=(entry,))
         if output:
             print_value(created, output)
         else:
@@ -255,8 +256,8 @@ def approval_name(change: str, user: str) -> str:
     return change[: _MAX_NAME - len(suffix)] + suffix
 
 
-def _entry(home: Home, change: Change, approval: JsonObject) -> AuditEntry:
-    """Who said what about which subject; under the target, so that its trail tells it."""
+def _entry(home: Home, change: Change, approval: JsonObject, *, unseen: bool) -> AuditEntry:
+    """Who said what about which subject, and whether they saw it; under the target, so that its trail tells it."""
     approved = approval["spec"]["verdict"] == "Approved"
     target = ObjectRef(change.spec.target_ref.kind, change.metadata.namespace, change.spec.target_ref.name)
     said = {key: approval["spec"][key] for key in ("reason", "overrides") if approval["spec"].get(key)}
@@ -267,7 +268,7 @@ def _entry(home: Home, change: Change, approval: JsonObject) -> AuditEntry:
         target,
         result=change.metadata.name,
         digests={"content": change.spec.digest, "subject": change.spec.subject},
-        payload={"approval": approval["metadata"]["name"], **said},
+        payload={"approval": approval["metadata"]["name"], **said, **({"unseen": True} if unseen else {})},
     )
 
 

@@ -37,6 +37,12 @@ def test_what_the_store_keeps_is_shown(run: Run, home: FakeHome, verb: str) -> N
     assert DIFF in result.stdout
 
 
+def test_what_was_seen_is_not_called_unseen(run: Run, home: FakeHome) -> None:
+    home.add(kept())
+    assert run("approve", CHANGE, "--unseen", "--reason", "r").exit_code == 0
+    assert "unseen" not in home.cluster.audit[0].payload
+
+
 @pytest.mark.parametrize("verb", ["describe", "approve"])
 def test_where_no_store_is_in_reach_the_status_tells(run: Run, home: FakeHome, verb: str) -> None:
     home.contents = None
@@ -72,6 +78,7 @@ def test_what_can_not_be_shown_whole_says_so_and_is_not_approved_unseen(run: Run
     assert run("approve", CHANGE, "--unseen").exit_code == 2
     assert run("approve", CHANGE, "--unseen", "--reason", "read the plan in CI").exit_code == 0
     assert home.objects("Approval")[0]["spec"]["reason"] == "read the plan in CI"
+    assert home.cluster.audit[0].payload["unseen"] is True
 
 
 def test_a_rejection_needs_no_sight(run: Run, home: FakeHome) -> None:
