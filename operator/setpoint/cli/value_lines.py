@@ -57,7 +57,7 @@ def attribute_lines(name: str, record: Mapping[str, Any], *, note: str = "", ful
     if "omitted" in record:
         return [Line(sign, 0, f"{name} (a value of {record['bytes']} bytes, which is not at hand here)", note=note)]
     if not {"sensitive", "unknown"} & record.keys():
-        if sign == "~" and _has_lines(old) and _has_lines(new):
+        if isinstance(old, str) and isinstance(new, str) and _differ_by_line(old, new):
             return _differing(name, old, new, note, full=full)
         one = new if sign == "+" else old
         if sign != "~" and _has_lines(one) and (full or len(as_lines(one)) <= _BRIEF_LINES):
@@ -117,7 +117,15 @@ def _window(text: str, start: int, end: int) -> str:
 
 
 def _has_lines(value: Any) -> TypeGuard[str]:
-    return isinstance(value, str) and ("\n" in value or read_json(value) is not None)
+    return isinstance(value, str) and (_breaks(value) or read_json(value) is not None)
+
+
+def _differ_by_line(old: str, new: str) -> bool:
+    return _breaks(old) or _breaks(new) or (read_json(old) is not None and read_json(new) is not None)
+
+
+def _breaks(text: str) -> bool:
+    return "\n" in text.removesuffix("\n")
 
 
 def _differing(name: str, old: str, new: str, note: str, *, full: bool) -> list[Line]:
