@@ -56,7 +56,7 @@ async def _from_store(home: Home, change: Change) -> tuple[ShownContent | None, 
         data = await home.content(change.spec.content)
         return (ShownContent.from_bytes(data), "") if data is not None else (None, "")
     except NotFoundError:
-        return None, "the store no longer holds what this Change would do"
+        return None, "the store no longer holds what this Change would do, until the next look at its target"
     except (StoreError, InvalidError) as error:
         return None, f"what this Change would do can't be read: {error.message}"
 
@@ -79,14 +79,15 @@ def _check(content: ShownContent, change: Change) -> str:
 def refuse_unseen(change: Change, sight: Sight, *, unseen: bool) -> None:
     """Raises SetpointError where nobody could have seen what is approved; `unseen` is the approver's word for it."""
     if sight.wrong:
+        target = f"{change.spec.target_ref.kind.lower()}/{change.spec.target_ref.name}"
         msg = (
-            f"{change.ref}: {sight.wrong}; no approval is given. 'setpoint audit verify' checks the trail; delete the "
-            "Change, and the next run makes it anew"
+            f"{change.ref}: {sight.wrong}; no approval is given. The next look at {target} keeps it anew "
+            "('setpoint reconcile'); if it is wrong again, somebody else writes here"
         )
         raise SetpointError(msg)
     if sight.missing and not unseen:
         msg = (
-            f"{change.ref}: {sight.missing}. No approval is given unseen: look at it where the store is in reach, or "
+            f"{change.ref}: {sight.missing}. No approval is given unseen: look at it where all of it is in reach, or "
             "approve it with --unseen --reason 'how you know what it does'"
         )
         raise SetpointError(msg)
