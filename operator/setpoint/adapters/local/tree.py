@@ -11,6 +11,8 @@ MAX_FILES = 10_000
 MAX_ENTRIES = 1_000_000
 SUFFIXES = (".yaml", ".yml", ".json")
 HOME_FOLDER = ".setpoint"
+_RESCUED = "lost+found"
+"""At the top of a file system of its own, and closed to all but root."""
 _CODE = (".tf", ".tf.json", ".tofu", ".tofu.json")
 
 Signature = tuple[int, ...]
@@ -120,7 +122,8 @@ def _entries(root: Path, folder: str) -> list["os.DirEntry[str]"]:
         found = list(opened)
     if folder and any(entry.name == HOME_FOLDER for entry in found):
         return []
-    return sorted((entry for entry in found if not entry.name.startswith(".")), key=lambda entry: entry.name)
+    ours = (entry for entry in found if not entry.name.startswith(".") and entry.name != _RESCUED)
+    return sorted(ours, key=lambda entry: entry.name)
 
 
 def _is_folder(entry: "os.DirEntry[str]") -> bool:

@@ -357,6 +357,8 @@ async def test_one_object_in_two_places_is_used_from_neither(tmp_path: Path) -> 
         ("infra/main.tf.d/env.yaml", True),
         ("env.txt", False),
         (".hidden.yaml", False),
+        ("lost+found/env.yaml", False),
+        ("ENV.YAML", True),
         (".#env.yaml", False),
         (".setpoint/env.yaml", False),
         (".git/env.yaml", False),
