@@ -6,6 +6,7 @@ would make a decision depend on more than its input.
 """
 
 import graphlib
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from setpoint.domain.rego_ast import Module, Path, Reference, Rule, RuleForm
@@ -13,6 +14,7 @@ from setpoint.domain.rego_inputs import InputReader
 
 ENTRY_RULES = ("deny", "violation", "warn")
 """The rules of a package that are asked; each is a set (`contains`)."""
+_LIKE_ENTRY = re.compile(r"den(y|ie)|violat|warn")
 QUERY_PACKAGE = "setpoint_query"
 """The root under which the worker asks."""
 PARAMS = "params"
@@ -38,6 +40,7 @@ class Lint:
         found = [
             *(problem for module in self._modules for problem in self._check_module(module)),
             *self._check_packages(),
+            *self._check_names(),
             *self._check_cycles(),
             *InputReader(self._modules, self._absolute, frozenset(ENTRY_RULES)).problems(),
         ]
@@ -121,6 +124,31 @@ class Lint:
                 yield module.file, module.line, f"package {name} has no deny, violation or warn, and no other uses it"
         if not asking:
             yield "policies", 0, "no package has a rule deny, violation or warn"
+
+    def _check_names(self) -> Iterator[tuple[str, int, str]]:
+        """Rules of conftest's other names, such as deny_public: here nothing asks for one that no asked rule needs."""
+        asked = self._asked()
+        for module in self._modules:
+            for rule in () if module.is_test else module.rules:
+                name = rule.path[0]
+                if _LIKE_ENTRY.match(name) and module.package + rule.path not in asked:
+                    yield (
+                        module.file,
+                        rule.line,
+                        f"{name} is never asked: name it deny, violation or warn, or use it there",
+                    )
+
+    def _asked(self) -> set[Path]:
+        """The rules that are asked, and all that they need."""
+        placed = [(module, rule) for module in self._modules if not module.is_test for rule in module.rules]
+        pending = {module.package + rule.path for module, rule in placed if rule.path[0] in ENTRY_RULES}
+        asked: set[Path] = set()
+        while pending:
+            asked |= pending
+            needed = [(m, rule) for m, rule in placed if m.package + rule.path in pending]
+            paths = [self._absolute(m, rule, reference) for m, rule in needed for reference in rule.references]
+            pending = {target for path in paths for target in self._targets(path)} - asked
+        return asked
 
     def _uses(self, module: Module) -> Iterator[Path]:
         """The packages of other modules that a module, tests apart, refers to."""

@@ -29,6 +29,9 @@ def problems(*texts: str, **files: str) -> list[str]:
         pytest.param(f'package a["x-y"].b\n{DENY}z := data.a["x-y"].b.deny\n', id="odd-package-name"),
         pytest.param(f"package a\n{DENY}x if time.parse_rfc3339_ns(input.now) > 0\n", id="time-of-the-input"),
         pytest.param(f'package a\n{DENY}x if {{ print("hello") }}\n', id="print"),
+        pytest.param(
+            f"package a\n{DENY}deny contains x if some x in deny_b\ndeny_b contains 1\n", id="deny-by-another"
+        ),
         pytest.param(f"package ä\n{DENY}".replace("ä", "a_1") + "# ünïcödé\nimport_ := 1\n", id="unicode-comment"),
     ],
 )
@@ -79,6 +82,9 @@ def test_good_policies(text: str) -> None:
         pytest.param("package a\ndeny(x) := x", "deny must be a set", id="deny-is-a-function"),
         pytest.param("package a\ndeny[x] := 1 if some x in input", "deny must be a set", id="deny-is-an-object"),
         pytest.param('package a\ndenies contains "x"', "has no deny, violation or warn", id="misspelt"),
+        pytest.param(f"package a\n{DENY}deny_b contains 1", "m0.rego:3: deny_b is never asked", id="conftest-name"),
+        pytest.param(f"package a\n{DENY}violations contains 1", "m0.rego:3: violations is never asked", id="plural"),
+        pytest.param(f"package a\n{DENY}warn_b := 1\nx if warn_b", "m0.rego:3: warn_b", id="used-by-no-one-who-is"),
         pytest.param(f"package params\n{DENY}", "package params is reserved", id="params-package"),
         pytest.param(f"package setpoint_query\n{DENY}", "is reserved", id="query-package"),
         pytest.param(f"# METADATA\n# title: [\npackage a\n{DENY}", "m0.rego:1: the METADATA is no YAML", id="metadata"),
