@@ -6,6 +6,7 @@ Leaves the home behind, so that its reader can go on with it.
 import argparse
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -145,11 +146,8 @@ class Tour:
             (f"setpoint up {self.home} --listen 127.0.0.1:9090", "with /metrics and /healthz"),
         ):
             print(f"  {line}\n      {what}")
-        mirror = os.environ.get("SETPOINT_TERRAFORM_MIRROR")
-        if mirror:
-            print(
-                f"\nThe provider was built from source; before these, run:\n  export SETPOINT_TERRAFORM_MIRROR={mirror}"
-            )
+        if before := _before():
+            print("\nBefore these, run:\n  " + "\n  ".join(before))
 
     # --- Means ------------------------------------------------------------------------------------------------------
 
@@ -161,7 +159,7 @@ class Tour:
 
     def setpoint(self, *words: str, code: int = 0) -> None:
         """Runs a command as its reader would, and shows it."""
-        print(f"$ setpoint {' '.join(words)}", flush=True)
+        print(f"$ {shlex.join(['setpoint', *words])}", flush=True)
         done = subprocess.run([_program(), *words], env=self.environ(), check=False)
         if done.returncode != code:
             raise Surprise(f"setpoint {words[0]} ended with {done.returncode}, not {code}")
@@ -201,6 +199,18 @@ class Tour:
 def _program() -> str:
     beside = Path(sys.executable).with_name("setpoint")
     return str(beside) if beside.exists() else "setpoint"
+
+
+def _before() -> list[str]:
+    """What the shell of its reader lacks: make put setpoint on PATH, and the provider may be built from source."""
+    here = Path(sys.executable).parent
+    elsewhere = [folder for folder in os.environ["PATH"].split(os.pathsep) if Path(folder) != here]
+    lines = []
+    if not shutil.which("setpoint", path=os.pathsep.join(elsewhere)):
+        lines.append(f'export PATH="{here}:$PATH"    # or install it: README, "Install it"')
+    if mirror := os.environ.get("SETPOINT_TERRAFORM_MIRROR"):
+        lines.append(f"export SETPOINT_TERRAFORM_MIRROR={shlex.quote(mirror)}")
+    return lines
 
 
 def _bold(text: str) -> str:
