@@ -103,7 +103,7 @@ def home(settled: Path, tmp_path: Path) -> Path:
 
 def run(home: Path, at: int) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [sys.executable, VICTIM, home, str(at)], capture_output=True, text=True, timeout=100, check=False
+        [sys.executable, VICTIM, home, str(at)], capture_output=True, text=True, timeout=240, check=False
     )
 
 

@@ -29,7 +29,7 @@ class TypedHome:
         """One command and how it ended."""
         environment = {**os.environ, "SETPOINT_HOME": str(self.root)}
         command = [sys.executable, "-m", "setpoint", *words]
-        return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=100, check=False)
+        return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=240, check=False)
 
     def up(self) -> subprocess.CompletedProcess:
         """One run."""

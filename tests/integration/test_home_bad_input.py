@@ -112,7 +112,7 @@ def setpoint(root: Path, *words: str) -> subprocess.CompletedProcess:
     environment = {**os.environ, "SETPOINT_HOME": str(root), "SETPOINT_TERRAFORM_MIRROR": str(root.parent / "mirror")}
     (root.parent / "mirror").mkdir(exist_ok=True)
     command = [sys.executable, "-m", "setpoint", *words]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=110, check=False)
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=240, check=False)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -153,7 +153,7 @@ def test_a_folder_without_manifests_stays_as_it_is(tmp_path, words):
     (root := tmp_path / "infra").mkdir()
     (root / "main.tf").write_text(GOOD)
     command = [sys.executable, "-m", "setpoint", *words]
-    ended = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=110, check=False)
+    ended = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=240, check=False)
     assert ended.returncode == 2
     assert f"error: {root} holds no manifest, so no home was made of it.\n" in ended.stderr
     assert [path.name for path in root.iterdir()] == ["main.tf"]

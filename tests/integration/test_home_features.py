@@ -44,7 +44,7 @@ class Home:
     def setpoint(self, *words: str) -> subprocess.CompletedProcess:
         environment = {**os.environ, "SETPOINT_HOME": str(self.root)}
         command = [sys.executable, "-m", "setpoint", *words]
-        return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=100, check=False)
+        return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=240, check=False)
 
     def up(self) -> int:
         ended = self.setpoint("up", str(self.root), "--once")

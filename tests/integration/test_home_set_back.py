@@ -79,7 +79,7 @@ def test_a_manager_whose_home_is_taken_away_ends_and_lets_no_other_in_meanwhile(
         assert again.returncode == 1
         assert "another manager works on" in again.stderr
         assert "its .setpoint was removed under it" in again.stderr
-        out, err = manager.communicate(timeout=60)
+        out, err = manager.communicate(timeout=240)
     assert manager.returncode == 1, out + err
     assert "was removed, moved or replaced while this process worked on it" in err
     assert "Traceback" not in err

@@ -55,7 +55,7 @@ class Story:
 
     def setpoint(self, *words: str) -> subprocess.CompletedProcess:
         command = [sys.executable, "-m", "setpoint", *words]
-        return subprocess.run(command, capture_output=True, text=True, env=self.environment, timeout=100, check=False)
+        return subprocess.run(command, capture_output=True, text=True, env=self.environment, timeout=240, check=False)
 
     def up(self) -> int:
         return self.setpoint("up", str(self.root), "--once").returncode

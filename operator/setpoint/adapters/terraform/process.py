@@ -32,6 +32,9 @@ WRITING_GRACE = 600.0
 _SECOND_GRACE = 30.0
 _MAX_OUTPUT = 512 << 20
 
+start_deadline = asyncio.timeout
+"""When a command is told to end; a test brings it about when it wants to."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Command:
@@ -93,7 +96,7 @@ async def run_through(command: Command) -> Ended:
     process, stopped = await _started(command)
     try:
         if not stopped:
-            async with asyncio.timeout(command.timeout):
+            async with start_deadline(command.timeout):
                 await process.wait()
     except TimeoutError:
         stopped = "timeout"

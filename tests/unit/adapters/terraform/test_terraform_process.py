@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.fakes.deadlines import Deadlines
 
 from setpoint.adapters.terraform import process as processes
 from setpoint.adapters.terraform.leftovers import RUN_VARIABLE
@@ -78,8 +79,13 @@ async def test_the_note_says_what_runs(folder: Path) -> None:
     assert not list(folder.glob("*.new"))
 
 
-async def test_past_its_deadline_it_is_asked_to_end(folder: Path) -> None:
-    ended = await run(command(folder, SAVES, timeout=1.0))
+async def test_past_its_deadline_it_is_asked_to_end(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deadlines = Deadlines()
+    monkeypatch.setattr(processes, "start_deadline", deadlines)
+    task = asyncio.create_task(run(command(folder, SAVES)))
+    await started(folder)
+    await deadlines.expire()
+    ended = await task
     assert (ended.exit_code, ended.stdout, ended.stopped) == (1, b"saved\n", "timeout")
 
 
