@@ -7,10 +7,13 @@ import click
 import pytest
 from hypothesis import given, settings
 from tests.fakes.plans import analyse_plan, change, large_plan, plan, plans, update
+from tests.soak import examples
 from tests.unit.cli.test_value_lines import UNSAFE
 
 from setpoint.cli.content_lines import content_lines, content_value
 from setpoint.domain.shown_content import ShownContent, read_line, write_lines
+
+some = settings(max_examples=examples(40))
 
 
 def shown(*changes: dict[str, Any], **more: Any) -> ShownContent:
@@ -155,7 +158,7 @@ def test_a_large_plan_is_written_in_no_time() -> None:
     assert len(lines(content)) > 1200
 
 
-@settings(max_examples=60)
+@some
 @given(document=plans())
 def test_any_content_is_written_and_handed_to_programs(document: Any) -> None:
     content = analyse_plan(document).shown

@@ -81,6 +81,18 @@ def test_what_can_not_be_shown_whole_says_so_and_is_not_approved_unseen(run: Run
     assert home.cluster.audit[0].payload["unseen"] is True
 
 
+def test_what_is_done_though_nobody_decides_on_it_is_named(run: Run, home: FakeHome) -> None:
+    change = kept()
+    change["spec"]["summary"]["actions"].append(
+        {"address": "aws_instance.noisy", "action": "update", "paths": ["etag"]}
+    )
+    change["spec"]["summary"]["update"] = 2
+    home.add(change)
+    text = run("describe", f"change/{CHANGE}").stdout
+    assert "nobody decides on it (spec.drift.ignore, or drift that is only noted):" in text
+    assert "~   aws_instance.noisy (etag)" in text
+
+
 def test_a_rejection_needs_no_sight(run: Run, home: FakeHome) -> None:
     home.contents = {}
     home.add(kept())

@@ -5,11 +5,14 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.soak import examples
 
 from setpoint.cli.text_lines import common_ends, diff_lines, read_json, shown_line
 from setpoint.cli.value_lines import Line, attribute_lines, literal
+
+some = settings(max_examples=examples(40))
 
 UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 
@@ -116,6 +119,7 @@ def test_texts_of_many_lines_are_compared_at_once() -> None:
     assert diff_lines(old, new) == [("-", "50000"), ("+", "another")]
 
 
+@some
 @given(st.lists(st.integers(0, 2), max_size=8), st.lists(st.integers(0, 2), max_size=8))
 def test_what_lies_between_common_ends_is_all_that_differs(old: list[int], new: list[int]) -> None:
     start, end = common_ends(old, new)
@@ -124,6 +128,7 @@ def test_what_lies_between_common_ends_is_all_that_differs(old: list[int], new: 
     assert start + end <= min(len(old), len(new))
 
 
+@some
 @given(st.lists(st.sampled_from("abc"), max_size=8), st.lists(st.sampled_from("abc"), max_size=8))
 def test_a_difference_by_line_holds_all_that_came_and_went(old: list[str], new: list[str]) -> None:
     found = diff_lines(old, new)
@@ -141,6 +146,7 @@ anything = (
 )
 
 
+@some
 @given(
     st.fixed_dictionaries({}, optional={"before": anything, "after": anything, "unknown": st.just(True)}), st.booleans()
 )
@@ -148,11 +154,13 @@ def test_nothing_that_a_terminal_obeys_is_written(record: dict[str, Any], full: 
     assert not any(UNSAFE.search(line) for line in written(record, full=full))
 
 
+@some
 @given(st.text())
 def test_a_line_made_visible_is_one_line(line: str) -> None:
     assert not UNSAFE.search(shown_line(line))
 
 
+@some
 @given(
     st.recursive(st.integers() | st.text(max_size=3), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner))
 )

@@ -1,12 +1,9 @@
 """What holds for any plan at all."""
 
 import copy
-import hashlib
 import json
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.fakes.plans import NAMES, analyse_plan, plans, recorded
@@ -22,14 +19,6 @@ from setpoint.domain.redaction import redact_plan
 
 SECRET = "s3cr3t-in-a-leaf"
 some = settings(max_examples=examples(40))
-
-
-@pytest.fixture(autouse=True, scope="module")
-def fast_hash() -> Iterator[None]:
-    """What is slow for the sake of secrets need not be for that of tests."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("hashlib.scrypt", lambda data, *, salt, **_: hashlib.sha256(salt + data).digest())
-        yield
 
 
 rules = st.lists(

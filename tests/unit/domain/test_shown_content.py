@@ -5,12 +5,15 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.fakes.plans import analyse_plan, change, large_plan, plan, plans, update
+from tests.soak import examples
 
 from setpoint.domain.errors import InvalidError
 from setpoint.domain.shown_content import ShownContent, read_line, write_lines
+
+some = settings(max_examples=examples(40))
 
 
 def shown(document: Any) -> ShownContent:
@@ -22,6 +25,7 @@ def shown(document: Any) -> ShownContent:
 SMALL = shown(plan(update("t.a", {"x": 1, "pin": "0"}, {"x": 2, "pin": "1"}, after_sensitive={"pin": True})))
 
 
+@some
 @given(document=plans(), size=st.integers(0, 2000), longest=st.integers(1, 200))
 def test_any_beginning_has_the_digest_of_the_whole(document: Any, size: int, longest: int) -> None:
     content = analyse_plan(document).shown
@@ -33,6 +37,7 @@ def test_any_beginning_has_the_digest_of_the_whole(document: Any, size: int, lon
     assert first.whole == (first == content)
 
 
+@some
 @given(document=plans(), at=st.integers(0, 50))
 def test_a_line_that_is_changed_added_or_left_out_moves_the_digest(document: Any, at: int) -> None:
     content = analyse_plan(document).shown

@@ -6,11 +6,14 @@ import urllib.parse
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.fakes.plans import analyse_plan, change, plan, plans, update
+from tests.soak import examples
 
 from setpoint.domain.scrubbing import Scrubber
+
+some = settings(max_examples=examples(40))
 
 _MARK = "hidden-{:06}"
 _KNOWN = 'p4ss/word "quoted"'
@@ -54,6 +57,7 @@ def below(mask: Any, step: Any) -> Any:
         return False
 
 
+@some
 @given(document=plans(), copies=st.lists(st.integers(0, 30), max_size=4))
 def test_what_a_mask_covers_is_shown_nowhere(document: Any, copies: list[int]) -> None:
     """Masks get lost: what one covers may stand elsewhere, as text, within a text, or as a key."""
