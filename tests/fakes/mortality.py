@@ -23,6 +23,7 @@ from setpoint.domain.audit import Phase
 from setpoint.reconcilers.changes import ChangeRegister
 from setpoint.reconcilers.environment_driver import EnvironmentDriver
 from setpoint.reconcilers.recovery import Recovery
+from setpoint.reconcilers.sight import sight_of
 
 AT_SETPOINT = ("True", "AtSetpoint")
 
@@ -133,6 +134,7 @@ class MortalHome(Bench):
             locks=Mortal(self.locks, fuse),
             terraform=terraform,
             changes=ChangeRegister(cluster, self.clock),
+            sight=functools.partial(sight_of, cluster, blobs.digest),
         )
         try:
             await recovery.run()

@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime as dt
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,6 +24,7 @@ from setpoint.reconcilers.pipeline import Pipeline
 from setpoint.reconcilers.resets import ResetRegister
 from setpoint.reconcilers.resting import RestRegister
 from setpoint.reconcilers.settlement import Settlement
+from setpoint.reconcilers.sight import sight_of
 from setpoint.reconcilers.snapshots import SnapshotPruner
 from setpoint.reconcilers.target_metrics import TargetMetrics
 from setpoint.runtime.metrics import Metrics
@@ -174,6 +176,7 @@ class Bench:
             rests=self.make_rests(TargetMetrics(metrics)),
             recorder=self.recorder,
             metrics=TargetMetrics(metrics),
+            sight=functools.partial(sight_of, cluster, lambda data: f"sha256:{data.hex()}"),
             clock=self.clock,
             on_progress=lambda *_: None,
             on_report=self.reports.append,

@@ -42,11 +42,15 @@ class Scrubber:
     """Knows secrets by all their writings. Those under six characters are left: they would be found everywhere.
 
     `label` makes a short name of what stands in an address; it is keyed, so that nobody can guess what it stands for.
+    `blind`: the secrets are not known, so that every key of an address may be one.
     """
 
-    def __init__(self, secrets: Iterable[str] = (), *, label: Callable[[bytes], str] | None = None) -> None:
+    def __init__(
+        self, secrets: Iterable[str] = (), *, label: Callable[[bytes], str] | None = None, blind: bool = False
+    ) -> None:
         self._secrets = frozenset(map(str, secrets))
         self._label = label
+        self._blind = blind
         wholes = {whole for secret in self._secrets if len(whole := secret.strip()) >= MIN_SECRET}
         plain = [_Form(text.encode(*_UTF8)) for text in _texts(wholes)]
         encoded = [form for whole in wholes for form in _encodings(whole.encode(*_UTF8))]
@@ -58,7 +62,7 @@ class Scrubber:
     def with_secrets(self, secrets: Iterable[str]) -> "Scrubber":
         """One that knows these, too."""
         more = self._secrets.union(secrets)
-        return self if more == self._secrets else Scrubber(more, label=self._label)
+        return self if more == self._secrets else Scrubber(more, label=self._label, blind=self._blind)
 
     def finds(self, text: str) -> bool:
         """Whether the text holds a secret."""
@@ -92,10 +96,10 @@ class Scrubber:
 
     def address(self, address: str) -> str:
         """The address as people may see it: keys that hold a secret are hidden, yet told apart where a label can."""
-        return _INDEX.sub(self._hide_key, address) if self and '["' in address else address
+        return _INDEX.sub(self._hide_key, address) if (self or self._blind) and '["' in address else address
 
     def _hide_key(self, match: re.Match[str]) -> str:
-        if not self.finds(match[1]):
+        if match[1].startswith(SENSITIVE) or not (self._blind or self.finds(match[1])):
             return match[0]
         label = f"#{self._label(match[1].encode(*_UTF8))[-_LABEL:]}" if self._label else ""
         return f'["{SENSITIVE}{label}"]'

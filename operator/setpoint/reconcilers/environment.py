@@ -32,6 +32,7 @@ from setpoint.reconcilers.resets import ResetRegister
 from setpoint.reconcilers.resting import RestRegister
 from setpoint.reconcilers.seals import without_forgeries
 from setpoint.reconcilers.settlement import Settlement
+from setpoint.reconcilers.sight import Sight
 from setpoint.reconcilers.snapshots import SnapshotPruner
 from setpoint.reconcilers.states import read_addresses
 from setpoint.reconcilers.status import show_unreadable, write_status
@@ -74,6 +75,7 @@ class EnvironmentReconciler:
         rests: RestRegister,
         recorder: EventRecorder,
         metrics: TargetMetrics,
+        sight: Sight,
         clock: Clock,
         on_progress: Callable[[ObjectRef, ResourceProgress], None],
         on_report: Callable[[PassReport], None],
@@ -89,6 +91,7 @@ class EnvironmentReconciler:
         self._rests = rests
         self._recorder = recorder
         self._metrics = metrics
+        self._sight = sight
         self._clock = clock
         self._on_progress = on_progress
         self._on_report = on_report
@@ -204,7 +207,8 @@ class EnvironmentReconciler:
     async def _work(self, work: Pass) -> None:
         if work.goal.kind is GoalKind.RELEASE:
             addresses = await read_addresses(self._states, work.environment.ref.key)
-            await self._settlement.release(work, addresses)
+            secrets = await self._sight(work.environment.ref)
+            await self._settlement.release(work, tuple(map(secrets.address, addresses)))
         elif work.goal.kind is GoalKind.REST:
             work.draft.ready("Unknown", Reason.SUSPENDED, "suspended; run setpoint resume to go on")
         elif work.session is None:

@@ -19,6 +19,7 @@ from setpoint.domain.reading import parse, text_at
 from setpoint.ports import AuditLog, ClusterClient, ErroredState, StateLocks, StateStore, Survivor, Terraform
 from setpoint.reconcilers.changes import ChangeCondition, ChangeRegister, is_closed
 from setpoint.reconcilers.objects import list_typed
+from setpoint.reconcilers.sight import Sight
 from setpoint.reconcilers.states import save_errored_state, suspect_orphans
 from setpoint.reconcilers.status import write_status
 
@@ -40,6 +41,7 @@ class Recovery:
         locks: StateLocks,
         terraform: Terraform,
         changes: ChangeRegister,
+        sight: Sight,
     ) -> None:
         self._cluster = cluster
         self._audit = audit
@@ -47,6 +49,7 @@ class Recovery:
         self._terraform = terraform
         self._changes = changes
         self._locks = locks
+        self._sight = sight
 
     async def run(self, concerns: Callable[[str], bool] = lambda _key: True) -> None:
         """Settles survivors first, so that nothing writes a state any more; then closes the intents.
@@ -129,7 +132,8 @@ class Recovery:
         run = intent.entry.run
         if survivor is not None and survivor.created is not None:
             created, base = survivor.created, survivor.base
-            return await suspect_orphans(self._states, ref.key, run=run, base=base, created=created)
+            secrets = await self._sight(ref)
+            return await suspect_orphans(self._states, ref.key, run=run, base=base, created=created, secrets=secrets)
         if not locked and await self._states.head(ref.key, run=run) is None:
             return ()
         found = [

@@ -14,6 +14,7 @@ from setpoint.adapters.store import AuditTrail, SqlStateLocks, SqlStateStore
 from setpoint.adapters.terraform import NoWatch, TerraformAdapter, TerraformOptions
 from setpoint.api.meta import KubeObject, ObjectRef
 from setpoint.domain.policies import Unread
+from setpoint.domain.scrubbing import Scrubber
 from setpoint.domain.unreachable import parse_allowed
 from setpoint.ports import BlobStore, ClusterClient, LookStore, ResourceProgress
 from setpoint.reconcilers.changes import ChangeRegister
@@ -28,6 +29,7 @@ from setpoint.reconcilers.resets import ResetRegister
 from setpoint.reconcilers.resting import RestRegister, SecretVersions
 from setpoint.reconcilers.retention import BlobCollector
 from setpoint.reconcilers.settlement import Settlement
+from setpoint.reconcilers.sight import sight_of
 from setpoint.reconcilers.snapshots import SnapshotPruner
 from setpoint.reconcilers.target_metrics import TargetMetrics
 from setpoint.runtime.clock import SystemClock
@@ -130,6 +132,7 @@ class Parts:
             rests=rests,
             recorder=recorder,
             metrics=metrics,
+            sight=self.sight,
             clock=self.clock,
             on_progress=on_progress,
             on_report=on_report,
@@ -148,7 +151,12 @@ class Parts:
             locks=self.locks,
             terraform=self.terraform,
             changes=ChangeRegister(self.cluster, self.clock),
+            sight=self.sight,
         )
+
+    async def sight(self, target: ObjectRef) -> Scrubber:
+        """What keeps a target's secrets from sight."""
+        return await sight_of(self.cluster, self.blobs.digest, target)
 
     def collections(self) -> tuple[Callable[[], Awaitable[object]], ...]:
         """What removes that which is no longer needed. No blobs where those that need them may be out of sight."""

@@ -470,6 +470,21 @@ async def test_what_is_let_go_of_is_reported(bench, monkeypatch, count, said):
     assert [event for event in bench.recorder.events if event[1] == "Released"] == [("Normal", "Released", said)]
 
 
+async def test_what_is_let_go_of_shows_no_key_whose_secret_cannot_be_read(bench, monkeypatch):
+    async def addresses(*_):
+        return ('a.b["pa55word"]', "a.b[0]")
+
+    monkeypatch.setattr("setpoint.reconcilers.environment.read_addresses", addresses)
+    await applied(bench)
+    current = await bench.cluster.get(REF)
+    spec = {**current["spec"], "variablesFrom": [{"secretRef": {"name": "gone"}}]}
+    await bench.cluster.update({**current, "spec": spec})
+    await bench.cluster.delete(REF)
+    report = await bench.run()
+    assert report.message.startswith('Released; 2 resources stay: a.b["(sensitive)#')
+    assert report.message.endswith(", a.b[0]")
+
+
 async def test_destroy_is_a_gated_change(bench):
     await applied(bench, protection={"deletionPolicy": "Destroy"})
     await bench.cluster.delete(REF)

@@ -1,6 +1,7 @@
 """What a starting manager makes of an earlier one's leavings."""
 
 import dataclasses
+import functools
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from setpoint.domain.orphans import Creation
 from setpoint.ports import StateLock, Survivor
 from setpoint.reconcilers.changes import ChangeRegister
 from setpoint.reconcilers.recovery import Recovery
+from setpoint.reconcilers.sight import sight_of
 
 REF = ObjectRef("Environment", "default", "web")
 CHANGE = ObjectRef("Change", "default", "web-0000000000")
@@ -39,6 +41,7 @@ class Morning:
             locks=self.stores.locks,
             terraform=self.terraform,
             changes=ChangeRegister(self.cluster, FakeClock()),
+            sight=functools.partial(sight_of, self.cluster, self.stores.blobs.digest),
         )
 
     async def recover(self) -> None:
@@ -144,6 +147,23 @@ async def test_a_replacement_that_its_own_run_has_saved_is_not_told(morning: Mor
     morning.terraform.survivors = (Survivor(REF.key, "run-1", "apply", begun, ("terraform_data.r0",), base=1),)
     await morning.recover()
     assert not (await morning.cluster.get(REF))["status"].get("orphans")
+
+
+async def test_a_key_that_holds_a_secret_is_not_told(morning: Morning) -> None:
+    environment = await morning.cluster.get(REF)
+    spec = {**environment["spec"], "variablesFrom": [{"secretRef": {"name": "s"}}]}
+    await morning.cluster.update({**environment, "spec": spec})
+    metadata = {"name": "s", "namespace": REF.namespace}
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": {"password": "cGE1NXdvcmQ="}}
+    await morning.cluster.create(secret)
+    begun = (Creation('terraform_data.r["pa55word"]', "pa55word"), Creation('terraform_data.r["plain"]'))
+    morning.terraform.survivors = (Survivor(REF.key, "run-1", "apply", begun, (), base=0),)
+    await morning.recover()
+    hidden, plain = (await morning.cluster.get(REF))["status"]["orphans"]
+    assert hidden.startswith('terraform_data.r["(sensitive)#')
+    assert plain == 'terraform_data.r["plain"]'
+    rows = await morning.stores.trail.rows()
+    assert "pa55word" not in repr([rows, await morning.cluster.get(REF), await morning.cluster.get(CHANGE)])
 
 
 async def test_a_run_that_left_no_trace_on_this_machine__all_that_it_was_to_make_is_told(morning: Morning) -> None:
