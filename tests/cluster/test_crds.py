@@ -66,6 +66,8 @@ SAID: dict[str, tuple[str, str]] = {
     "snapshot-no-version": ("spec.stateVersion", REQUIRED),
     "approval-rejected-without-reason": ("spec", "a rejection needs a reason"),
     "approval-rejected-empty-reason": ("spec", "a rejection needs a reason"),
+    "approval-override-without-reason": ("spec", "an override needs a reason"),
+    "approval-override-empty-reason": ("spec", "an override needs a reason"),
     "approval-proven-text": ("spec.proven", "must be of type boolean"),
     "approval-nobody": ("spec.approver", "should be at least 1 chars long"),
     "reset-no-reason": ("spec.reason", "should be at least 1 chars long"),

@@ -123,7 +123,7 @@ def row(header: bytes, prev: bytes) -> audit.Record:
 def test_a_row_of_the_trail_with_more_in_its_header_is_intact_and_read() -> None:
     header = b'{"action":"apply","actor":"setpoint","at":"2026-01-01T00:00:00Z","phase":"fact","v":"2","zone":"here"}'
     record = row(header, audit.GENESIS)
-    assert audit.verify([record], audit.Head(1, record.hash)).verdict is audit.Verdict.INTACT
+    assert audit.verify([record], audit.Head(1, record.hash), audit.Seal(b"k" * 32)).verdict is audit.Verdict.INTACT
     assert audit.parse(record).entry.action == "apply"
 
 
