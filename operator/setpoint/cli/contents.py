@@ -138,14 +138,17 @@ def action_section(
     """What would be done, with values as far as they are at hand, and by address alone where they are not."""
     # Of a Change for drift, the title says it.
     told = {"cascade"} if cause == "Drift" else {"cascade", "actionable"}
-    causes = {action.address: action.cause for action in actions if action.cause in told}
+    causes = {action.address: action.cause for action in actions if action.cause in told and not action.deposed}
     lines = content_lines(sight.content, causes, full=full) if sight.content else []
-    seen = {entry.header.get("address") for entry in entries_of(sight.content)} if sight.content else set()
-    others = [action for action in actions if action.address not in seen]
+    entries = entries_of(sight.content) if sight.content else []
+    seen = {(entry.header.get("address"), entry.header.get("deposed")) for entry in entries}
+    others = [action for action in actions if (action.address, action.deposed) not in seen]
     total = summary.create + summary.update + summary.delete + summary.replace
     if sight.whole and others:
         lines += ["", "Done as well, though nobody decides on it (spec.drift.ignore, or drift that is only noted):"]
-    lines += action_lines(others, total=None if sight.whole else total - len(seen & {one.address for one in actions}))
+    lines += action_lines(
+        others, total=None if sight.whole else total - len(seen & {(one.address, one.deposed) for one in actions})
+    )
     said = [f"{label}: {text}" for label, text in (("NOT SHOWN", sight.missing), ("WRONG", sight.wrong)) if text]
     title = "Actions (what is there → what should be)" if cause == "Drift" else "Actions"
     return section(title, [*lines, *said])

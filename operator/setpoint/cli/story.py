@@ -10,7 +10,7 @@ from setpoint.cli.table import age, human_duration, plain, render
 
 if TYPE_CHECKING:
     from setpoint.api.meta import Condition
-    from setpoint.api.v1alpha1.change import ActionSummary, GateResult, ResetPlanSummary
+    from setpoint.api.v1alpha1.change import ActionSummary, GateResult, ResetAction, ResetPlanSummary
     from setpoint.runtime.recorder import EventRecord
 
 _LABEL = 14
@@ -79,7 +79,13 @@ def action_lines(actions: Sequence[ActionSummary], *, total: int | None = None) 
 
 def _action(action: ActionSummary) -> str:
     paths = f" ({', '.join(map(plain, action.paths))})" if action.paths else ""
-    return f"{_SYMBOLS.get(action.action, action.action):<3} {plain(action.address)}{paths}"
+    return f"{_SYMBOLS.get(action.action, action.action):<3} {_object(action)}{paths}"
+
+
+def _object(action: ActionSummary | ResetAction) -> str:
+    """The address, and for an object that an interrupted replacement left that it is one."""
+    left = f"  (the deposed object {plain(action.deposed)}, which an interrupted replacement left)"
+    return plain(action.address) + (left if action.deposed else "")
 
 
 def way_back_lines(reset_plan: ResetPlanSummary) -> list[str]:
@@ -90,9 +96,9 @@ def way_back_lines(reset_plan: ResetPlanSummary) -> list[str]:
     return lines + [_step_back(action) for action in reset_plan.actions if action.reversibility != "Reversible"]
 
 
-def _step_back(action: Any) -> str:
+def _step_back(action: ResetAction) -> str:
     note = f": {plain(action.note)}" if action.note else ""
-    return f"{plain(action.address)} {_REVERSIBILITY[action.reversibility]}{note}"
+    return f"{_object(action)} {_REVERSIBILITY[action.reversibility]}{note}"
 
 
 def gate_lines(gates: Sequence[GateResult]) -> list[str]:

@@ -21,7 +21,10 @@ class DriftClass(StrEnum):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Finding:
-    """One difference between declared and actual state. Holds no value: addresses and paths alone."""
+    """One difference between declared and actual state. Holds no value: addresses and paths alone.
+
+    `deposed` is the key of an object that an interrupted replacement left, empty for the one in use.
+    """
 
     address: str
     drift_class: DriftClass
@@ -29,6 +32,12 @@ class Finding:
     paths: tuple[str, ...] = ()
     ignored: bool = False
     resource_type: str = ""
+    deposed: str = ""
+
+    @property
+    def name(self) -> str:
+        """What it is about, in a text: never the object in use where it is about one that was left."""
+        return f"{self.address} (deposed {self.deposed})" if self.deposed else self.address
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -171,6 +171,7 @@ def _finding(reason: Reason, rules: IgnoreRules, secrets: Scrubber, seen: Mappin
         paths=_shown(change, heard or paths, secrets),
         ignored=reason.ignored,
         resource_type=change.type,
+        deposed=change.deposed,
     )
 
 
@@ -183,8 +184,8 @@ def _shown(change: PlannedChange, paths: Collection[Path], secrets: Scrubber) ->
     return tuple(sorted({write_path(path)[:_MAX_PATH] for path in cut if path}))
 
 
-def _order(finding: Finding) -> tuple[str, int]:
-    return finding.address, _PRECEDENCE.index(finding.drift_class)
+def _order(finding: Finding) -> tuple[str, str, int]:
+    return finding.address, finding.deposed, _PRECEDENCE.index(finding.drift_class)
 
 
 def _classes(reasons: Iterable[Reason]) -> dict[tuple[str, str, str], set[DriftClass]]:
@@ -200,7 +201,13 @@ def _summarise(
     cause = next(kind for kind in _PRECEDENCE if kind in classes)
     paths = list(_shown(change, change.values.paths, secrets))[:_MAX_PATHS]
     return ActionSummary.model_validate(
-        {"address": seen[change.address], "action": change.verb, "paths": paths, "cause": cause.value}
+        {
+            "address": seen[change.address],
+            "action": change.verb,
+            "paths": paths,
+            "cause": cause.value,
+            "deposed": change.deposed or None,
+        }
     )
 
 

@@ -24,11 +24,16 @@ def resource_type(address: str) -> str:
 
 
 def check_protection(change: Change, protection: Protection) -> tuple[str, ...]:
-    """Why the Change must not be applied: one message for each protected resource that it deletes or replaces."""
+    """Why the Change must not be applied: one message for each protected resource that it deletes or replaces.
+
+    An object that an interrupted replacement left has the address of the one in use. It is not what is protected: it
+    was given up by the Change that replaced it, which protection had to let through.
+    """
     if not (protection.addresses or protection.types):
         return ()
     destroyed = [action for action in change.actions if action.action in _DESTROYING]
-    messages = [message for action in destroyed for message in _violations(action, protection, change.real_addresses)]
+    in_use = [action for action in destroyed if action.deposed is None]
+    messages = [message for action in in_use for message in _violations(action, protection, change.real_addresses)]
     if len(destroyed) < change.summary.delete + change.summary.replace:
         messages.append("the Change destroys more than it lists, so protected resources can't be ruled out")
     return tuple(messages)

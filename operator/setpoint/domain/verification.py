@@ -19,8 +19,10 @@ def verify_plan(analysis: PlanAnalysis | None, applied: Iterable[ActionSummary])
     left = [finding for finding in (analysis.findings if analysis else ()) if _counts(finding)]
     if not left:
         return Verification(ok=True, reason=Reason.VERIFIED, message="")
-    done = {action.address for action in applied}
-    again = [finding for finding in left if finding.address in done or _is_unexplained_output(finding)]
+    done = {(action.address, action.deposed or "") for action in applied}
+    again = [
+        finding for finding in left if (finding.address, finding.deposed) in done or _is_unexplained_output(finding)
+    ]
     if again:
         return _differs(Reason.NOT_CONVERGING, "still differs after it was applied", again)
     return _differs(Reason.DRIFT_DETECTED, "differs anew", left)
@@ -37,9 +39,9 @@ def _is_unexplained_output(finding: Finding) -> bool:
 def _differs(reason: Reason, what: str, findings: Sequence[Finding]) -> Verification:
     shown = [_show(finding) for finding in findings[:_SHOWN]]
     more = f" and {len(findings) - _SHOWN} more" if len(findings) > _SHOWN else ""
-    addresses = tuple(dict.fromkeys(finding.address for finding in findings))
+    addresses = tuple(dict.fromkeys(finding.name for finding in findings))
     return Verification(ok=False, reason=reason, message=f"{what}: {'; '.join(shown)}{more}", paths=addresses)
 
 
 def _show(finding: Finding) -> str:
-    return f"{finding.address} ({', '.join(finding.paths[:_SHOWN])})" if finding.paths else finding.address
+    return f"{finding.name} ({', '.join(finding.paths[:_SHOWN])})" if finding.paths else finding.name

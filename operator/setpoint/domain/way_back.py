@@ -41,6 +41,10 @@ def plan_way_back(
 
 
 def _invert(action: ActionSummary, cause: Cause, moved: Collection[str], imported: Collection[str]) -> ResetAction:
+    if action.deposed is not None:
+        is_lost = is_stateful(resource_type(action.address))
+        note = "it was left by an interrupted replacement and is destroyed for good; the object in use stays"
+        return _back(action, "none", "DataLoss" if is_lost else "NotRestorable", note)
     if action.address in imported or action.action == "import":
         note = "going back would destroy what was imported: remove it from the state first"
         return _back(action, "delete", "DataLoss", note)
@@ -87,4 +91,6 @@ def is_stateful(type_: str) -> bool:
 
 
 def _back(action: ActionSummary, verb: Verb, reversibility: Reversibility, note: str = "") -> ResetAction:
-    return ResetAction(address=action.address, action=verb, reversibility=reversibility, note=note)
+    return ResetAction(
+        address=action.address, action=verb, reversibility=reversibility, note=note, deposed=action.deposed
+    )

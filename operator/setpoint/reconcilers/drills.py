@@ -41,9 +41,7 @@ def judge_drill(
     if drill is None or secrets_moved or _expects_differences(environment):
         return "Passed", ""
     pending = [
-        finding.address
-        for finding in drill.findings
-        if finding.drift_class is DriftClass.PENDING and not finding.ignored
+        finding.name for finding in drill.findings if finding.drift_class is DriftClass.PENDING and not finding.ignored
     ]
     if not pending:
         return "Passed", ""

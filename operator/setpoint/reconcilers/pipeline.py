@@ -333,7 +333,7 @@ class Pipeline:
 def _drifted(findings: Iterable[Finding]) -> list[str]:
     """The resources with actionable drift; outputs only follow them."""
     actionable = (f for f in findings if not f.ignored and f.drift_class is DriftClass.ACTIONABLE)
-    return sorted({finding.address for finding in actionable if not is_output(finding)})
+    return sorted({finding.name for finding in actionable if not is_output(finding)})
 
 
 def _drift_message(drifted: Sequence[str]) -> str:
@@ -354,7 +354,7 @@ def _known_not_to_converge(work: Pass) -> bool:
         return False
     same = applied.bundle == work.observation.bundle and applied.variables == work.observation.variables_digest
     differing = {
-        f.address for f in work.observation.findings if not f.ignored and f.drift_class is not DriftClass.INFORMATIONAL
+        f.name for f in work.observation.findings if not f.ignored and f.drift_class is not DriftClass.INFORMATIONAL
     }
     return same and differing <= set(status.not_converging)
 

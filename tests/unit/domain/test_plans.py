@@ -229,6 +229,11 @@ def test_a_deposed_object_does_not_hide_the_one_in_its_place() -> None:
     assert analysis.counts == DriftCounts(pending=1)
     assert analysis.content is not None
     assert [entry["deposed"] for entry in analysis.content["changes"]] == ["", "01234567"]
+    assert [(one.address, one.action, one.deposed) for one in analysis.actions] == [
+        ("t.a", "update", None),
+        ("t.a", "delete", "01234567"),
+    ]
+    assert [one.name for one in analysis.findings] == ["t.a", "t.a (deposed 01234567)"]
 
 
 def test_a_data_source_is_no_change() -> None:

@@ -82,6 +82,17 @@ def test_an_address_that_is_not_shown_is_protected_by_what_it_is() -> None:
     assert check_protection(change, Protection(addresses=['*["(sensitive)"]'])) == ()
 
 
+@pytest.mark.parametrize("protection", [Protection(addresses=["a.b"]), Protection(types=["a"])], ids=str)
+def test_what_an_interrupted_replacement_left_is_not_the_object_in_use(protection: Protection) -> None:
+    left = ActionSummary(address="a.b", action="delete", deposed="01234567")
+    change = dataclasses.replace(make_change("a.b", "delete"), actions=(left,))
+    assert check_protection(change, protection) == ()
+    both = dataclasses.replace(
+        change, actions=(left, ActionSummary(address="a.b", action="delete")), summary=ChangeSummary(delete=2)
+    )
+    assert len(check_protection(both, protection)) == 1
+
+
 def test_other_types_are_not_protected() -> None:
     assert check_protection(make_change("t.a", "delete"), Protection(types=["u"])) == ()
 

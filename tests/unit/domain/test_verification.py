@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from tests.fakes.plans import analyse_plan, plan, recorded, update
+from tests.fakes.plans import analyse_plan, change, plan, recorded, update
 
 from setpoint.api.conditions import Reason
 from setpoint.api.v1alpha1.change import ActionSummary
@@ -45,6 +45,14 @@ def test_what_differs_elsewhere_is_new() -> None:
     found = verify_plan(analyse_plan(recorded("drift_gone")), applied("fakecloud_bucket.other"))
     assert (found.ok, found.reason) == (False, Reason.DRIFT_DETECTED)
     assert found.message.startswith("differs anew: fakecloud_bucket.base; fakecloud_bucket.follower (name)")
+
+
+def test_a_deposed_object_that_stays_is_told_from_the_one_in_use() -> None:
+    left = plan(change("t.a", ["delete"], {"x": 0}, deposed="01234567"))
+    deposed = ActionSummary(address="t.a", action="delete", deposed="01234567")
+    found = verify_plan(analyse_plan(left), [deposed])
+    assert (found.reason, found.paths) == (Reason.NOT_CONVERGING, ("t.a (deposed 01234567)",))
+    assert verify_plan(analyse_plan(left), applied("t.a")).reason == Reason.DRIFT_DETECTED
 
 
 def test_a_long_list_is_cut() -> None:

@@ -53,6 +53,14 @@ def test_what_is_deleted_comes_back_and_may_go_again() -> None:
     assert back(back("delete").action).action == "delete"
 
 
+@pytest.mark.parametrize(("type_", "expected"), [("t", "NotRestorable"), ("aws_db_instance", "DataLoss")])
+def test_what_an_interrupted_replacement_left_is_gone_for_good_and_nothing_is_made(type_: str, expected: str) -> None:
+    left = ActionSummary(address=f"{type_}.a", action="delete", deposed="01234567")
+    (found,) = plan_way_back([left], "SpecChanged", moved=[left.address])
+    assert (found.action, found.reversibility, found.deposed) == ("none", expected, "01234567")
+    assert "the object in use stays" in found.note
+
+
 def test_the_way_back_runs_backwards() -> None:
     actions = [ActionSummary(address=f"t.{name}", action="create") for name in "abc"]
     assert [action.address for action in plan_way_back(actions, "SpecChanged")] == ["t.c", "t.b", "t.a"]

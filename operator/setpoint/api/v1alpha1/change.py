@@ -24,6 +24,9 @@ class ActionSummary(ApiModel):
     cause: Literal["actionable", "pending", "cascade", "informational"] = Field(
         default="pending", description="The drift class of the difference that it removes."
     )
+    deposed: Annotated[str, Field(max_length=64)] | None = Field(
+        default=None, description="Set for an object that an interrupted replacement left; the one in use is another."
+    )
 
 
 class ChangeSummary(ApiModel):
@@ -47,6 +50,9 @@ class ResetAction(ApiModel):
     action: Literal["create", "update", "delete", "replace", "none"] = Field(description="What going back does to it.")
     reversibility: Reversibility = Field(description="What is lost by going there and back.")
     note: ShortText = Field(default="", description="What to know about it.")
+    deposed: Annotated[str, Field(max_length=64)] | None = Field(
+        default=None, description="Set for an object that an interrupted replacement left; the one in use is another."
+    )
 
 
 class ResetPlanSummary(ApiModel):
