@@ -16,6 +16,9 @@ from setpoint.cli.output import print_value
 from setpoint.domain.errors import InvalidError
 
 MAX_STATE_BYTES = 512 * 1024 * 1024
+_WORKSPACE = """\
+note: terraform.workspace is `default` in every run here. Where the code reads it, put a variable in its place, with
+the name of the workspace that this state comes from; else what is named by it would be made anew"""
 
 
 @click.command(
@@ -56,6 +59,7 @@ def import_state(invocation: Invocation, environment: str, file: Path, namespace
                 f"{ref} has state version {version.version} now: serial {version.serial}, "
                 f"{version.resources} resources, lineage {version.lineage}"
             )
+            click.echo(_WORKSPACE, err=True)
         return DONE
 
     return invocation.run(run, create=invocation.home is not None)

@@ -26,6 +26,9 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _QUOTE = '"'
+_ENGINES = frozenset({"terraform", "tofu"})
+_WORKSPACE = r"\b(?:terraform|tofu)\s*\.\s*workspace\b"
+_WORKSPACE_IN_TEXT = re.compile(rf"(?<![$%])[$%]\{{[^\n]*?{_WORKSPACE}")
 _MAX_DEPTH = 100
 _MAX_VALUE = 4096
 _TEXT_TYPES = frozenset({"", "string", "number", "bool"})
@@ -158,6 +161,20 @@ def prevent_destroy(files: Files) -> tuple[str, ...]:
     )
 
 
+def workspace_uses(files: Files) -> tuple[str, ...]:
+    """Where (`file:line`) the code reads the name of the workspace."""
+    return tuple(
+        f"{name}:{line}"
+        for name in sorted(files)
+        if is_code(name) and "workspace" in (text := files[name].decode("utf-8-sig", "replace"))
+        for line in (_json_workspaces(text) if name.endswith(".json") else _Scanner(name, text).workspaces())
+    )
+
+
+def _json_workspaces(text: str) -> Iterator[int]:
+    return (number for number, line in enumerate(text.splitlines(), 1) if _WORKSPACE_IN_TEXT.search(line))
+
+
 def _blocks(files: Files) -> Iterator[Block]:
     for name in sorted(files):
         if "/" in name or name.startswith("."):
@@ -181,6 +198,26 @@ class _Scanner:
     def blocks(self) -> tuple[Block, ...]:
         """The blocks of the file."""
         return self._body(0)[0]
+
+    def workspaces(self) -> Iterator[int]:
+        """The lines in which an expression, or one within a string, reads `terraform.workspace`."""
+        words = ["", "", ""]
+        while self._at < len(self._text) and (match := _TOKEN.match(self._text, self._at)):
+            start, line = self._at, self._line
+            if match["heredoc"]:
+                self._heredoc(match)
+            elif match[0] == _QUOTE:
+                self._template()
+            self._at = max(self._at, match.end())
+            self._line += self._text.count("\n", start, self._at)
+            text = self._text[start : self._at]
+            if match.lastgroup == "skip":
+                continue
+            if match["heredoc"] or match["string"]:
+                yield from (line + text.count("\n", 0, one.start()) for one in _WORKSPACE_IN_TEXT.finditer(text))
+            words = [*words[1:], text]
+            if words[0] in _ENGINES and words[1:] == [".", "workspace"]:
+                yield line
 
     def _next(self) -> tuple[str, str] | None:
         while self._at < len(self._text):

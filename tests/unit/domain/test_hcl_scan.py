@@ -15,6 +15,7 @@ from setpoint.domain.hcl_scan import (
     state_encryption,
     structured_variables,
     variable_types,
+    workspace_uses,
 )
 
 HIDDEN = [
@@ -242,3 +243,27 @@ def test_a_variable_that_takes_more_than_text_is_known(declared: str, structured
 def test_a_variables_type_is_known_in_json_too(declared: str, structured: bool) -> None:
     code = {"main.tf.json": f'{{"variable": {{"v": {{"type": "{declared}"}}}}}}'.encode()}
     assert structured_variables(code) == ({"v"} if structured else set())
+
+
+@pytest.mark.parametrize(
+    ("code", "lines"),
+    [
+        pytest.param("locals {\n  x = terraform.workspace\n}", [2], id="expression"),
+        pytest.param('a = 1\nb = "n-${terraform.workspace}"', [2], id="in a string"),
+        pytest.param("a = <<X\none\n${ lower(terraform.workspace) }\nX\n", [3], id="in a heredoc"),
+        pytest.param('a = "%{ if terraform.workspace == \\"p\\" }x%{ endif }"', [1], id="in a directive"),
+        pytest.param("a = tofu.workspace == 1 ? terraform . workspace : 2", [1, 1], id="twice, and as OpenTofu says"),
+        pytest.param("# terraform.workspace\n// ${terraform.workspace}\n/* terraform.workspace */", [], id="comments"),
+        pytest.param('description = "as terraform.workspace was"', [], id="plain text"),
+        pytest.param('a = "$${terraform.workspace}"', [], id="escaped"),
+        pytest.param("a = var.terraform.workspaces", [], id="another name"),
+        pytest.param("a = terraform.\nworkspace", [], id="two lines"),
+    ],
+)
+def test_where_the_workspace_is_read(code: str, lines: list[int]) -> None:
+    assert workspace_uses({"main.tf": code.encode()}) == tuple(f"main.tf:{line}" for line in lines)
+
+
+def test_where_json_reads_the_workspace() -> None:
+    code = json.dumps({"locals": {"x": "${terraform.workspace}", "y": "terraform.workspace"}}, indent=1)
+    assert workspace_uses({"a.tf.json": code.encode(), "b.txt": b"terraform.workspace"}) == ("a.tf.json:3",)

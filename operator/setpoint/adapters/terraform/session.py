@@ -33,6 +33,7 @@ from setpoint.adapters.terraform.variables import (
     all_variables,
     refuse_misread,
     refuse_undeclared,
+    warn_of_workspace,
     write_ephemeral,
     write_variables,
 )
@@ -161,7 +162,7 @@ class Session:
             bundle=bundle.digest,
             path=folder / "tfplan",
             prevent_destroy=facts.prevent_destroy,
-            warnings=tuple(map(self._secrets(inputs).scrub, warnings(messages))),
+            warnings=(*map(self._secrets(inputs).scrub, warnings(messages)), *warn_of_workspace(facts)),
         )
 
     def _refuse_unsaved_state(self) -> None:

@@ -12,6 +12,7 @@ from setpoint.domain.errors import StalledError
 from setpoint.domain.kinds import dotted
 from setpoint.domain.secret_values import variable_values
 from setpoint.domain.variable_types import texts_misread
+from setpoint.domain.visible import visible
 from setpoint.ports import RunInputs
 
 VARIABLES = "variables.tfvars.json"
@@ -60,3 +61,13 @@ def _write(path: Path, variables: Mapping[str, Any]) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "w") as file:
         json.dump(dict(variables), file)
+
+
+def warn_of_workspace(facts: Facts) -> tuple[str, ...]:
+    """Code that was kept in workspaces names things by theirs; under another name, all of them look new."""
+    if not facts.workspaces:
+        return ()
+    more = f" and {len(facts.workspaces) - 1} more places" if len(facts.workspaces) > 1 else ""
+    where = visible(facts.workspaces[0]) + more
+    remedy = "put a variable in its place, and declare it in spec.variables"
+    return (f"{where}: terraform.workspace is `default` here, whatever the workspace a state comes from; {remedy}",)

@@ -47,7 +47,7 @@ class Facts:
     """What is known of the bundle that the folder holds.
 
     `root` is the root module's folder, in which Terraform runs, empty for the top; `modules` are those that it calls.
-    `types` are the variables' types, as they are written.
+    `types` are the variables' types, as they are written; `workspaces` are the places that read the workspace's name.
     `files` are the bundles' own, and how they were laid out; `made` are those that Setpoint or init made beside them.
     `locked` are the lock blocks of providers that bundles pinned, by address. `init` is the key of the last init that
     ran to its end, empty where another one began since.
@@ -60,6 +60,7 @@ class Facts:
     structured: frozenset[str] = frozenset()
     types: Mapping[str, str] = dataclasses.field(default_factory=dict)
     prevent_destroy: tuple[str, ...] = ()
+    workspaces: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
     files: Mapping[str, Stamp] = dataclasses.field(default_factory=dict)
     made: Mapping[str, Stamp] = dataclasses.field(default_factory=dict)
@@ -133,6 +134,7 @@ class WorkFolder:
                 structured=frozenset(note["structured"]),
                 types=dict(note.get("types", {})),
                 prevent_destroy=tuple(note["protected"]),
+                workspaces=tuple(note.get("workspaces", ())),
                 modules=tuple(note.get("modules", ())),
                 files={name: tuple(stamp) for name, stamp in note["files"].items()},
                 made={name: tuple(stamp) for name, stamp in note.get("made", {}).items()},
@@ -207,6 +209,7 @@ class WorkFolder:
             structured=hcl_scan.structured_variables(root),
             types=hcl_scan.variable_types(root),
             prevent_destroy=_protected(code, {"": at, **called}),
+            workspaces=_workspaces(code, {"": at, **called}),
             modules=tuple(called.values()),
             # The lock file is left out: init writes the hashes of this platform into it.
             files=self._stamps(names - {posixpath.join(at, lock_file.NAME)}),
@@ -261,6 +264,7 @@ class WorkFolder:
             "structured": sorted(facts.structured),
             "types": dict(facts.types),
             "protected": facts.prevent_destroy,
+            "workspaces": facts.workspaces,
             "modules": facts.modules,
             "files": facts.files,
             "made": facts.made,
@@ -365,6 +369,15 @@ def _protected(code: hcl_scan.Files, folders: Mapping[str, str]) -> tuple[str, .
         f"{folder}: {address}" if folder else address
         for folder, place in folders.items()
         for address in hcl_scan.prevent_destroy(hcl_scan.files_of(code, place))
+    )
+
+
+def _workspaces(code: hcl_scan.Files, folders: Mapping[str, str]) -> tuple[str, ...]:
+    """Where the root module, and the modules that it calls, read the workspace's name."""
+    return tuple(
+        posixpath.join(folder, use)
+        for folder, place in folders.items()
+        for use in hcl_scan.workspace_uses(hcl_scan.files_of(code, place))
     )
 
 
