@@ -16,6 +16,7 @@ from setpoint.domain.audit import AuditEntry, AuditRow
 from setpoint.domain.errors import NotFoundError, StoreSetBackError
 from setpoint.domain.policies import PolicyCheck, PolicyModules, PolicyResult
 from setpoint.domain.reading import items_at
+from setpoint.domain.scrubbing import Scrubber
 from setpoint.ports import ClusterClient, StateStore, StateVersion, TargetDriver
 from setpoint.reconcilers.changes import ChangeRegister
 from setpoint.reconcilers.environment import EnvironmentReconciler, PassReport
@@ -31,6 +32,8 @@ from setpoint.runtime.metrics import Metrics
 from setpoint.runtime.requests import Request
 
 REF = ObjectRef("Environment", "default", "web")
+KNOWN_SECRET = "pa55word-of-all"
+"""What the bench keeps from sight."""
 START = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
 
@@ -152,6 +155,7 @@ class Bench:
             policies=self.policies,
             origin_of=lambda _: None,
             clock=self.clock,
+            redact=Scrubber([KNOWN_SECRET]).scrub,
             metrics=metrics,
             witness=None,
         )

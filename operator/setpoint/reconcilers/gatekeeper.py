@@ -136,6 +136,7 @@ class Gatekeeper:
         witness: AuditLog | None,
         unread: Callable[[], Sequence[Unread]] = tuple,
         distant: bool = False,
+        redact: Callable[[str], str] = str,
     ) -> None:
         self._cluster = cluster
         self._engine = engine
@@ -146,6 +147,7 @@ class Gatekeeper:
         self._witness = witness
         self._unread = unread
         self._distant = distant
+        self._redact = redact
 
     async def gather(self, environment: Environment, change: Change) -> GateContext:
         """The gates that guard this Change at the stages that it will pass."""
@@ -221,7 +223,9 @@ class Gatekeeper:
             return PolicyResult(error=problem)
         seconds = selected.gate.timeout.total_seconds()
         document = self._document(work, stage, selected.name)
-        return await self._engine.evaluate(modules, document, timeout=seconds, memory_mib=selected.gate.memory_mib)
+        memory = selected.gate.memory_mib
+        answer = await self._engine.evaluate(modules, document, timeout=seconds, memory_mib=memory)
+        return answer.scrubbed(self._redact)
 
     def _document(self, work: "Pass", stage: GateStage, gate: str) -> dict[str, Any]:
         environment = work.environment

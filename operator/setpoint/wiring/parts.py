@@ -96,6 +96,7 @@ class Parts:
             policies=self.policies,
             origin_of=self.origin_of,
             clock=self.clock,
+            redact=self.secrets.redact,
             metrics=metrics,
             witness=None if self.proves_users else self.audit,
             unread=self.unread,

@@ -1,10 +1,12 @@
 """State transitions of an Environment: given what is declared, what is and what people said, when a pass runs, then."""
 
+import base64
 import datetime as dt
 import errno
+import json
 
 import pytest
-from tests.fakes.reconciling import REF, Bench
+from tests.fakes.reconciling import KNOWN_SECRET, REF, Bench
 from tests.fakes.target import snapshot_manifest
 
 from setpoint.api.conditions import Reason
@@ -434,6 +436,19 @@ async def test_suspended_it_is_left_alone(bench):
     assert (await bench.run()).reason == "Suspended"
     await bench.cluster.annotate(REF, {SUSPEND_ANNOTATION: None})
     assert (await bench.run()).reason == "ApprovalRequired"
+
+
+async def test_what_a_policy_says_of_a_secret_is_not_shown(bench):
+    written = base64.b64encode(f"user:{KNOWN_SECRET}".encode()).decode()
+    violation = Violation("r1", f"says {KNOWN_SECRET}", f"a.{written}", remediation=f"not {written}")
+    bench.policies.answer = PolicyResult(violations=(violation,))
+    await bench.gate(level="hard-mandatory")
+    await bench.declare(ONE, **AUTO)
+    report = await bench.run()
+    assert report.reason == "GateBlocked"
+    shown = json.dumps([report.message, await bench.changes(), await bench.status(), bench.recorder.events])
+    assert "says (sensitive)" in shown
+    assert not [one for one in (KNOWN_SECRET, written) if one in shown]
 
 
 # --- The end of a target ------------------------------------------------------------------------------------------
