@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("home-bad-input")  # one run looks at all cases
+
 SECRET = "hunter2-very-secret-value"
 GOOD = 'variable "who" {\n  default = "world"\n}\nresource "terraform_data" "x" {\n  input = var.who\n}\n'
 BUILT_IN = 'terraform {\n  required_providers {\n    t = { source = "terraform.io/builtin/terraform" }\n  }\n}\n'

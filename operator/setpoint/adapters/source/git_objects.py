@@ -46,7 +46,7 @@ def commit_tree(repository: Path, commit: str, path: str, limits: Limits) -> Sou
 def check_path(path: str) -> None:
     """Refuses a path that is no folder within a repository."""
     for part in _parts(path):
-        check_name(part, path)
+        check_name(part, f"spec.source.git.path: {path}")
         if left_out(part):
             raise refused(f"spec.source.git.path: {shown(path)} is no place for a source")
     if path.startswith("/"):

@@ -49,15 +49,16 @@ class _Folder:
 
 def _put(folder: _Folder, path: str, file: File, tally: Tally) -> None:
     *parents, name = path.split("/")
+    where = f"spec.source.inline: {path}"
     for depth, parent in enumerate(parents):
         tally.entry(depth)
-        if not folder.admits(parent, path):
+        if not folder.admits(parent, where):
             return
         below = folder.held.setdefault(parent, _Folder())
         if not isinstance(below, _Folder):
             raise refused(f"spec.source.inline: {shown(path)} uses a file as a folder")
         folder = below
-    if not folder.admits(name, path):
+    if not folder.admits(name, where):
         return
     if name in folder.held:
         raise refused(f"spec.source.inline: {shown(path)} uses a folder as a file")

@@ -23,7 +23,7 @@ def test_a_state_is_left_out_and_shown() -> None:
 @pytest.mark.parametrize(
     ("files", "says"),
     [
-        pytest.param({"../main.tf": ""}, "no plain path", id="dotdot"),
+        pytest.param({"../main.tf": ""}, "spec.source.inline: ../main.tf is no plain path", id="dotdot"),
         pytest.param({"a/../main.tf": ""}, "no plain path", id="dotdot-inside"),
         pytest.param({"/etc/main.tf": ""}, "no plain path", id="absolute"),
         pytest.param({"a//b": ""}, "no plain path", id="empty-part"),
