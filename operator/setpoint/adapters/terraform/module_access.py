@@ -39,14 +39,16 @@ def module_access(hosts: Sequence[ModuleHost], folder: Path) -> Iterator[dict[st
 
 
 def _passwords(hosts: Sequence[ModuleHost]) -> dict[str, str]:
-    settings = [("credential.helper", "")]
+    settings: list[tuple[str, str]] = []
     environ: dict[str, str] = {}
     for number, host in enumerate(host for host in hosts if "password" in host.keys):
         username, password = host.keys.get("username", "git"), host.keys["password"]
         if _BAD & {*username, *password}:
             message = f"the Secret for {host.host}: its user name or password holds a line break"
             raise StalledError(Reason.INVALID_SPEC, message)
-        settings.append((f"credential.{host.scheme}://{host.host}.helper", _ANSWER.format(number)))
+        helper = f"credential.{host.scheme}://{host.host}.helper"
+        # An empty one drops those that a configuration of the machine names for this host; for others they stay.
+        settings += [(helper, ""), (helper, _ANSWER.format(number))]
         environ |= {f"MODULE_USERNAME_{number}": username, f"MODULE_PASSWORD_{number}": password}
     environ["GIT_CONFIG_COUNT"] = str(len(settings))
     for index, (key, value) in enumerate(settings):

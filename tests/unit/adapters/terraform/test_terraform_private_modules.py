@@ -2,6 +2,8 @@
 
 import base64
 import contextlib
+import os
+import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -135,3 +137,26 @@ def test_what_git_would_read_as_more_is_refused(tmp_path: Path, keys: dict[str, 
         module_access((ModuleHost("https", "h", keys),), tmp_path),
     ):
         pass
+
+
+def test_helpers_of_the_machine_stay_for_other_hosts(tmp_path: Path) -> None:
+    config = tmp_path / "gitconfig"
+    config.write_text('[credential]\n\thelper = "!echo username=machine; echo password=machine; :"\n')
+    (tmp_path / "run").mkdir()
+    with module_access((ModuleHost("https", "a.example", KEYS),), tmp_path / "run") as environ:
+        given = {"PATH": os.environ["PATH"], "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": str(config), **environ}
+        for url, username in (
+            ("https://a.example", "reader"),
+            ("https://b.example", "machine"),
+            ("http://a.example", "machine"),
+            ("https://a.example:8443", "machine"),
+        ):
+            asked = subprocess.run(
+                ("git", "credential", "fill"),
+                input=f"url={url}\n\n",
+                env=given,
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            assert f"username={username}\n" in asked.stdout
