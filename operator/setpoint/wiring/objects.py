@@ -94,7 +94,7 @@ async def open_objects(
         objects = SqlObjectStore(database, audit)
         states = SqlStateStore(database, blobs, audit, clock)
         stack.callback(states.close)
-        index = ManifestIndex(home.root)
+        index = ManifestIndex(home.root, memory=home.state / "manifests.json")
         stack.push_async_callback(index.close)
         cluster = LocalCluster(objects, blobs, index, clock=clock)
         yield LocalObjects(

@@ -16,31 +16,18 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from setpoint.adapters.local import documents, manifests, tree
-from setpoint.adapters.local.manifests import Manifest, ManifestError, ManifestFile, Origin
+from setpoint.adapters.local.manifests import Manifest, ManifestError, ManifestFile
+from setpoint.adapters.local.memory import Entry, Memory, RememberedFile, RememberedObject, recall, remember
 from setpoint.adapters.local.tree import FoundFile, Signature, Tree, UnreadableError
 from setpoint.api.meta import JsonObject, ObjectRef
 from setpoint.domain import kinds
+from setpoint.domain.digests import digest_bytes
 from setpoint.domain.policies import GOVERNING_KINDS
 
 _SETTLED_NS = 100_000_000
 """A file that was written this recently may be written again without its times moving: it is read again."""
 
 Result = TypeVar("Result")
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Entry:
-    """One declared object. `fingerprint` tells contents apart within this process.
-
-    `folder` is what its spec.source.path reads, below the home; `secrets` are those that its spec names.
-    """
-
-    ref: ObjectRef
-    origin: Origin
-    fingerprint: int
-    labels: Mapping[str, str] | None = None
-    folder: str | None = None
-    secrets: frozenset[ObjectRef] = frozenset()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -86,8 +73,11 @@ class _Known:
 class ManifestIndex:
     """The manifests of a home, by object."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, memory: Path | None = None) -> None:
+        """`memory` is the file in which processes remember what they read."""
         self._root = root
+        self._memory = memory
+        self._recalled: Memory | None = None
         self._known: dict[str, _Known] = {}
         self._entries: dict[ObjectRef, Entry] = {}
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="setpoint-manifests")
@@ -112,6 +102,22 @@ class ManifestIndex:
     async def summaries(self, kind: str) -> tuple[JsonObject, ...]:
         """The objects of a kind without their content."""
         return await self._run(lambda: self._summaries(kind))
+
+    async def recall(self) -> Mapping[ObjectRef, RememberedObject]:
+        """The objects that were what their manifests say, as an earlier process knew: to be asked for once."""
+        recalled, self._recalled = await self._run(self._recall), Memory()
+        return recalled.objects
+
+    async def remember(self, objects: Mapping[ObjectRef, RememberedObject]) -> None:
+        """Tells later processes of these, and of the files as they are known."""
+        if self._memory is not None:
+            memory = self._memory
+            await self._run(lambda: remember(memory, Memory(_rememberable(self._known), objects)))
+
+    def _recall(self) -> Memory:
+        if self._recalled is None:
+            self._recalled = recall(self._memory) if self._memory is not None else Memory()
+        return self._recalled
 
     async def close(self) -> None:
         """Ends the thread once its work is done."""
@@ -138,8 +144,9 @@ class ManifestIndex:
         found = tree.walk(self._root)
         fresh: dict[ObjectRef, JsonObject] = {}
         known: dict[str, _Known] = {}
+        recalled = self._recall().files
         for path, file in found.files.items():
-            before = self._known.get(path)
+            before = self._known.get(path) or _as_remembered(file, recalled.get(path))
             if before is not None and before.settled and before.file.signature == file.signature:
                 known[path] = before
             else:
@@ -172,6 +179,22 @@ class ManifestIndex:
         return tuple(_summary(entry) for entry in self._entries.values() if entry.ref.kind == kind)
 
 
+def _as_remembered(file: FoundFile, one: RememberedFile | None) -> _Known | None:
+    """A file as an earlier process read it, where nobody has touched it since."""
+    if one is None or (one.signature, one.among_code) != (file.signature, file.among_code):
+        return None
+    return _Known(file, True, one.entries, (), None)
+
+
+def _rememberable(known: Mapping[str, _Known]) -> dict[str, RememberedFile]:
+    """The files that are good, and were left alone for long enough to be known by their times."""
+    return {
+        path: RememberedFile(one.file.signature, one.file.among_code, one.entries)
+        for path, one in known.items()
+        if one.settled and not one.errors and one.unparsed is None
+    }
+
+
 def _read(file: FoundFile, before: _Known | None) -> tuple[_Known, dict[ObjectRef, JsonObject]]:
     """Reads one file. Among code it may be anything, unless it held manifests before."""
     read = _parse(file, lenient=file.among_code and not (before and before.entries))
@@ -196,9 +219,9 @@ def _unreadable(path: str, message: str) -> ManifestError:
 
 def _entry(manifest: Manifest) -> Entry:
     obj = manifest.object
-    fingerprint = hash(json.dumps(obj, sort_keys=True))
     if manifest.ref.kind in kinds.SEALED_KINDS:
-        return Entry(manifest.ref, manifest.origin, fingerprint, labels=obj["metadata"].get("labels", {}))
+        return Entry(manifest.ref, manifest.origin, "", labels=obj["metadata"].get("labels", {}))
+    fingerprint = digest_bytes(json.dumps(obj, sort_keys=True).encode())
     spec = obj["spec"]
     folder = (spec.get("source") or {}).get("path") if isinstance(spec.get("source"), dict) else None
     base = posixpath.dirname(manifest.origin.path)

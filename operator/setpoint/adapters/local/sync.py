@@ -14,8 +14,9 @@ from typing import Literal
 
 from setpoint.adapters.local import rows
 from setpoint.adapters.local.cluster import LocalCluster
-from setpoint.adapters.local.index import Entry, Inventory, ManifestIndex
+from setpoint.adapters.local.index import Inventory, ManifestIndex
 from setpoint.adapters.local.manifests import DECLARED_KINDS, ManifestError
+from setpoint.adapters.local.memory import Entry, RememberedObject
 from setpoint.api.meta import GROUP, MANIFEST_ERROR_ANNOTATION, JsonObject, ObjectRef
 from setpoint.domain import objects
 from setpoint.domain.errors import AlreadyExistsError, InvalidError, NotFoundError
@@ -46,7 +47,8 @@ class ManifestSync:
         self._cluster = cluster
         self._index = index
         self._settle_seconds = settle_seconds
-        self._applied: dict[ObjectRef, tuple[str, int]] = {}
+        self._applied: dict[ObjectRef, tuple[str, str]] = {}
+        self._began = False
         self._sources: dict[ObjectRef, str] = {}
         self._errors: tuple[ManifestError, ...] = ()
         self._one_at_a_time = asyncio.Lock()
@@ -75,6 +77,7 @@ class ManifestSync:
     async def _sync(self) -> SyncReport:
         inventory = await self._index.refresh()
         declared = await self._declared()
+        await self._recall(declared)
         sources = {row.source for row in declared.values()}
         inventory = inventory.knowing(sources)
         if gone := _gone(declared, inventory):
@@ -84,9 +87,32 @@ class ManifestSync:
             gone &= _gone(declared, inventory)
         # Known before anything is written: what a target is told first must find them.
         self._errors = tuple(dict.fromkeys([*inventory.errors, *self._errors]))
+        applied = dict(self._applied)
         report = await self._apply(inventory, declared, gone)
         self._errors = report.errors
+        if inventory.fresh or gone or applied != self._applied:
+            await self._remember()
         return report
+
+    async def _recall(self, declared: Mapping[ObjectRef, StoredObject]) -> None:
+        """At first: which objects are what their manifests say, as an earlier process found; by the store's word."""
+        if self._began:
+            return
+        self._began = True
+        for ref, one in (await self._index.recall()).items():
+            row = declared.get(ref)
+            if row is not None and _is_as_remembered(row, one):
+                self._applied[ref] = (one.path, one.fingerprint)
+
+    async def _remember(self) -> None:
+        rows = await self._declared()
+        await self._index.remember(
+            {
+                ref: RememberedObject(path, fingerprint, rows[ref].uid, rows[ref].generation)
+                for ref, (path, fingerprint) in self._applied.items()
+                if ref in rows
+            }
+        )
 
     async def _declared(self) -> dict[ObjectRef, StoredObject]:
         declared = {row.ref: row for kind in DECLARED_KINDS for row in await self._cluster.declared(kind)}
@@ -164,6 +190,12 @@ class ManifestSync:
             self._applied.pop(ref, None)
             with contextlib.suppress(NotFoundError):
                 await self._cluster.annotate(ref, {MANIFEST_ERROR_ANNOTATION: mark})
+
+
+def _is_as_remembered(row: StoredObject, one: RememberedObject) -> bool:
+    """One that bears the mark of a bad manifest, or is being deleted, is not: its manifest has more to say."""
+    same = (row.source, row.uid, row.generation) == (one.path, one.uid, one.generation)
+    return same and MANIFEST_ERROR_ANNOTATION not in row.body and '"deletionTimestamp"' not in row.body
 
 
 def _batches(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
