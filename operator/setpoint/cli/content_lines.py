@@ -132,6 +132,8 @@ def _notes(entry: Entry) -> Iterator[str]:
             else "destroyed, then made anew"
         )
         yield "made anew; the old one stays" if "forget" in header["actions"] else order
+    if forcing := [path for path in header.get("replacePaths", ()) if not _shows(entry.attributes, path)]:
+        yield f"forced by {', '.join(map(plain, forcing))}"
     if why := _WHY.get(header.get("reason", ""), ""):
         yield why
 
@@ -187,6 +189,11 @@ def _folded(attributes: Sequence[Mapping[str, Any]], *, full: bool) -> list[Mapp
 
 def _name(path: str) -> str:
     return plain(path) or "value"
+
+
+def _shows(attributes: Sequence[Mapping[str, Any]], forcing: str) -> bool:
+    """Whether the note stands beside an attribute."""
+    return any(_forces(record["path"], [forcing]) for record in attributes)
 
 
 def _forces(path: str, forcing: Sequence[str]) -> bool:

@@ -49,6 +49,10 @@ TOLD: dict[str, tuple[dict[str, Any], list[str]]] = {
             "      ~ y[0]: 1 → 2  # forces replacement",
         ],
     ),
+    "replaced for what is not shown": (
+        change("t.a", ["delete", "create"], {"x": 1}, {"x": 2}, replace_paths=[["x"], ["y", "z"]]),
+        ["-/+ t.a  (destroyed, then made anew; forced by y.z)", "      ~ x: 1 → 2  # forces replacement"],
+    ),
     "replaced, the new one first": (
         change("t.a", ["create", "delete"], {"x": 1}, {"x": 2}, action_reason="replace_because_tainted"),
         [
