@@ -34,6 +34,8 @@ _PIECE = re.compile(
 )
 _APART = re.compile(r"[\s'\"`;,|&()<>=]+")
 _VARIABLE_FILES = re.compile(r"^terraform\.tfvars(?:\.json)?$|\.auto\.tfvars(?:\.json)?$")
+_ONLY_UP = re.compile(r"^[./]*$")
+"""As in trimprefix(x, "../"): more often a piece of text than a folder that is meant."""
 _MAX_NESTING = 100
 
 
@@ -77,6 +79,8 @@ def named_paths(files: Files, module: str, root: str) -> Iterator[Named]:
         found = _json_texts(text) if name.endswith(".json") else _Reader(text).texts()
         for written, start, reads in found:
             if written in calls:
+                continue
+            if not reads and _ONLY_UP.match(written):
                 continue
             for path in _paths(written, module, root):
                 at = f"{posixpath.join(module, name)}:{text.count(_NEWLINE, 0, start) + 1}"

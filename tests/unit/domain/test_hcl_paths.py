@@ -41,6 +41,9 @@ def named(text: str, name: str = "main.tf", module: str = MODULE) -> set[str]:
         pytest.param('a = "${var.x}/../y"', set(), id="unknown-beginning"),
         pytest.param('a = "x/y.txt"', set(), id="below-by-itself"),
         pytest.param('a = "/etc/../x"', set(), id="absolute"),
+        pytest.param('a = trimprefix(var.x, "../")', set(), id="only-up"),
+        pytest.param('a = fileset("..", "*.txt")', {"live", "modules"}, id="only-up-and-read"),
+        pytest.param('a = "${path.module}/../.."', {"."}, id="only-up-from-a-folder-by-name"),
         pytest.param('a = "dots... and .. so on"', set(), id="prose"),
     ],
 )

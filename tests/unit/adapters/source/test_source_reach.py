@@ -89,7 +89,7 @@ async def both(
         pytest.param({f"{ROOT}/main.tf": call("../../modules/site"),
                       f"{SITE}/main.tf": 'x = file("${path.module}/../../shared/x.txt")'}, {},
                      {f"{SITE}/main.tf", "shared/x.txt"}, id="a file by a module's text"),
-        pytest.param({f"{ROOT}/main.tf": 'x = file("../../shared/none.txt")\ny = "../.."\n# "../us/main.tf"'}, {},
+        pytest.param({f"{ROOT}/main.tf": 'x = file("../none.txt")\ny = "${path.module}/../.."\n# "../us/main.tf"'}, {},
                      {*FAR}, id="a top by text is everything"),
         pytest.param({f"{ROOT}/main.tf": call("../m"), f"{SITE}/main.tf": ""}, {"live/m": "../modules/site"},
                      {"live/m/main.tf"}, id="a module behind a link"),
