@@ -25,7 +25,7 @@ Selection = list[tuple[Kind, str | None]]
         "setpoint get environments",
         "setpoint get changes -o json",
         "setpoint get env,chg -A -o wide",
-        "setpoint get change/shop-prod-a1b2c3d4e5 -o yaml",
+        "setpoint get change/shop-prod-a1b2c3d4e506060606060606060606060606 -o yaml",
     ),
 )
 @click.argument(

@@ -205,7 +205,10 @@ class Session:
         except NotFoundError:
             raise LostBlobError.gone(f"the code of bundle {bundle.digest}", bundle.blob) from None
         if digest_bytes(archive) != bundle.digest:
-            message = f"the archive {bundle.blob} is not that of the bundle {bundle.digest}: nothing is run"
+            message = (
+                f"the archive {bundle.blob} is not that of the bundle {bundle.digest}, so none of it is run. Find out "
+                "who changed the store or the manager's folder; another source makes another bundle"
+            )
             raise StalledError(Reason.DIGEST_MISMATCH, message)
         return archive
 

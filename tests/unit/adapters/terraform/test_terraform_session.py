@@ -60,6 +60,16 @@ async def test_a_bundle_that_is_planned_with_stays_although_its_folder_is_laid_o
     assert await rig.stores.blobs.prune(nothing) == 0
 
 
+async def test_another_archive_under_a_bundles_digest_is_not_run(rig: Rig) -> None:
+    inputs = rig.inputs()
+    shown, hostile = await rig.bundle(BUILT_IN, inputs), await rig.bundle(BUILT_IN + "# more\n", inputs)
+    async with rig.adapter.session(TARGET) as session:
+        with pytest.raises(StalledError) as refused:
+            await session.plan(dataclasses.replace(shown, blob=hostile.blob), inputs)
+    assert refused.value.reason is Reason.DIGEST_MISMATCH
+    assert shown.digest in refused.value.message
+
+
 # --- Providers and their lock file --------------------------------------------------------------------------------
 
 BACK = {"fakecloud_bucket.a": ["no-op"], "othercloud_bucket.b": ["delete"]}
