@@ -38,7 +38,7 @@ class RunEnvironment:
         if self._mirror is None:
             self._cache.mkdir(mode=0o700, parents=True, exist_ok=True)
         text = self.configuration
-        if not self._cli_config.exists() or self._cli_config.read_text() != text:
+        if not self._cli_config.is_file() or self._cli_config.read_text() != text:
             # By rename: a command of another process reads the old one or the new one.
             temporary = self._cli_config.with_suffix(f".{os.getpid()}.new")
             temporary.write_text(text)

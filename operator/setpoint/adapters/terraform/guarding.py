@@ -43,6 +43,10 @@ class FolderGuard:
             why = "Terraform would load them, and the source does not hold them"
             what = f"removed from the work folder ({why}): {_listed(strays)}. {_ELSEWHERE}"
             self._note(Reason.WORK_FOLDER_RESTORED, what)
+        for place in self._folder.set_states_aside():
+            remedy = "see what it knows (terraform state list -state=FILE), and remove it then: it may hold secrets"
+            what = f"a state that something had put into the work folder is kept as {place}: {remedy}"
+            self._note(Reason.WORK_FOLDER_RESTORED, what)
 
     def note_left(self, programs: Sequence[str]) -> None:
         """Tells of programs that an apply left running, and that were ended."""

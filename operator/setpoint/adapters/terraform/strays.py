@@ -4,6 +4,7 @@ Code that ran earlier may have put it there, and it would outlive the source tha
 state elsewhere, a variable file changes what is planned. What Terraform does not load is none of our business.
 """
 
+import contextlib
 import os
 import posixpath
 import shutil
@@ -62,14 +63,21 @@ def remove_strays(path: Path, root: str, modules: Iterable[str], known: Collecti
         if name not in known
     ]
     found += [name for one in _SETTINGS if os.path.lexists(path / (name := posixpath.join(root, ".terraform", one)))]
+    # Terraform would follow a link to write its state, and wait at a pipe.
+    states = (posixpath.join(root, one) for one in ("errored.tfstate", *sorted(_STATES)))
+    found += [name for name in states if os.path.lexists(path / name) and not _is_file(path / name)]
     for name in found:
-        _remove(path / name)
+        remove(path / name)
     return tuple(sorted(found))
 
 
 def find_states(path: Path, root: str) -> tuple[Path, ...]:
     """States that something else than Setpoint's backend has written there: maybe the only record of what it made."""
-    return tuple(path / root / name for name in sorted(_STATES) if os.path.lexists(path / root / name))
+    return tuple(path / root / name for name in sorted(_STATES) if _is_file(path / root / name))
+
+
+def _is_file(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
 
 
 def _loaded(path: Path, folder: str, *, at_root: bool) -> Iterator[str]:
@@ -103,8 +111,10 @@ def _is_test(name: str) -> bool:
     return name.endswith(_TESTS)
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
+    """Whatever it is, and nothing of what a link leads to."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(NotADirectoryError):
+            path.unlink(missing_ok=True)

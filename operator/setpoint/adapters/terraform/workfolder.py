@@ -25,7 +25,7 @@ from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from setpoint.adapters.terraform.strays import Stamp, find_changed, find_states, remove_strays, stamp_of
+from setpoint.adapters.terraform.strays import Stamp, find_changed, find_states, remove, remove_strays, stamp_of
 from setpoint.domain import hcl_scan, lock_file
 from setpoint.domain.digests import digest_bytes
 from setpoint.domain.errors import StoreError
@@ -181,11 +181,10 @@ class WorkFolder:
     def _clear_data(self) -> None:
         """Removes what init is to make anew: the modules are the bundle's, and so is the lock file."""
         data = self.module / ".terraform"
-        if data.is_symlink():
-            data.unlink()
-        shutil.rmtree(data / "modules", ignore_errors=True)
-        for name in (lock_file.NAME, _BACKEND, OVERRIDE):
-            (self.module / name).unlink(missing_ok=True)
+        if data.is_symlink() or not data.is_dir():
+            remove(data)
+        for name in (MODULES.parent, lock_file.NAME, _BACKEND, OVERRIDE):
+            remove(self.module / name)
 
     def _clear_root(self) -> None:
         """Removes what was made for Terraform where the root module was: it moves within the folder."""
@@ -314,7 +313,9 @@ class WorkFolder:
         return _read_text(self.module / lock_file.NAME)
 
     def errored_state(self) -> bytes | None:
-        """What Terraform could not save; kept until `drop_errored_state`."""
+        """What Terraform could not save; kept until `drop_errored_state`. It writes a file, and nothing else counts."""
+        if self._errored.is_symlink() or not self._errored.is_file():
+            return None
         try:
             return self._errored.read_bytes()
         except FileNotFoundError:
@@ -322,18 +323,25 @@ class WorkFolder:
 
     def drop_errored_state(self) -> None:
         """Removes it once it is safe elsewhere."""
-        self._errored.unlink(missing_ok=True)
+        remove(self._errored)
 
     def set_errored_state_aside(self, run: str) -> Path:
         """Moves it, by rename, to where nothing writes over it and no code looks at it. Raises StoreError."""
+        return self._set_aside(self._errored, run or "unknown")
+
+    def set_states_aside(self) -> tuple[Path, ...]:
+        """The same for states that came past Setpoint's backend: init would want to take them over."""
+        return tuple(self._set_aside(path, "stray") for path in self.find_states())
+
+    def _set_aside(self, path: Path, stem: str) -> Path:
         try:
             self._aside.mkdir(mode=0o700, parents=True, exist_ok=True)
-            places = (self._aside / f"{run or 'unknown'}.{number}.tfstate" for number in itertools.count(1))
+            places = (self._aside / f"{stem}.{number}.tfstate" for number in itertools.count(1))
             place = next(one for one in places if not one.exists())
-            self._errored.chmod(0o600)
-            return self._errored.rename(place)
+            path.chmod(0o600)
+            return path.rename(place)
         except OSError as error:
-            msg = f"can't set {self._errored} aside: {error.strerror}"
+            msg = f"can't set {path} aside: {error.strerror}"
             raise StoreError(msg) from error
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from tests.fixtures.terraform import TARGET, Rig
 
 from setpoint.adapters.terraform.guarding import FolderGuard
+from setpoint.adapters.terraform.workfolder import OVERRIDE
 
 BUILT_IN = 'resource "terraform_data" "a" {}\n'
 LOCK = ".terraform.lock.hcl"
@@ -83,9 +85,32 @@ async def meddle_with_the_lock(rig: Rig) -> str:
     return LOCK
 
 
+async def meddle_by_a_file_for_a_folder(rig: Rig) -> str:
+    shutil.rmtree(rig.work / ".terraform")
+    (rig.work / ".terraform").write_text("")
+    return ".terraform/terraform.tfstate"
+
+
+async def meddle_by_a_folder_for_a_file(rig: Rig) -> str:
+    (rig.work / LOCK).unlink(missing_ok=True)
+    (rig.work / LOCK).mkdir()
+    return LOCK
+
+
+async def meddle_by_a_pipe(rig: Rig) -> str:
+    """Who reads one waits for ever."""
+    (rig.work / OVERRIDE).unlink()
+    os.mkfifo(rig.work / OVERRIDE)
+    os.mkfifo(rig.work / "errored.tfstate")
+    return OVERRIDE
+
+
 @pytest.mark.parametrize(
     "meddle",
     [
+        meddle_by_a_file_for_a_folder,
+        meddle_by_a_folder_for_a_file,
+        meddle_by_a_pipe,
         meddle_with_the_code,
         meddle_by_a_link,
         meddle_by_a_linked_folder,
@@ -100,13 +125,27 @@ async def test_what_was_changed_is_put_back_by_name(rig: Rig, meddle: Callable[[
     bundle = await rig.bundle(WITH_MODULE, inputs)
     async with rig.adapter.session(TARGET) as session:
         assert (await session.plan(bundle, inputs)).quiet
-        (notice,) = session.take_notices()
-    assert notice.text.startswith("put back in the work folder")
-    assert name in notice.text
+        notices = [notice.text for notice in session.take_notices()]
+    assert notices[0].startswith("put back in the work folder")
+    assert name in notices[0]
     assert not (rig.work / name).is_symlink()
     async with rig.adapter.session(TARGET) as session:
         assert (await session.plan(bundle, inputs)).quiet
         assert session.take_notices() == ()
+
+
+async def test_a_state_that_something_put_there_is_kept_aside_and_init_goes_on(rig: Rig) -> None:
+    inputs = rig.inputs()
+    assert (await rig.apply(WITH_MODULE, inputs)).ok
+    put(rig.work, {"terraform.tfstate": (await rig.states.read(TARGET)).decode()})
+    shutil.rmtree(rig.work / ".terraform")
+    bundle = await rig.bundle(WITH_MODULE, inputs)
+    async with rig.adapter.session(TARGET) as session:
+        assert (await session.plan(bundle, inputs)).quiet
+        (told,) = [notice.text for notice in session.take_notices() if "is kept as" in notice.text]
+    (kept,) = (rig.root / "errored").rglob("*.tfstate")
+    assert str(kept) in told
+    assert kept.read_bytes() == await rig.states.read(TARGET)
 
 
 async def test_an_apply_that_keeps_its_state_elsewhere_is_no_success(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

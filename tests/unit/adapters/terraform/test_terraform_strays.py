@@ -1,5 +1,6 @@
 """Which files Terraform and OpenTofu would load: those are removed where no source brought them."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,18 @@ def test_the_workspace_may_not_be_a_folder_either(tmp_path: Path) -> None:
     put(tmp_path, ".terraform/environment/x")
     assert remove_strays(tmp_path, "", [], set()) == (".terraform/environment",)
     assert not (tmp_path / ".terraform" / "environment").exists()
+
+
+def test_a_link_or_pipe_in_the_place_of_an_errored_state_goes_and_a_file_stays(tmp_path: Path) -> None:
+    place = tmp_path / "errored.tfstate"
+    put(tmp_path, "errored.tfstate")
+    assert remove_strays(tmp_path, "", [], set()) == ()
+    place.rename(tmp_path / "other")
+    place.symlink_to(tmp_path / "other")
+    assert remove_strays(tmp_path, "", [], set()) == ("errored.tfstate",)
+    os.mkfifo(place)
+    assert remove_strays(tmp_path, "", [], set()) == ("errored.tfstate",)
+    assert (tmp_path / "other").exists()
 
 
 def test_states_are_found_and_never_removed(tmp_path: Path) -> None:
