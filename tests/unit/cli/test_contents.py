@@ -35,6 +35,7 @@ def test_what_the_store_keeps_is_shown(run: Run, home: FakeHome, verb: str) -> N
     result = run(verb, f"change/{CHANGE}")
     assert result.exit_code == 0, result.stderr
     assert DIFF in result.stdout
+    assert "Done as well" not in result.stdout
 
 
 def test_what_was_seen_is_not_called_unseen(run: Run, home: FakeHome) -> None:
