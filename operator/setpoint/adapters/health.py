@@ -53,7 +53,7 @@ class _Door:
         """The last address that was refused."""
 
     def refuses_host(self, url: str) -> bool:
-        """Whether the name alone says that it is not to be asked."""
+        """True where the name alone says that it is not to be asked."""
         try:
             host = urlsplit(url).hostname or ""
         except ValueError:

@@ -112,12 +112,12 @@ class LocalHome:
 
     @property
     def filled_by_runs(self) -> tuple[Path, ...]:
-        """What is there, or filled, only where there was a database."""
+        """The paths that are there, or filled, only where there was a database."""
         return self.blobs, self.key, self.runs, self.work, self.state / "errored"
 
     @property
     def key(self) -> Path:
-        """What everything is sealed with."""
+        """The key that everything is sealed with."""
         return self.keys / "blobs.key"
 
     @property

@@ -213,7 +213,7 @@ def _parse(file: FoundFile, *, lenient: bool) -> ManifestFile:
 
 
 def _unreadable(path: str, message: str) -> ManifestError:
-    """Nobody knows what is there: it may be gates."""
+    """An error for a path of which it is not known what is there: it may be gates."""
     return ManifestError(path, 0, "", message, governs=GOVERNING_KINDS)
 
 

@@ -32,7 +32,7 @@ _ALIKE = 0.8
 """The likeness from which another group is taken for ours, mistyped: setpoint.dv is, setup.dev is not."""
 _MENTION = re.compile(rb"setpoint\.dev\b|EnforcementGates")
 _GOVERNS = re.compile(rb"gates\b|enforcement|policy_?-?set", re.IGNORECASE)
-"""What a text that does not parse has in it where it may be gates or policies."""
+"""A word by which a text that does not parse may be gates or policies."""
 _GATES = "enforcementgate"
 _NONE: frozenset[str] = frozenset()
 
@@ -85,7 +85,7 @@ class Manifest:
 
 @dataclasses.dataclass(slots=True)
 class ManifestFile:
-    """What a file holds. `unparsed` is why it may hold more, where it is most likely none of ours."""
+    """The content of a file. `unparsed` is why it may hold more, where it is most likely none of ours."""
 
     manifests: list[Manifest] = dataclasses.field(default_factory=list)
     errors: list[ManifestError] = dataclasses.field(default_factory=list)
@@ -156,7 +156,7 @@ def _is_nearly_ours(value: JsonObject, group: str) -> bool:
 
 
 def _governs(value: Any) -> frozenset[str]:
-    """Which kinds of governance a document may be that can't be read: both where nobody knows its kind."""
+    """The kinds of governance that an unreadable document may be of: both where its own kind is not known."""
     kind = str(value.get("kind")) if isinstance(value, dict) else ""
     if kind in kinds.BY_NAME:
         return GOVERNING_KINDS & {kind}

@@ -67,7 +67,7 @@ class Memory:
 
 
 def recall(path: Path) -> Memory:
-    """What the file says; nothing where it can't be used."""
+    """The memory that the file holds; an empty one where it can't be used."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:

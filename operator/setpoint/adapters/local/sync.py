@@ -59,7 +59,7 @@ class ManifestSync:
             return await self._sync()
 
     def unread(self) -> tuple[Unread, ...]:
-        """What could not be read in the last sync, and may be gates or policies."""
+        """The manifests that could not be read in the last sync, and may be gates or policies."""
         return tuple(
             Unread(str(error), error.governing, error.ref.name if error.ref else None)
             for error in self._errors
@@ -123,7 +123,7 @@ class ManifestSync:
         self, inventory: Inventory, declared: Mapping[ObjectRef, StoredObject], gone: Iterable[ObjectRef]
     ) -> SyncReport:
         due = [entry for entry in inventory.entries.values() if self._is_due(entry, declared)]
-        # What governs comes first: no target is to be looked at under gates that are about to be others.
+        # Gates and policies come first: no target is to be looked at under gates that are about to be others.
         governing = [entry for entry in due if entry.ref.kind in GOVERNING_KINDS]
         others = [entry for entry in due if entry.ref.kind not in GOVERNING_KINDS]
         errors = list(inventory.errors)
