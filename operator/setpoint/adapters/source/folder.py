@@ -96,7 +96,7 @@ def _keep(kept: OrderedDict[_Key, _Value], key: _Key, value: _Value) -> None:
 
 
 class _Sight:
-    """What one reading saw of the home: the folders that it listed, and the names that it looked for."""
+    """The record of what one reading saw of the home: the folders that it listed, and the names that it looked for."""
 
     def __init__(self, home: Path, limits: Limits) -> None:
         self.home = home
@@ -119,11 +119,11 @@ class _Sight:
         return self._looked[path]
 
     def saw(self, path: Parts) -> bool:
-        """Whether the reading looked at this path, or listed the folder that it is in."""
+        """True where the reading looked at this path, or listed the folder that it is in."""
         return path in self._looked or path in self._listed or path[:-1] in self._listed
 
     def is_unchanged(self) -> bool:
-        """Whether all that was seen is the same now."""
+        """True where all that was seen is the same now."""
         try:
             listed = all(_list(self.home, path, self._limits) == seen for path, seen in self._listed.items())
             return listed and all(_look(self.home, path) == seen for path, seen in self._looked.items())

@@ -117,7 +117,7 @@ class GitReader:
             try:
                 tree = await self._call(read)
             except AbsentBlobsError as error:
-                # What is read now may name more of the repository; what was asked for once and did not come, won't.
+                # A read now may name more of the repository; a blob that was asked for once and did not come, won't.
                 if asked.issuperset(error.blobs):
                     raise
                 asked.update(error.blobs)

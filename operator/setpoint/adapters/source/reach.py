@@ -35,7 +35,7 @@ class Reach:
         self._absent: dict[str, None] = {}
 
     def files(self, root: Path) -> dict[str, File]:
-        """What a root module reaches, by paths from the top. Raises StalledError, AbsentBlobsError."""
+        """The files that a root module reaches, by paths from the top. Raises StalledError, AbsentBlobsError."""
         self._take(root)
         modules = [root]
         for module in modules:
