@@ -96,7 +96,7 @@ class AuditTrail:
         )
 
     async def contradiction(self) -> str:
-        """What speaks against this being the trail that stood here, in a clause; empty where nothing does."""
+        """The reason against this being the trail that stood here, as a clause; empty where there is none."""
         return await self._database.contradiction()
 
     async def require_standing(self) -> None:
@@ -160,7 +160,7 @@ class NewRows:
     key: bytes = dataclasses.field(repr=False)
 
     def __len__(self) -> int:
-        """How many."""
+        """The number of drafts."""
         return len(self.drafts)
 
     def record(self, connection: Connection) -> tuple[int, ...]:

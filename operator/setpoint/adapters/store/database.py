@@ -58,7 +58,7 @@ class Database:
         return await self._in_reader(self._read, fn)
 
     async def contradiction(self) -> str:
-        """What the head says against the trail, in a clause; empty where they agree."""
+        """The contradiction between the head and the trail, as a clause; empty where they agree."""
         return await self.read(self.head.contradiction)
 
     async def accept(self) -> None:
@@ -118,7 +118,7 @@ class Database:
 
     def _advance_head(self) -> None:
         if self.files.lost():
-            # What is there now is another's.
+            # The files that are there now are another's.
             return
         try:
             with self.backend.reads.begin() as connection:

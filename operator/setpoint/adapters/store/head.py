@@ -75,7 +75,7 @@ class HeadFile:
         return SeenHead(head)
 
     def _kind(self) -> str:
-        """What is there that is no regular file, empty where it is one."""
+        """The name of what is there in place of a regular file, empty where it is one."""
         try:
             return _KINDS.get(stat.S_IFMT(self._path.lstat().st_mode), "")
         except OSError:
@@ -91,7 +91,7 @@ class HeadFile:
             self._write(_newest_of(connection))
 
     def contradiction(self, connection: Connection) -> str:
-        """What the head says against the trail, in a clause; empty where they agree."""
+        """The contradiction between the head and the trail, as a clause; empty where they agree."""
         # The head first, then the rows: it may not be ahead of a snapshot that is taken later.
         return _compare(connection, self.look())
 
@@ -133,7 +133,7 @@ def sealed_since(cursor: DBAPICursor) -> tuple[str, int]:
 
 
 def _newest_of(connection: Connection) -> Head:
-    """How far the trail has come, and which it is."""
+    """The head for the trail as it is: its size, the hash of its last row, and its id."""
     cursor = connection.connection.cursor()
     return dataclasses.replace(newest(cursor), trail=sealed_since(cursor)[0])
 

@@ -40,7 +40,7 @@ _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT
 
 
 class Source:
-    """Where a file is read from that can't be written, with what other connections have not yet moved into it.
+    """A file to read that can't be written, with what other connections have not yet moved into it.
 
     Such as those of a manager elsewhere, or of one that was killed: what is beside the file belongs to it. SQLite reads
     both where it can share them; else both are copied, as they are, into a folder that only we can read.
@@ -303,7 +303,7 @@ def _damaged(path: Path, why: str) -> StoreError:
 
 
 def _left_of_another(path: Path, head: HeadFile, beside: Sequence[Path]) -> str:
-    """What says that there was a database already, in a clause; empty where there was none."""
+    """The evidence that there was a database already, as a clause; empty where there was none."""
     seen = head.look()
     if seen.head is not None:
         return f"it once held at least {seen.head.size} audit rows" if seen.head.size else ""

@@ -94,7 +94,7 @@ class AuditRowTable(SQLModel, table=True):
 
 
 class TrailTable(SQLModel, table=True):
-    """Which trail it is, in one row: its random id, and its first row that bears a seal."""
+    """The identity of the trail, in one row: its random id, and its first row that bears a seal."""
 
     __tablename__ = "trail"
 
