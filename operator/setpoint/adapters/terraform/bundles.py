@@ -78,7 +78,7 @@ class BundleMaker:
         providers = self._environment.configuration if inputs.lock_file == "Generate" else ""
         parts = [tree.digest, engine.type, inputs.lock_file, providers]
         if inputs.module_hosts:
-            # What one tenant's Secret brought is not another's to have, whose code names the same modules.
+            # Modules that one tenant's Secret brought are not for another, whose code names the same ones.
             hosts = [[host.scheme, host.host, dict(host.keys)] for host in inputs.module_hosts]
             parts.append(self._blobs.digest(canonical(hosts)))
         return digest(parts)
@@ -154,7 +154,7 @@ class BundleMaker:
 
 
 def module_secrets(inputs: RunInputs) -> frozenset[str]:
-    """What the Secrets of the hosts of modules hold; the name of a user is none."""
+    """The secret values in the Secrets of the hosts of modules; the name of a user is none."""
     return frozenset(value for host in inputs.module_hosts for key, value in host.keys.items() if key != "username")
 
 

@@ -77,7 +77,7 @@ class RunEnvironment:
     def of_run(
         self, credentials: Mapping[str, str], access: BackendAccess | None, home: Path | None = None
     ) -> dict[str, str]:
-        """What a run gets: the base, its credentials, the way to its state, and a HOME that no other run has.
+        """The environment of a run: the base, its credentials, the way to its state, and a HOME that no other run has.
 
         Credentials stand before what is inherited: a plan must not get the manager's own. Raises StalledError
         (InvalidSpec) for a credential whose name is Setpoint's to set.

@@ -26,7 +26,7 @@ class FolderGuard:
         self._notices: list[Notice] = []
 
     def finds_changed(self, facts: Facts) -> bool:
-        """Whether something wrote over the bundle's files, or what init has made beside them; notes it."""
+        """True where something wrote over the bundle's files, or what init has made beside them; notes it."""
         changed = self._folder.changed(facts)
         # An init that did not come to its end leaves what it will.
         meddled = [name for name in changed if name not in facts.made or facts.init]
@@ -70,7 +70,7 @@ class FolderGuard:
         self._notices.append(Notice(reason, text))
 
     def take_notices(self) -> tuple[Notice, ...]:
-        """What was noted since this was last asked."""
+        """The notices since this was last asked."""
         taken, self._notices = tuple(self._notices), []
         return taken
 

@@ -67,7 +67,7 @@ class Command:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Ended:
-    """How a command ended. `stopped` is why it was told to, empty where it ended by itself.
+    """The end of a command. `stopped` is why it was told to end, empty where it ended by itself.
 
     `left` are the names of the programs that it had left running, and that were ended after it.
     """
@@ -181,7 +181,7 @@ def started_by_living(note: Mapping[str, object]) -> bool:
 
 
 def outlived_a_boot(note: Mapping[str, object]) -> bool:
-    """Whether the machine, or its power, went down since a note was written: what was written later may be lost."""
+    """True where the machine, or its power, went down since a note was written: what was written later may be lost."""
     return note.get("boot") != _boot()
 
 

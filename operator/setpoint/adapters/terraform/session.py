@@ -191,7 +191,7 @@ class Session:
         return facts, inputs
 
     def take_notices(self) -> tuple[Notice, ...]:
-        """What was put right since this was last asked."""
+        """The notices of what was put right since this was last asked."""
         return self._guard.take_notices()
 
     def _tidy(self, facts: Facts) -> None:
@@ -289,7 +289,7 @@ class Session:
     async def _execute(
         self, plan: PlanRun, bundle: Bundle, inputs: RunInputs, hear: Callable[[bytes], None]
     ) -> tuple[Ended, bool]:
-        """How the apply ended, and whether it asked Setpoint for the state."""
+        """Applies; returns how that ended, and whether it asked Setpoint for the state."""
         binary = await self._binaries.locate(inputs, self._threads)
         folder = plan.path.parent
         facts, inputs = await self._prepare(bundle, inputs)

@@ -81,7 +81,7 @@ def _is_file(path: Path) -> bool:
 
 
 def _loaded(path: Path, folder: str, *, at_root: bool) -> Iterator[str]:
-    """What Terraform loads of one module's folder. A folder is never loaded, whatever its name."""
+    """The files that Terraform loads of one module's folder. A folder is never loaded, whatever its name."""
     for entry in _entries(path / folder):
         if entry.is_dir(follow_symlinks=False):
             if at_root and entry.name == _TEST_FOLDER:

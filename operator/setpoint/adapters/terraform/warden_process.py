@@ -66,7 +66,7 @@ def _end(runs: dict[int, Run], asked: set[tuple[int, Run]], *, kill: bool) -> No
 
 
 def _mark(pid: int) -> bytes:
-    """What names the run in the environment of each of its processes; empty where there is nothing."""
+    """The entry that names the run in the environment of each of its processes; empty where there is none."""
     return next((entry for entry in _environment(pid) if entry.startswith(_VARIABLE)), b"")
 
 

@@ -39,7 +39,7 @@ _MAX_NAME = 200
 _POLL = 0.2
 
 _BACKEND = ".terraform/terraform.tfstate"
-"""Where the state is, as init noted it."""
+"""The file in which init noted where the state is."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -145,7 +145,7 @@ class WorkFolder:
             return None
 
     def changed(self, facts: Facts) -> tuple[str, ...]:
-        """What is not as it was laid out, or made: Terraform may have run what writes over files and links folders."""
+        """Files that are not as laid out, or made: Terraform may have run what writes over files and links folders."""
         return find_changed(self.path, {**facts.files, **facts.made})
 
     def remove_strays(self, facts: Facts) -> tuple[str, ...]:
@@ -355,7 +355,7 @@ def _checked_name(member: tarfile.TarInfo) -> str:
 
 
 def _checked_root(tar: tarfile.TarFile, names: Collection[str]) -> str:
-    """Where the root module is, by the archive's header: a folder that its files are in."""
+    """The folder of the root module, by the archive's header: one that the archive's files are in."""
     root = str(tar.pax_headers.get(ROOT_HEADER, ""))
     if root and not any(name.startswith(f"{root}/") for name in names):
         msg = f"the bundle's archive is damaged: it holds no root module at {root[:100]!r}"
@@ -372,7 +372,7 @@ def _read_text(path: Path) -> str:
 
 
 def _protected(code: hcl_scan.Files, folders: Mapping[str, str]) -> tuple[str, ...]:
-    """What must not be destroyed, in the root module and, after their folder, in the modules that it calls."""
+    """Addresses not to be destroyed, in the root module and, after their folder, in the modules that it calls."""
     return tuple(
         f"{folder}: {address}" if folder else address
         for folder, place in folders.items()
@@ -381,7 +381,7 @@ def _protected(code: hcl_scan.Files, folders: Mapping[str, str]) -> tuple[str, .
 
 
 def _workspaces(code: hcl_scan.Files, folders: Mapping[str, str]) -> tuple[str, ...]:
-    """Where the root module, and the modules that it calls, read the workspace's name."""
+    """The places at which the root module, and the modules that it calls, read the workspace's name."""
     return tuple(
         posixpath.join(folder, use)
         for folder, place in folders.items()
