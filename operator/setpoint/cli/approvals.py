@@ -257,7 +257,7 @@ def approval_name(change: str, user: str) -> str:
 
 
 def _entry(home: Home, change: Change, approval: JsonObject, *, unseen: bool) -> AuditEntry:
-    """Who said what about which subject, and whether they saw it; under the target, so that its trail tells it."""
+    """The row on who said what of which subject, and saw it or not; under the target, so that its trail tells it."""
     approved = approval["spec"]["verdict"] == "Approved"
     target = ObjectRef(change.spec.target_ref.kind, change.metadata.namespace, change.spec.target_ref.name)
     said = {key: approval["spec"][key] for key in ("reason", "overrides") if approval["spec"].get(key)}
@@ -288,7 +288,7 @@ def _shown(hearing: Hearing, sight: Sight, *, full: bool) -> list[str]:
 
 
 async def _outcome(invocation: Invocation, home: Home, before: Hearing, created: JsonObject) -> list[str]:
-    """What was said, how many have said so by now, and what follows."""
+    """The lines on what was said, how many have said so by now, and what follows."""
     change, spec = before.change, created["spec"]
     said = f"{change.ref} {spec['verdict'].lower()} by {plain(spec['approver'])} ({created['metadata']['name']})"
     if spec["verdict"] == "Rejected":

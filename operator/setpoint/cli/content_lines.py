@@ -58,7 +58,7 @@ class Entry:
 
     @property
     def verb(self) -> str:
-        """What is done, in a word."""
+        """The action, in a word."""
         actions = tuple(self.header.get("actions", ()))
         if "omitted" in self.header:
             return "unknown"
@@ -87,7 +87,7 @@ def content_value(content: ShownContent) -> dict[str, Any]:
 
 
 def content_lines(content: ShownContent, causes: Mapping[str, str], *, full: bool = False) -> list[str]:
-    """What would be done to each resource and output, and before and after of what differs.
+    """The lines on what would be done to each resource and output, with before and after of what differs.
 
     `causes` has the drift class of what is done to an address, as far as it is known.
     """
@@ -192,7 +192,7 @@ def _name(path: str) -> str:
 
 
 def _shows(attributes: Sequence[Mapping[str, Any]], forcing: str) -> bool:
-    """Whether the note stands beside an attribute."""
+    """True where the note stands beside an attribute."""
     return any(_forces(record["path"], [forcing]) for record in attributes)
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Sight:
-    """What of a Change's content is at hand, and why that is not all of it; `wrong` where it is not the content."""
+    """The part of a Change's content that is at hand, and why it is not all; `wrong` where it is not the content."""
 
     content: ShownContent | None = None
     missing: str = ""
@@ -135,7 +135,7 @@ def action_section(
     cause: str,
     full: bool,
 ) -> list[str]:
-    """What would be done, with values as far as they are at hand, and by address alone where they are not."""
+    """Lines on what would be done, with values as far as they are at hand, and by address alone where they are not."""
     # Of a Change for drift, the title says it.
     told = {"cascade"} if cause == "Drift" else {"cascade", "actionable"}
     causes = {action.address: action.cause for action in actions if action.cause in told and not action.deposed}

@@ -46,10 +46,10 @@ class Progress(Protocol):
 
 
 class Store(Protocol):
-    """What is kept of a home, whether or not it is the one that stood here."""
+    """The store of a home, be it the one that stood here or not."""
 
     async def store_problem(self) -> str:
-        """What speaks against the store being the one that stood here, in a clause; empty where nothing does."""
+        """The reason against the store being the one that stood here, as a clause; empty where there is none."""
         ...
 
     async def accept_store(self, reason: str) -> str:
@@ -85,7 +85,7 @@ class Home(Store, Protocol):
         ...
 
     async def manager(self) -> str | None:
-        """Who manages it now; empty where nobody does, None where that can't be seen from here."""
+        """The one who manages it now; empty where nobody does, None where that can't be seen from here."""
         ...
 
     async def sync(self) -> Sequence[object]:
@@ -234,7 +234,7 @@ class Invocation:
             return await action(home)
 
     def how_it_goes_on(self, what: str, manager: str | None = None) -> str:
-        """Who does it, and how it is done where nobody is there to; `manager` is what the home says of who runs."""
+        """A sentence on who does it, and how where nobody is there to; `manager` is what the home says of who runs."""
         if self.context is not None:
             return f"The operator {what}, if one runs."
         once = self.command("up", str(self.root()), "--once", root=self.root())

@@ -46,7 +46,7 @@ class PlanReport(Protocol):
 
 
 class VerifyReport(Protocol):
-    """Whether the trail is what was written. `first_bad` is the number of the first row that is not.
+    """The verdict on the trail: is it what was written? `first_bad` is the number of the first row that is not.
 
     `erased` rows have lost their payload, as they may; `unsealed` ones are from before rows were sealed. `remedy` is
     what to do where nothing is applied on it.
@@ -99,7 +99,7 @@ class TargetReport(Protocol):
 
 
 class RunReport(Protocol):
-    """How a run of the manager ended. Manifest errors are shown with `str`.
+    """The end of a run of the manager. Manifest errors are shown with `str`.
 
     `store` says why nothing is applied on the store as it is, and what to do; empty where nothing is in the way.
     """

@@ -59,7 +59,7 @@ def accept(invocation: Invocation, reason: str, yes: bool, in_pod: bool, output:
 
 
 def has_terminal() -> bool:
-    """Whether a person may be there to answer."""
+    """True where a person may be there to answer."""
     return sys.stdin.isatty()
 
 

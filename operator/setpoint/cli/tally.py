@@ -23,7 +23,7 @@ from setpoint.domain.vouching import is_recorded
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Hearing:
-    """What was said of a Change until `now`. `approvals` are all of its subject, whether or not they count.
+    """The words on a Change until `now`. `approvals` are all of its subject, be they counted or not.
 
     `unrecorded` are the names of those of which the trail does not tell, where nobody else proves who gave them.
     """
@@ -42,11 +42,11 @@ class Hearing:
 
     @property
     def missing(self) -> int:
-        """How many approvals are still to come."""
+        """The number of approvals that are still to come."""
         return max(0, self.change.spec.approvals_required - len(self.tally.approved_by))
 
     def count(self) -> str:
-        """How many of how many, and whose word is missing: `1 of 2 approvals; 1 more, by somebody else than ada`."""
+        """The count, and whose word is missing: `1 of 2 approvals; 1 more, by somebody else than ada`."""
         required = self.change.spec.approvals_required
         said = f"{len(self.tally.approved_by)} of {required} approvals" if required else "no approval is asked for"
         if not self.missing:
@@ -56,7 +56,7 @@ class Hearing:
         return f"{said}; {self.missing} more {'is' if self.missing == 1 else 'are'} missing{whose}"
 
     def lines(self) -> list[str]:
-        """Who said what, below how many must."""
+        """Lines on who said what, below how many must."""
         return [self.count(), *map(self._line, self.approvals)]
 
     def _line(self, approval: Approval) -> str:
@@ -68,7 +68,7 @@ class Hearing:
         return f"{spec.verdict} by {plain(spec.approver)}{proven}, {when} ago{why_not}{reason}"
 
     def _why_not(self, approval: Approval) -> str:
-        """Why it counts for nothing, as the end of a phrase; empty where it counts."""
+        """The reason for which it counts for nothing, as the end of a phrase; empty where it counts."""
         if approval.metadata.name in self.unrecorded:
             return ", which does not count: the audit trail does not tell of it"
         if approval.spec.verdict == "Rejected" or approval.spec.approver in self.tally.approved_by:
@@ -77,7 +77,7 @@ class Hearing:
 
 
 async def hear(home: Home, change: Change, now: dt.datetime) -> Hearing:
-    """What was said of a Change's subject. What is of another schema counts for nothing, and so is not shown."""
+    """Reads the words on a Change's subject. An Approval of another schema counts for nothing, and so is not shown."""
     found = await home.cluster.list("Approval", namespace=change.metadata.namespace)
     approvals = []
     for item in found.items:

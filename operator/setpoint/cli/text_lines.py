@@ -50,7 +50,7 @@ def _refuse(text: str) -> float:
 
 
 def same_json(one: Any, other: Any) -> bool:
-    """Whether two JSON values are one; 1, 1.0 and true are not."""
+    """True where two JSON values are one; 1, 1.0 and true are not."""
     return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
@@ -63,7 +63,7 @@ def as_lines(text: str) -> list[str]:
 
 
 def diff_lines(old: Sequence[str], new: Sequence[str]) -> list[tuple[Sign, str]]:
-    """What goes and what comes, with a few lines around it."""
+    """The lines that go and those that come, with a few lines around them."""
     if max(len(old), len(new)) > _MAX_COMPARED:
         return list(_between_ends(old, new))
     found: list[tuple[Sign, str]] = []
@@ -86,7 +86,7 @@ def _between_ends(old: Sequence[str], new: Sequence[str]) -> Iterator[tuple[Sign
 
 
 def common_ends(old: Sequence[Any], new: Sequence[Any]) -> tuple[int, int]:
-    """How far two sequences begin alike, and how far they end alike, without overlap."""
+    """The number of items with which two sequences begin alike, and with which they end alike, without overlap."""
     shorter = min(len(old), len(new))
     start = next((index for index in range(shorter) if old[index] != new[index]), shorter)
     rest = shorter - start

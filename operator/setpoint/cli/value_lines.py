@@ -39,7 +39,7 @@ class Line:
 
 
 def sign_of(record: Mapping[str, Any]) -> Sign:
-    """Whether an attribute comes, goes or becomes another."""
+    """A sign for an attribute that comes, goes or becomes another."""
     if "omitted" in record:
         return "~"
     if "sensitive" in record:
@@ -81,7 +81,7 @@ def literal(value: Any, *, full: bool = False) -> str:
 
 
 def _sides(record: Mapping[str, Any], *, full: bool) -> tuple[str, str]:
-    """What stands before and after, in words."""
+    """The values before and after, in words."""
     if "sensitive" in record:
         sides = record["sensitive"]
         if "before" not in sides:
@@ -108,7 +108,7 @@ def _texts(old: str, new: str, *, full: bool) -> tuple[str, str]:
 
 
 def _window(text: str, start: int, end: int) -> str:
-    """Where a long text differs, with a little of what surrounds it."""
+    """The part of a long text that differs, with a little of what surrounds it."""
     first, last = max(0, start - _NEAR), min(len(text), len(text) - end + _NEAR)
     return f"{'…' if first else ''}{literal(text[first:last])}{'…' if last < len(text) else ''}"
 
