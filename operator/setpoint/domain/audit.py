@@ -107,7 +107,7 @@ class Record:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Head:
-    """How far the trail had certainly come: that many rows, the last of which had that hash.
+    """The place that the trail had certainly come to: that many rows, the last of which had that hash.
 
     `trail` is its id, empty in a head from before rows were sealed.
     """
@@ -119,7 +119,7 @@ class Head:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Seal:
-    """What this home seals rows and heads with. `trail` is the id of its trail, and `since` the first sealed row.
+    """The key to seals of this home's rows and heads. `trail` is the id of its trail, `since` the first sealed row.
 
     They are empty and 0 where no row was sealed yet.
     """
@@ -139,11 +139,11 @@ class Seal:
         return hmac.digest(self.key, message, "sha256")
 
     def expects(self, seq: int) -> bool:
-        """Whether the row of that number has to bear a seal."""
+        """True where the row of that number has to bear a seal."""
         return 0 < self.since <= seq
 
     def vouches(self, record: Record) -> bool:
-        """Whether the row bears the seal that it has to, and none where it can have none."""
+        """True where the row bears the seal that it has to, and none where it can have none."""
         if not self.expects(record.seq):
             return record.mac is None
         found = record.mac if isinstance(record.mac, bytes) else b""

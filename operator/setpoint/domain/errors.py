@@ -137,7 +137,7 @@ class LostBlobError(StoreError):
 
     @classmethod
     def gone(cls, what: str, digest: str) -> Self:
-        """What is in a blob that is not there."""
+        """An error on something that is in a blob that is not there."""
         return cls(f"{what} is in the blob {digest}, which is gone: {_PUT_BACK}")
 
     @classmethod

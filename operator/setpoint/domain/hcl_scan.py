@@ -162,7 +162,7 @@ def prevent_destroy(files: Files) -> tuple[str, ...]:
 
 
 def workspace_uses(files: Files) -> tuple[str, ...]:
-    """Where (`file:line`) the code reads the name of the workspace."""
+    """The places (`file:line`) at which the code reads the name of the workspace."""
     return tuple(
         f"{name}:{line}"
         for name in sorted(files)

@@ -36,7 +36,7 @@ class Finding:
 
     @property
     def name(self) -> str:
-        """What it is about, in a text: never the object in use where it is about one that was left."""
+        """The object that it is about, in a text: never the one in use where it is about one that was left."""
         return f"{self.address} (deposed {self.deposed})" if self.deposed else self.address
 
 
@@ -143,7 +143,7 @@ class Outcome:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Verification:
-    """What a second look found. `paths` are those that do not converge; `warnings` is None without a plan."""
+    """The result of a second look. `paths` are those that do not converge; `warnings` is None without a plan."""
 
     ok: bool
     reason: str

@@ -27,7 +27,7 @@ class Creation:
 
 
 class ApplyAccount:
-    """What the stream of an apply has told so far."""
+    """The account of what the stream of an apply has told so far."""
 
     def __init__(self) -> None:
         self.steps: list[Hook] = []
@@ -57,7 +57,7 @@ class ApplyAccount:
         self._begun[hook.address] = Creation(hook.address, hook.id or (known.id if known else ""))
 
     def creations(self, *, ended: bool) -> tuple[Creation, ...]:
-        """What it began to make; `ended`: Terraform came to its own end, so that its last words must be there.
+        """The objects it began to make; `ended`: Terraform came to its own end, so that its last words must be there.
 
         A disk that is full swallows lines. Where some are missing, whatever was to be made may have been begun.
         """

@@ -18,10 +18,10 @@ Commit = Callable[[bytes], str]
 """Binds to bytes without telling anything about them to those who lack the home's key."""
 
 _ADDRESS, _IMPORT = "(address)", "(import)"
-"""Where the address, and what an import names, stand among what is sensitive, when they hold a secret."""
+"""The places of the address, and of what an import names, among what is sensitive, when they hold a secret."""
 _WHAT = ("previousAddress", "actions", "reason", "importing", "replacePaths")
 _GRAVITY = ("delete", "forget", "create", "update", "no-op", "read")
-"""What takes something away stands first, as do replacements, which begin with or hold a delete."""
+"""Actions that take something away stand first, as do replacements, which begin with or hold a delete."""
 _INDEX = re.compile(r"\[(\d+)\]")
 
 
@@ -123,7 +123,7 @@ def _by_index(path: str) -> tuple[str, str]:
 
 
 def _stands(side: Mapping[str, Any] | Sequence[str]) -> bool:
-    """Whether anything but null stands on a side of what is sensitive."""
+    """True where anything but null stands on a side of what is sensitive."""
     return any(value is not None for value in (side.values() if isinstance(side, Mapping) else side))
 
 

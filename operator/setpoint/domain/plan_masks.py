@@ -26,7 +26,7 @@ def hidden_texts(document: Mapping[str, Any], changes: Collection[PlannedChange]
 
 
 def secrets_in(changes: Collection[PlannedChange], known: Scrubber) -> Scrubber:
-    """What finds the secrets in what differs of these changes; nothing where none stands outside of masks."""
+    """A scrubber for the secrets in what differs of these changes; an empty one where none stands outside of masks."""
     texts = (
         part
         for change in changes

@@ -140,7 +140,7 @@ def is_output(finding: Finding) -> bool:
 
 
 def differing_contents(one: PlanAnalysis | None, other: PlanAnalysis | None) -> tuple[str, ...]:
-    """Where two plans differ in what would be approved, as `address: path`. None is a quiet plan."""
+    """The places where two plans differ in what would be approved, as `address: path`. None is a quiet plan."""
     contents = [analysis.content if analysis and analysis.content else {"changes": []} for analysis in (one, other)]
     if (one and one.content_digest) == (other and other.content_digest):
         return ()

@@ -41,7 +41,7 @@ GOVERNING_KINDS = frozenset({"EnforcementGates", "PolicySet"})
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Unread:
-    """What can't be read and may be governance: `text` says where and why, `kinds` what it may have been.
+    """The record of what can't be read and may be governance: `text` says where and why, `kinds` what it may have been.
 
     `name` is None where it may be any. Until it can be read, what it would say is not known.
     """

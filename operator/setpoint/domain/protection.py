@@ -24,7 +24,7 @@ def resource_type(address: str) -> str:
 
 
 def check_protection(change: Change, protection: Protection) -> tuple[str, ...]:
-    """Why the Change must not be applied: one message for each protected resource that it deletes or replaces.
+    """The reasons against applying the Change: one message for each protected resource that it deletes or replaces.
 
     An object that an interrupted replacement left has the address of the one in use. It is not what is protected: it
     was given up by the Change that replaced it, which protection had to let through.

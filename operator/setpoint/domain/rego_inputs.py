@@ -67,7 +67,7 @@ class InputReader:
                     yield from ((placed.module.file, reference.line, why) for why in self._faults(placed, reference))
 
     def _faults(self, placed: Placed, reference: Reference) -> set[str]:
-        """What is wrong with a read here, and not already with the name that it starts from."""
+        """The faults of a read here, but for those of the name that it starts from."""
         root = reference.path[:1]
         faults = {why for path in self._inputs(placed, reference.path) if (why := _missing(path))}
         if root[0] not in placed.module.imports:
@@ -143,7 +143,7 @@ class InputReader:
         return set(), self._through_rules(placed, path)
 
     def _through_rules(self, placed: Placed, path: Path) -> list[tuple[Placed, Path]]:
-        """What the name continues as where it is a rule that only stands for something else."""
+        """The paths that the name continues as where it is a rule that only stands for something else."""
         absolute = self._resolve(placed.module, placed.rule, Reference(path, 0)) or ()
         for end in range(1, len(absolute) + 1):
             rules = self._by_path.get(absolute[:end], [])
@@ -167,7 +167,7 @@ class InputReader:
 
 
 def _missing(path: Path) -> str:
-    """Why the document has no such path; empty where it may have it."""
+    """The reason for which the document has no such path; empty where it may have it."""
     known: Any = POLICY_INPUT
     for depth, part in enumerate(path):
         if known is None:

@@ -65,7 +65,7 @@ class Scrubber:
         return self if more == self._secrets else Scrubber(more, label=self._label, blind=self._blind)
 
     def finds(self, text: str) -> bool:
-        """Whether the text holds a secret."""
+        """True where the text holds a secret."""
         return bool(self) and next(self._spans(text.encode(*_UTF8)), None) is not None
 
     def scrub(self, text: str) -> str:
@@ -131,7 +131,7 @@ class Scrubber:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Form:
-    """What a writing surely holds. `before` and `after`: a character there mixes the secret's bits with others."""
+    """Bytes sure to be in a writing. `before` and `after`: a character there mixes the secret's bits with others."""
 
     core: bytes
     before: bool = False
@@ -178,7 +178,7 @@ class _Search:
 
 
 def _found(search: _Search, reading: "_Reading", data: bytes) -> Iterator[Span]:
-    """Where forms stand in the first text, `data`."""
+    """The spans at which forms stand in the first text, `data`."""
     for form, start in search.find(reading.text):
         first, last = reading.origin(start, start + len(form.core))
         if form.before and data[first - 1 : first] in _BASE64:
@@ -252,7 +252,7 @@ _FIELD = _Decoding(
 _NESTED = (_BACKSLASH, _CHARACTER, _BACKSLASH, _QUOTE, _BACKSLASH, _PERCENT, _FIELD, _PERCENT)
 """The order in which quotings stand within one another, the outermost first; any of them may be missing."""
 _SIGNS = re.compile(rb"[\\'%+$]")
-"""What every escape has."""
+"""The signs of which every escape has one."""
 _BLANK = _Joining((), re.compile(rb"(?:\s|\xe2\x94\x82|\xe2\x95[\xb5\xb7])+"), lambda _: b"")
 """Blanks, and the bars of the box that Terraform draws around an error."""
 
@@ -266,7 +266,7 @@ class _Reading:
         self._decoding = decoding
 
     def origin(self, start: int, end: int) -> Span:
-        """Where a part stands in the first text."""
+        """The span of a part in the first text."""
         if self._parent is None:
             return start, end
         starts, origins, literal = self._cuts
@@ -277,7 +277,7 @@ class _Reading:
 
     @functools.cached_property
     def _cuts(self) -> tuple[list[int], list[int], list[bool]]:
-        """Where its pieces begin, here and in the parent, and which of them are as they were there."""
+        """The places where its pieces begin, here and in the parent, and a flag for each that is as it was there."""
         starts, origins, literal = [0], [0], [True]
         if self._parent is None or self._decoding is None:
             return starts, origins, literal

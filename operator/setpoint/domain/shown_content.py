@@ -23,7 +23,7 @@ _LINE, _NODE, _END = b"\0", b"\1", b"\2"
 _HIDDEN = re.compile(
     "[\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
-"""What a terminal obeys or does not draw: controls, marks of direction, joiners, tags."""
+"""Characters that a terminal obeys or does not draw: controls, marks of direction, joiners, tags."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class ShownContent:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "ShownContent":
-        """What `as_bytes` wrote. Raises InvalidError."""
+        """The content that `as_bytes` wrote. Raises InvalidError."""
         try:
             found = json.loads(data)
             lines, sealed = found["lines"], found["sealed"]

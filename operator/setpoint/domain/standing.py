@@ -21,7 +21,7 @@ class SeenHead:
 
 
 def contradiction(seen: SeenHead, newest: Head, there: bytes | None, since: int = 0) -> str:
-    """What the head says against the trail, in a clause; empty where it goes on from the head.
+    """The contradiction between the head and the trail, as a clause; empty where the trail goes on from the head.
 
     `newest` is how far the rows go, and of which trail; `there` is the hash of the row that the head names, None where
     there is none; `since` is the first row that bears a seal, 0 where none does.
@@ -47,5 +47,5 @@ def contradiction(seen: SeenHead, newest: Head, there: bytes | None, since: int 
 
 
 def refusal(problem: str) -> str:
-    """What people are told where something would be applied."""
+    """The message for people where something would be applied."""
     return f"nothing is applied, for {problem}; {REMEDY}"

@@ -133,7 +133,7 @@ def diagnostics(messages: Iterable[Message | None]) -> tuple[Diagnostic, ...]:
 
 
 def warnings(messages: Iterable[Message | None]) -> tuple[str, ...]:
-    """What a plan warns of, each once; a failed check by its name, as in `check.NAME: MESSAGE`."""
+    """The warnings of a plan, each once; a failed check by its name, as in `check.NAME: MESSAGE`."""
     told = (message.get("diagnostic") for message in messages if message and message["type"] == "diagnostic")
     found = (one for one in told if isinstance(one, Mapping) and one.get("severity") == "warning")
     return tuple(dict.fromkeys(map(_warning, found)))

@@ -9,14 +9,14 @@ from enum import StrEnum
 
 
 class Fault(StrEnum):
-    """What stood in the way."""
+    """The kind of fault that stopped a transfer."""
 
     OUTAGE = "outage"
     """The other side, or the way to it, does not work for now."""
     LOGIN = "login"
     """A login is asked for, or the one that was given is refused."""
     CERTIFICATE = "certificate"
-    """Who the other side is can't be proven to us."""
+    """The other side can't prove to us who it is."""
     ABSENT = "absent"
     """The other side works, and has no such thing."""
 
@@ -63,6 +63,6 @@ _TABLE = tuple((fault, re.compile(words, re.IGNORECASE)) for fault, words in _WO
 
 
 def fault_in(text: str) -> Fault | None:
-    """Whose fault it is that a transfer failed, as far as the words tell."""
+    """The fault for which a transfer failed, as far as the words tell."""
     line = " ".join(text.split())
     return next((fault for fault, words in _TABLE if words.search(line)), None)

@@ -42,13 +42,13 @@ def _parse(part: str) -> Network | str:
 
 
 def is_refused_name(host: str, allowed: tuple[Network | str, ...]) -> bool:
-    """Whether a host is one of those names by which clouds serve metadata."""
+    """True where a host is one of those names by which clouds serve metadata."""
     name = host.lower().rstrip(".")
     return name in _NAMES and name not in allowed
 
 
 def is_refused_address(address: str, allowed: tuple[Network | str, ...]) -> bool:
-    """Whether an address, or one that is written within it, is link-local or serves metadata."""
+    """True where an address, or one that is written within it, is link-local or serves metadata."""
     found = ipaddress.ip_address(address.partition("%")[0])
     networks = [one for one in allowed if not isinstance(one, str)]
     return any(_is_in(one, _NETWORKS) and not _is_in(one, networks) for one in _meanings(found))

@@ -21,7 +21,7 @@ _MAX_DEPTH = 32
 
 
 def texts_misread(value: Any, declared: str) -> Iterator[tuple[Path, str]]:
-    """Where a value has a boolean or a number and the type wants text, each with what stands there."""
+    """The paths at which a value has a boolean or a number and the type wants text, each with what stands there."""
     yield from _misread(value, _Reader(declared).type(), ())
 
 

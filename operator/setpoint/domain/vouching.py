@@ -12,11 +12,11 @@ from setpoint.api.v1alpha1.approval import Approval
 from setpoint.domain.audit import AuditRow, Phase
 
 _BETWEEN = dt.timedelta(minutes=1)
-"""How much younger than its row an object may be: both are written at once, and dated by two looks at the clock."""
+"""The most that an object may be younger than its row: both are written at once, dated by two looks at the clock."""
 
 
 def is_recorded(approval: Approval, rows: Iterable[AuditRow]) -> bool:
-    """Whether one of these rows of the target tells of this approval, as it is. What rejects needs no row."""
+    """True where one of these rows of the target tells of this approval, as it is. A rejection needs no row."""
     return approval.spec.verdict == "Rejected" or any(_tells_of(row, approval) for row in rows)
 
 
