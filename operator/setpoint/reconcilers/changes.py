@@ -102,7 +102,7 @@ _STATED = (
     "orphans",
     "notes",
 )
-"""What a Change says and its subject stands for. The others may differ: when it was planned, and for whom."""
+"""Fields that a Change states and its subject stands for. Others may differ: when it was planned, and for whom."""
 
 
 def require_same(change: Change, spec: ChangeSpec) -> None:

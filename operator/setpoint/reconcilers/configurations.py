@@ -44,7 +44,7 @@ class Configurations:
         return await self._sources.bundle(self._environment, inputs, self._reader)
 
     async def of_applied(self, applied: AppliedStatus) -> tuple[Bundle, RunInputs]:
-        """What was applied last, as it would be planned today."""
+        """The configuration that was applied last, as it would be planned today."""
         return _bundle_of(applied), await self._recorded(applied.variables, has_state=True)
 
     async def to_destroy_instead(self, forbidding: Bundle, refusal: StalledError) -> tuple[Bundle, RunInputs]:

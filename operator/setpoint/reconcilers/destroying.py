@@ -24,7 +24,7 @@ async def plan_goal(workspace: TerraformSession, bundle: Bundle, inputs: RunInpu
 
 
 def notes_of(plan: PlanRun) -> tuple[str, ...]:
-    """What people must know of how a plan came about. The same for the same plan: it is a part of what is approved."""
+    """Notes for people on how a plan came about. The same for the same plan: it is a part of what is approved."""
     if not plan.unread:
         return ()
     more = f" and {len(plan.unread) - _SHOWN} more" if len(plan.unread) > _SHOWN else ""

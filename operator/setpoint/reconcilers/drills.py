@@ -17,12 +17,12 @@ def undrillable(prevent_destroy: Sequence[str]) -> str:
 
 
 def judged(applied: AppliedStatus) -> str:
-    """Whose code a drill judges: not the one that is about to be applied."""
+    """The code that a drill judges: not the one that is about to be applied."""
     return f"the configuration applied on {applied.at}, planned with today's Secrets"
 
 
 def undrilled(applied: AppliedStatus, missing: Sequence[str]) -> str:
-    """Why it could not be planned, and what to do: the new code and its Secret came together."""
+    """The reason for which it could not be planned, and what to do: the new code and its Secret came together."""
     keys = f"{'key' if len(missing) == 1 else 'keys'} {', '.join(missing)}"
     return (
         f"{judged(applied)}, lacks {keys}: keep {keys} until this Change is applied, and the way back is drilled; "

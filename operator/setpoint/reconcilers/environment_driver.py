@@ -164,7 +164,7 @@ class EnvironmentSession:
         return self._plan.run
 
     async def observe_again(self) -> tuple[str, ...]:
-        """Where a second plan of the same inputs has another content (rule 19)."""
+        """The differences of a second plan of the same inputs in its content (rule 19)."""
         first = self._analysis
         await self._observe_once()
         return differing_contents(first, self._analysis)
@@ -352,7 +352,7 @@ class EnvironmentSession:
         self._workspace.outcome_recorded()
 
     def take_notices(self) -> tuple[Notice, ...]:
-        """What was put right since this was last asked."""
+        """The notices of what was put right since this was last asked."""
         taken, self._notices = (*self._notices, *self._workspace.take_notices()), ()
         return taken
 

@@ -55,7 +55,7 @@ class GateContext:
     distant: bool = False
 
     def approve_command(self, change: str) -> str:
-        """What a person types to approve the Change of that name."""
+        """The command that a person types to approve the Change of that name."""
         namespace = self.environment.metadata.namespace
         words = ["setpoint", "approve", change]
         words += ["-n", namespace] if namespace != "default" else []
@@ -64,7 +64,7 @@ class GateContext:
     def subject(
         self, change: Change, snapshot: Snapshot, reset_plan: ResetPlan, *, variables: str, required: int
     ) -> str:
-        """What an approval of this Change names; `variables` is the digest of what it is planned with."""
+        """The digest that an approval of this Change names; `variables` is the digest of what it is planned with."""
         spec = self.environment.spec
         return subject_digest(
             target=change.target.key,
@@ -248,7 +248,7 @@ class Gatekeeper:
         )
 
     async def _tally(self, work: "Pass") -> tuple[ApprovalTally, list[str]]:
-        """Who approved the Change, and what of its Approvals can't be read: one of those may reject it."""
+        """Counts who approved the Change, and names its Approvals that can't be read: one of those may reject it."""
         approvals, unfit = await list_typed(self._cluster, Approval, namespace=work.environment.metadata.namespace)
         name = work.record.metadata.name
         given = [one for one in approvals if one.spec.change_ref.name == name]
@@ -282,12 +282,12 @@ async def _rows_of(trail: AuditLog, target: ObjectRef) -> list[AuditRow]:
 
 
 def _manifest_problem(obj: EnforcementGates | PolicySet) -> str:
-    """What is wrong with the manifest of an object that was good before; empty where nothing is."""
+    """The fault of the manifest of an object that was good before; empty where there is none."""
     return obj.metadata.annotations.get(MANIFEST_ERROR_ANNOTATION, "")
 
 
 def change_conditions(decision: GateDecision, approve: str) -> tuple[ChangeCondition, ...]:
-    """What the decision means for the Change's own conditions; `approve` is the command that approves it."""
+    """The Change's own conditions by the decision; `approve` is the command that approves it."""
     reason, message = gating.explain(decision, approve)
     conditions: list[ChangeCondition] = [(ConditionType.GATED, _gated(decision), reason, message)]
     if decision.rejected_by:

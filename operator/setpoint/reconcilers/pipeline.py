@@ -59,7 +59,7 @@ class Pass:
     gates: GateContext = dataclasses.field(init=False)
     required: int = 0
     proposed: ChangeSpec = dataclasses.field(init=False)
-    """What this pass computed. It is decided on, approved, spent and recorded; `record` is where people see it."""
+    """The Change as this pass computed it: decided on, approved, spent, recorded; `record` is where people see it."""
     record: ChangeObject = dataclasses.field(init=False)
     decision: GateDecision = dataclasses.field(init=False)
     outcome: model.Outcome = dataclasses.field(init=False)

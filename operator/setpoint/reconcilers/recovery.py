@@ -124,7 +124,7 @@ class Recovery:
     async def _orphans(
         self, intent: AuditRow, ref: ObjectRef, survivor: Survivor | None, *, locked: bool
     ) -> tuple[str, ...]:
-        """What the apply may have made and lost.
+        """The objects that the apply may have made and lost.
 
         Where this machine doesn't know what it began, as after a power cut or the loss of an operator's disk: all that
         its Change was to make, if it had come as far as to lock or to write the state.
@@ -168,7 +168,7 @@ class Recovery:
 
 
 def _planned(change: Change) -> tuple[Creation, ...]:
-    """What a Change was to make, as far as it lists it."""
+    """The objects that a Change was to make, as far as it lists them."""
     summary = change.spec.summary
     listed = [Creation(one.address) for one in summary.actions if one.action in {"create", "replace"}]
     more = summary.create + summary.replace - len(listed)

@@ -103,7 +103,7 @@ class ResetRegister:
 
 
 def _digest_problem(reset: Reset, snapshot: Snapshot) -> str:
-    """Why the Snapshot of that name is not the one that is meant; else empty."""
+    """The reason against the Snapshot of that name being the one that is meant; else empty."""
     wanted = reset.spec.snapshot_ref.digest
     if wanted is not None and wanted != snapshot.spec.digest:
         return f"its spec.digest is {snapshot.spec.digest}, and the Reset asks for {wanted}"

@@ -71,7 +71,7 @@ class BlobCollector:
         return [digest for item in found for digest in digests_in(item)]
 
     async def _of_changes(self) -> set[str]:
-        """What people approve or approved, and what open Changes would apply.
+        """The blobs that people approve or approved, and those that open Changes would apply.
 
         A bundle whose lock file was made for it is not made alike again, and approvals are for this very one.
         """

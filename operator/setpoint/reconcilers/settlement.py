@@ -90,7 +90,7 @@ class Settlement:
             await work.session.publish()
 
     async def _record_configuration(self, work: "Pass", *, change: str | None) -> bool:
-        """What is in force now, so that drills, resets and destroys can build on it; and a snapshot of it.
+        """Records the configuration in force, for drills, resets and destroys to build on; takes a snapshot of it.
 
         True where it is another than before.
         """
@@ -201,7 +201,7 @@ class Settlement:
         await self._drill_destroy(work)
 
     async def _drill_anew(self, work: "Pass") -> None:
-        """What stood in the way of going back may stand in the code alone, and no longer do so."""
+        """An obstacle to going back may stand in the code alone, and no longer do so."""
         ready = work.draft.get(ConditionType.RESET_READY)
         if ready is not None and ready.reason == Reason.DRILL_FAILED:
             await self._drill_destroy(work)
@@ -221,7 +221,7 @@ class Settlement:
     # --- holds, resets and the end --------------------------------------------------------------------------
 
     async def _hold(self, work: "Pass") -> None:
-        """What did not verify is not applied again; a way back is asked for as the spec says.
+        """A Change that did not verify is not applied again; a way back is asked for as the spec says.
 
         Where nothing was applied before, the way back would be to destroy everything: that is a person's to ask for.
         The target is looked at again as it is, and at its setpoint once it verifies.
@@ -301,7 +301,7 @@ def held_message(environment: Environment, snapshot: str | None) -> str:
 
 
 def _stays(addresses: tuple[str, ...]) -> str:
-    """What was let go of."""
+    """The message on what was let go of."""
     if not addresses:
         return "Released; nothing stays"
     more = f" and {len(addresses) - 10} more" if len(addresses) > 10 else ""

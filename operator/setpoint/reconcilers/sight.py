@@ -12,7 +12,7 @@ from setpoint.ports import ClusterClient
 from setpoint.reconcilers.secrets import SecretReader
 
 Sight = Callable[[ObjectRef], Awaitable[Scrubber]]
-"""What keeps a target's secrets from sight."""
+"""Gives the scrubber that keeps a target's secrets from sight."""
 
 
 async def sight_of(cluster: ClusterClient, digest: Callable[[bytes], str], target: ObjectRef) -> Scrubber:

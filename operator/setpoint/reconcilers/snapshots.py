@@ -113,7 +113,7 @@ def content_digest(spec: api.SnapshotSpec) -> str:
 
 
 def content_problem(snapshot: api.Snapshot) -> str:
-    """Why a Snapshot that was found by name is none that Setpoint took under it; else empty."""
+    """The reason against a Snapshot that was found by name being one that Setpoint took under it; else empty."""
     spec = snapshot.spec
     if content_digest(spec) != spec.digest:
         return "its content is not what its spec.digest says"

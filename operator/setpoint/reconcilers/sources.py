@@ -39,7 +39,7 @@ class SourceBundler:
 
 
 async def gather_hosts(git: GitSource, own: Mapping[str, str], reader: SecretReader) -> tuple[ModuleHost, ...]:
-    """Where modules may be fetched with a Secret: hosts of the spec, then the source's own host with its Secret.
+    """Hosts from which modules may be fetched with a Secret: those of the spec, then the source's own with its Secret.
 
     The source's password goes to its host by the scheme of its URL, any other by https alone.
     """

@@ -135,12 +135,12 @@ async def suspect_orphans(
     created: Collection[Creation],
     secrets: Scrubber = NO_SECRETS,
 ) -> tuple[str, ...]:
-    """What a run made, or may have made, and no state that it wrote knows. `base` is as an ErroredState's."""
+    """Objects that a run made, or may have made, and no state that it wrote knows. `base` is as an ErroredState's."""
     if not created:
         return ()
     written = await states.head(key, run=run)
     after = await read_instances(states, key, written.version) if written else ()
-    # Where the base is not known, whatever stands there may be old.
+    # Anything there may be old where the base is not known.
     before = after if base is None else await read_instances(states, key, base) if base else ()
     return find_orphans(created, before, after, secrets)
 
