@@ -80,7 +80,7 @@ class StateLocks(Protocol):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class BackendAccess:
-    """How one run reaches its state: for the environment of that run, and void after it.
+    """The way in which one run reaches its state: for the environment of that run, and void after it.
 
     `served` are the HTTP methods that were answered so far: a run that locked no state here has kept it elsewhere.
     """

@@ -33,7 +33,7 @@ class TargetSession(Protocol):
         ...
 
     async def observe_again(self) -> tuple[str, ...]:
-        """Where a second look at the same inputs differs from the first, as `address: path`; it should be nowhere."""
+        """The differences between two looks at the same inputs, as `address: path`; there should be none."""
         ...
 
     async def plan(self, observation: Observation) -> Change | None:
@@ -57,7 +57,7 @@ class TargetSession(Protocol):
         ...
 
     def take_notices(self) -> tuple[Notice, ...]:
-        """What people should hear of since this was last asked: what was put right where Setpoint works."""
+        """The notices for people since this was last asked: what was put right where Setpoint works."""
         ...
 
     async def verify(self, change: Change) -> Verification:

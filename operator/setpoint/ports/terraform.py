@@ -125,7 +125,7 @@ ResourceProgress = Hook
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ApplyRun:
-    """How an apply ended. `diagnostics` are scrubbed; `errored_state` is what Terraform could not save.
+    """The end of an apply. `diagnostics` are scrubbed; `errored_state` is what Terraform could not save.
 
     `created` are the objects that it made, or may have made; their addresses and ids are not scrubbed.
     """
@@ -188,7 +188,7 @@ class TerraformSession(Protocol):
         ...
 
     def take_notices(self) -> tuple[Notice, ...]:
-        """What was put right since this was last asked: files in the work folder, programs that an apply left."""
+        """Notices since this was last asked: of files put right in the work folder, of programs that an apply left."""
         ...
 
     def errored_state(self) -> ErroredState | None:

@@ -117,7 +117,7 @@ class _Started:
                 return await self._run()
             except Exception as error:
                 if not self._runnable.restart or self._stop.is_set():
-                    # What one of ours says needs no traceback.
+                    # A message of one of our own errors needs no traceback.
                     traceback = not isinstance(error, SetpointError)
                     why = "" if traceback else f": {error}"
                     _LOGGER.exception("%s crashed%s", self._runnable.name, why, exc_info=traceback)

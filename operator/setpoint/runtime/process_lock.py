@@ -99,7 +99,7 @@ def holder_of(path: Path) -> str | None:
 
 
 def is_at(handle: int, path: Path) -> bool:
-    """Whether the file that is open is the one that the path leads to."""
+    """True where the file that is open is the one that the path leads to."""
     try:
         return os.path.samestat(os.fstat(handle), path.lstat())
     except OSError:

@@ -14,7 +14,7 @@ from aiohttp import web
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Limits:
-    """How many strangers there may be at once, and how many seconds each has."""
+    """The number of strangers that there may be at once, and of seconds that each has."""
 
     strangers: int = 32
     seconds: float = 10.0
@@ -33,7 +33,7 @@ class Gate:
 
     @property
     def strangers(self) -> int:
-        """How many there are."""
+        """The number of strangers now."""
         return len(self._strangers)
 
     def enter(self, transport: asyncio.Transport) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class VerifyReport:
-    """Whether the trail is what was written. `first_bad` is the number of the first row that is not.
+    """The verdict on the trail: is it what was written? `first_bad` is the number of the first row that is not.
 
     `erased` rows have lost their payload, as they may; `unsealed` ones are from before rows were sealed. `remedy` is
     what to do where nothing is applied on it.
@@ -68,7 +68,7 @@ class Home:
         return current_user()
 
     async def manager(self) -> str:
-        """Who manages it now, empty where nobody does: by the lock that a manager holds."""
+        """The one who manages it now, empty where nobody does: by the lock that a manager holds."""
         return holder(self._opened.home) or ""
 
     async def sync(self) -> Sequence[object]:
@@ -126,7 +126,7 @@ class Home:
         )
 
     async def store_problem(self) -> str:
-        """What speaks against the store being the one that stood here, in a clause; empty where nothing does."""
+        """The reason against the store being the one that stood here, as a clause; empty where there is none."""
         return await self._opened.stores.audit.contradiction()
 
     async def accept_store(self, reason: str) -> str:

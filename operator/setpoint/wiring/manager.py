@@ -50,7 +50,7 @@ class RunReport:
     targets: Sequence[TargetReport]
     manifest_errors: Sequence[object]
     store: str = ""
-    """Why nothing is applied on the store as it is, and what to do; empty where nothing stands in the way."""
+    """The reason against applying anything on the store as it is, and what to do; empty where there is none."""
 
 
 async def run_manager(
@@ -228,7 +228,7 @@ def _state_of(report: PassReport) -> TargetState:
     if report.stalled or report.failed:
         return "failed"
     if report.reason == Reason.HELD:
-        # What is there is not what is declared, though somebody wanted it so: a person ends that.
+        # A person ends this: what is there is not what is declared, though somebody wanted it so.
         return "held"
     if report.reason == Reason.RELEASED:
         return "released"

@@ -120,7 +120,7 @@ async def make_home(root: Path) -> LocalHome:
             inventory = await index.refresh()
         finally:
             await index.close()
-        # What can't be read is said by the home itself, which knows the file and the line.
+        # Manifests that can't be read are told of by the home itself, which knows the file and the line.
         if not inventory.errors and not any(ref.kind in DECLARED_KINDS for ref in inventory.entries):
             raise NothingDeclaredError(f"{home.root} {_NOTHING_DECLARED}")
     return LocalHome.create(root)

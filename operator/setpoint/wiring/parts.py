@@ -156,7 +156,7 @@ class Parts:
         )
 
     async def sight(self, target: ObjectRef) -> Scrubber:
-        """What keeps a target's secrets from sight."""
+        """A scrubber that keeps a target's secrets from sight."""
         return await sight_of(self.cluster, self.blobs.digest, target)
 
     def collections(self) -> tuple[Callable[[], Awaitable[object]], ...]:
@@ -170,7 +170,7 @@ class Parts:
         )
 
         async def collect() -> None:
-            # What an older database does not name, the one that belongs here may.
+            # Blobs that an older database does not name, the one that belongs here may.
             if not await self.audit.contradiction():
                 await collector.collect()
 

@@ -15,7 +15,7 @@ STORE_SECONDS = 5.0
 
 
 async def _nothing() -> None:
-    """Nobody waits for the store."""
+    """Does nothing: nothing waits for the store."""
 
 
 class StoreWatch:

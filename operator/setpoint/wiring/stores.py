@@ -74,7 +74,7 @@ class OperatorStore:
         self._trail = trail
 
     async def store_problem(self) -> str:
-        """What speaks against the store being the one that stood here, in a clause; empty where nothing does."""
+        """The reason against the store being the one that stood here, as a clause; empty where there is none."""
         return await self._trail.contradiction()
 
     async def accept_store(self, reason: str) -> str:

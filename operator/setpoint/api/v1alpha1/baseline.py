@@ -15,7 +15,7 @@ _PORTS += [7001, 8020, 9042, 9200, 9300, 10250, 11211, 27017]
 
 
 class BaselineParameters(BaseModel):
-    """What `spec.params` may set, with what holds where it does not."""
+    """The parameters that `spec.params` may set, with their defaults."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 

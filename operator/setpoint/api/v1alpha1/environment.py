@@ -32,7 +32,7 @@ class SecretReference(ApiModel):
 
 
 class HostCredentials(ApiModel):
-    """What logs git in at one host, for the modules that come from there."""
+    """The login of git at one host, for the modules that come from there."""
 
     host: Annotated[str, Field(max_length=253, pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[1-9][0-9]{0,4})?$")] = Field(
         description="As in the modules' URLs, with a port where they have one; for https and ssh."
