@@ -172,6 +172,12 @@ async def test_a_run_that_left_no_trace_on_this_machine__all_that_it_was_to_make
     assert (await morning.cluster.get(REF))["status"]["orphans"] == ["t.made", "t.replaced"]
 
 
+async def test_after_a_power_cut_what_terraform_said_last_may_be_lost(morning: Morning) -> None:
+    morning.terraform.survivors = (Survivor(REF.key, "run-1", "apply", None, ()),)
+    await morning.recover()
+    assert (await morning.cluster.get(REF))["status"]["orphans"] == ["t.made", "t.replaced"]
+
+
 async def test_one_that_never_came_to_lock_the_state_made_nothing(morning: Morning) -> None:
     await morning.stores.locks.release_run("run-1")
     await morning.recover()

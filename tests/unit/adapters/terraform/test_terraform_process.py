@@ -79,6 +79,13 @@ async def test_the_note_says_what_runs(folder: Path) -> None:
     assert not list(folder.glob("*.new"))
 
 
+async def test_the_note_tells_a_power_cut_from_a_killed_manager(folder: Path) -> None:
+    await run(command(folder, "print()"))
+    note = json.loads((folder / "process.json").read_text())
+    assert not processes.outlived_a_boot(note)
+    assert processes.outlived_a_boot({**note, "boot": "another"})
+
+
 async def test_past_its_deadline_it_is_asked_to_end(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     deadlines = Deadlines()
     monkeypatch.setattr(processes, "start_deadline", deadlines)
