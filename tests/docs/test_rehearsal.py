@@ -1,5 +1,6 @@
 """The pages' blocks can be told apart, and the harness that runs them sees what it should."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,14 @@ def test_block__is_a_language__and_says_why_it_is_not_run(page: Path) -> None:
     assert [block.line for block in found if not block.language] == []
     assert [block.line for block in found if block.language == "console" and not block.text.startswith("$ ")] == []
     assert [block.line for block in found if block.not_run and len(block.not_run) < 10] == []
+
+
+@by_path
+def test_block__with_what_a_test_has_not__is_not_run(page: Path) -> None:
+    for block in blocks(page.read_text(encoding="utf-8")):
+        if block.is_run and block.language in COMMANDS:
+            lacking = re.search(r"(?m)^(?:\$ )?(kubectl|docker|kind|helm|psql|curl) ", block.text)
+            assert not lacking, f"line {block.line}: say why it is not run, or run something else"
 
 
 @by_path
