@@ -1,4 +1,4 @@
-"""What resting manifests cost a local home: a quiet `up --once` and a `get`, against reading the same files once.
+"""Measures the cost of resting manifests in a local home: a quiet `up --once`, a `get`, and reading the same files once.
 
     python benchmarks/local_resting.py [MANIFESTS]
 

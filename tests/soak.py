@@ -7,5 +7,5 @@ _TIMES = 20
 
 
 def examples(usual: int) -> int:
-    """How many examples a property is tried on."""
+    """The number of examples that a property is tried on."""
     return usual * _TIMES if SOAKING else usual

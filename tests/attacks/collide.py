@@ -41,7 +41,7 @@ def bundle_digest(files: Mapping[str, str], nonce: str) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Seen:
-    """What a home shows of a bundle that it has planned: its Change, the Snapshot before, the Environment."""
+    """The view that a home gives of a bundle that it has planned: its Change, the Snapshot before, the Environment."""
 
     files: Mapping[str, str]
     change: dict[str, Any]

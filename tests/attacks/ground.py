@@ -53,7 +53,7 @@ class Ground:
 
     @property
     def pwned(self) -> list[str]:
-        """What attacks have made outside."""
+        """The names of files that attacks have made outside."""
         return sorted(path.name for path in self.outside.glob(f"{MARK}*"))
 
     def write(self, path: str, content: str | bytes) -> Path:

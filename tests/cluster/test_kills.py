@@ -186,7 +186,7 @@ class World:
             time.sleep(POLL_SECONDS)
 
     def made(self) -> list[str]:
-        """What was made and destroyed, in order."""
+        """The log of what was made and destroyed, in order."""
         return self._log.read_text().split()
 
     def close(self) -> None:

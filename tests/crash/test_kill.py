@@ -114,7 +114,7 @@ def happened(home: Path, sign: str) -> list[tuple[str, str]]:
 
 
 def alive(home: Path) -> dict[str, str]:
-    """What is there: id to address."""
+    """The objects that are there: id to address."""
     gone = {id_ for _, id_ in happened(home, "-")}
     return {id_: address for address, id_ in happened(home, "+") if id_ not in gone}
 
@@ -157,7 +157,7 @@ async def read_states(home: Path) -> list[set[str]]:
 
 
 async def require_all_known(home: Path, changes: list[dict], *, asked: bool | None = None) -> None:
-    """What is there is in the state, or was named; the state names nothing else. `asked`: whether it had to be."""
+    """Asserts that what is there is in the state, or was named, and nothing else is. `asked`: whether it had to be."""
     versions = await read_states(home)
     known = versions[-1]
     there = alive(home)

@@ -66,7 +66,7 @@ class Shell:
         return self._process.poll() is not None
 
     def run(self, script: str) -> tuple[list[str], int]:
-        """What the commands print, line by line, and how they end. A shell that ends with them has ended."""
+        """Runs the commands; their output by line, and how they end. A shell that ends with them has ended."""
         self._in.write(f"{{\n{self._here(script)}\n}} </dev/null\nprintf '\\n%s %d\\n' {self._mark} $?\n")
         self._in.flush()
         printed = ""

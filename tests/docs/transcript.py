@@ -99,7 +99,7 @@ def _in_order(lines: list[str]) -> list[str]:
 
 
 def bind(expected: Sequence[str], printed: Sequence[str], bound: Mapping[str, str]) -> dict[str, str]:
-    """Which digest of this run stands for which of the page, as far as this output says.
+    """Pairs the digests of this run with those of the page that they stand for, as far as this output says.
 
     Those in alike lines belong together; where a line has changed, those in alike words do.
     """

@@ -37,7 +37,7 @@ Resources = dict[str, str]
 Key = tuple[str, str]
 """An address, and the deposed key of an object that awaits its destruction, else empty."""
 Held = dict[Key, tuple[str, str]]
-"""What a state knows: key to (id, value)."""
+"""The contents of a state: key to (id, value)."""
 REPLACED = {"terraform_data.b": ["delete", "create"], "terraform_data.c": ["create", "delete"]}
 
 

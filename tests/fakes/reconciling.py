@@ -33,7 +33,7 @@ from setpoint.runtime.requests import Request
 
 REF = ObjectRef("Environment", "default", "web")
 KNOWN_SECRET = "pa55word-of-all"
-"""What the bench keeps from sight."""
+"""A secret that the bench keeps from sight."""
 START = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
 

@@ -224,7 +224,7 @@ class MemoryBlobs:
         self._old: set[str] = set()
 
     def forget_all(self) -> None:
-        """What a disk does that is lost."""
+        """Forgets all, as a disk does that is lost."""
         self._blobs.clear()
 
     def age(self) -> None:

@@ -1,4 +1,4 @@
-"""What README, the tutorial and the how-tos tell people to type is typed, in order, and prints what they say.
+"""Types, in order, the commands that README, the tutorial and the how-tos tell people to; they print what those say.
 
 With SETPOINT_UPDATE_DOCS=1 (`make docs`) the pages are written anew instead, with what is printed today.
 """

@@ -1,4 +1,4 @@
-"""What one run plants in the work folder does not outlive the source that planted it, with either engine."""
+"""Files that one run plants in the work folder do not outlive the source that planted them, with either engine."""
 
 import os
 from pathlib import Path

@@ -23,7 +23,7 @@ def home(tmp_path: Path) -> TypedHome:
 
 
 def made(home: TypedHome) -> list[str]:
-    """What was really made, by the log of it."""
+    """The objects that were really made, by the log of it."""
     log = home.root.parent / "made.log"
     return log.read_text().split() if log.exists() else []
 

@@ -37,21 +37,21 @@ def build_editable(folder, config_settings=None, metadata_directory=None):
 
 
 def pins(lock: str) -> dict[str, Requirement]:
-    """What a lock pins on this machine, by name."""
+    """The requirements that a lock pins on this machine, by name."""
     text = (ROOT / "requirements" / f"{lock}.lock").read_text(encoding="utf-8")
     pinned = [Requirement(line) for line in PINNED.findall(text)]
     return {canonicalize_name(pin.name): pin for pin in pinned if not pin.marker or pin.marker.evaluate()}
 
 
 def needs(name: str, extras: set[str]) -> list[Requirement]:
-    """What the installed package asks for on this machine."""
+    """The requirements of the installed package on this machine."""
     asked = [Requirement(line) for line in distribution(name).requires or []]
     wanted = [{"extra": extra} for extra in extras | {""}]
     return [each for each in asked if not each.marker or any(each.marker.evaluate(env) for env in wanted)]
 
 
 def unmet(pinned: dict[str, Requirement], name: str, extras: set[str]) -> list[str]:
-    """What this package needs and the lock holds not at all, or in another version."""
+    """The needs of this package that the lock holds not at all, or in another version."""
     missing = []
     for need in needs(name, extras):
         pin = pinned.get(canonicalize_name(need.name))
@@ -158,7 +158,7 @@ def make_venv(checkout: Path, uv: str) -> subprocess.CompletedProcess[str]:
 
 
 def installed(checkout: Path) -> dict[str, str]:
-    """What stands in its environment, by name; and the build of what was locked."""
+    """The versions in its environment, by name; each is the build that was locked."""
     (site,) = (checkout / ".venv" / "lib").glob("python*/site-packages")
     found: list[Distribution] = list(distributions(path=[str(site)]))
     assert [each.name for each in found if each.read_text("BUILD")] == []
