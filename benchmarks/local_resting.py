@@ -1,4 +1,4 @@
-"""Measures the cost of resting manifests in a local home: a quiet `up --once`, a `get`, and reading the same files once.
+"""Measures what resting manifests cost a local home: a quiet `up --once`, a `get`, and reading the same files once.
 
     python benchmarks/local_resting.py [MANIFESTS]
 

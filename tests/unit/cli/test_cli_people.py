@@ -193,7 +193,7 @@ def test_approve__the_beginning_of_a_name(
 
 
 def said_last(run: Run, *words: str) -> list[str]:
-    """What follows the line that says who approved."""
+    """The lines after the one that says who approved."""
     lines = run("approve", CHANGE, *words).stdout.splitlines()
     return lines[next(number for number, line in enumerate(lines) if " approved by " in line) + 1 :]
 

@@ -1,4 +1,4 @@
-"""What a Change would do, as people read it: in which order, how much of it, and why."""
+"""The text of what a Change would do, as people read it: its order, how much of it, and why."""
 
 import re
 from typing import Any

@@ -1,4 +1,4 @@
-"""What an approver sees of a Change, from the store or its status, and what is said where that can't be shown."""
+"""The view that an approver has of a Change, from the store or its status, and what is said where it can't be shown."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""How an attribute that differs is written: one line, by line, JSON, and nothing that a terminal obeys."""
+"""An attribute that differs, as it is written: one line, by line, JSON, and nothing that a terminal obeys."""
 
 import json
 import re

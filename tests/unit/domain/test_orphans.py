@@ -1,4 +1,4 @@
-"""What an apply that broke off may have lost: an old object never vouches for the new one at its address."""
+"""Objects that an apply that broke off may have lost: an old one never vouches for the new one at its address."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the lint knows of the input is what a policy gets: else what is there is refused, or what is not passes."""
+"""The input that the lint knows is the one that a policy gets: else what is there is refused, or what is not passes."""
 
 from setpoint.api.meta import ObjectRef
 from setpoint.api.v1alpha1.change import ChangeSummary

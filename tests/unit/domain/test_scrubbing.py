@@ -66,7 +66,7 @@ WRITINGS: dict[str, Writing] = {
     "HCL": lambda secret: json.dumps(secret, ensure_ascii=False).replace("${", "$${").replace("%{", "%%{"),
 }
 
-# What the mask holds can't be kept out of a masked text.
+# Secrets have nothing of the mask in them, which can't be kept out of a masked text.
 secrets = st.text(st.characters(exclude_categories=["Cs", "Cc", "Z"]) | st.sampled_from(" /+&?'\"\\%$={}"), min_size=6)
 secrets = secrets.map(str.strip).filter(lambda one: len(one) >= MIN_SECRET and one not in SENSITIVE)
 around = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)

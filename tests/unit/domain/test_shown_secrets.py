@@ -48,7 +48,7 @@ class Planter:
 
 
 def below(mask: Any, step: Any) -> Any:
-    """What a mask says of a part."""
+    """The mask of a part."""
     if isinstance(mask, bool):
         return mask
     try:

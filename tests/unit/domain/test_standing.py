@@ -1,4 +1,4 @@
-"""Whether a trail goes on from its head: every way in which it may not."""
+"""A trail that goes on from its head, and every way in which it may not."""
 
 import re
 

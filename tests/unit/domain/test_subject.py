@@ -1,4 +1,4 @@
-"""What an approval names: whatever a decision rests on moves it, and nothing else does."""
+"""The subject that an approval names: whatever a decision rests on moves it, and nothing else does."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Whose fault a failed transfer is, in words that git 2.39, curl 7.88, OpenSSH 9 and Terraform 1.11 really said."""
+"""The fault in a failed transfer, in words that git 2.39, curl 7.88, OpenSSH 9 and Terraform 1.11 really said."""
 
 import json
 from pathlib import Path

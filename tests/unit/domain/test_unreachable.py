@@ -1,4 +1,4 @@
-"""Which addresses no health check asks."""
+"""Addresses that no health check asks."""
 
 import pytest
 

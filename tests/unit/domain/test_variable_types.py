@@ -1,4 +1,4 @@
-"""Which values Terraform would make a text of in silence."""
+"""Values that Terraform would make a text of in silence."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a look after an apply means."""
+"""The meaning of a look after an apply."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Which approvals of a local home the trail tells of."""
+"""Approvals of a local home of which the trail tells."""
 
 import dataclasses
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a drill says: whose code it judged, and what to do."""
+"""The message of a drill: whose code it judged, and what to do."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What may be shown of a target when no pass has gathered its secrets."""
+"""Values that may be shown of a target when no pass has gathered its secrets."""
 
 from typing import Any
 

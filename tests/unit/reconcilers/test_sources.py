@@ -1,4 +1,4 @@
-"""Which Secret goes to which host."""
+"""The Secret that goes to each host."""
 
 import pytest
 from pydantic import ValidationError

@@ -1,4 +1,4 @@
-"""What the doctor finds on a machine and in a home, and that each thing that is missing has its remedy."""
+"""The doctor's findings on a machine and in a home; each thing that is missing has its remedy."""
 
 import os
 import socket

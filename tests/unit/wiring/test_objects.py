@@ -1,4 +1,4 @@
-"""Which folders become a home."""
+"""Folders that become a home, and those that do not."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""How a run says that a target rests, by how its last pass ended."""
+"""The word of a run for a target at rest, by how its last pass ended."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What one process tells the next of manifests: a file that nobody touched is read once, and nothing else follows."""
+"""The memory of manifests from one process to the next: an untouched file is read once, and nothing else follows."""
 
 import contextlib
 import json

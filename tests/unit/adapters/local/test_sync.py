@@ -485,7 +485,7 @@ async def test_a_folder_that_can_not_be_opened_may_hold_gates(work: Work, monkey
 
 @pytest.mark.parametrize("name", ["g.json", "code/g.yaml"], ids=["json", "among code"])
 async def test_gates_that_no_longer_parse_are_kept_by_another_process(work: Work, name: str) -> None:
-    """What does not parse and says nothing of Setpoint may be anyone's, but not where it declared gates before."""
+    """Unparsable text that says nothing of Setpoint may be anyone's, but not where it declared gates before."""
     (work.root / "code").mkdir()
     (work.root / "code" / "main.tf").write_text("")
     file = work.root / name

@@ -1,4 +1,4 @@
-"""What a root module reaches of its repository or home: the same for git and for a folder of the home."""
+"""The files of its repository or home that a root module reaches: the same for git and for a folder of the home."""
 
 import time
 from collections.abc import Mapping

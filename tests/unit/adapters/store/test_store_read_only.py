@@ -45,7 +45,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture(params=["shared", "copied"])
 def sharing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Whether SQLite can share what is beside the file; on a disk that is mounted to be read, it may not."""
+    """Lets SQLite share what is beside the file, or not, as on a disk that is mounted to be read."""
     if request.param == "copied":
         monkeypatch.setattr(sqlite, "_can_be_read", lambda _uri: False)
     return request.param

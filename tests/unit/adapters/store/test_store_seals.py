@@ -67,7 +67,7 @@ async def test_the_database_itself_takes_no_row_without_a_seal(tmp_path: Path) -
 
 
 def take_seals_away(folder: Path) -> None:
-    """What a database of before rows were sealed looks like."""
+    """Makes a database look as it did before rows were sealed."""
     with sqlite3.connect(folder / NAME) as connection:
         rows = connection.execute("SELECT seq, header FROM audit_row ORDER BY seq").fetchall()
     connection.close()

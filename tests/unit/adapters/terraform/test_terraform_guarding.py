@@ -98,7 +98,7 @@ async def meddle_by_a_folder_for_a_file(rig: Rig) -> str:
 
 
 async def meddle_by_a_pipe(rig: Rig) -> str:
-    """Who reads one waits for ever."""
+    """A reader of it waits for ever."""
     (rig.work / OVERRIDE).unlink()
     os.mkfifo(rig.work / OVERRIDE)
     os.mkfifo(rig.work / "errored.tfstate")

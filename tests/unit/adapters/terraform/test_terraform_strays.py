@@ -1,4 +1,4 @@
-"""Which files Terraform and OpenTofu would load: those are removed where no source brought them."""
+"""The files that Terraform and OpenTofu would load: those are removed where no source brought them."""
 
 import os
 from pathlib import Path
