@@ -131,7 +131,8 @@ class _Sight:
             return False  # reading it again tells what is wrong
 
     def _note(self, listing: Listing) -> Listing:
-        self.newest = max((self.newest, *(time for _, (_, _, mtime, _, ctime) in listing for time in (mtime, ctime))))
+        for _, (_, _, mtime, _, ctime) in listing:
+            self.newest = max(self.newest, mtime, ctime)
         return listing
 
 

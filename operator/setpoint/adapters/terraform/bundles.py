@@ -155,7 +155,10 @@ class BundleMaker:
 
 def module_secrets(inputs: RunInputs) -> frozenset[str]:
     """The secret values in the Secrets of the hosts of modules; the name of a user is none."""
-    return frozenset(value for host in inputs.module_hosts for key, value in host.keys.items() if key != "username")
+    found: set[str] = set()
+    for host in inputs.module_hosts:
+        found |= {value for key, value in host.keys.items() if key != "username"}
+    return frozenset(found)
 
 
 def _read(place: Path) -> tuple[str, str] | None:

@@ -56,12 +56,9 @@ def remove_strays(path: Path, root: str, modules: Iterable[str], known: Collecti
 
     `root` is the root module's folder; `modules` are those that it calls.
     """
-    found = [
-        name
-        for folder in dict.fromkeys((root, *modules))
-        for name in _loaded(path, folder, at_root=folder == root)
-        if name not in known
-    ]
+    found: list[str] = []
+    for folder in dict.fromkeys((root, *modules)):
+        found += [name for name in _loaded(path, folder, at_root=folder == root) if name not in known]
     found += [name for one in _SETTINGS if os.path.lexists(path / (name := posixpath.join(root, ".terraform", one)))]
     # Terraform would follow a link to write its state, and wait at a pipe.
     states = (posixpath.join(root, one) for one in ("errored.tfstate", *sorted(_STATES)))

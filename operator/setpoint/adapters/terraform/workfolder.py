@@ -21,7 +21,7 @@ import os
 import posixpath
 import shutil
 import tarfile
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -207,8 +207,8 @@ class WorkFolder:
             ephemeral=hcl_scan.ephemeral_variables(root),
             structured=hcl_scan.structured_variables(root),
             types=hcl_scan.variable_types(root),
-            prevent_destroy=_protected(code, {"": at, **called}),
-            workspaces=_workspaces(code, {"": at, **called}),
+            prevent_destroy=tuple(_protected(code, {"": at, **called})),
+            workspaces=tuple(_workspaces(code, {"": at, **called})),
             modules=tuple(called.values()),
             # The lock file is left out: init writes the hashes of this platform into it.
             files=self._stamps(names - {posixpath.join(at, lock_file.NAME)}),
@@ -371,22 +371,18 @@ def _read_text(path: Path) -> str:
         return ""
 
 
-def _protected(code: hcl_scan.Files, folders: Mapping[str, str]) -> tuple[str, ...]:
+def _protected(code: hcl_scan.Files, folders: Mapping[str, str]) -> Iterator[str]:
     """Addresses not to be destroyed, in the root module and, after their folder, in the modules that it calls."""
-    return tuple(
-        f"{folder}: {address}" if folder else address
-        for folder, place in folders.items()
-        for address in hcl_scan.prevent_destroy(hcl_scan.files_of(code, place))
-    )
+    for folder, place in folders.items():
+        for address in hcl_scan.prevent_destroy(hcl_scan.files_of(code, place)):
+            yield f"{folder}: {address}" if folder else address
 
 
-def _workspaces(code: hcl_scan.Files, folders: Mapping[str, str]) -> tuple[str, ...]:
+def _workspaces(code: hcl_scan.Files, folders: Mapping[str, str]) -> Iterator[str]:
     """The places at which the root module, and the modules that it calls, read the workspace's name."""
-    return tuple(
-        posixpath.join(folder, use)
-        for folder, place in folders.items()
-        for use in hcl_scan.workspace_uses(hcl_scan.files_of(code, place))
-    )
+    for folder, place in folders.items():
+        for use in hcl_scan.workspace_uses(hcl_scan.files_of(code, place)):
+            yield posixpath.join(folder, use)
 
 
 def _try_lock(descriptor: int) -> bool:
