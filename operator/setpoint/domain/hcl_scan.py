@@ -163,12 +163,13 @@ def prevent_destroy(files: Files) -> tuple[str, ...]:
 
 def workspace_uses(files: Files) -> tuple[str, ...]:
     """The places (`file:line`) at which the code reads the name of the workspace."""
-    return tuple(
-        f"{name}:{line}"
-        for name in sorted(files)
-        if is_code(name) and "workspace" in (text := files[name].decode("utf-8-sig", "replace"))
-        for line in (_json_workspaces(text) if name.endswith(".json") else _Scanner(name, text).workspaces())
-    )
+    found: list[str] = []
+    for name in filter(is_code, sorted(files)):
+        text = files[name].decode("utf-8-sig", "replace")
+        if "workspace" in text:
+            lines = _json_workspaces(text) if name.endswith(".json") else _Scanner(name, text).workspaces()
+            found += [f"{name}:{line}" for line in lines]
+    return tuple(found)
 
 
 def _json_workspaces(text: str) -> Iterator[int]:

@@ -15,27 +15,26 @@ from setpoint.domain.scrubbing import NO_SECRETS, Scrubber
 
 def hidden_texts(document: Mapping[str, Any], changes: Collection[PlannedChange]) -> frozenset[str]:
     """Every text under a mask of these changes, of the state before them, or of a variable."""
-    masked = (
-        text
-        for change in changes
-        for side in (change.values.before, change.values.after)
-        for text in _covered(side, change.values.masks)
-    )
+    found: set[str] = set()
+    for change in changes:
+        found.update(_covered(change.values.before, change.values.masks))
+        found.update(_covered(change.values.after, change.values.masks))
     state = _map(_map(document.get("prior_state")).get("values"))
-    return frozenset(masked).union(_of_state(state), _of_variables(document))
+    return frozenset(found.union(_of_state(state), _of_variables(document)))
 
 
 def secrets_in(changes: Collection[PlannedChange], known: Scrubber) -> Scrubber:
     """A scrubber for the secrets in what differs of these changes; an empty one where none stands outside of masks."""
-    texts = (
-        part
-        for change in changes
-        for path in change.values.paths
-        if cover_of(path, change.values.masks) is None
-        for part in (*path, *map(str, change.values.values(path)))
-        if isinstance(part, str)
-    )
-    return known if known and known.finds("\0".join(texts)) else NO_SECRETS
+    return known if known and known.finds("\0".join(_shown_texts(changes))) else NO_SECRETS
+
+
+def _shown_texts(changes: Collection[PlannedChange]) -> Iterator[str]:
+    """The paths and values that differ and stand under no mask."""
+    for change in changes:
+        for path in change.values.paths:
+            if cover_of(path, change.values.masks) is None:
+                yield from (part for part in path if isinstance(part, str))
+                yield from map(str, change.values.values(path))
 
 
 def _of_state(state: Mapping[str, Any]) -> Iterator[str]:

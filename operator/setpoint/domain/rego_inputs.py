@@ -80,13 +80,11 @@ class InputReader:
         """All rules but those that are only reached under another input."""
         asked = [one for one in self._placed if self._is_asked(one)]
         direct = self._reached(asked)
-        masked = [
-            target
-            for one in self._placed
-            for reference in one.rule.references
-            if reference.masked
-            for target in self._targets(one, reference)
-        ]
+        masked: list[Placed] = []
+        for one in self._placed:
+            for reference in one.rule.references:
+                if reference.masked:
+                    masked += self._targets(one, reference)
         elsewhere = self._reached(masked)
         return [one for one in self._placed if id(one.rule) in direct or id(one.rule) not in elsewhere]
 
