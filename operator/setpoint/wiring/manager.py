@@ -116,8 +116,10 @@ class _Run:
         A PolicySet that no gate names guards nothing: it is told of, and the run is no worse for it.
         """
         gates = (await self._parts.cluster.list("EnforcementGates")).items
-        written = [gate for obj in gates for gate in items_at(obj, "spec", "gates")]
-        named = {text_at(one, "name") for gate in written for one in items_at(gate, "policySets")}
+        named: set[str] = set()
+        for obj in gates:
+            for gate in items_at(obj, "spec", "gates"):
+                named.update(text_at(one, "name") for one in items_at(gate, "policySets"))
         found = []
         for obj in (*(await self._parts.cluster.list("PolicySet")).items, *gates):
             ref, ready = ObjectRef.of(obj), _ready(obj)
