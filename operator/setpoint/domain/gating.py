@@ -118,7 +118,7 @@ class GateDecision:
             raise StalledError(Reason.GATE_BLOCKED, message)
 
 
-# --- Which gates guard a Change ----------------------------------------------------------------------------------
+# --- Gates that guard a Change -----------------------------------------------------------------------------------
 
 
 def gates_digest(gates: Iterable[SelectedGate]) -> str:

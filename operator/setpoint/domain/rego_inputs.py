@@ -74,7 +74,7 @@ class InputReader:
             faults -= {why for path in self._inputs(placed, root) if (why := _missing(path))}
         return faults
 
-    # --- Which rules see the document of the gate ----------------------------------------------------------------
+    # --- Rules that see the document of the gate -----------------------------------------------------------------
 
     def _read_as_they_are(self) -> list[Placed]:
         """All rules but those that are only reached under another input."""
@@ -111,7 +111,7 @@ class InputReader:
         exact = [one for end in range(1, len(path) + 1) for one in self._by_path.get(path[:end], ())]
         return exact or [one for one in self._placed if one.path[: len(path)] == path]
 
-    # --- What a name stands for ----------------------------------------------------------------------------------
+    # --- Meanings of a name --------------------------------------------------------------------------------------
 
     def _inputs(self, placed: Placed, path: Path) -> set[Path]:
         """The parts of the input that a name may stand for, as paths below `input`; none where it is something else."""

@@ -202,7 +202,7 @@ async def test_credentials_in_the_address_are_sent_and_not_shown(serve: Serve) -
     assert plain.removeprefix("http://") in problem, "it still says which"
 
 
-# --- What is never asked ----------------------------------------------------------------------------------------------
+# --- Addresses that are never asked -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,7 @@ def test_approve__override_of_another_gate__is_refused(
     assert home.objects("Approval") == []
 
 
-# --- Which Change it is -------------------------------------------------------------------------------------------
+# --- The Change that is meant -------------------------------------------------------------------------------------
 
 ALIKE = example("Change", name="shop-prod-a1b2ffff", subject="sha256:a1b2c3d4ffff" + "0" * 52)
 
@@ -189,7 +189,7 @@ def test_approve__the_beginning_of_a_name(
         assert f"2 names begin with 'shop-prod-a1b2': {CHANGE}, shop-prod-a1b2ffff" in result.stderr
 
 
-# --- How many, and what follows -----------------------------------------------------------------------------------
+# --- The count, and what follows ----------------------------------------------------------------------------------
 
 
 def said_last(run: Run, *words: str) -> list[str]:

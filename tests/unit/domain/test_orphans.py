@@ -110,7 +110,7 @@ def test_a_long_list_says_how_many_more() -> None:
     assert listed[-1] == "and 11 more, which the row of this outcome in the trail names"
 
 
-# --- What the stream tells ----------------------------------------------------------------------------------------
+# --- The stream's account -----------------------------------------------------------------------------------------
 
 
 def line(type_: str, action: str = "create", address: str = "t.a", **hook: Any) -> dict[str, Any]:

@@ -313,7 +313,7 @@ class WorkFolder:
         return _read_text(self.module / lock_file.NAME)
 
     def errored_state(self) -> bytes | None:
-        """What Terraform could not save; kept until `drop_errored_state`. It writes a file, and nothing else counts."""
+        """State that Terraform could not save, until `drop_errored_state`. Only a file counts, as it writes one."""
         if self._errored.is_symlink() or not self._errored.is_file():
             return None
         try:

@@ -180,7 +180,7 @@ def test_which_files_that_do_not_parse_are_told_of(path: str, lenient: bool, tex
     assert bool(manifests.parse(path, text.encode(), lenient=lenient).errors) is told
 
 
-# --- What may be gates and can't be read --------------------------------------------------------------------------
+# --- Unreadable files that may be gates ---------------------------------------------------------------------------
 
 GATES = """\
 apiVersion: setpoint.dev/v1alpha1

@@ -407,7 +407,7 @@ async def test_an_object_that_was_made_otherwise_becomes_the_manifests(work: Wor
     assert await work.sync.sync() == SyncReport(deleted=(SHOP,))
 
 
-# --- What may be gates and can't be read --------------------------------------------------------------------------
+# --- Unreadable files that may be gates ---------------------------------------------------------------------------
 
 GATES = """\
 apiVersion: setpoint.dev/v1alpha1

@@ -133,7 +133,7 @@ def test_every_forbidden_function_that_regorus_has_is_known_to_the_lint() -> Non
         assert any("is forbidden" in one for one in problems(f"package a\n{DENY}x := {name}(1)")), name
 
 
-# --- What a policy reads of the input -----------------------------------------------------------------------------
+# --- Reads of the input -------------------------------------------------------------------------------------------
 
 CHANGES = "there is no input.resource_changes, so this would pass everything"
 READS: dict[str, tuple[str, list[str]]] = {
