@@ -223,6 +223,8 @@ def test_suspended_resumed_and_rejected(home):
     assert home.setpoint("suspend", "environment/e").returncode == 0
     assert home.up() == 3
     assert home.status()["conditions"][0]["reason"] == "Suspended"
+    again = home.setpoint("up", str(home.root), "--once")
+    assert (again.returncode, "Suspended" in again.stdout) == (3, True)
     assert home.setpoint("resume", "environment/e").returncode == 0
     assert home.up() == 3
     assert home.status()["conditions"][0]["reason"] == "Rejected"

@@ -107,8 +107,19 @@ class _Run:
                 await manager.run()
         finally:
             stopping.cancel()
-        reports = self._reports | {report.ref: report for report in await self._unloaded()}
+        untold = (*await self._suspended(), *await self._unloaded())
+        reports = {report.ref: report for report in untold} | self._reports
         return RunReport(tuple(reports[ref] for ref in sorted(reports)), self._errors, self._store.problem)
+
+    async def _suspended(self) -> list[TargetReport]:
+        """The Environments that no pass was made of, since they are suspended and say so already."""
+        environments = (await self._parts.cluster.list("Environment")).items
+        readies = ((ObjectRef.of(obj), _ready(obj)) for obj in environments)
+        return [
+            TargetReport(ref, "needs attention", ready["reason"], ready.get("message", ""), None)
+            for ref, ready in readies
+            if ready.get("reason") == Reason.SUSPENDED
+        ]
 
     async def _unloaded(self) -> list[TargetReport]:
         """The policies and gates that do not load: what they guard is blocked, and without a target nobody says so.
