@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 UV := $(shell ls $(BIN)/uv 2>/dev/null || command -v uv)
-PYTEST_FLAGS ?= -n auto --dist loadgroup
+PYTEST_FLAGS ?= -n auto
 
 # What the demo and most tests run, and what only the last tests do: it takes minutes to build, so it is built meanwhile.
 TOOLS := terraform provider-local

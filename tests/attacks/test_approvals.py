@@ -14,10 +14,9 @@ from typing import Any
 import pytest
 from click.testing import Result
 from tests.attacks.ground import CODE, MARK, Ground, make_ground, ready
+from tests.fakes.shared import made_once
 
 from setpoint.adapters.store import NAME
-
-pytestmark = pytest.mark.xdist_group("attacks-approvals")  # made from one home
 
 HARD = {"name": "hard", "stages": ["plan", "apply"], "level": "hard-mandatory", "blastRadius": {"maxDelete": 9}}
 
@@ -61,6 +60,7 @@ def forged(**spec: Any) -> Callable[[Ground], None]:
             (newest,) = connection.execute("SELECT max(version) FROM object").fetchone()
             values = {**dict(row), "name": "mallorys", "uid": body["metadata"]["uid"], "version": newest + 1}
             values["body"] = json.dumps(body)
+            connection.execute("UPDATE counter SET value = ? WHERE name = 'objects'", (newest + 1,))
             marks = ", ".join("?" * len(values))
             connection.execute(f"INSERT INTO object ({', '.join(values)}) VALUES ({marks})", list(values.values()))
 
@@ -131,12 +131,15 @@ ATTACKS = {
 @pytest.fixture(scope="module")
 def approved(tmp_path_factory: pytest.TempPathFactory) -> Ground:
     """A home with a Change that was approved by one of two people."""
-    ground = make_ground(tmp_path_factory.mktemp("approvals") / "ground")
-    ground.declare("EnforcementGates", "gates", spec={"gates": [HARD]})
-    declare(ground)
-    assert ground.up().returncode == 3
-    assert types("approve", "CHANGE")(ground).exit_code == 0
-    return ground
+
+    def make(folder: Path) -> None:
+        ground = make_ground(folder)
+        ground.declare("EnforcementGates", "gates", spec={"gates": [HARD]})
+        declare(ground)
+        assert ground.up().returncode == 3
+        assert types("approve", "CHANGE")(ground).exit_code == 0
+
+    return Ground(made_once(tmp_path_factory, "approved", make))
 
 
 @pytest.mark.parametrize("name", ATTACKS, ids=[f"{name}: {attack.attempt}" for name, attack in ATTACKS.items()])

@@ -14,8 +14,7 @@ from typing import Any
 
 import pytest
 from tests.attacks.ground import CODE, MARK, Ground, make_ground, ready
-
-pytestmark = pytest.mark.xdist_group("attacks-environments")  # one run looks at all attempts
+from tests.fakes.shared import made_once
 
 TOKEN = "the-managers-own-token-2207"
 PASSWORD = "grebe & tern/2207?"
@@ -111,7 +110,7 @@ ATTACKS = {
     "git-path-out": git("a path in the repository leads out of it", "spec.source.git.path",
                         url="https://forge.invalid/x.git", path="../../etc"),
     "module-ext": Attack("a module's source runs a command (git::ext::)",
-                         "ConfigurationInvalid", "failed",
+                         "ConfigurationInvalid", "Failed to download",
                          code=f'module "m" {{ source = "git::ext::sh -c {touch().replace(" ", "%20")}" }}\n'),
     # --- code that would move the state out of the store
     "backend": Attack("the code names a backend of its own", "StateNotAdopted", "import-state",
@@ -164,13 +163,16 @@ ATTACKS = {
 @pytest.fixture(scope="module")
 def ground(tmp_path_factory: pytest.TempPathFactory) -> Ground:
     """The home with all attempts, after one run."""
-    ground = make_ground(tmp_path_factory.mktemp("attacks") / "ground")
-    for name, attack in ATTACKS.items():
-        prepare(ground, name, attack)
-    ended = ground.up(MANAGERS_TOKEN=TOKEN)
-    (ground.root / "report.json").write_text(ended.stdout)
-    (ground.root / "log").write_text(ended.stderr)
-    return ground
+
+    def make(folder: Path) -> None:
+        ground = make_ground(folder)
+        for name, attack in ATTACKS.items():
+            prepare(ground, name, attack)
+        ended = ground.up(MANAGERS_TOKEN=TOKEN)
+        (folder / "report.json").write_text(ended.stdout)
+        (folder / "log").write_text(ended.stderr)
+
+    return Ground(made_once(tmp_path_factory, "attacked", make))
 
 
 def prepare(ground: Ground, name: str, attack: Attack) -> None:

@@ -14,10 +14,9 @@ from pathlib import Path
 
 import pytest
 from tests.attacks.ground import CODE, Ground, make_ground, ready
+from tests.fakes.shared import made_once
 
 from setpoint.adapters.store import NAME
-
-pytestmark = pytest.mark.xdist_group("attacks-trail")  # made from one home
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,14 +113,17 @@ ATTACKS = {
 @pytest.fixture(scope="module")
 def applied(tmp_path_factory: pytest.TempPathFactory) -> Ground:
     """A home at its setpoint, with an older copy of its database beside it."""
-    ground = make_ground(tmp_path_factory.mktemp("trail") / "ground")
-    ground.environment("e")
-    assert ground.up().returncode == 0
-    shutil.copy(ground.state / NAME, ground.root / "older.db")
-    ground.environment("e", CODE + ground.runs("echo made >> log"))
-    assert ground.up().returncode == 0
-    assert ground.run("audit", "verify").exit_code == 0
-    return ground
+
+    def make(folder: Path) -> None:
+        ground = make_ground(folder)
+        ground.environment("e")
+        assert ground.up().returncode == 0
+        shutil.copy(ground.state / NAME, folder / "older.db")
+        ground.environment("e", CODE + ground.runs("echo made >> log"))
+        assert ground.up().returncode == 0
+        assert ground.run("audit", "verify").exit_code == 0
+
+    return Ground(made_once(tmp_path_factory, "applied", make))
 
 
 @pytest.mark.parametrize("name", ATTACKS, ids=[f"{name}: {attack.attempt}" for name, attack in ATTACKS.items()])

@@ -3,14 +3,14 @@
 import asyncio
 import json
 import os
+import pickle
 import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-
-pytestmark = pytest.mark.xdist_group("home-bad-input")  # one run looks at all cases
+from tests.fakes.shared import made_once
 
 SECRET = "hunter2-very-secret-value"
 GOOD = 'variable "who" {\n  default = "world"\n}\nresource "terraform_data" "x" {\n  input = var.who\n}\n'
@@ -82,7 +82,12 @@ CASES = {
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     """A home with every case, and one environment that is well; the result of one run over it."""
-    root = tmp_path_factory.mktemp("bad") / "home"
+    folder = made_once(tmp_path_factory, "bad-input", make_bad_home)
+    return folder / "home", pickle.loads((folder / "ended").read_bytes())
+
+
+def make_bad_home(folder: Path) -> None:
+    root = folder / "home"
     for name, (spec, files, *_) in CASES.items():
         write_case(root, name, spec, files)
     write_case(root, "well", {"apply": {"mode": "Auto"}}, {"main.tf": GOOD + BUILT_IN})
@@ -93,7 +98,8 @@ def home(tmp_path_factory):
         "apiVersion: setpoint.dev/v1alpha1\nkind: Environment\nmetadata: {name: odd}\n"
         "spec: {stage: dev, source: {path: .}, sauce: {}}\n"
     )
-    return root, setpoint(root, "up", str(root), "--once", "-o", "json")
+    ended = setpoint(root, "up", str(root), "--once", "-o", "json")
+    (folder / "ended").write_bytes(pickle.dumps(ended))
 
 
 def write_case(root: Path, name: str, spec: dict, files: dict) -> None:
