@@ -126,15 +126,21 @@ class TestRequestedByStamped:
             made = server.cluster.get("environment", "shop-prod", "-n", server.namespace)
             assert made["metadata"]["annotations"][REQUESTED_BY] == user(ENGINEER)
 
-    def test_who_asked_for_a_change_does_not_approve_it(self, people: People) -> None:
-        """End to end: an admin who asks and tries, an approver who approves."""
+    def test_who_asked_for_a_change_does_not_approve_it(self, people: People, server: Server) -> None:
+        """End to end: an admin who asks and tries, by the command and past it; an approver who approves."""
         people.apply(environment("shop"), role=ENGINEER)
         people.until_reason("shop", "ApprovalRequired")
         # An edit that changes nothing of what is proposed makes the admin who asks, and the engineer stays it too.
         people.cluster.kubectl(
             "patch", "environment", "shop", "-n", people.namespace, "--type=merge", "-p", '{"spec":{"interval":"1h"}}'
         )
-        change = people.approve("shop")
+        change = people.get("environment", "shop")["status"]["change"]
+        refused = people.setpoint("approve", change, "-n", people.namespace, check=False)
+        assert (refused.returncode, "somebody else must approve it" in refused.stderr) == (1, True)
+        subject = people.get("change", change)["spec"]["subject"]
+        said = {"changeRef": {"name": change}, "subject": subject, "verdict": "Approved", "approver": "admin"}
+        past = {"metadata.name": f"{change}-admin", "metadata.namespace": people.namespace, "spec": said}
+        people.apply(server.example("Approval", past))
         message = "waits for 1 approval by others than admin, paula"
         until(lambda: message in people.condition("shop").get("message", ""))
         found = people.get("change", change)
