@@ -17,6 +17,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tests.soak import SOAKING
 
 from setpoint.adapters.local import LocalHome
 from setpoint.api.meta import ObjectRef
@@ -27,7 +28,7 @@ from setpoint.wiring.objects import open_objects
 
 RESOURCES = 4
 VICTIM = Path(__file__).with_name("victim.py")
-KILLS = range(1, 61)
+KILLS = range(1, 61, 1 if SOAKING else 6)
 REF = ObjectRef("Environment", "default", "crash")
 LOG = "../../../made.log"
 """From the work folder to the home, so that a copy of a home has a log of its own."""
