@@ -115,8 +115,9 @@ async def test_over_smart_http_with_a_password(resolver: SourceResolver, filteri
         asked = len(server.asked)
         assert await read(resolver, server.url, "prod", CREDENTIALS) is tree
         assert len(server.asked) <= asked + 2  # the refs, and nothing else
-        with pytest.raises(StalledError, match=r"could not read|Authentication") as caught:
+        with pytest.raises(TransientError, match=r"could not read|Authentication") as caught:
             await read(resolver, server.url, credentials={**CREDENTIALS, "password": "wrong-password"})
+    assert caught.value.reason is Reason.SOURCE_UNAUTHORIZED
     assert "wrong-password" not in str(caught.value)
 
 
