@@ -241,7 +241,7 @@ def lives(clean: dict[str, list[str]]) -> list[dict[str, str]]:
     return [dict(zip(clean, row, strict=True)) for row in rows]
 
 
-@pytest.mark.timeout(1800 if SOAKING else 500)
+@pytest.mark.timeout(3600 if SOAKING else 1500)
 async def test_at_every_step_of_the_pipeline(api_server: ApiServer, crds: None, tmp_path: Path) -> None:
     def live(number: int, plan: dict[str, str]) -> tuple[World, dict[str, list[str]]]:
         world = World(api_server, tmp_path / str(number), f"kill-{number}")
