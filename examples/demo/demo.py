@@ -202,7 +202,7 @@ def _program() -> str:
 
 
 def _before() -> list[str]:
-    """What the shell of its reader lacks: make put setpoint on PATH, and the provider may be built from source."""
+    """Settings that the reader's shell lacks: make put setpoint on PATH, and the provider may be built from source."""
     here = Path(sys.executable).parent
     elsewhere = [folder for folder in os.environ["PATH"].split(os.pathsep) if Path(folder) != here]
     lines = []

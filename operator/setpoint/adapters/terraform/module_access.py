@@ -41,7 +41,8 @@ def module_access(hosts: Sequence[ModuleHost], folder: Path) -> Iterator[dict[st
 def _passwords(hosts: Sequence[ModuleHost]) -> dict[str, str]:
     settings: list[tuple[str, str]] = []
     environ: dict[str, str] = {}
-    for number, host in enumerate(host for host in hosts if "password" in host.keys):
+    with_password = [host for host in hosts if "password" in host.keys]
+    for number, host in enumerate(with_password):
         username, password = host.keys.get("username", "git"), host.keys["password"]
         if _BAD & {*username, *password}:
             message = f"the Secret for {host.host}: its user name or password holds a line break"
