@@ -45,9 +45,9 @@ def newer(folder: Path, *, migrates: bool) -> Path:
     ):
         replace(types, after, after + field.format(name=name, value=value))
     replace(
-        package / "reconcilers" / "environment_driver.py",
-        "AppliedStatus(\n",
-        'AppliedStatus(\n            zone="here",\n',
+        package / "reconcilers" / "configurations.py",
+        "applied = AppliedStatus(\n",
+        'applied = AppliedStatus(\n            zone="here",\n',
     )
     if migrates:
         store = package / "adapters" / "store"
