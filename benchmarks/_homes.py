@@ -25,6 +25,7 @@ async def run_once(root: Path) -> None:
     report = await run_manager(
         root,
         once=True,
+        due=False,
         metrics_address=None,
         log_format=None,
         progress=lambda *_args, **_options: None,

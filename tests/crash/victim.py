@@ -102,6 +102,7 @@ async def main(home: Path, at: int) -> None:
     await run_manager(
         home,
         once=True,
+        due=False,
         metrics_address=None,
         log_format=None,
         progress=lambda *_args, **_options: None,

@@ -139,6 +139,7 @@ class Bench:
         self.reports: list[PassReport] = []
         self.looks = MemoryLooks()
         self.secret_versions: Mapping[str, str] | None = {}
+        self.source: str | None = "sha256:source"
         self.error: Exception | None = None
         self.reconciler = self.make_reconciler(self.cluster, FakeDriver(self.world), WorldStates(self.world))
 
@@ -189,8 +190,16 @@ class Bench:
     def make_rests(self, metrics: TargetMetrics) -> RestRegister:
         """The register of a process with these metrics."""
         return RestRegister(
-            looks=self.looks, secret_versions=lambda _: self.secret_versions, metrics=metrics, clock=self.clock
+            looks=self.looks,
+            secret_versions=lambda _: self.secret_versions,
+            source_digest=self.digest_source,
+            metrics=metrics,
+            clock=self.clock,
         )
+
+    async def digest_source(self, _: object) -> str | None:
+        """What the source's folder holds."""
+        return self.source
 
     async def pause(self, seconds: float) -> None:
         """Time passes at once."""

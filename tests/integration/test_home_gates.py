@@ -86,7 +86,14 @@ async def staying(root: Path) -> AsyncIterator["asyncio.Queue[str]"]:
         if str(ref) == "environment/e":
             reasons.put_nowait(step)
 
-    options = {"once": False, "metrics_address": None, "log_format": "json", "progress": hear, "stop": stop}
+    options = {
+        "once": False,
+        "due": False,
+        "metrics_address": None,
+        "log_format": "json",
+        "progress": hear,
+        "stop": stop,
+    }
     run = asyncio.create_task(run_manager(root, **options))
     try:
         yield reasons

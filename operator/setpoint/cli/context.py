@@ -133,6 +133,7 @@ class Wiring(Protocol):
         root: Path,
         *,
         once: bool,
+        due: bool,
         metrics_address: str | None,
         log_format: str | None,
         progress: Progress,

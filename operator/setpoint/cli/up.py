@@ -52,6 +52,11 @@ log_format_option = click.option(
     "folder", metavar="[DIR]", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path)
 )
 @click.option("--once", is_flag=True, help="Observe every target now and stop when each rests.")
+@click.option(
+    "--due",
+    is_flag=True,
+    help="Leave out what rests: at its setpoint, unchanged since, and looked at within its interval.",
+)
 @listen_option
 @log_format_option
 @output_option
@@ -60,6 +65,7 @@ def up(
     invocation: Invocation,
     folder: Path | None,
     once: bool,
+    due: bool,
     listen: str | None,
     log_format: str | None,
     output: str | None,
@@ -70,12 +76,15 @@ def up(
     command. Ctrl-C stops gracefully: what runs comes to its end; a second Ctrl-C stops at once.
 
     Exits with 0 where every target is at its setpoint or was released, with 3 where one needs attention or is held,
-    with 1 where one failed. A
-    folder that is no home and holds no manifest stays as it is: exit 2.
+    with 1 where one failed. A folder that is no home and holds no manifest stays as it is: exit 2.
+
+    With --due, what an earlier run found at its setpoint is not looked at again before its interval has passed, unless
+    its manifest, the files of its source or a Secret that it reads moved: fast over thousands of targets at rest.
+    Drift of those is seen when they are due.
     """
     root = folder.resolve() if folder else invocation.root()
     try:
-        report, stopped = asyncio.run(_run(invocation, root, once=once, listen=listen, log_format=log_format))
+        report, stopped = asyncio.run(_run(invocation, root, once=once, due=due, listen=listen, log_format=log_format))
     except asyncio.CancelledError:
         click.echo("error: stopped at once; the next start settles what was running", err=True)
         return INTERRUPTED
@@ -89,14 +98,14 @@ def up(
 
 
 async def _run(
-    invocation: Invocation, root: Path, *, once: bool, listen: str | None, log_format: str | None
+    invocation: Invocation, root: Path, *, once: bool, due: bool, listen: str | None, log_format: str | None
 ) -> tuple[RunReport, bool]:
     """How the run ended, and whether that was because someone stopped it."""
     stop = asyncio.Event()
     stop_on_signals(stop)
     progress: Progress = _silence if log_format == "json" else ProgressLines()
     report = await invocation.wiring().run_manager(
-        root, once=once, metrics_address=listen, log_format=log_format, progress=progress, stop=stop
+        root, once=once, due=due, metrics_address=listen, log_format=log_format, progress=progress, stop=stop
     )
     return report, stop.is_set()
 

@@ -27,12 +27,13 @@ class Look:
     at: dt.datetime
 
 
-def inputs_of(metadata: ObjectMeta, secrets: Mapping[str, str]) -> str:
-    """Digest of what a look depends on and lists show, and of the version that looks.
+def inputs_of(metadata: ObjectMeta, secrets: Mapping[str, str], source: str) -> str:
+    """Digest of what a look depends on and is seen without one, and of the version that looks.
 
-    `secrets` are the resourceVersions of the Secrets that the target reads, by name.
+    `secrets` are the resourceVersions of the Secrets that the target reads, by name; `source` is the digest of a
+    source on this machine, empty for one that is elsewhere or in the spec.
     """
-    return digest([metadata.uid, metadata.generation, metadata.annotations, secrets, __version__])
+    return digest([metadata.uid, metadata.generation, metadata.annotations, secrets, source, __version__])
 
 
 def is_at_setpoint(status: EnvironmentStatus, generation: int) -> bool:

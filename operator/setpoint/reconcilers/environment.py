@@ -105,7 +105,7 @@ class EnvironmentReconciler:
         if environment is None:
             await self._forget(request.ref)
             return Result()
-        inputs, read = self._rests.inputs_of(environment), environment.status
+        inputs, read = await self._rests.inputs_of(environment), environment.status
         environment = await self._settle(self._unforged(environment))
         draft = StatusDraft(environment, self._clock.now())
         work: Pass | None = None

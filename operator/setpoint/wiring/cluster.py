@@ -58,7 +58,6 @@ async def open_cluster(
             proves_users=True,
             watch=watch,
             sees_all=not settings.served_namespaces,
-            looks=opened.looks,
         )
         parts = await open_parts(stack, foundation, settings=settings, clock=clock, metrics=metrics, secrets=secrets)
         shared = settings.store_url is not None

@@ -35,6 +35,7 @@ class Stores:
     blobs: BlobStore
     states: SqlStateStore
     locks: SqlStateLocks
+    looks: LookStore
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -44,8 +45,7 @@ class Foundation:
     `private` is the manager's own folder; `home_root` bounds what paths in specs may reach, None where there are none.
     `proves_users`: somebody else vouches for who approves, so that the trail need not.
     `sealed` lists the blobs that hold content of objects. `sees_all` is False where objects may be out of sight.
-    `looks` is where a start is to be no look at everything. `unread` tells of manifests that can't be read and may
-    govern.
+    `unread` tells of manifests that can't be read and may govern.
     """
 
     stores: Stores
@@ -58,5 +58,4 @@ class Foundation:
     watch: "RunWatch | None" = None
     sealed: Callable[[], Awaitable[frozenset[str]]] | None = None
     sees_all: bool = True
-    looks: LookStore | None = None
     unread: Callable[[], Sequence[Unread]] = tuple

@@ -109,7 +109,10 @@ class Home:
             msg = f"the state of {ref} is locked by a run; try again when it is over"
             raise ConflictError(msg)
         entry = AuditEntry("import-state", Phase.FACT, f"user:{self.user()}", ref)
-        return await self._opened.stores.states.append(ref.key, data, run="import", audit=(entry,))
+        version = await self._opened.stores.states.append(ref.key, data, run="import", audit=(entry,))
+        # What was looked at before was another state.
+        await self._opened.stores.looks.forget(ref.key)
+        return version
 
     async def verify_audit(self) -> VerifyReport:
         """Checks every row of the trail."""

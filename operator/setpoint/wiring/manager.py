@@ -57,12 +57,16 @@ async def run_manager(
     root: Path,
     *,
     once: bool,
+    due: bool,
     metrics_address: str | None,
     log_format: str | None,
     progress: Any,
     stop: asyncio.Event,
 ) -> RunReport:
-    """Runs until `stop` is set and all work is drained, or, `once`, until every target rests."""
+    """Runs until `stop` is set and all work is drained, or, `once`, until every target rests.
+
+    `due`: targets that rest by what is remembered of the last look are not looked at before they are due.
+    """
     settings = read_settings(listen=metrics_address, log_format=log_format)
     level = "warning" if once and settings.log_format == "console" else settings.log_level
     secrets = configure_logging(format=settings.log_format, level=level.upper())
@@ -75,13 +79,13 @@ async def run_manager(
             await local.parts.recovery().run()
             verdict = (await local.parts.audit.verify()).verdict
             local.parts.metrics.set_audit_chain_ok(verdict is Verdict.INTACT)
-            return await _Run(local, progress).go(once=once, stop=stop)
+            return await _Run(local, progress, due=due).go(once=once, stop=stop)
 
 
 class _Run:
     """One run of the manager."""
 
-    def __init__(self, local: LocalParts, progress: Any) -> None:
+    def __init__(self, local: LocalParts, progress: Any, *, due: bool) -> None:
         self._local = local
         self._parts = parts = local.parts
         self._progress = progress
@@ -91,6 +95,8 @@ class _Run:
             parts.events, clock=parts.clock, metrics=parts.metrics, redact=parts.secrets.redact
         )
         self._work = Work(parts, self._recorder, on_start=self._begin, on_progress=self._hear, on_report=self._keep)
+        self._due = due
+        self._rests: frozenset[ObjectRef] = frozenset()
         self._seen = 0
         self._store: StoreWatch
         self._manager: Manager
@@ -107,19 +113,19 @@ class _Run:
                 await manager.run()
         finally:
             stopping.cancel()
-        untold = (*await self._suspended(), *await self._unloaded())
+        untold = (*await self._resting(), *await self._unloaded())
         reports = {report.ref: report for report in untold} | self._reports
         return RunReport(tuple(reports[ref] for ref in sorted(reports)), self._errors, self._store.problem)
 
-    async def _suspended(self) -> list[TargetReport]:
-        """The Environments that no pass was made of, since they are suspended and say so already."""
-        environments = (await self._parts.cluster.list("Environment")).items
-        readies = ((ObjectRef.of(obj), _ready(obj)) for obj in environments)
-        return [
-            TargetReport(ref, "needs attention", ready["reason"], ready.get("message", ""), None)
-            for ref, ready in readies
-            if ready.get("reason") == Reason.SUSPENDED
-        ]
+    async def _resting(self) -> list[TargetReport]:
+        """The Environments that no pass was made of, since they rest: suspended, or at their setpoint and not due."""
+        found = []
+        for obj in (await self._parts.cluster.list("Environment")).items:
+            ref, ready = ObjectRef.of(obj), _ready(obj)
+            if ref in self._rests and ready:
+                state: TargetState = "at the setpoint" if ready["status"] == "True" else "needs attention"
+                found.append(TargetReport(ref, state, ready["reason"], ready.get("message", ""), None))
+        return found
 
     async def _unloaded(self) -> list[TargetReport]:
         """The policies and gates that do not load: what they guard is blocked, and without a target nobody says so.
@@ -143,10 +149,11 @@ class _Run:
         return found
 
     async def _load(self) -> str:
-        """Reads the manifests and asks for a look at everything; returns where the watch goes on."""
+        """Reads the manifests and asks for a look at everything that is due; returns where the watch goes on."""
         self._errors = (await self._local.sync.sync()).errors
         version = str(await self._local.objects.version())
-        await self._work.look_at_all()
+        await self._learn_secrets()
+        self._rests = await self._work.look_at_all(rests=self._due)
         self._seen = int(version)
         return version
 
@@ -211,9 +218,12 @@ class _Run:
             self._progress(ObjectRef("Manifest", "", str(getattr(error, "file", "?"))), str(error))
         readers = self._parts.sources.readers_of(paths)
         touched = self._local.sync.affected(paths, readers) if paths else frozenset()
-        secrets = [ref for ref in touched if ref.kind == "Secret"]
         self._work.wake(Request(ref) for ref in touched if ref.kind in RECONCILED)
-        self._work.wake_referrers(secrets)
+        await self._learn_secrets()
+
+    async def _learn_secrets(self) -> None:
+        """Wakes those that read one that moved since this was last asked."""
+        self._work.know_secrets((await self._parts.cluster.list("Secret")).items)
 
     # --- What comes of it ---------------------------------------------------------------------------------------
 

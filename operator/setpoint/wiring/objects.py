@@ -10,6 +10,7 @@ from setpoint.adapters.local.manifests import DECLARED_KINDS
 from setpoint.adapters.store import (
     AuditTrail,
     SealedBlobs,
+    SqlLooks,
     SqlObjectStore,
     SqlStateLocks,
     SqlStateStore,
@@ -100,7 +101,13 @@ async def open_objects(
         yield LocalObjects(
             home=home,
             clock=clock,
-            stores=Stores(audit=audit, blobs=blobs, states=states, locks=SqlStateLocks(database, clock)),
+            stores=Stores(
+                audit=audit,
+                blobs=blobs,
+                states=states,
+                locks=SqlStateLocks(database, clock),
+                looks=SqlLooks(database),
+            ),
             objects=objects,
             cluster=cluster,
             events=StoredEvents(objects),

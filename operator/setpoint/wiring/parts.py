@@ -13,6 +13,8 @@ from setpoint.adapters.source.resolver import SourceResolver
 from setpoint.adapters.store import AuditTrail, SqlStateLocks, SqlStateStore
 from setpoint.adapters.terraform import NoWatch, TerraformAdapter, TerraformOptions
 from setpoint.api.meta import KubeObject, ObjectRef
+from setpoint.api.v1alpha1.environment import Environment
+from setpoint.domain.errors import SetpointError
 from setpoint.domain.policies import Unread
 from setpoint.domain.scrubbing import Scrubber
 from setpoint.domain.unreachable import parse_allowed
@@ -64,7 +66,7 @@ class Parts:
     proves_users: bool
     sealed: Callable[[], Awaitable[frozenset[str]]] | None
     sees_all: bool
-    looks: LookStore | None
+    looks: LookStore
     unread: Callable[[], Sequence[Unread]]
     distant: bool
     """True where people are not on this machine: their commands name a context."""
@@ -141,7 +143,25 @@ class Parts:
 
     def rests(self, metrics: TargetMetrics, secret_versions: SecretVersions) -> RestRegister:
         """The targets that rest."""
-        return RestRegister(looks=self.looks, secret_versions=secret_versions, metrics=metrics, clock=self.clock)
+        return RestRegister(
+            looks=self.looks,
+            secret_versions=secret_versions,
+            source_digest=self._source_digest,
+            metrics=metrics,
+            clock=self.clock,
+        )
+
+    async def _source_digest(self, environment: Environment) -> str | None:
+        """Of a folder of the home as it is now; a repository is looked at again at the interval."""
+        source = environment.spec.source
+        if source.path is None:
+            return ""
+        try:
+            tree = await self.sources.resolve(source, origin=self.origin_of(environment), credentials={})
+        except SetpointError:
+            # The look itself says what is wrong.
+            return None
+        return tree.digest
 
     def recovery(self) -> Recovery:
         """What settles an earlier manager's leavings."""
@@ -225,7 +245,7 @@ async def open_parts(
         proves_users=foundation.proves_users,
         sealed=foundation.sealed,
         sees_all=foundation.sees_all,
-        looks=foundation.looks,
+        looks=stores.looks,
         unread=foundation.unread,
         distant=foundation.home_root is None,
     )

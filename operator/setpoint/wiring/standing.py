@@ -22,7 +22,7 @@ class StoreWatch:
     """Says once why nothing is applied, and when it is again; ends the manager where the files are gone."""
 
     def __init__(
-        self, trail: AuditLog, *, on_standing: Callable[[], Awaitable[None]] = _nothing, quiet: bool = False
+        self, trail: AuditLog, *, on_standing: Callable[[], Awaitable[object]] = _nothing, quiet: bool = False
     ) -> None:
         """`on_standing` is called when something may be applied again. `quiet`: somebody else says `problem`."""
         self._trail = trail

@@ -19,7 +19,7 @@ from setpoint.adapters.store import (
     open_sqlite,
 )
 from setpoint.domain.errors import InvalidError, StoreError
-from setpoint.ports import Clock, Fences, LookStore
+from setpoint.ports import Clock, Fences
 from setpoint.runtime.clock import SystemClock
 from setpoint.runtime.logging import SecretFilter
 from setpoint.runtime.metrics import Metrics
@@ -33,11 +33,10 @@ _KEY = Path("keys", "blobs.key")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class OperatorStores:
-    """What every home keeps; and of a cluster alone the terms of leadership, and the looks of leaders before."""
+    """What every home keeps; and of a cluster alone the terms of leadership."""
 
     stores: Stores
     fences: Fences
-    looks: LookStore
 
 
 async def open_operator_stores(
@@ -63,8 +62,10 @@ async def open_operator_stores(
     audit = AuditTrail(database, clock, count_rows=metrics.count_audit_rows)
     states = SqlStateStore(database, blobs, audit, clock)
     stack.callback(states.close)
-    stores = Stores(audit=audit, blobs=blobs, states=states, locks=SqlStateLocks(database, clock))
-    return OperatorStores(stores, SqlFences(database), SqlLooks(database))
+    stores = Stores(
+        audit=audit, blobs=blobs, states=states, locks=SqlStateLocks(database, clock), looks=SqlLooks(database)
+    )
+    return OperatorStores(stores, SqlFences(database))
 
 
 class OperatorStore:

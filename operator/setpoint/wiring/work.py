@@ -1,6 +1,7 @@
 """Owns the queues and controllers of a manager, and what wakes them: the same on every home."""
 
 import asyncio
+import datetime as dt
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
 from setpoint.api.meta import JsonObject, ObjectRef
@@ -80,10 +81,12 @@ class Work:
     def _owns(self, ref: ObjectRef) -> bool:
         return self._terms is None or self._terms.owns(ref)
 
-    async def look_at_all(self) -> None:
-        """Asks for a look at every object that has a controller."""
+    async def look_at_all(self, *, rests: bool = False) -> frozenset[ObjectRef]:
+        """Asks for a look at every object that has a controller; returns those that rest, as `look_at` does."""
+        resting: set[ObjectRef] = set()
         for kind in self.queues:
-            await self.look_at(kind, (await self._parts.cluster.list(kind)).items)
+            resting |= await self.look_at(kind, (await self._parts.cluster.list(kind)).items, rests=rests)
+        return frozenset(resting)
 
     def expect(self, shard: Shard) -> None:
         """The shard's Environments are about to be looked at: what is heard of one before says nothing new."""
@@ -93,21 +96,25 @@ class Work:
         """All of them were; wakes those that have moved since."""
         self.wake(self._router.found_all(shard))
 
-    async def look_at(self, kind: str, found: Sequence[JsonObject], *, restless: Collection[str] = ()) -> None:
+    async def look_at(
+        self, kind: str, found: Sequence[JsonObject], *, restless: Collection[str] = (), rests: bool = True
+    ) -> frozenset[ObjectRef]:
         """Asks for a look at what a list of a kind shows, where it has a controller; knows it from now on.
 
-        An Environment that rests is looked at when it is due, unless its key is in `restless`.
+        Returns the Environments that rest: they are looked at when they are due, unless their key is in `restless`.
+        Without `rests` those alone rest that are suspended.
         """
         for item in found:
             self._note(item)
             self._router.note(item)
         if kind == "Reset":
             self.wake(open_resets(found), Priority.LOW)
-        rests = await self._rests.among(found) if kind == "Environment" else {}
+        resting = await self._resting(found, rests) if kind == "Environment" else {}
         for ref in map(ObjectRef.of, found if kind in self.queues else ()):
-            rest = NO_REST if ref.key in restless else rests.get(ref, NO_REST)
+            rest = NO_REST if ref.key in restless else resting.get(ref, NO_REST)
             if rest < UNTIL_ASKED:
                 self.queues[kind].add_after(Request(ref), rest.total_seconds(), Priority.LOW)
+        return frozenset(ref for ref in resting if ref.key not in restless)
 
     async def hear(self, event: WatchEvent) -> None:
         """Wakes whom a moved object concerns."""
@@ -120,23 +127,24 @@ class Work:
         if event.object["kind"] not in WATCHED:
             return
         requests = await self._router.route(event)
-        if requests and not self._rests_for(event):
+        if requests and not await self._is_of_suspended(event):
             # People's edits go before what is new: a thousand objects at once must not keep one edit waiting.
             self.wake(requests, Priority.LOW if event.type == "ADDED" and _is_new(event.object) else Priority.NORMAL)
 
-    def _rests_for(self, event: WatchEvent) -> bool:
+    async def _resting(self, found: Sequence[JsonObject], rests: bool) -> Mapping[ObjectRef, dt.timedelta]:
+        return await (self._rests.among(found) if rests else self._rests.suspended_among(found))
+
+    async def _is_of_suspended(self, event: WatchEvent) -> bool:
         obj = event.object
-        return obj["kind"] == "Environment" and event.type != "DELETED" and self._rests.is_suspended(obj)
+        if obj["kind"] != "Environment" or event.type == "DELETED":
+            return False
+        return bool(await self._rests.suspended_among([obj]))
 
     def _concerns(self, obj: JsonObject) -> bool:
         """An Environment is its leader's alone; what other objects wake may be anyone's."""
         if obj["kind"] == "Environment":
             return self._owns(ObjectRef.of(obj))
         return self._terms is None or bool(self._terms)
-
-    def wake_referrers(self, secrets: Iterable[ObjectRef]) -> None:
-        """Wakes those that read one of these Secrets."""
-        self.wake(self._referrers.of(secrets))
 
     async def wake_waiting(self) -> None:
         """Wakes the targets whose open Change may be decided otherwise by now."""

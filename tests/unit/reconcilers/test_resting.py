@@ -103,6 +103,32 @@ async def test_a_secret_that_it_reads(before: dict[str, str] | None, after: dict
     assert (await rest_of(bench) is not None) == rests
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "rests"),
+    [
+        pytest.param("sha256:1", "sha256:1", True, id="as it was"),
+        pytest.param("sha256:1", "sha256:2", False, id="edited"),
+        pytest.param("sha256:1", None, False, id="unreadable"),
+        pytest.param(None, "sha256:1", False, id="unreadable at the look"),
+    ],
+)
+async def test_a_source_on_this_machine(before: str | None, after: str | None, rests: bool) -> None:
+    bench = Bench()
+    bench.source = before
+    await bench.declare({})
+    await bench.run()
+    bench.source = after
+    assert (await rest_of(bench) is not None) == rests
+
+
+async def test_more_than_the_store_is_asked_of_at_once() -> None:
+    bench = await at_setpoint()
+    listed = await bench.cluster.get(REF)
+    strangers = [{**listed, "metadata": {**listed["metadata"], "name": f"other-{number}"}} for number in range(1200)]
+    rests = await bench.make_rests(TargetMetrics(Metrics())).among([*strangers, listed])
+    assert set(rests) == {REF}
+
+
 async def test_a_secret_that_moves_during_the_look__is_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench()
     bench.secret_versions = {"s": "1"}
@@ -181,13 +207,13 @@ names = st.text(max_size=4)
 
 @given(
     st.lists(
-        st.tuples(names, st.integers(0, 3), st.dictionaries(names, names), st.dictionaries(names, names)),
+        st.tuples(names, st.integers(0, 3), st.dictionaries(names, names), st.dictionaries(names, names), names),
         min_size=2, max_size=2,
     )
 )  # fmt: skip
 def test_inputs_are_the_same_where_all_of_them_are(given_: list[Any]) -> None:
     first, second = (
-        inputs_of(ObjectMeta(name="web", uid=uid, generation=generation, annotations=annotations), secrets)
-        for uid, generation, annotations, secrets in given_
+        inputs_of(ObjectMeta(name="web", uid=uid, generation=generation, annotations=annotations), secrets, source)
+        for uid, generation, annotations, secrets, source in given_
     )
     assert (first == second) == (given_[0] == given_[1])

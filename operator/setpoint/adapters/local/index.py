@@ -176,7 +176,8 @@ class ManifestIndex:
 
     def _summaries(self, kind: str) -> tuple[JsonObject, ...]:
         self._refresh()
-        return tuple(_summary(entry) for entry in self._entries.values() if entry.ref.kind == kind)
+        found = [entry for entry in self._entries.values() if entry.ref.kind == kind]
+        return tuple(_summary(entry, self._known[entry.origin.path].file.signature) for entry in found)
 
 
 def _as_remembered(file: FoundFile, one: RememberedFile | None) -> _Known | None:
@@ -272,9 +273,15 @@ def _served(manifest: Manifest, file: FoundFile) -> JsonObject:
     return {"apiVersion": "v1", "kind": manifest.ref.kind, "metadata": metadata, **content}
 
 
-def _summary(entry: Entry) -> JsonObject:
+def _summary(entry: Entry, signature: Signature) -> JsonObject:
     ref = entry.ref
-    metadata = {"name": ref.name, "namespace": ref.namespace, "uid": _uid(ref), "labels": dict(entry.labels or {})}
+    metadata = {
+        "name": ref.name,
+        "namespace": ref.namespace,
+        "uid": _uid(ref),
+        "resourceVersion": _version(signature),
+        "labels": dict(entry.labels or {}),
+    }
     return {"apiVersion": "v1", "kind": ref.kind, "metadata": metadata}
 
 
