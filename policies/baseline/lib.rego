@@ -58,6 +58,13 @@ labels(entry) := object.union_n([value | some name in label_attributes; value :=
 
 label_attributes := ["effective_labels", "terraform_labels", "tags_all", "labels", "tags"]
 
+# Unknown until the apply: the value at this path below `after`, something in it, or what it is a part of. What depends
+# on it can't be judged; say so by a message with "unknown": true.
+unknown(rc, path) if {
+	walk(object.get(rc.change, "after_unknown", {}), [at, true])
+	count([i | some i, part in at; path[i] != part]) == 0
+}
+
 param(name, otherwise) := object.get(params, name, otherwise)
 
 # OPA has no data.params where nobody gives any.

@@ -56,3 +56,19 @@ test_number_reads_text_and_falls_back if {
 	lib.number({}, "p", 7) == 7
 	lib.number({"p": "ssh"}, "p", 7) == 7
 }
+
+test_unknown_is_the_value_a_part_of_it_or_what_it_is_part_of if {
+	rc := {"change": {"after_unknown": {"id": true, "rule": [{"port": false}, {"cidrs": [false, true]}]}}}
+	lib.unknown(rc, ["id"])
+	lib.unknown(rc, ["rule"])
+	lib.unknown(rc, ["rule", 1, "cidrs"])
+	lib.unknown(rc, ["rule", 1, "cidrs", 1, "x"])
+	not lib.unknown(rc, ["rule", 0])
+	not lib.unknown(rc, ["rule", 1, "cidrs", 0])
+	not lib.unknown(rc, ["name"])
+}
+
+test_everything_may_be_unknown if {
+	lib.unknown({"change": {"after_unknown": true}}, ["id"])
+	not lib.unknown({"change": {}}, ["id"])
+}

@@ -2,7 +2,8 @@
 
 A gate says Pass, Warn, Fail, Error, Indeterminate, Overridden or Pending, and whether it blocks. The decision is a
 Pass where no gate blocks, else the worst verdict of those that do. What could not be evaluated blocks every gate
-that has a mandatory level, and no approval passes over it.
+that has a mandatory level, and no approval passes over it. What a policy can't judge, since a value is unknown until
+the apply, is Indeterminate and blocks as a violation of its severity does.
 """
 
 import dataclasses
@@ -287,15 +288,19 @@ def _evaluate(
         errors.append(f"{len(answers)} of {len(gate.policy_sets)} policy sets were evaluated")
     if errors:
         return _result(name, stage, Verdict.ERROR, errors, blocks=bool(_levels(gate) - {"advisory"}))
-    found = [(_level(gate, v), _message(v)) for answer in answers for v in answer.violations]
+    found = [(_level(gate, v), v.unknown, _message(v)) for answer in answers for v in answer.violations]
     if gate.blast_radius is not None:
-        found += [(gate.level, message) for message in check_blast_radius(change.summary, gate.blast_radius)]
-    verdict = _verdict({level for level, _ in found}, overridden=name in tally.overrides)
-    messages = [message for _, message in sorted(found, key=lambda one: one[0] == "advisory")]
-    overridable = verdict is Verdict.FAIL and not _UNWAIVABLE & {level for level, _ in found}
+        found += [(gate.level, False, message) for message in check_blast_radius(change.summary, gate.blast_radius)]
+    levels, open_levels = ({level for level, unknown, _ in found if unknown is which} for which in (False, True))
+    overridden = name in tally.overrides
+    violated = _verdict(levels, Verdict.FAIL, overridden=overridden)
+    verdict = min(violated, _verdict(open_levels, Verdict.INDETERMINATE, overridden=overridden), key=_BY_GRAVITY.index)
+    messages = [message for *_, message in sorted(found, key=lambda one: (one[0] == "advisory", one[1]))]
+    fails = verdict in {Verdict.FAIL, Verdict.INDETERMINATE}
+    overridable = fails and not _UNWAIVABLE & (levels | open_levels)
     if overridable:
         messages[0] += f"; setpoint approve with --override {name} --reason WHY passes it"
-    if verdict is Verdict.FAIL:
+    if fails:
         return _result(name, stage, verdict, messages, blocks=True, overridable=overridable)
     if gate.four_eyes and nameless:
         return _result(name, stage, Verdict.INDETERMINATE, [_NAMELESS, *messages], blocks=True)
@@ -306,12 +311,12 @@ def _evaluate(
     return _result(name, stage, verdict, messages, blocks=False)
 
 
-def _verdict(levels: set[Level], *, overridden: bool) -> Verdict:
-    """What violations at these levels come to."""
+def _verdict(levels: set[Level], blocking: Verdict, *, overridden: bool) -> Verdict:
+    """What violations at these levels come to; `blocking` where they block."""
     if levels & _UNWAIVABLE:
-        return Verdict.FAIL
+        return blocking
     if "soft-mandatory" in levels:
-        return Verdict.OVERRIDDEN if overridden else Verdict.FAIL
+        return Verdict.OVERRIDDEN if overridden else blocking
     return Verdict.WARN if levels else Verdict.PASS
 
 
@@ -338,7 +343,8 @@ def _levels(gate: EnforcementGate) -> set[Level]:
 def _message(violation: Violation) -> str:
     where = f"{violation.resource}: " if violation.resource else ""
     remedy = f" ({violation.remediation})" if violation.remediation else ""
-    return f"[{violation.severity}] {violation.rule}: {where}{violation.message}{remedy}"
+    unknown = "can't be judged before the apply: " if violation.unknown else ""
+    return f"[{violation.severity}] {violation.rule}: {where}{unknown}{violation.message}{remedy}"
 
 
 # --- In words ----------------------------------------------------------------------------------------------------

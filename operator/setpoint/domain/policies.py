@@ -11,7 +11,10 @@ Severity = Literal["critical", "high", "medium", "low"]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Violation:
-    """One message of a policy. `kind` is warn for what never blocks, whatever the severity."""
+    """One message of a policy. `kind` is warn for what never blocks, whatever the severity.
+
+    `unknown`: what it demands can't be judged, since a value is known only after the apply.
+    """
 
     rule: str
     message: str
@@ -19,6 +22,7 @@ class Violation:
     severity: Severity = "medium"
     remediation: str = ""
     kind: Literal["deny", "warn"] = "deny"
+    unknown: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

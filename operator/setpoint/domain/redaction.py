@@ -40,6 +40,7 @@ def redact_plan(document: Mapping[str, Any], secrets: Collection[str] = ()) -> d
     items = [item for item in document.get("resource_changes") or () if _acts(item)]
     redacted = {
         "resource_changes": [{**_kept(item), "change": _change(item["change"])} for item in items],
+        "resource_drift": [],
         "output_changes": {name: _change(outputs[name]) for name in sorted(outputs)},
     }
     masked = occurring(hidden_texts(document, read), _texts(redacted))

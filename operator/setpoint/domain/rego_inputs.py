@@ -16,6 +16,7 @@ _PLAN = (
     "output_changes",
     "providers",
     "resource_changes",
+    "resource_drift",
     "terraform_version",
 )
 POLICY_INPUT: Mapping[str, Any] = {

@@ -54,8 +54,8 @@ def make_gate(name: str = "rules", **fields: Any) -> SelectedGate:
     return SelectedGate(name, EnforcementGate.model_validate({"name": name, **defaults, **fields}))
 
 
-def violated(*severities: str, kind: str = "deny") -> PolicyResult:
-    return PolicyResult(tuple(Violation("r", "m", severity=one, kind=kind) for one in severities))  # type: ignore[arg-type]
+def violated(*severities: str, kind: str = "deny", unknown: bool = False) -> PolicyResult:
+    return PolicyResult(tuple(Violation("r", "m", severity=one, kind=kind, unknown=unknown) for one in severities))  # type: ignore[arg-type]
 
 
 def make_decision(*gates: SelectedGate, answers: dict[str, Any] | None = None, **fields: Any) -> GateDecision:
@@ -147,6 +147,52 @@ def test_an_override_does_not_reach_a_graver_violation() -> None:
     tally = ApprovalTally(approved_by=("ann",), overrides=frozenset({"rules"}))
     decision = make_decision(gate, answers={"rules": [violated("low", "critical")]}, tally=tally)
     assert verdict_of(decision, "rules") == ("Fail", True)
+
+
+@pytest.mark.parametrize(
+    ("level", "overridden", "verdict", "blocks"),
+    [
+        pytest.param("advisory", False, "Warn", False, id="advisory"),
+        pytest.param("soft-mandatory", False, "Indeterminate", True, id="soft"),
+        pytest.param("soft-mandatory", True, "Overridden", False, id="soft, overridden"),
+        pytest.param("hard-mandatory", True, "Indeterminate", True, id="hard"),
+        pytest.param("invariant", True, "Indeterminate", True, id="invariant"),
+    ],
+)
+def test_what_cant_be_judged_blocks_as_the_level_says(level: str, overridden: bool, verdict: str, blocks: bool) -> None:
+    tally = ApprovalTally(approved_by=("ann",), overrides=frozenset({"rules"} if overridden else ()))
+    decision = make_decision(make_gate(level=level), answers={"rules": [violated("high", unknown=True)]}, tally=tally)
+    assert verdict_of(decision, "rules") == (verdict, blocks)
+    assert decision.permits_apply is not blocks
+    (said,) = (result.messages[0] for result in decision.results if result.gate == "rules")
+    assert said.startswith("[high] r: can't be judged before the apply: m")
+
+
+@pytest.mark.parametrize(
+    ("known", "unknown", "verdict", "overridable"),
+    [
+        pytest.param("low", "low", "Fail", True, id="what is violated comes first"),
+        pytest.param("low", "critical", "Fail", False, id="no override passes what can't be judged"),
+        pytest.param("critical", "low", "Fail", False, id="nor what is violated"),
+    ],
+)
+def test_a_violation_beside_what_cant_be_judged(known: str, unknown: str, verdict: str, overridable: bool) -> None:
+    gate = make_gate(level="soft-mandatory", levels={"critical": "hard-mandatory"})
+    answer = PolicyResult(violated(unknown, unknown=True).violations + violated(known).violations)
+    decision = make_decision(gate, answers={"rules": [answer]})
+    assert verdict_of(decision, "rules") == (verdict, True)
+    (result,) = (result for result in decision.results if result.gate == "rules")
+    assert result.overridable is overridable
+    passed = make_decision(gate, answers={"rules": [answer]}, tally=ApprovalTally(overrides=frozenset({"rules"})))
+    assert passed.permits_apply is overridable
+
+
+def test_a_warning_may_be_about_what_is_unknown() -> None:
+    answer = violated("critical", kind="warn", unknown=True)
+    assert verdict_of(make_decision(make_gate(level="invariant"), answers={"rules": [answer]}), "rules") == (
+        "Warn",
+        False,
+    )
 
 
 def test_warn_rules_only_warn() -> None:

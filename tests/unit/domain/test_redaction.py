@@ -15,6 +15,7 @@ KEYS = {
     "complete",
     "errored",
     "resource_changes",
+    "resource_drift",
     "output_changes",
     "providers",
 }

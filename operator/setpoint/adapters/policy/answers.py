@@ -75,6 +75,9 @@ def _violation(message: Any, kind: str, defaults: PackageDefaults) -> Violation:
     if severity not in _SEVERITIES:
         msg = f"{where}: severity is one of {', '.join(_SEVERITIES)}"
         raise AnswerError(msg)
+    if not isinstance(fields.get("unknown", False), bool):
+        msg = f"{where}: unknown is true or false"
+        raise AnswerError(msg)
     return Violation(
         rule=_text(fields, "rule", where) or defaults.index.package,
         message=_text(fields, "msg", where, needed=True),
@@ -82,6 +85,7 @@ def _violation(message: Any, kind: str, defaults: PackageDefaults) -> Violation:
         severity=severity,
         remediation=_text(fields, "remediation", where) or defaults.remediation(kind),
         kind="warn" if kind == "warn" else "deny",
+        unknown=fields.get("unknown", False),
     )
 
 

@@ -52,9 +52,11 @@ async def test_objects_and_kinds(engine: RegorusEngine) -> None:
 deny contains {"rule": "r1", "resource": "t.a", "msg": "m", "severity": "low", "remediation": "fix", "more": [1]}
 violation contains "v"
 warn contains "w"
+deny contains {"msg": "u", "unknown": true}
 """
     result = await ask(engine, text)
     assert set(result.violations) == {
+        Violation("a", "u", unknown=True),
         Violation("r1", "m", "t.a", "low", "fix", "deny"),
         Violation("a", "v", kind="deny"),
         Violation("a", "w", kind="warn"),
@@ -106,6 +108,7 @@ async def test_parameters(engine: RegorusEngine) -> None:
         pytest.param("package a\ndeny contains {}\n", "msg is no text", id="no-msg"),
         pytest.param('package a\ndeny contains ""\n', "msg is no text", id="empty-msg"),
         pytest.param('package a\ndeny contains {"msg": "m", "resource": 1}\n', "resource is no text", id="resource"),
+        pytest.param('package a\ndeny contains {"msg": "m", "unknown": 1}\n', "true or false", id="unknown"),
         pytest.param(
             'package a\ndeny contains {"msg": "m", "severity": "dire"}\n', "severity is one of", id="severity"
         ),
