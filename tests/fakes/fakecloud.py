@@ -62,7 +62,7 @@ class Cloud:
         latency: seconds that every call takes. fail_create, fail_read: the bucket whose call fails. fail_configure:
         the message with which every run fails. noise: true for an etag that differs at each read. block: a file that
         creates wait for; each leaves `<file>.<name>` when it begins to. die: the bucket after whose creation the
-        provider is gone. echo: a text in the message of every failure.
+        provider is gone. echo: a text in the message of every failure. say: the whole message of every failure.
         """
         with self.changing() as content:
             merged = {**content["faults"], **{name: _plain(value) for name, value in faults.items()}}

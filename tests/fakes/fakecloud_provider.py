@@ -79,7 +79,8 @@ class Bucket(iface.Resource):
         time.sleep(faults.get("latency", 0))
         if faults.get(f"fail_{call}") != bucket["name"]:
             return True
-        ctx.diagnostics.add_error("quota exceeded", f"no {call} of {bucket['name']}: {faults.get('echo', '')}")
+        said = f"no {call} of {bucket['name']}: {faults.get('echo', '')}"
+        ctx.diagnostics.add_error(faults.get("say", "quota exceeded"), said if "say" not in faults else "")
         return False
 
     def _block(self, name: str) -> None:

@@ -164,3 +164,17 @@ def test_destroy_waits_for_a_person_and_is_built_from_what_was_applied(story):
     assert story.up() == 0
     assert story.files() == {}
     assert not story.get("environments")["items"]
+
+
+@pytest.mark.timeout(240)
+def test_a_file_that_is_refused_is_no_orphan_and_is_tried_again(story):
+    """Mode Auto asks nobody: what the create answered is a no."""
+    (story.site / "b.txt").mkdir(parents=True)
+    story.declare({"a.txt": "one", "b.txt": "two"}, apply={"mode": "Auto"})
+    assert story.up() == 1
+    assert (story.site / "a.txt").read_text() == "one"
+    assert story.condition("Ready")[1] == "ApplyFailed"
+    assert not story.status().get("orphans")
+    (story.site / "b.txt").rmdir()
+    assert story.up() == 0
+    assert story.files() == {"a.txt": "one", "b.txt": "two"}

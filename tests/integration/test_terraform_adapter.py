@@ -336,6 +336,26 @@ async def test_an_apply_that_fails_half_way(home: Home) -> None:
     assert await home.rig.stores.locks.held() == ()
 
 
+@pytest.mark.parametrize(
+    ("faults", "suspected"),
+    [
+        pytest.param(
+            {"fail_create": "b", "say": "creating bucket b: googleapi: Error 403: no, forbidden"}, False, id="no"
+        ),
+        pytest.param(
+            {"fail_create": "b", "say": "creating bucket b: read: connection reset by peer"}, True, id="reset"
+        ),
+        pytest.param({"fail_create": "b"}, True, id="words that nobody knows"),
+        pytest.param({"die": "b"}, True, id="the provider died, and the bucket is there"),
+    ],
+)
+async def test_a_creation_that_was_refused_is_no_suspect(home: Home, faults: dict[str, str], suspected: bool) -> None:
+    home.rig.cloud.break_(**faults)
+    run = await home.rig.apply(TWO)
+    assert not run.ok
+    assert ("fakecloud_bucket.b" in {one.address for one in run.created}) is suspected
+
+
 async def blocked_apply(home: Home, tmp_path: Path) -> tuple[asyncio.Task[ApplyRun], Path]:
     """An apply with both creates under way, and the file that lets them go on."""
     gate = tmp_path / "gate"

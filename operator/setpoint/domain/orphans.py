@@ -1,15 +1,18 @@
 """Owns what an apply that broke off may have lost: objects that were made, or may have been, and are in no state. Pure.
 
 An address proves nothing: in a replacement, the old object stands at it. What proves that a new object is known is
-its id, in a state that the apply itself wrote.
+its id, in a state that the apply itself wrote. What proves that there is none is an answer that says no.
 """
 
 import dataclasses
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any
 
+from setpoint.domain.plan_values import leaves
+from setpoint.domain.refusals import is_refusal
 from setpoint.domain.scrubbing import NO_SECRETS, Scrubber
 from setpoint.domain.state import ResourceInstance
-from setpoint.domain.terraform_stream import Hook, Message, hook_of
+from setpoint.domain.terraform_stream import Diagnostic, Hook, Message, diagnostics, hook_of
 
 _MAKING = frozenset({"create", "replace"})
 _MAX_ID = 256
@@ -33,6 +36,8 @@ class ApplyAccount:
         self.steps: list[Hook] = []
         self._planned: list[str] = []
         self._begun: dict[str, Creation] = {}
+        self._failed: set[str] = set()
+        self._errors: dict[str, list[Diagnostic]] = {}
         self._torn = False
         self._ended = False
 
@@ -47,7 +52,10 @@ class ApplyAccount:
             self._note(hook)
         elif message["type"] == "planned_change":
             self._planned.extend(_planned(message))
-        self._ended = self._ended or message["type"] == "change_summary" or _is_error(message)
+        errors = [one for one in diagnostics([message]) if one.severity == "error"]
+        for error in errors:
+            self._errors.setdefault(error.address, []).append(error)
+        self._ended = self._ended or message["type"] == "change_summary" or bool(errors)
         return hook
 
     def _note(self, hook: Hook) -> None:
@@ -55,15 +63,30 @@ class ApplyAccount:
             return
         known = self._begun.get(hook.address)
         self._begun[hook.address] = Creation(hook.address, hook.id or (known.id if known else ""))
+        (self._failed.add if hook.state == "failed" else self._failed.discard)(hook.address)
 
-    def creations(self, *, ended: bool) -> tuple[Creation, ...]:
+    def creations(self, *, ended: bool, plan: Mapping[str, Any] | None = None) -> tuple[Creation, ...]:
         """The objects it began to make; `ended`: Terraform came to its own end, so that its last words must be there.
 
         A disk that is full swallows lines. Where some are missing, whatever was to be made may have been begun.
+        What the API refused to make is left out, where the words are whole and `plan`, the document of the plan, tells
+        what an error may quote.
         """
         lost = self._torn or (ended and not self._ended)
-        unheard = (Creation(address) for address in self._planned if lost and address not in self._begun)
-        return (*self._begun.values(), *unheard)
+        if lost or not ended:
+            unheard = (Creation(address) for address in self._planned if lost and address not in self._begun)
+            return (*self._begun.values(), *unheard)
+        return tuple(one for one in self._begun.values() if one.id or not self._is_refused(one.address, plan))
+
+    def _is_refused(self, address: str, plan: Mapping[str, Any] | None) -> bool:
+        """True where Terraform heard of the failure, and each of its errors is an answer that says no."""
+        errors = self._errors.get(address, ())
+        listed = (plan or {}).get("resource_changes") or ()
+        item = next((one for one in listed if one.get("address") == address and not one.get("deposed")), None)
+        if address not in self._failed or not errors or item is None:
+            return False
+        type_, quotable = str(item.get("type")), {address, *_texts(item["change"].get("after"))}
+        return all(is_refusal(one.summary, one.detail, type_=type_, quotable=quotable) for one in errors)
 
 
 def _planned(message: Message) -> tuple[str, ...]:
@@ -75,9 +98,9 @@ def _planned(message: Message) -> tuple[str, ...]:
     return (address,) if isinstance(address, str) else ()
 
 
-def _is_error(message: Message) -> bool:
-    diagnostic = message.get("diagnostic")
-    return isinstance(diagnostic, Mapping) and diagnostic.get("severity") == "error"
+def _texts(value: Any) -> Iterator[str]:
+    for path, leaf in leaves(value).items():
+        yield from (part for part in (*path, leaf) if isinstance(part, str))
 
 
 def find_orphans(

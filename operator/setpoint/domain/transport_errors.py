@@ -66,3 +66,9 @@ def fault_in(text: str) -> Fault | None:
     """The fault for which a transfer failed, as far as the words tell."""
     line = " ".join(text.split())
     return next((fault for fault, words in _TABLE if words.search(line)), None)
+
+
+def tells_of_outage(text: str) -> bool:
+    """True where any of the words tells of an outage, whatever else the text says."""
+    line = " ".join(text.split())
+    return any(fault is Fault.OUTAGE and words.search(line) for fault, words in _TABLE)

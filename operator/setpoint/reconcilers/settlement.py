@@ -171,7 +171,7 @@ class Settlement:
         work.draft.set(failures=work.environment.status.failures + 1, orphans=list_orphans(outcome.orphans))
         if outcome.orphans:
             listed = ", ".join(outcome.orphans[:5])
-            work.tell(Reason.ORPHANS_SUSPECTED, f"made and in no state: {listed}", "Warning")
+            work.tell(Reason.ORPHANS_SUSPECTED, f"perhaps made, and in no state: {listed}", "Warning")
 
     async def verified(self, work: "Pass", verification: model.Verification) -> None:
         """Writes what the second look found, and acts on it."""

@@ -151,6 +151,50 @@ def test_creations(told: list[dict[str, Any]], ended: bool, created: list[Creati
     assert list(account.creations(ended=ended)) == created
 
 
+REFUSED = 'Error creating database "shop": pq: permission denied to create database'
+UNHEARD = 'Error creating database "shop": driver: bad connection'
+PLAN = {"resource_changes": [{"address": "t.a", "change": {"actions": ["create"], "after": {"name": "shop"}}}]}
+FAILED = [line("apply_start"), line("apply_errored")]
+
+
+def said(summary: str, address: str = "t.a", severity: str = "error") -> dict[str, Any]:
+    diagnostic = {"severity": severity, "summary": summary, "detail": "", "address": address}
+    return {"type": "diagnostic", "diagnostic": diagnostic}
+
+
+def named(name: str) -> dict[str, Any]:
+    return {"resource_changes": [{"address": "t.a", "change": {"after": {"tags": [{"name": name}]}}}]}
+
+
+@pytest.mark.parametrize(
+    ("told", "plan", "ended", "suspected"),
+    [
+        pytest.param([*FAILED, said(REFUSED)], PLAN, True, False, id="refused"),
+        pytest.param([*FAILED, said(UNHEARD)], PLAN, True, True, id="not heard of"),
+        pytest.param([*FAILED, said(REFUSED), said(UNHEARD)], PLAN, True, True, id="one of two errors is no answer"),
+        pytest.param([*FAILED, said(REFUSED), said(UNHEARD, "t.b")], PLAN, True, False, id="that is another's error"),
+        pytest.param([*FAILED, said(REFUSED), said(UNHEARD, severity="warning")], PLAN, True, False, id="a warning"),
+        pytest.param([*FAILED, said(REFUSED, "t.b")], PLAN, True, True, id="another's refusal"),
+        pytest.param([*FAILED, said(REFUSED, "")], PLAN, True, True, id="a refusal of nothing"),
+        pytest.param([line("apply_start"), said(REFUSED)], PLAN, True, True, id="it was never said to have failed"),
+        pytest.param([*FAILED, line("apply_start"), said(REFUSED)], PLAN, True, True, id="begun again since"),
+        pytest.param(
+            [*FAILED, line("apply_complete", id_key="id", id_value="7"), said(REFUSED)], PLAN, True, True, id="made"
+        ),
+        pytest.param([*FAILED, said(REFUSED)], PLAN, False, True, id="killed"),
+        pytest.param([*FAILED, None, said(REFUSED)], PLAN, True, True, id="a line is missing"),
+        pytest.param([*FAILED, said(REFUSED)], None, True, True, id="without a plan, nobody knows what it quotes"),
+        pytest.param([*FAILED, said(REFUSED)], {"resource_changes": []}, True, True, id="not in the plan"),
+        pytest.param([*FAILED, said(REFUSED)], named('shop": pq: permission'), True, True, id="a value of it says so"),
+    ],
+)  # fmt: skip
+def test_a_refused_creation_is_no_suspect(told: list[Any], plan: Any, ended: bool, suspected: bool) -> None:
+    account = ApplyAccount()
+    for message in told:
+        account.hear(message)
+    assert account.creations(ended=ended, plan=plan) == ((Creation("t.a", account.steps[-1].id),) if suspected else ())
+
+
 def test_half_a_line_means_that_more_may_be_missing() -> None:
     """A full disk cuts a line off, and swallows those that follow."""
     text = "\n".join(map(json.dumps, [*PLANNED, line("apply_start")]))

@@ -51,7 +51,7 @@ from setpoint.domain.errors import (
     VariablesMissingError,
     WaitingError,
 )
-from setpoint.domain.orphans import ApplyAccount
+from setpoint.domain.orphans import ApplyAccount, Creation
 from setpoint.domain.scrubbing import Scrubber, label_keys
 from setpoint.domain.secret_values import known_texts
 from setpoint.domain.terraform_stream import is_quiet, read_line, read_stream, warnings
@@ -281,7 +281,8 @@ class Session:
         except SetpointError as error:
             return ApplyRun(False, False, (), (error.message,))
         self._guard.note_left(ended.left)
-        run = self._applied(ended, account, seen, self._secrets(inputs))
+        created = account.creations(ended=ended.exit_code >= 0, plan=plan.document)
+        run = self._applied(ended, created, seen, self._secrets(inputs))
         if run.ok and not is_managed:
             return dataclasses.replace(run, ok=False, diagnostics=(self._guard.explain_lost_state(inputs.command),))
         return run
@@ -302,14 +303,13 @@ class Session:
                 return await run_through(command), "LOCK" in access.served
 
     def _applied(
-        self, ended: Ended, account: ApplyAccount, seen: Sequence[ResourceProgress], secrets: Scrubber
+        self, ended: Ended, created: tuple[Creation, ...], seen: Sequence[ResourceProgress], secrets: Scrubber
     ) -> ApplyRun:
         ok = ended.exit_code == 0 and not ended.stopped
         text = () if ok else explain(ended, secrets)
         if ended.stopped == "timeout":
             text = ("the apply took longer than its timeout and was stopped", *text)
         interrupted = bool(ended.stopped) or ended.exit_code < 0
-        created = account.creations(ended=ended.exit_code >= 0)
         return ApplyRun(ok, interrupted, tuple(seen), text, self._folder.errored_state(), created)
 
     def errored_state(self) -> ErroredState | None:
