@@ -16,6 +16,7 @@ from setpoint.api.v1alpha1.snapshot import SnapshotSpec
 from setpoint.domain.digests import digest
 from setpoint.domain.errors import ConflictError
 from setpoint.domain.goals import Goal, GoalKind, cause_of
+from setpoint.domain.judged_plan import JudgedPlan
 from setpoint.domain.model import (
     Change,
     DriftClass,
@@ -55,6 +56,8 @@ class World:
     warnings: tuple[str, ...] = ()
     noise: itertools.count | None = None
     move_before_apply: bool = False
+    drift: tuple[dict, ...] = ()
+    """What policies are shown of what the world changed."""
 
     def record(self, resources: Resources) -> str:
         """Keeps a configuration under its digest."""
@@ -123,7 +126,7 @@ class FakeSession:
             findings=tuple(self._findings()),
             content=content,
             content_digest=digest(content) if content else None,
-            redacted={"resource_changes": []},
+            judged=JudgedPlan({"resource_changes": [], "resource_drift": []}, world.drift),
             variables_digest=bundle,
             warnings=world.warnings,
         )

@@ -7,6 +7,7 @@ from typing import Any
 
 from setpoint.api.meta import ObjectRef
 from setpoint.api.v1alpha1.change import ActionSummary, Cause, ChangeSummary, ResetAction, Reversibility
+from setpoint.domain.judged_plan import JudgedPlan
 from setpoint.domain.shown_content import ShownContent
 
 
@@ -45,7 +46,7 @@ class Observation:
     """What is, at one instant, named by the state's version and the bundle that it was compared with.
 
     `content` is the change's content with secrets in clear, or None where nothing would change: it is never stored.
-    `redacted` is the plan document for policies, without secrets.
+    `judged` is the plan as policies judge it, which is not stored either.
     """
 
     state_version: int
@@ -56,9 +57,9 @@ class Observation:
     revision: str
     engine: str
     findings: tuple[Finding, ...]
-    content: Mapping[str, Any] | None
+    content: Mapping[str, Any] | None = dataclasses.field(repr=False)
     content_digest: str | None
-    redacted: Mapping[str, Any] | None
+    judged: JudgedPlan | None
     variables_digest: str
     warnings: tuple[str, ...] = ()
 

@@ -164,7 +164,8 @@ def _boundary(path: Path, values: Difference, secrets: Scrubber) -> Path | None:
     if masked is not None or not secrets:
         return masked
     for length, part in enumerate(path):
-        if isinstance(part, str) and secrets.finds(part):
+        # The first is the attribute's name, which the provider tells everybody.
+        if length and isinstance(part, str) and secrets.finds(part):
             return path[:length]
     texts = (str(value) for value in values.values(path) if isinstance(value, (str, int, float)))
     return path if any(secrets.finds(text) for text in texts) else None

@@ -1,4 +1,4 @@
-"""Owns walking the values of a Terraform plan: leaves by path, masks, known secrets. Pure.
+"""Owns walking the values of a Terraform plan: leaves by path, and masks. Pure.
 
 A path is a tuple of keys and indices; `write_path` shows it as `tags.owner`, `rule[0].port` or `tags["a.b"]`.
 Plans come from outside: what is nested too deeply is refused, never followed.
@@ -6,7 +6,7 @@ Plans come from outside: what is nested too deeply is refused, never followed.
 
 import json
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from typing import Any
 
 from setpoint.domain.errors import InvalidError
@@ -19,7 +19,6 @@ SENSITIVE = "(sensitive)"
 MIN_SECRET = 6
 """Shorter secrets would be found everywhere (rule 28)."""
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
-_ATTRIBUTE = re.compile(r"[a-z_][a-z0-9_]*")
 
 
 def write_path(path: Path) -> str:
@@ -86,48 +85,3 @@ def cover_of(path: Path, covers: Collection[Path]) -> Path | None:
     if not covers:
         return None
     return next((path[:length] for length in range(len(path) + 1) if path[:length] in covers), None)
-
-
-def occurring(secrets: Iterable[str], texts: Iterable[str]) -> tuple[str, ...]:
-    """Those secrets of six characters or more that are in any of the texts, the longest first.
-
-    All texts are searched at once: a plan may hold thousands of either.
-    """
-    long = {secret for secret in secrets if len(secret) >= MIN_SECRET}
-    hay = "\0".join(texts) if long else ""
-    return tuple(sorted((secret for secret in long if secret in hay), key=lambda one: (-len(one), one)))
-
-
-def scrub(text: str, secrets: Iterable[str]) -> str:
-    """The text without any of the secrets; the longest should come first."""
-    for secret in secrets:
-        text = text.replace(secret, SENSITIVE)
-    return text
-
-
-def scrub_values(value: Any, secrets: Collection[str]) -> Any:
-    """The value with the secrets taken out of its strings, and out of keys that can't be an attribute's name."""
-    if not secrets:
-        return value
-    if isinstance(value, dict):
-        return {_scrub_key(key, secrets): scrub_values(item, secrets) for key, item in value.items()}
-    if isinstance(value, list):
-        return [scrub_values(item, secrets) for item in value]
-    return scrub(value, secrets) if isinstance(value, str) else value
-
-
-def _scrub_key(key: str, secrets: Collection[str]) -> str:
-    return key if _ATTRIBUTE.fullmatch(key) else scrub(key, secrets)
-
-
-def hide(value: Any, mask: Any) -> Any:
-    """The value with every part that the mask says true for replaced."""
-    if mask is True:
-        return None if value is None else SENSITIVE
-    if isinstance(value, dict):
-        inner = mask if isinstance(mask, dict) else {}
-        return {key: hide(item, inner.get(key)) for key, item in value.items()}
-    if isinstance(value, list):
-        parts = mask if isinstance(mask, list) else []
-        return [hide(item, parts[index] if index < len(parts) else None) for index, item in enumerate(value)]
-    return value

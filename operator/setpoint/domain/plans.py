@@ -52,7 +52,7 @@ class PlanAnalysis:
     all that Terraform would do to resources, ignored or not (rule 16), in the order of addresses. `moved` and
     `imported` are the addresses that are new to the state without anything being made: the configuration before does
     not know them. Addresses are as people may see them, wherever they stand; `real_addresses` has those that are not
-    shown as they are, by how they are shown.
+    shown as they are, by how they are shown. `hidden` knows every secret of the plan.
     """
 
     findings: tuple[Finding, ...]
@@ -65,6 +65,7 @@ class PlanAnalysis:
     moved: frozenset[str]
     imported: frozenset[str]
     real_addresses: Mapping[str, str] = dataclasses.field(repr=False)
+    hidden: Scrubber = dataclasses.field(repr=False)
     complete: bool
     errored: bool
 
@@ -108,6 +109,7 @@ def analyse_plan(
         moved=frozenset(seen[change.address] for change in acting if change.previous_address),
         imported=frozenset(seen[change.address] for change in acting if change.importing is not None),
         real_addresses={one: address for address, one in seen.items() if one != address},
+        hidden=hidden,
         complete=document.get("complete") is not False,
         errored=document.get("errored") is True,
     )

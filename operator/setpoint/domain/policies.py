@@ -1,7 +1,7 @@
 """Owns what goes into a policy evaluation and what comes out of it. Values only; pure."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from setpoint.domain.digests import digest
@@ -61,19 +61,6 @@ class PolicyResult:
 
     violations: tuple[Violation, ...] = ()
     error: str = ""
-
-    def scrubbed(self, scrub: Callable[[str], str]) -> "PolicyResult":
-        """The same without what `scrub` takes out of texts: a policy may say what it saw."""
-        violations = (
-            dataclasses.replace(
-                one,
-                message=scrub(one.message),
-                resource=scrub(one.resource),
-                remediation=scrub(one.remediation),
-            )
-            for one in self.violations
-        )
-        return PolicyResult(tuple(violations), scrub(self.error))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ _HEAD = 64
 _LABEL = 12
 """Hex digits that tell hidden keys apart."""
 _CONTROLS = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f", b"v": b"\v", b"a": b"\a", b"e": b"\x1b"}
+_LETTER = re.compile(rb"[\w\x80-\xff]")
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_"
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _BYTES = {b"%02x" % byte: bytes([byte]) for byte in range(256)}
@@ -36,44 +37,56 @@ _UTF8 = ("utf-8", "surrogatepass")
 _OPENING = ("{", "[", '"')
 
 Span = tuple[int, int]
+Spare = Callable[[bytes, int, int], bool]
+"""True for a span of a text that is no secret there, though it is written like one."""
 
 
 class Scrubber:
     """Knows secrets by all their writings. Those under six characters are left: they would be found everywhere.
 
     `label` makes a short name of what stands in an address; it is keyed, so that nobody can guess what it stands for.
-    `blind`: the secrets are not known, so that every key of an address may be one.
+    `blind`: the secrets are not known, so that every key of an address may be one. `words` are secrets as short as
+    they may be, which are taken out only where they stand apart.
     """
 
     def __init__(
-        self, secrets: Iterable[str] = (), *, label: Callable[[bytes], str] | None = None, blind: bool = False
+        self,
+        secrets: Iterable[str] = (),
+        *,
+        label: Callable[[bytes], str] | None = None,
+        blind: bool = False,
+        words: Iterable[str] = (),
     ) -> None:
         self._secrets = frozenset(map(str, secrets))
+        self._words = frozenset(word for word in words if 0 < len(word) < MIN_SECRET)
         self._label = label
         self._blind = blind
         wholes = {whole for secret in self._secrets if len(whole := secret.strip()) >= MIN_SECRET}
         plain = [_Form(text.encode(*_UTF8)) for text in _texts(wholes)]
+        plain += [_Form(word.encode(*_UTF8), apart=True) for word in self._words]
         encoded = [form for whole in wholes for form in _encodings(whole.encode(*_UTF8))]
         self._plain, self._encoded = _by_head(plain), _by_head(encoded)
 
     def __bool__(self) -> bool:
         return bool(self._plain)
 
-    def with_secrets(self, secrets: Iterable[str]) -> "Scrubber":
+    def with_secrets(self, secrets: Iterable[str], words: Iterable[str] = ()) -> "Scrubber":
         """One that knows these, too."""
-        more = self._secrets.union(secrets)
-        return self if more == self._secrets else Scrubber(more, label=self._label, blind=self._blind)
+        more, short = self._secrets.union(secrets), self._words.union(words)
+        if (more, short) == (self._secrets, self._words):
+            return self
+        return Scrubber(more, label=self._label, blind=self._blind, words=short)
 
     def finds(self, text: str) -> bool:
         """True where the text holds a secret."""
         return bool(self) and next(self._spans(text.encode(*_UTF8)), None) is not None
 
-    def scrub(self, text: str) -> str:
-        """The text with a mask in place of each secret. What was JSON stays JSON."""
+    def scrub(self, text: str, spare: Spare | None = None) -> str:
+        """The text with a mask in place of each secret but those to spare. What was JSON stays JSON."""
         if not self:
             return text
         data = text.encode(*_UTF8)
-        spans = _merged(self._spans(data))
+        spans = _merged(span for span in self._spans(data) if not (spare and spare(data, *span)))
         if not spans:
             return text
         scrubbed = _mask(data, spans).decode(*_UTF8)
@@ -131,11 +144,15 @@ class Scrubber:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Form:
-    """Bytes sure to be in a writing. `before` and `after`: a character there mixes the secret's bits with others."""
+    """Bytes sure to be in a writing. `before` and `after`: a character there mixes the secret's bits with others.
+
+    `apart`: it is a secret only where no letter or digit stands on either side.
+    """
 
     core: bytes
     before: bool = False
     after: bool = False
+    apart: bool = False
 
 
 def _texts(wholes: Iterable[str]) -> set[str]:
@@ -180,12 +197,19 @@ class _Search:
 def _found(search: _Search, reading: "_Reading", data: bytes) -> Iterator[Span]:
     """The spans at which forms stand in the first text, `data`."""
     for form, start in search.find(reading.text):
+        if form.apart and _joins(reading.text, start, start + len(form.core)):
+            continue
         first, last = reading.origin(start, start + len(form.core))
         if form.before and data[first - 1 : first] in _BASE64:
             first -= len(data[first - 1 : first])
         if form.after and data[last : last + 1] in _BASE64:
             last += len(data[last : last + 1])
         yield first, last
+
+
+def _joins(text: bytes, start: int, end: int) -> bool:
+    """True where a letter or a digit stands right before or after."""
+    return any(_LETTER.match(text, at) is not None for at in (start - 1, end) if at >= 0)
 
 
 # --- Readings -----------------------------------------------------------------------------------------------------

@@ -5,10 +5,9 @@ One session is one pass: it holds the target's work folder from the first plan t
 
 import contextlib
 import dataclasses
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
 from pathlib import Path
-from typing import Any
 
 from setpoint.api.conditions import Reason
 from setpoint.api.meta import ObjectRef
@@ -23,6 +22,7 @@ from setpoint.domain.errors import (
 )
 from setpoint.domain.gating import GateDecision
 from setpoint.domain.goals import Goal, cause_of
+from setpoint.domain.judged_plan import JudgedPlan
 from setpoint.domain.model import Change, Observation, Outcome, ResetPlan, Result, Snapshot, Verification
 from setpoint.domain.orphans import find_orphans, still_suspected
 from setpoint.domain.plans import PlanAnalysis, differing_contents
@@ -156,7 +156,7 @@ class EnvironmentSession:
         refuse_newer_state(self._engine, head)
         self._bundle = await self._configurations.bundle(self._inputs)
         await self._observe_goal()
-        return self._observation(head, await driver.plans.redact(self._plan, self._inputs))
+        return self._observation(head, await driver.plans.judge(self._plan, self._analysis, self._scrubber()))
 
     @property
     def run(self) -> str:
@@ -201,7 +201,7 @@ class EnvironmentSession:
         """Keyed by the home and bound to the target: who may plan one target learns nothing about another's secrets."""
         return self._driver.blobs.digest(b"content of a change\0" + self._key.encode() + b"\0" + sensitive)
 
-    def _observation(self, head: StateVersion | None, redacted: Mapping[str, Any] | None) -> Observation:
+    def _observation(self, head: StateVersion | None, judged: JudgedPlan | None) -> Observation:
         analysis = self._analysis
         return Observation(
             state_version=head.version if head else 0,
@@ -214,7 +214,7 @@ class EnvironmentSession:
             findings=analysis.findings if analysis else (),
             content=analysis.content if analysis else None,
             content_digest=analysis.content_digest if analysis else None,
-            redacted=redacted,
+            judged=judged,
             warnings=self._plan.warnings,
             variables_digest=self._driver.blobs.digest(canonical(dict(self._inputs.variables))),
         )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from setpoint.api.conditions import ConditionType, Reason
 from setpoint.api.meta import MANIFEST_ERROR_ANNOTATION, REQUESTED_BY_ANNOTATION, ObjectRef
 from setpoint.api.v1alpha1.approval import Approval
+from setpoint.api.v1alpha1.change import Cause
 from setpoint.api.v1alpha1.change import Change as ChangeObject
 from setpoint.api.v1alpha1.enforcementgates import EnforcementGates, GateStage, PolicySetReference
 from setpoint.api.v1alpha1.environment import Environment
@@ -20,11 +21,12 @@ from setpoint.domain.audit import AuditRow
 from setpoint.domain.errors import SetpointError
 from setpoint.domain.gating import GateDecision, SelectedGate, Verdict
 from setpoint.domain.goals import Goal
+from setpoint.domain.judged_plan import NO_PLAN, Disclosure, Redact
 from setpoint.domain.model import Change, DriftClass, Finding, ResetPlan, Snapshot
 from setpoint.domain.policies import PolicyModules, PolicyResult, Unread
+from setpoint.domain.policy_input import policy_input
 from setpoint.domain.protection import check_protection
 from setpoint.domain.reading import text_at
-from setpoint.domain.redaction import policy_input
 from setpoint.domain.subject import rules_digest, subject_digest
 from setpoint.domain.vouching import is_recorded
 from setpoint.ports import AuditLog, Clock, ClusterClient, PolicyEngine, PolicyResolver
@@ -136,7 +138,7 @@ class Gatekeeper:
         witness: AuditLog | None,
         unread: Callable[[], Sequence[Unread]] = tuple,
         distant: bool = False,
-        redact: Callable[[str], str] = str,
+        redact: Redact = lambda text, _: text,
     ) -> None:
         self._cluster = cluster
         self._engine = engine
@@ -149,13 +151,13 @@ class Gatekeeper:
         self._distant = distant
         self._redact = redact
 
-    async def gather(self, environment: Environment, change: Change) -> GateContext:
-        """The gates that guard this Change at the stages that it will pass."""
+    async def gather(self, environment: Environment, cause: Cause) -> GateContext:
+        """The gates that guard a Change of this cause at the stages that it will pass."""
         objects, unfit = await list_typed(self._cluster, EnforcementGates)
         stage, labels = environment.spec.stage, environment.metadata.labels
         gates = {
             name: gating.select_gates(objects, stage=name, target_stage=stage, labels=labels)
-            for name in gating.stages_of(change.cause)
+            for name in gating.stages_of(cause)
         }
         names = {ref.name for selected in gates.values() for one in selected for ref in one.gate.policy_sets}
         modules, problems = await self._load(names) if names else ({}, {})
@@ -189,7 +191,11 @@ class Gatekeeper:
         """The decision over the Change of this pass at a stage."""
         context, change = work.gates, work.change
         gates = context.gates.get(stage, ())
-        answers = await asyncio.gather(*(self._ask(work, stage, selected) for selected in gates))
+        judged = work.observation.judged or NO_PLAN
+        documents = (self._document(work, stage, selected.name, judged.changes) for selected in gates)
+        answers = await asyncio.gather(
+            *(self._ask(context, *asked, judged.disclosure) for asked in zip(gates, documents, strict=True))
+        )
         tally, unfit = await self._tally(work)
         decision = gating.decide(
             stage=stage,
@@ -209,37 +215,38 @@ class Gatekeeper:
             self._metrics.count_gate_decision(result.gate, result.stage, result.verdict)
         return decision
 
-    async def _ask(self, work: "Pass", stage: GateStage, selected: SelectedGate) -> list[PolicyResult]:
-        return [await self._ask_set(work, stage, selected, reference) for reference in selected.gate.policy_sets]
+    async def _ask(
+        self, context: GateContext, selected: SelectedGate, document: Mapping[str, Any], disclosure: Disclosure
+    ) -> list[PolicyResult]:
+        sets = selected.gate.policy_sets
+        return [await self._ask_set(context, selected, reference, document, disclosure) for reference in sets]
 
     async def _ask_set(
-        self, work: "Pass", stage: GateStage, selected: SelectedGate, reference: PolicySetReference
+        self,
+        context: GateContext,
+        selected: SelectedGate,
+        reference: PolicySetReference,
+        document: Mapping[str, Any],
+        disclosure: Disclosure,
     ) -> PolicyResult:
-        modules = work.gates.modules.get(reference.name)
-        problem = work.gates.problems.get(reference.name) or gating.pin_problem(
+        """What a set says, as it may be shown: it was given the plan with its secrets."""
+        modules = context.modules.get(reference.name)
+        problem = context.problems.get(reference.name) or gating.pin_problem(
             reference, modules.digest if modules else None
         )
         if problem or modules is None:
             return PolicyResult(error=problem)
         seconds = selected.gate.timeout.total_seconds()
-        document = self._document(work, stage, selected.name)
         memory = selected.gate.memory_mib
         answer = await self._engine.evaluate(modules, document, timeout=seconds, memory_mib=memory)
-        return answer.scrubbed(self._redact)
+        return disclosure.show(answer, modules.modules.values(), self._redact)
 
-    def _document(self, work: "Pass", stage: GateStage, gate: str) -> dict[str, Any]:
-        environment = work.environment
-        target = {
-            "kind": environment.kind,
-            "namespace": environment.metadata.namespace,
-            "name": environment.metadata.name,
-            "stage": environment.spec.stage,
-            "labels": environment.metadata.labels,
-        }
+    def _document(self, work: "Pass", stage: GateStage, gate: str, plan: Mapping[str, Any]) -> dict[str, Any]:
         return policy_input(
-            work.observation.redacted or {},
-            target=target,
-            change=work.change,
+            plan,
+            target=_target(work.environment),
+            cause=work.change.cause,
+            summary=work.change.summary,
             gate=gate,
             stage=stage,
             reset_actions=work.reset_plan.actions,
@@ -272,6 +279,16 @@ class Gatekeeper:
             if one not in counted:
                 _LOGGER.warning("%s: %s is in no row of the audit trail, so it does not count", target, one.ref)
         return counted
+
+
+def _target(environment: Environment) -> dict[str, Any]:
+    return {
+        "kind": environment.kind,
+        "namespace": environment.metadata.namespace,
+        "name": environment.metadata.name,
+        "stage": environment.spec.stage,
+        "labels": environment.metadata.labels,
+    }
 
 
 async def _rows_of(trail: AuditLog, target: ObjectRef) -> list[AuditRow]:

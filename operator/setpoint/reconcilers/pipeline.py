@@ -219,7 +219,7 @@ class Pipeline:
 
     async def gate(self, work: Pass) -> bool:
         """Policies, protection, blast radius and approvals over the subject; the Change that people see."""
-        work.gates = await self._gatekeeper.gather(work.environment, work.change)
+        work.gates = await self._gatekeeper.gather(work.environment, work.change.cause)
         work.required = work.gates.required_approvals(
             work.change, work.goal, work.observation.findings, undrilled=work.reset_plan.drill == "NotDrilled"
         )

@@ -1,18 +1,17 @@
-"""Owns taking what a plan means off the event loop: analysis and redaction are pure, and slow for large plans."""
+"""Owns taking what a plan means off the event loop: that is pure work, and slow for large plans."""
 
 import asyncio
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 from setpoint.api.v1alpha1.environment import IgnoreRule
-from setpoint.domain import redaction
+from setpoint.domain.judged_plan import JudgedPlan, judged_plan
 from setpoint.domain.plan_content import Commit
 from setpoint.domain.plans import PlanAnalysis, analyse_plan
 from setpoint.domain.scrubbing import Scrubber
-from setpoint.domain.secret_values import known_texts
-from setpoint.ports import PlanRun, RunInputs
+from setpoint.ports import PlanRun
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -32,11 +31,11 @@ class PlanReader:
             return None
         return await self._read(analyse_plan, plan.document, ignore, secrets, commit=commit)
 
-    async def redact(self, plan: PlanRun, inputs: RunInputs) -> Mapping[str, Any] | None:
-        """The plan without secrets; None for a quiet one. Raises InvalidError for what is no plan."""
-        if plan.document is None:
+    async def judge(self, plan: PlanRun, analysis: PlanAnalysis | None, secrets: Scrubber) -> JudgedPlan | None:
+        """The plan as policies judge it; None for a quiet one."""
+        if plan.document is None or analysis is None:
             return None
-        return await self._read(redaction.redact_plan, plan.document, known_texts(inputs.secret_variables.values()))
+        return await self._read(judged_plan, plan.document, analysis.hidden, secrets)
 
     async def _read(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         call = functools.partial(work, *args, **kwargs)

@@ -16,7 +16,7 @@ from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.json import JsonFormatter
 
 from setpoint.api.meta import ObjectRef
-from setpoint.domain.scrubbing import NO_SECRETS
+from setpoint.domain.scrubbing import NO_SECRETS, Spare
 from setpoint.domain.visible import visible
 
 
@@ -44,9 +44,9 @@ class SecretFilter:
         """Registers secrets, for ever: rotated ones stay secret. Values under six characters are not secrets."""
         self._known = self._known.with_secrets(values)
 
-    def redact(self, text: str) -> str:
-        """The text with a mask in place of every known secret, however it is written."""
-        return self._known.scrub(text)
+    def redact(self, text: str, spare: Spare | None = None) -> str:
+        """The text with a mask in place of every known secret, however it is written, but for what is to be spared."""
+        return self._known.scrub(text, spare)
 
 
 class _ConsoleFormatter(logging.Formatter):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.fakes.plans import values
 
 from setpoint.domain.errors import InvalidError
-from setpoint.domain.plan_values import cover_of, hide, leaves, occurring, scrub_values, true_paths, write_path
+from setpoint.domain.plan_values import cover_of, leaves, true_paths, write_path
 
 paths = st.lists(st.integers(0, 3) | st.text(alphabet='a.[]"0\\ é', max_size=3), max_size=4).map(tuple)
 
@@ -70,27 +70,3 @@ def test_the_shortest_cover_counts() -> None:
     assert cover_of(("a", "b", 0), {("a", "b"), ("a",)}) == ("a",)
     assert cover_of(("a",), {("a", "b")}) is None
     assert cover_of(("a",), {()}) == ()
-
-
-@pytest.mark.parametrize(
-    ("mask", "hidden"),
-    [
-        pytest.param(True, "(sensitive)", id="all"),
-        pytest.param({"a": True}, {"a": "(sensitive)", "b": [1, 2]}, id="one key"),
-        pytest.param({"b": [False, True]}, {"a": {"k": "v"}, "b": [1, "(sensitive)"]}, id="one item"),
-        pytest.param({"a": {"k": True}, "b": [True]}, {"a": {"k": "(sensitive)"}, "b": ["(sensitive)", 2]}, id="short"),
-        pytest.param({"a": [True], "b": {"x": True}}, {"a": {"k": "v"}, "b": [1, 2]}, id="of another shape"),
-    ],
-)
-def test_masked_parts_are_hidden(mask: Any, hidden: Any) -> None:
-    assert hide({"a": {"k": "v"}, "b": [1, 2]}, mask) == hidden
-
-
-def test_the_longest_secret_comes_first_and_short_ones_are_left() -> None:
-    assert occurring({"abcdef", "abcdefgh", "short", "absent-secret"}, ["xabcdefghx short"]) == ("abcdefgh", "abcdef")
-
-
-def test_secrets_leave_values_and_keys_but_not_names_of_attributes() -> None:
-    value = {"password": "my password here", "with-dash": ["with-dash", 1]}
-    found = scrub_values(value, ("password", "with-dash"))
-    assert found == {"password": "my (sensitive) here", "(sensitive)": ["(sensitive)", 1]}

@@ -11,11 +11,11 @@ from tests.soak import examples
 
 from setpoint.api.v1alpha1.environment import IgnoreRule
 from setpoint.domain.errors import InvalidError
+from setpoint.domain.judged_plan import judged_plan
 from setpoint.domain.model import DriftClass
 from setpoint.domain.plan_changes import read_outputs, read_resources
 from setpoint.domain.plan_values import true_paths
 from setpoint.domain.plans import differing_paths
-from setpoint.domain.redaction import redact_plan
 
 SECRET = "s3cr3t-in-a-leaf"
 some = settings(max_examples=examples(40))
@@ -148,24 +148,27 @@ def test_no_masked_leaf_gets_out(document: dict[str, Any]) -> None:
         [repr(finding) for finding in analysis.findings],
         [action.as_json() for action in analysis.actions],
         analysis.summary.as_json(),
-        redact_plan(document),
+        repr(judged_plan(document, analysis.hidden)),
     ]
     assert SECRET not in json.dumps(shown)
     assert SECRET not in repr(analysis)
 
 
 @some
-@given(plans(), st.data())
-def test_what_is_redacted_keeps_its_shape_but_for_masks(document: dict[str, Any], data: st.DataObject) -> None:
-    for item in document["resource_changes"]:
-        item["change"] |= {"before_sensitive": {}, "after_sensitive": False}
-    for output in document["output_changes"].values():
-        output |= {"before_sensitive": False, "after_sensitive": False}
-    redacted = redact_plan(document)
-    kept = [i for i in document["resource_changes"] if i["change"]["actions"] != ["no-op"]]
-    assert [i["change"]["after"] for i in redacted["resource_changes"]] == [i["change"]["after"] for i in kept]
-    assert {n: o["after"] for n, o in redacted["output_changes"].items()} == {
-        n: o["after"] for n, o in document["output_changes"].items()
+@given(plans())
+def test_policies_get_what_the_plan_holds(document: dict[str, Any]) -> None:
+    given = copy.deepcopy(document)
+    judged = judged_plan(document, analyse_plan(document).hidden)
+    kept = [i for i in given["resource_changes"] if i["change"]["actions"] != ["no-op"]]
+    for plan, key, items in (
+        (judged.changes, "resource_changes", kept),
+        (judged.of_drift(), "resource_drift", given["resource_drift"]),
+    ):
+        assert [i["address"] for i in plan[key]] == [i["address"] for i in items]
+        for side in ("before", "after", "after_unknown"):
+            assert [i["change"][side] for i in plan[key]] == [i["change"][side] for i in items]
+    assert {n: o["after"] for n, o in judged.changes["output_changes"].items()} == {
+        n: o["after"] for n, o in given["output_changes"].items()
     }
 
 
@@ -191,11 +194,10 @@ def test_a_broken_document_is_read_or_refused_by_path(name: str, at: int, value:
         del container[key]
     else:
         container[key] = value
-    for read in (analyse_plan, redact_plan):
-        try:
-            read(document)
-        except InvalidError as error:
-            assert ": " in error.message  # noqa: PT017 nothing is raised for what is not broken
+    try:
+        judged_plan(document, analyse_plan(document).hidden)
+    except InvalidError as error:
+        assert ": " in error.message  # noqa: PT017 nothing is raised for what is not broken
 
 
 @some

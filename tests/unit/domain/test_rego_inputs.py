@@ -1,36 +1,22 @@
 """The input that the lint knows is the one that a policy gets: else what is there is refused, or what is not passes."""
 
-from setpoint.api.meta import ObjectRef
-from setpoint.api.v1alpha1.change import ChangeSummary
-from setpoint.domain.model import Change
-from setpoint.domain.redaction import policy_input, redact_plan
+import pytest
+
+from setpoint.domain.judged_plan import judged_plan
+from setpoint.domain.policy_input import policy_input
 from setpoint.domain.rego_inputs import POLICY_INPUT
+from setpoint.domain.scrubbing import NO_SECRETS
 
 FACTS = {"format_version": "1.2", "terraform_version": "1.11.4", "complete": True, "errored": False}
+TARGET = {"kind": "Environment", "namespace": "default", "name": "e", "stage": "dev", "labels": {}}
 
 
-def test_the_lint_knows_the_document() -> None:
-    change = Change(
-        target=ObjectRef("Environment", "default", "e"),
-        cause="SpecChanged",
-        digest="",
-        bundle=None,
-        state_version=0,
-        generation=1,
-        actions=(),
-        summary=ChangeSummary(),
-    )
-    target = {"kind": "Environment", "namespace": "default", "name": "e", "stage": "dev", "labels": {}}
-    plan = redact_plan({**FACTS, "resource_changes": [], "configuration": {}, "variables": {}})
+@pytest.mark.parametrize("of", ["changes", "drift"])
+def test_the_lint_knows_the_document(of: str) -> None:
+    judged = judged_plan({**FACTS, "resource_changes": [], "configuration": {}, "variables": {}}, NO_SECRETS)
+    plan = judged.changes if of == "changes" else judged.of_drift()
     document = policy_input(
-        plan,
-        target=target,
-        change=change,
-        gate="g",
-        stage="plan",
-        reset_actions=(),
-        worst="",
-        now="2026-01-01T00:00:00Z",
+        plan, target=TARGET, cause="SpecChanged", gate="g", stage="plan", now="2026-01-01T00:00:00Z"
     )
     assert document.keys() == POLICY_INPUT.keys()
     for name, known in POLICY_INPUT.items():

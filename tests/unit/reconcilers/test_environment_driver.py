@@ -253,27 +253,26 @@ async def test_a_preview_says_why_it_did_not_look(desk: Desk) -> None:
 
 async def test_plans_are_read_off_the_event_loop(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = {}
-    for name in ("analyse_plan", "redact_plan"):
-        module = plan_reading if name == "analyse_plan" else plan_reading.redaction
-        real = getattr(module, name)
+    for name in ("analyse_plan", "judged_plan"):
+        real = getattr(plan_reading, name)
 
         def reading(*args: Any, _name: str = name, _real: Any = real, **more: Any) -> Any:
             seen[_name] = threading.current_thread().name
             return _real(*args, **more)
 
-        monkeypatch.setattr(module, name, reading)
+        monkeypatch.setattr(plan_reading, name, reading)
     desk.terraform.document = PENDING
     async with desk.session() as session:
         observation = await session.observe()
-    assert observation.redacted["resource_changes"][0]["address"] == "terraform_data.r1"
-    assert set(seen) == {"analyse_plan", "redact_plan"}
+    assert observation.judged.changes["resource_changes"][0]["address"] == "terraform_data.r1"
+    assert set(seen) == {"analyse_plan", "judged_plan"}
     assert all(thread.startswith("plans") for thread in seen.values())
 
 
 async def test_a_quiet_plan_is_not_read_at_all(desk: Desk) -> None:
     async with desk.session() as session:
         observation = await session.observe()
-        assert (observation.content, observation.redacted) == (None, None)
+        assert (observation.content, observation.judged) == (None, None)
         assert await session.plan(observation) is None
     desk.threads.shutdown()
 

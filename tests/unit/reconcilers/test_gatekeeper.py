@@ -19,6 +19,7 @@ from setpoint.domain.audit import AuditEntry, Phase
 from setpoint.domain.errors import SetpointError
 from setpoint.domain.gating import Verdict
 from setpoint.domain.goals import Goal, GoalKind
+from setpoint.domain.judged_plan import NO_PLAN
 from setpoint.domain.model import Change, DriftClass, Finding, Observation, ResetPlan, Snapshot
 from setpoint.domain.policies import PolicyModules, PolicyResult, Unread, Violation
 from setpoint.reconcilers.draft import StatusDraft
@@ -86,7 +87,7 @@ class Desk:
         await self.cluster.add(example("EnforcementGates", name=name, gates=complete))
 
     async def gather(self) -> GateContext:
-        return await self.gatekeeper.gather(self.environment, self.change)
+        return await self.gatekeeper.gather(self.environment, self.change.cause)
 
     async def subject(self) -> str:
         context = await self.gather()
@@ -102,7 +103,7 @@ class Desk:
         work.proposed = spec
         work.record = SimpleNamespace(metadata=SimpleNamespace(name="shop-prod-1"), spec=spec)
         work.observation = Observation(
-            7, 9, "l", 1, DIGESTS["c"], "r1", "fake 1", (), None, None, {"resource_changes": []}, DIGESTS["f"]
+            7, 9, "l", 1, DIGESTS["c"], "r1", "fake 1", (), None, None, NO_PLAN, DIGESTS["f"]
         )
         return work
 

@@ -31,7 +31,7 @@ SEEN = Observation(
     findings=(),
     content=None,
     content_digest=None,
-    redacted=None,
+    judged=None,
     variables_digest=DIGEST,
 )
 SECRET = "hunter2-very-secret"

@@ -7,7 +7,6 @@ from typing import Any, get_args
 from setpoint.domain.policies import PackageIndex, PolicyResult, Severity, Violation
 
 _SEVERITIES = get_args(Severity)
-_MAX_MESSAGE = 1024
 _MAX_VIOLATIONS = 20_000
 
 
@@ -40,7 +39,10 @@ class PackageDefaults:
 
 
 def read_answers(text: bytes, packages: Mapping[str, PackageDefaults]) -> PolicyResult:
-    """The violations in the worker's answer: a list of [package, kind, messages]. Never raises."""
+    """The violations in the worker's answer: a list of [package, kind, messages]. Never raises.
+
+    Their texts are whole: one that is cut in the middle of a secret would show its beginning.
+    """
     try:
         return PolicyResult(tuple(_violations(json.loads(text), packages)))
     except AnswerError as error:
@@ -94,4 +96,4 @@ def _text(fields: Mapping[str, Any], name: str, where: str, *, needed: bool = Fa
     if not isinstance(value, str) or (needed and not value):
         msg = f"{where}: {name} is no text"
         raise AnswerError(msg)
-    return value[:_MAX_MESSAGE]
+    return value

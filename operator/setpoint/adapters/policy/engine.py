@@ -61,6 +61,10 @@ class RegorusEngine:
         """Asks all packages for deny, violation and warn, within `timeout` seconds. Never raises."""
         try:
             text = to_json(document)
+        except (TypeError, ValueError):
+            # What it says of a value may quote it.
+            return PolicyResult(error="the plan can't be written as JSON, so the policies were not asked")
+        try:
             async with self._worker(memory_mib, modules.digest) as worker:
                 loaded = await self._load(worker, modules)
                 if loaded.problems:

@@ -1,8 +1,8 @@
 """Owns the policy worker: a process of its own in which Rego runs, bounded in memory and CPU time.
 
 Started as `python -m setpoint.adapters.policy.worker MEMORY_MIB`; answers frames on standard input with frames on
-standard output until its input ends. It has no environment to speak of and must be given no secret. A policy that
-crashes it costs this process and nothing else.
+standard output until its input ends. It is given plans with their secrets: so it has no environment to speak of, can
+open no file and no socket, and dumps no core. A policy that crashes it costs this process and nothing else.
 """
 
 import contextlib
@@ -26,6 +26,7 @@ def main() -> None:
     from setpoint.adapters.policy.serving import Server  # noqa: PLC0415 under the limits, regorus reserves less
 
     server = Server()
+    seal()
     while (frame := _read(requests)) is not None:
         header, body = frame
         _limit_cpu(float(header["seconds"]))
@@ -35,10 +36,19 @@ def main() -> None:
 
 
 def limit_memory(mebibytes: int) -> None:
-    """Bounds the address space of this process; a core dump would hold the plan."""
+    """Bounds the address space of this process."""
     limit = (mebibytes + _BASE_MIB) * 2**20
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def seal() -> None:
+    """Lets this process open and write nothing more than the pipes that it has; a core dump would hold the plan.
+
+    A limit of one byte forbids cores that are piped to a program, too: one of none does not.
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
 
 
 def _limit_cpu(seconds: float) -> None:

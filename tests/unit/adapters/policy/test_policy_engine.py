@@ -1,8 +1,12 @@
 """The engine and its workers: hostile policies cost a worker and are errors; the next decision is right again."""
 
 import asyncio
+import errno
 import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -236,11 +240,46 @@ async def test_the_worker_sees_nothing_of_the_operator(engine: RegorusEngine, mo
     assert os.readlink(f"/proc/{pid}/cwd") == "/"  # noqa: PTH115
 
 
-async def test_workers_dump_no_core(engine: RegorusEngine) -> None:
+async def test_workers_can_write_nothing_of_what_they_are_given(engine: RegorusEngine) -> None:
     await ask(engine, GOOD)
     with open(f"/proc/{engine._idle[0].process.pid}/limits") as limits:  # noqa: PTH123
-        (core,) = (line for line in limits if line.startswith("Max core file size"))
-    assert core.split()[4] == "0"
+        read = {line[:26].strip(): line[26:].split()[:2] for line in limits}
+    # A core limit of 0 does not keep the kernel from piping the core to a program; 1 does.
+    assert read["Max core file size"] == ["1", "1"]
+    assert read["Max file size"] == read["Max open files"] == ["0", "0"]
+
+
+@pytest.mark.parametrize(
+    "attempt", ["open('/dev/null')", "__import__('socket').socket()", "os.pipe()", "os.write(kept, b'x')"]
+)
+def test_a_sealed_process_opens_and_writes_nothing(attempt: str, tmp_path: Path) -> None:
+    code = f"""
+import os, signal, socket
+from setpoint.adapters.policy.worker import seal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+kept = os.open({str(tmp_path / "kept")!r}, os.O_WRONLY | os.O_CREAT)
+seal()
+try:
+    {attempt}
+except OSError as error:
+    print(error.errno)
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(ended.stdout) in {errno.EMFILE, errno.EFBIG}
+
+
+async def test_a_plan_that_is_no_json_is_an_error_that_does_not_quote_it(engine: RegorusEngine) -> None:
+    result = await ask(engine, GOOD, {"x": "hunter2\ud800"})
+    assert result.error == "the plan can't be written as JSON, so the policies were not asked"
+    assert "hunter2" not in (await ask(engine, GOOD, {"x": {"hunter2"}, "y": object()})).error
+
+
+async def test_texts_are_whole_for_those_who_scrub_them(engine: RegorusEngine) -> None:
+    (violation,) = (await ask(engine, f'package a\ndeny contains "{"x" * 900}" if true\n')).violations
+    assert len(violation.message) == 900
+    long = 'package a\ndeny contains concat("", [input.now, input.now])\n'
+    (violation,) = (await ask(engine, long, {"now": "y" * 2000})).violations
+    assert violation.message == "y" * 4000
 
 
 async def test_tests_of_a_set(engine: RegorusEngine) -> None:

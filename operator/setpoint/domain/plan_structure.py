@@ -1,0 +1,54 @@
+"""Owns the words of a plan that say how it is built: never secrets, whatever a Secret holds. Pure.
+
+A Secret's value is often an ordinary word, such as `postgres`. Taken out of types and addresses it would make them
+unreadable, and hide nothing: the code and the provider say them to everybody. Keys of addresses are data, not words.
+"""
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+_KEYS = re.compile(r'\["(?:[^"\\]|\\.)*"\]|\[\d+\]')
+_PARTS = re.compile(r"[./]")
+_INSIDE = re.compile(rb"[\w\x80-\xff-]")
+
+
+class Structure:
+    """The types, names, addresses without their keys, providers and attributes of a plan."""
+
+    def __init__(self, addresses: Collection[str] = (), words: Collection[str] = ()) -> None:
+        phrases = {phrase for address in addresses for phrase in _KEYS.sub("\0", address).split("\0")}
+        self.addresses = frozenset(addresses)
+        self._words = frozenset(words).union(*(_PARTS.split(phrase) for phrase in phrases), phrases)
+        self._phrases = "\0".join(sorted(phrases))
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> "Structure":
+        """That of a document which `analyse_plan` took."""
+        items = [*(document.get("resource_changes") or ()), *(document.get("resource_drift") or ())]
+        named = (item.get(key) for item in items for key in ("address", "previous_address", "provider_name"))
+        outputs = document.get("output_changes") or {}
+        return cls({text for text in named if isinstance(text, str)}, {*outputs, *_attributes(items)})
+
+    def holds(self, data: bytes, start: int, end: int) -> bool:
+        """True where this span of a text is a word of the structure, a part of one, or several as an address joins."""
+        while start > 0 and _INSIDE.match(data, start - 1):
+            start -= 1
+        while end < len(data) and _INSIDE.match(data, end):
+            end += 1
+        text = data[start:end].decode(errors="replace")
+        if text in self._words:
+            return True
+        bounded = rf"(?<![\w-]){re.escape(text)}(?![\w-])"
+        return bool(_PARTS.search(text)) and re.search(bounded, self._phrases) is not None
+
+
+def _attributes(items: Collection[Mapping[str, Any]]) -> Iterator[str]:
+    """The names at the top level of values: further down, a map's keys can't be told from an attribute's name."""
+    for item in items:
+        for side in ("before", "after"):
+            value = item["change"].get(side)
+            yield from value if isinstance(value, dict) else ()
+
+
+NO_STRUCTURE = Structure()
