@@ -140,7 +140,8 @@ class FakeHome:
         self.date_rows()
         spec = approval["spec"]
         verb = "approve" if spec["verdict"] == "Approved" else "reject"
-        payload = {"approval": approval["metadata"]["name"], "overrides": spec.get("overrides", [])}
+        payload = {key: spec[key] for key in ("overrides", "acceptUndrilled") if key in spec}
+        payload["approval"] = approval["metadata"]["name"]
         self.audit.entries.append(
             AuditEntry(
                 verb, Phase.FACT, spec["approver"], ObjectRef("Environment", "default", "shop-prod"),

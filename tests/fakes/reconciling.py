@@ -218,14 +218,21 @@ class Bench:
         else:
             await self.cluster.update({**current, "spec": wanted})
 
-    async def approve(self, who: str = "ada", *, verdict: str = "Approved", subject: str = "", overrides=()) -> None:
+    async def approve(self, who: str = "ada", **word: Any) -> None:
         """One person's word on the open Change."""
         name = (await self.status())["change"]
         change = await self.cluster.get(ObjectRef("Change", "default", name))
-        await self.approve_change(change, who, verdict=verdict, subject=subject, overrides=overrides)
+        await self.approve_change(change, who, **word)
 
     async def approve_change(
-        self, change: JsonObject, who: str, *, verdict: str = "Approved", subject: str = "", overrides=()
+        self,
+        change: JsonObject,
+        who: str,
+        *,
+        verdict: str = "Approved",
+        subject: str = "",
+        overrides: Sequence[str] = (),
+        undrilled: bool = False,
     ) -> None:
         """One person's word on a Change, open or not."""
         name = change["metadata"]["name"]
@@ -236,8 +243,9 @@ class Bench:
             "approver": who,
             "reason": "because",
             "overrides": list(overrides),
+            "acceptUndrilled": undrilled,
         }
-        await self.create("Approval", f"{name}-{who}", spec)
+        await self.create("Approval", f"{name}-{who}{'-undrilled' if undrilled else ''}", spec)
 
     async def reset(self, snapshot: str, name: str = "back") -> None:
         """Asks for a reset."""

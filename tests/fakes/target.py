@@ -50,6 +50,7 @@ class World:
     orphans: tuple[str, ...] = ()
     notices: list[Notice] = dataclasses.field(default_factory=list)
     drill: str = "Passed"
+    acceptable: bool = False
     drill_destroy: str = ""
     verification: Verification | None = None
     health: Verification = HEALTHY
@@ -189,7 +190,9 @@ class FakeSession:
         actions = tuple(
             ResetAction(address=a.address, action="none", reversibility="Reversible") for a in change.actions
         )
-        return ResetPlan(digest=digest([a.address for a in actions]), actions=actions, drill=drill, message="")
+        message = "it no longer plans" if drill == "Failed" else ""
+        identity = digest([a.address for a in actions])
+        return ResetPlan(identity, actions, drill, message, acceptable=drill == "Failed" and self._world.acceptable)
 
     async def apply(self, decision) -> Outcome:
         decision.require_pass()

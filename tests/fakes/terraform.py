@@ -18,7 +18,8 @@ DONE = ApplyRun(True, False, (), ())
 class FakeTerraform:
     """One target's Terraform. `document` is what plans show; `errored` is the errored.tfstate in the work folder.
 
-    `unread` are data sources that are gone, `forbidding` the bundles with prevent_destroy in them.
+    `unread` are data sources that are gone, `forbidding` the bundles with prevent_destroy in them, `failing` those that
+    can't be planned.
     """
 
     document: Mapping[str, Any] | None = None
@@ -31,6 +32,7 @@ class FakeTerraform:
     plans: int = 0
     unread: tuple[str, ...] = ()
     forbidding: frozenset[str] = frozenset()
+    failing: Mapping[str, ReasonedError] = dataclasses.field(default_factory=dict)
     run: str = "run-1"
     notices: tuple[Notice, ...] = ()
 
@@ -76,6 +78,8 @@ class FakeSession:
         if terraform.errored is not None:
             raise TransientError("StoreFailed", "there is a state that nobody saved")
         terraform.plans += 1
+        if bundle.digest in terraform.failing:
+            raise terraform.failing[bundle.digest]
         if refresh and terraform.unread:
             raise DataUnreadableError(f"request {terraform.plans} failed", terraform.unread)
         if destroy and bundle.digest in terraform.forbidding:

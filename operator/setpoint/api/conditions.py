@@ -112,6 +112,7 @@ class Reason(StrEnum):
     # Gates
     GATES_PASSED = "GatesPassed"
     GATES_PENDING = "GatesPending"
+    UNDRILLED_ACCEPTED = "UndrilledAccepted"
     GATE_BLOCKED = "GateBlocked"
     GATE_ERROR = "GateError"
     POLICY_INVALID = "PolicyInvalid"
@@ -206,6 +207,9 @@ REASON_MEANING: dict[Reason, str] = {
     Reason.CAPTURED: "The state was captured and sealed.",
     Reason.GATES_PASSED: "Every gate passed.",
     Reason.GATES_PENDING: "The gates wait for approvals.",
+    Reason.UNDRILLED_ACCEPTED: (
+        "Every gate passed, `way-back` because people accepted knowingly that the drill fails; the message says who."
+    ),
     Reason.GATE_BLOCKED: "A gate blocks; the message says which and what to do.",
     Reason.GATE_ERROR: "A gate could not be evaluated, and so blocks.",
     Reason.POLICY_INVALID: "The policies do not load; the message names file and line.",
@@ -265,6 +269,7 @@ _FAILURE_REASONS = (
 )
 _GATE_REASONS = (
     Reason.GATES_PASSED,
+    Reason.UNDRILLED_ACCEPTED,
     Reason.GATES_PENDING,
     Reason.GATE_BLOCKED,
     Reason.GATE_ERROR,

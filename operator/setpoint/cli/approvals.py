@@ -34,10 +34,18 @@ from setpoint.cli.table import plain
 from setpoint.cli.tally import Hearing, hear, refuse_empty_word, refuse_rejected
 from setpoint.domain.audit import AuditEntry, Phase
 from setpoint.domain.errors import SetpointError
+from setpoint.domain.gating import WAY_BACK
 from setpoint.domain.reading import parse, text_at
 
 _MAX_NAME = 253
 _DIGEST = "sha256:"
+_NOTHING_TO_ACCEPT = {
+    "Passed": "the way back was drilled",
+    "NotDrillable": "nothing was applied before, so there was nothing to drill",
+    "NotDrilled": "an approval without it is enough here",
+    "Failed": "since what differs can be mended before this Change",
+}
+"""By how the drill went, the reason for which nobody has to accept it, or nobody can."""
 
 
 @click.command(
@@ -45,6 +53,7 @@ _DIGEST = "sha256:"
     examples=(
         "setpoint approve shop-prod-a1b2c3d4e5",
         "setpoint approve shop-prod-a1b2c3d4e5 --override blast-radius --reason 'planned move'",
+        "setpoint approve shop-prod-a1b2c3d4e5 --accept-undrilled --reason 'the old provider is gone'",
     ),
 )
 @click.argument("change")
@@ -53,6 +62,11 @@ _DIGEST = "sha256:"
 @click.option("--unseen", is_flag=True, help="Approve although not all that would change can be shown here.")
 @full_option
 @click.option("--override", "overrides", metavar="GATE", multiple=True, help="Pass a soft-mandatory gate knowingly.")
+@click.option(
+    "--accept-undrilled",
+    is_flag=True,
+    help="Pass a failed drill knowingly, where the Change says that this is possible.",
+)
 @namespace_option
 @output_option
 @click.pass_obj
@@ -64,6 +78,7 @@ def approve(
     unseen: bool,
     full: bool,
     overrides: tuple[str, ...],
+    accept_undrilled: bool,
     namespace: str,
     output: str | None,
 ) -> int:
@@ -72,13 +87,17 @@ def approve(
     CHANGE is a Change's name, or the beginning of one. The approval names the subject that is shown: what happens, the
     way back, policies, gates and state together. If any of them moves, it is another Change; --subject makes sure that
     it is still the one that you looked at. No question is asked. What can't be shown whole is approved only with
-    --unseen and a --reason; what is not what the Change's digest names, never.
+    --unseen and a --reason; what is not what the Change's digest names, never. A repair whose drill failed, and a
+    Change where the last applied configuration can't be planned any more, take --accept-undrilled and a --reason.
     """
     if unseen and not reason:
         msg = "--unseen needs a --reason: say how you know what this Change does."
         raise click.UsageError(msg)
     if overrides and not reason:
         msg = "--override needs a --reason: say why the gate may be passed; it is kept in the audit trail."
+        raise click.UsageError(msg)
+    if accept_undrilled and not reason:
+        msg = "--accept-undrilled needs a --reason: say why it is applied without a way back that was drilled."
         raise click.UsageError(msg)
     return _decide(
         invocation,
@@ -89,6 +108,7 @@ def approve(
         subject=subject,
         reason=reason,
         overrides=overrides,
+        accepts=accept_undrilled,
         unseen=unseen,
         full=full,
     )
@@ -121,6 +141,7 @@ def _decide(
     subject: str,
     reason: str,
     overrides: Sequence[str] = (),
+    accepts: bool = False,
     unseen: bool = False,
     full: bool = False,
 ) -> int:
@@ -134,15 +155,22 @@ def _decide(
         refuse_rejected(hearing)
         if verdict == "Approved":
             refuse_overrides(change, overrides)
+            refuse_acceptance(change, accepts=accepts)
             refuse_blocked(change, overrides)
-            refuse_empty_word(hearing, home.user(), overrides)
+            refuse_empty_word(hearing, home.user(), overrides, accepts=accepts)
         sight = await see(home, change)
         if not output:
             click.echo("\n".join(_shown(hearing, sight, full=full)))
         if verdict == "Approved":
             refuse_unseen(change, sight, unseen=unseen)
         approval = new_approval(
-            change, home.user(), verdict=verdict, reason=reason, overrides=overrides, proven=home.proves_users
+            change,
+            home.user(),
+            verdict=verdict,
+            reason=reason,
+            overrides=overrides,
+            accepts=accepts,
+            proven=home.proves_users,
         )
         entry = _entry(home, change, approval, unseen=verdict == "Approved" and not sight.whole)
         created = await home.cluster.create(approval, audit=(entry,))
@@ -213,13 +241,29 @@ def _why_not(gate: GateResult) -> str:
             return "what it found is mandatory"
 
 
+def refuse_acceptance(change: Change, *, accepts: bool) -> None:
+    """Raises SetpointError where a failed drill could be accepted and is not, or where there is none to accept."""
+    plan = change.spec.reset_plan
+    why = f" ({plain(plan.message).rstrip('.')})" if plan.message else ""
+    if plan.acceptable and not accepts:
+        msg = (
+            f"{change.ref} has no way back that was shown to work{why}. Where it is better applied without one: "
+            f"--accept-undrilled --reason WHY; the Change and the audit trail keep who said so"
+        )
+        raise SetpointError(msg)
+    if accepts and not plan.acceptable:
+        msg = f"--accept-undrilled: there is nothing to accept, {_NOTHING_TO_ACCEPT[plan.drill]}{why}"
+        raise SetpointError(msg)
+
+
 def refuse_blocked(change: Change, overrides: Sequence[str]) -> None:
     """Raises SetpointError where a gate blocks for another reason than a missing approval, and is not overridden.
 
     What ends that is another subject, on which this approval would not count.
     """
     for gate in change.status.gates:
-        if gate.blocks and gate.verdict != "Pending" and gate.gate not in overrides:
+        passed = gate.gate in overrides or (gate.gate == WAY_BACK and change.spec.reset_plan.acceptable)
+        if gate.blocks and gate.verdict != "Pending" and not passed:
             why = f" ({plain(gate.messages[0]).rstrip('.')})" if gate.messages else ""
             remedy = f", or pass the gate with --override {gate.gate} --reason WHY" if gate.overridable else ""
             verdict = "could not decide" if gate.verdict in {"Error", "Indeterminate"} else "blocks it"
@@ -231,7 +275,14 @@ def refuse_blocked(change: Change, overrides: Sequence[str]) -> None:
 
 
 def new_approval(
-    change: Change, user: str, *, verdict: str, reason: str, overrides: Sequence[str], proven: bool = False
+    change: Change,
+    user: str,
+    *,
+    verdict: str,
+    reason: str,
+    overrides: Sequence[str],
+    accepts: bool = False,
+    proven: bool = False,
 ) -> JsonObject:
     """The Approval object of a person's word; its subject is the Change's."""
     spec = ApprovalSpec.model_validate(
@@ -242,6 +293,7 @@ def new_approval(
             "approver": user,
             "reason": reason,
             "overrides": list(overrides),
+            "acceptUndrilled": accepts,
             "proven": proven,
         }
     )
@@ -260,7 +312,9 @@ def _entry(home: Home, change: Change, approval: JsonObject, *, unseen: bool) ->
     """The row on who said what of which subject, and saw it or not; under the target, so that its trail tells it."""
     approved = approval["spec"]["verdict"] == "Approved"
     target = ObjectRef(change.spec.target_ref.kind, change.metadata.namespace, change.spec.target_ref.name)
-    said = {key: approval["spec"][key] for key in ("reason", "overrides") if approval["spec"].get(key)}
+    said = {
+        key: approval["spec"][key] for key in ("reason", "overrides", "acceptUndrilled") if approval["spec"].get(key)
+    }
     return AuditEntry(
         "approve" if approved else "reject",
         Phase.FACT,
@@ -280,7 +334,7 @@ def _shown(hearing: Hearing, sight: Sight, *, full: bool) -> list[str]:
         field("Target", f"{change.spec.target_ref.kind.lower()}/{change.spec.target_ref.name}"),
         field("Subject", change.spec.subject),
         *action_section(sight, summary, summary.actions, cause=change.spec.cause, full=full),
-        *section("Way back", way_back_lines(change.spec.reset_plan)),
+        *section("Way back", way_back_lines(change.spec.reset_plan, change.status.undrilled_accepted_by)),
         *section("Gates", gate_lines(change.status.gates)),
         *section("Warnings", map(plain, change.status.warnings)),
         *section("Approvals", hearing.lines()),

@@ -184,7 +184,7 @@ async def _what(home: Home, change: Change, contents: ContentTeller) -> list[str
     orphans = [*change.spec.orphans, *change.status.orphans]
     return [
         *await contents.section(home, change),
-        *section("Way back", way_back_lines(change.spec.reset_plan)),
+        *section("Way back", way_back_lines(change.spec.reset_plan, change.status.undrilled_accepted_by)),
         *section("Gates", gate_lines(change.status.gates)),
         *section("Warnings", map(plain, change.status.warnings)),
         *section("Orphans", map(plain, orphans)),

@@ -88,9 +88,14 @@ def _object(action: ActionSummary | ResetAction) -> str:
     return plain(action.address) + (left if action.deposed else "")
 
 
-def way_back_lines(reset_plan: ResetPlanSummary) -> list[str]:
-    """Whether there is a way back, and what it costs."""
-    lines = [_REVERSIBILITY[reset_plan.worst], _DRILL[reset_plan.drill]]
+def way_back_lines(reset_plan: ResetPlanSummary, accepted_by: Sequence[str] = ()) -> list[str]:
+    """Whether there is a way back, what it costs, and who accepted that it is not drilled."""
+    drill = _DRILL[reset_plan.drill]
+    if accepted_by:
+        drill = f"the drill FAILED, which was accepted by {', '.join(map(plain, accepted_by))}"
+    elif reset_plan.acceptable:
+        drill += ", unless a person accepts that: approve with --accept-undrilled"
+    lines = [_REVERSIBILITY[reset_plan.worst], drill]
     if reset_plan.message:
         lines.append(plain(reset_plan.message))
     return lines + [_step_back(action) for action in reset_plan.actions if action.reversibility != "Reversible"]

@@ -65,7 +65,8 @@ class Hearing:
         reason = f": {plain(spec.reason)}" if spec.reason else ""
         when = age(approval.metadata.creation_timestamp, self.now)
         why_not = self._why_not(approval)
-        return f"{spec.verdict} by {plain(spec.approver)}{proven}, {when} ago{why_not}{reason}"
+        accepting = ", accepting that the way back is not drilled" if spec.accept_undrilled else ""
+        return f"{spec.verdict} by {plain(spec.approver)}{proven}, {when} ago{accepting}{why_not}{reason}"
 
     def _why_not(self, approval: Approval) -> str:
         """The reason for which it counts for nothing, as the end of a phrase; empty where it counts."""
@@ -126,15 +127,16 @@ def refuse_rejected(hearing: Hearing) -> None:
         raise SetpointError(msg)
 
 
-def refuse_empty_word(hearing: Hearing, user: str, overrides: Sequence[str]) -> None:
+def refuse_empty_word(hearing: Hearing, user: str, overrides: Sequence[str], *, accepts: bool = False) -> None:
     """Raises SetpointError for an approval that would count for nothing: of who asked for it, or a second one.
 
-    A second one counts where the first expired, or where it passes a gate that the first did not.
+    A second one counts where the first expired, or where it passes what the first did not.
     """
     change, tally = hearing.change, hearing.tally
     if user in tally.barred:
         msg = f"{plain(user)} asked for {change.ref}, and a gate asks for four eyes: somebody else must approve it"
         raise SetpointError(msg)
-    if user in tally.approved_by and not set(overrides) - tally.overrides:
+    accepted = not accepts or user in tally.accepted
+    if user in tally.approved_by and accepted and not set(overrides) - tally.overrides:
         msg = f"{plain(user)} has approved {change.ref} already, and each person counts once: {hearing.count()}"
         raise SetpointError(msg)

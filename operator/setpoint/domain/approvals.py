@@ -2,7 +2,7 @@
 
 import dataclasses
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from setpoint.api.model import parse_time
@@ -16,7 +16,8 @@ _CLOCK_SKEW = dt.timedelta(minutes=5)
 class ApprovalTally:
     """Who said what about one subject. `expired` are those whose approval no longer counts and no newer one does.
 
-    `barred` can't approve it, whether they tried or not.
+    `barred` can't approve it, whether they tried or not. `accepted` are those who approved a way back that is not
+    drilled, and why.
     """
 
     approved_by: tuple[str, ...] = ()
@@ -25,6 +26,7 @@ class ApprovalTally:
     overrides: frozenset[str] = frozenset()
     rejection: str = ""
     barred: tuple[str, ...] = ()
+    accepted: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def find_requester(cause: Cause, *, stamped: str, reset_by: str = "") -> str | None:
@@ -51,7 +53,7 @@ def count_approvals(
     """The tally of one subject: people are counted once, and approvals for another subject not at all.
 
     An approval counts for `ttl` from its creation; a rejection for ever. Who is `barred` may reject and not approve.
-    Only approvals that count can override a gate.
+    Only approvals that count can override a gate, or accept that the way back is not drilled.
     """
     ours = [a for a in approvals if a.spec.subject == subject and a.metadata.deletion_timestamp is None]
     rejections = [a for a in ours if a.spec.verdict == "Rejected"]
@@ -65,6 +67,7 @@ def count_approvals(
         overrides=frozenset(gate for a in valid for gate in a.spec.overrides),
         rejection=min((a.spec.reason for a in rejections), default=""),
         barred=tuple(sorted(barred)),
+        accepted={a.spec.approver: a.spec.reason for a in valid if a.spec.accept_undrilled},
     )
 
 

@@ -41,6 +41,7 @@ _MAX_MESSAGE = 1024
 _MAKER = object()
 _SEVERITIES: tuple[Severity, ...] = ("critical", "high", "medium", "low")
 _UNWAIVABLE: frozenset[Level] = frozenset({"hard-mandatory", "invariant"})
+_ACCEPT = "setpoint approve with --accept-undrilled --reason WHY passes it"
 _NAMELESS = (
     "four eyes can't be shown: who asked for this is not known, since the target lacks the annotation "
     f"{REQUESTED_BY_ANNOTATION}. On a cluster the component requested-by stamps it when the spec next changes; in a "
@@ -95,6 +96,8 @@ class GateDecision:
     approved_by: tuple[str, ...]
     rejected_by: tuple[str, ...]
     barred: tuple[str, ...]
+    accepted: Mapping[str, str]
+    """People who passed a failed drill knowingly, and why; empty where nobody had to, or too few did."""
     maker: dataclasses.InitVar[object]
 
     def __post_init__(self, maker: object) -> None:
@@ -196,6 +199,7 @@ def decide(
     required: int,
     reset_ready: bool,
     reset_message: str = "",
+    undrilled_acceptable: bool = False,
     faults: Sequence[str] = (),
     requested_by: str | None = None,
 ) -> GateDecision:
@@ -203,11 +207,14 @@ def decide(
 
     `answers` maps the name of a gate to what its policy sets said, one result each: a missing one is an Error.
     `protection` are the messages of `check_protection`; `faults` say which gates could not even be read;
-    `requested_by` is `find_requester`'s.
+    `requested_by` is `find_requester`'s. `undrilled_acceptable`: people may pass a way back that is not ready.
     """
     asked_by_nobody = requested_by is None and change.cause != "Destroy"
+    acceptable = undrilled_acceptable and not reset_ready
+    accepted = tally.accepted if acceptable and len(tally.accepted) >= max(1, required) else {}
     results = [
-        *_built_in(stage, protection, reset_message, faults, reset_ready=reset_ready),
+        *_built_in(stage, protection, faults),
+        _way_back(stage, reset_message, tally, accepted, required, ready=reset_ready, acceptable=acceptable),
         *(_evaluate(stage, one, answers.get(one.name, ()), change, tally, nameless=asked_by_nobody) for one in gates),
         _approvals(stage, tally, required),
     ]
@@ -222,6 +229,7 @@ def decide(
         approved_by=tally.approved_by,
         rejected_by=tally.rejected_by,
         barred=tally.barred,
+        accepted=accepted,
         maker=_MAKER,
     )
 
@@ -243,21 +251,44 @@ def _result(
     )
 
 
-def _built_in(
-    stage: GateStage, protection: Sequence[str], reset_message: str, faults: Sequence[str], *, reset_ready: bool
-) -> tuple[GateResult, ...]:
+def _built_in(stage: GateStage, protection: Sequence[str], faults: Sequence[str]) -> tuple[GateResult, ...]:
     """What no EnforcementGates can loosen."""
-    no_way_back = () if reset_ready else (reset_message or "there is no way back that was shown to plan",)
-    fixed = (
-        (GATES, Verdict.ERROR, faults),
-        (PROTECTION, Verdict.FAIL, protection),
-        (WAY_BACK, Verdict.FAIL, no_way_back),
-    )
+    fixed = ((GATES, Verdict.ERROR, faults), (PROTECTION, Verdict.FAIL, protection))
     return tuple(
         _result(gate, stage, verdict if messages else Verdict.PASS, messages, blocks=bool(messages))
         for gate, verdict, messages in fixed
         if messages or gate != GATES
     )
+
+
+def _way_back(
+    stage: GateStage,
+    message: str,
+    tally: ApprovalTally,
+    accepted: Mapping[str, str],
+    required: int,
+    *,
+    ready: bool,
+    acceptable: bool,
+) -> GateResult:
+    """Blocks where going back was not shown to work. What is acceptable passes once enough people said so knowingly."""
+    if ready:
+        return _result(WAY_BACK, stage, Verdict.PASS, blocks=False)
+    said = message or "there is no way back that was shown to plan"
+    if not acceptable:
+        return _result(WAY_BACK, stage, Verdict.FAIL, [said], blocks=True)
+    if accepted:
+        return _result(WAY_BACK, stage, Verdict.OVERRIDDEN, [told_acceptance(accepted), said], blocks=False)
+    remedy = f"; {_ACCEPT}" + (f" ({len(tally.accepted)} of {required} accepted it)" if tally.accepted else "")
+    room = _MAX_MESSAGE - len(remedy)
+    return _result(
+        WAY_BACK, stage, Verdict.FAIL, [(said if len(said) <= room else f"{said[: room - 1]}…") + remedy], blocks=True
+    )
+
+
+def told_acceptance(accepted: Mapping[str, str]) -> str:
+    """The words on people who passed a failed drill knowingly."""
+    return "accepted undrilled by " + "; ".join(f"{who}: {why}" for who, why in sorted(accepted.items()))
 
 
 def _approvals(stage: GateStage, tally: ApprovalTally, required: int) -> GateResult:
@@ -356,7 +387,8 @@ def explain(decision: GateDecision, approve: str) -> tuple[Reason, str]:
     `approve` is the command that approves the Change.
     """
     if decision.verdict is Verdict.PASS:
-        return Reason.GATES_PASSED, ""
+        accepted = decision.accepted
+        return (Reason.UNDRILLED_ACCEPTED, told_acceptance(accepted)) if accepted else (Reason.GATES_PASSED, "")
     if decision.verdict is Verdict.PENDING:
         return Reason.GATES_PENDING, f"waits for {_people(decision)}: {approve}"
     blocking = [result for result in decision.results if result.blocks and result.verdict != "Pending"]

@@ -76,12 +76,16 @@ class Snapshot:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ResetPlan:
-    """The actions back, each with its class; whether and when they were shown to plan."""
+    """The actions back, each with its class; whether they were shown to plan.
+
+    `acceptable`: they were not, and people may pass that knowingly.
+    """
 
     digest: str
     actions: tuple[ResetAction, ...]
     drill: str
     message: str = ""
+    acceptable: bool = False
 
     @property
     def ready(self) -> bool:

@@ -21,14 +21,15 @@ def is_recorded(approval: Approval, rows: Iterable[AuditRow]) -> bool:
 
 
 def _tells_of(row: AuditRow, approval: Approval) -> bool:
-    """A row whose payload was erased tells of none: it no longer says which, nor which gates it overrides."""
+    """A row whose payload was erased tells of none: it no longer says which, nor what it passes knowingly."""
     entry, spec = row.entry, approval.spec
     if not row.vouched or (entry.action, entry.phase) != ("approve", Phase.FACT) or entry.payload is None:
         return False
     said = (entry.actor, entry.result, entry.digests.get("subject"), entry.payload.get("approval"))
     if said != (spec.approver, spec.change_ref.name, spec.subject, approval.metadata.name):
         return False
-    return list(entry.payload.get("overrides", ())) == list(spec.overrides) and _is_as_old(row, approval)
+    passed = (list(entry.payload.get("overrides", ())), entry.payload.get("acceptUndrilled", False))
+    return passed == (list(spec.overrides), spec.accept_undrilled) and _is_as_old(row, approval)
 
 
 def _is_as_old(row: AuditRow, approval: Approval) -> bool:

@@ -81,6 +81,7 @@ def _summarise(reset_plan: model.ResetPlan) -> ResetPlanSummary:
         {
             "digest": reset_plan.digest,
             "drill": reset_plan.drill,
+            "acceptable": reset_plan.acceptable,
             "worst": reset_plan.worst,
             "actions": list(reset_plan.actions[:_MAX_ACTIONS]),
             "message": reset_plan.message[:1024],
@@ -229,6 +230,7 @@ class ChangeRegister:
         content: ContentStatus | None = None,
         approved_by: Iterable[str] | None = None,
         barred: Iterable[str] | None = None,
+        undrilled_accepted_by: Iterable[str] | None = None,
         run: str | None = None,
         orphans: Sequence[str] | None = None,
         warnings: Sequence[str] | None = None,
@@ -246,6 +248,7 @@ class ChangeRegister:
         moved = self._with(change, conditions, dropped)
         given["approved_by"] = None if approved_by is None else sorted(approved_by)
         given["barred"] = None if barred is None else sorted(barred)
+        given["undrilled_accepted_by"] = None if undrilled_accepted_by is None else sorted(undrilled_accepted_by)
         status = change.status.model_copy(
             update={name: value for name, value in given.items() if value is not None}
             | {"conditions": moved, "outcome": outcome_of(moved), "observed_generation": change.metadata.generation}

@@ -1,11 +1,22 @@
 """Owns what a drill means: whether the last applied configuration can still be gone back to. Pure."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from setpoint.api.conditions import ConditionType, Reason
 from setpoint.api.v1alpha1.environment import AppliedStatus, Environment
+from setpoint.domain.errors import DataUnreadableError, StalledError, TransientError, VariablesMissingError
 from setpoint.domain.model import DriftClass
 from setpoint.domain.plans import PlanAnalysis
+from setpoint.domain.transport_errors import Fault, fault_in
+
+
+class Drill(NamedTuple):
+    """The result of a drill; `acceptable`: it failed, and people may pass that knowingly."""
+
+    result: str
+    message: str = ""
+    acceptable: bool = False
 
 
 def undrillable(prevent_destroy: Sequence[str]) -> str:
@@ -28,6 +39,30 @@ def undrilled(applied: AppliedStatus, missing: Sequence[str]) -> str:
         f"{judged(applied)}, lacks {keys}: keep {keys} until this Change is applied, and the way back is drilled; "
         "or approve it undrilled"
     )
+
+
+def judge_failure(applied: AppliedStatus, error: StalledError | TransientError, *, unread: bool) -> Drill:
+    """The drill of a last applied configuration that can't be planned. Raises what is likely to be over by itself.
+
+    `unread`: the Change itself was planned without data sources that are gone.
+    """
+    if isinstance(error, VariablesMissingError):
+        return Drill("NotDrilled", undrilled(applied, error.names))
+    message = f"{judged(applied)}: {error.message}"
+    if unread and isinstance(error, DataUnreadableError):
+        return Drill("NotDrilled", message)
+    refused = isinstance(error, StalledError) or error.reason in {Reason.PLAN_FAILED, Reason.DATA_UNREADABLE}
+    if not refused or fault_in(error.message) is Fault.OUTAGE:
+        raise error
+    return Drill("Failed", message, acceptable=True)
+
+
+def weigh(result: str, message: str, *, repairs: bool) -> Drill:
+    """A drill that planned. One that failed can be accepted for a repair alone: before all else, one can repair."""
+    if result != "Failed" or repairs:
+        return Drill(result, message, acceptable=result == "Failed")
+    remedy = "Mend that first, with the source and the variables that were applied last: that can be accepted undrilled"
+    return Drill(result, f"{message}. {remedy}")
 
 
 def judge_drill(

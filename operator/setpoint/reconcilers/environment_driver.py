@@ -15,10 +15,8 @@ from setpoint.api.v1alpha1.environment import AppliedStatus, Environment
 from setpoint.domain.digests import canonical, digest
 from setpoint.domain.errors import (
     ConflictError,
-    DataUnreadableError,
     StalledError,
     TransientError,
-    VariablesMissingError,
 )
 from setpoint.domain.gating import GateDecision
 from setpoint.domain.goals import Goal, cause_of
@@ -51,6 +49,7 @@ from setpoint.ports import (
 from setpoint.reconcilers import drills
 from setpoint.reconcilers.configurations import Configurations
 from setpoint.reconcilers.destroying import notes_of, plan_goal
+from setpoint.reconcilers.drills import Drill
 from setpoint.reconcilers.plan_reading import PlanReader
 from setpoint.reconcilers.seals import sealed
 from setpoint.reconcilers.secrets import SecretReader, publish_outputs
@@ -143,6 +142,8 @@ class EnvironmentSession:
         self._engine: EngineVersion
         self._plan: PlanRun
         self._analysis: PlanAnalysis | None
+        self._in_force = False
+        """True where the Change applies what was applied last: it repairs, and nobody asked for anything new."""
 
     # --- observe and plan -----------------------------------------------------------------------------------
 
@@ -225,13 +226,13 @@ class EnvironmentSession:
         if analysis is None or analysis.shown is None or analysis.content_digest is None:
             return None
         applied = self._environment.status.applied
-        in_force = applied is not None and (applied.bundle, applied.variables) == (
+        self._in_force = applied is not None and (applied.bundle, applied.variables) == (
             observation.bundle,
             observation.variables_digest,
         )
         return Change(
             target=self._environment.ref,
-            cause=cause_of(self._goal, observation.findings, in_force=in_force),
+            cause=cause_of(self._goal, observation.findings, in_force=self._in_force),
             digest=analysis.content_digest,
             bundle=observation.bundle,
             state_version=observation.state_version,
@@ -265,29 +266,30 @@ class EnvironmentSession:
         analysis = self._analysis
         moved, imported = (analysis.moved, analysis.imported) if analysis else ((), ())
         actions = plan_way_back(change.actions, change.cause, moved=moved, imported=imported)
-        drill, message = await self._drill(change, snapshot)
-        identity = {"snapshot": snapshot.digest, "actions": [action.as_json() for action in actions], "drill": drill}
-        return ResetPlan(digest=digest(identity), actions=actions, drill=drill, message=message)
+        drill = await self._drill(change, snapshot)
+        identity: dict[str, object] = {
+            "snapshot": snapshot.digest,
+            "actions": [action.as_json() for action in actions],
+            "drill": drill.result,
+        }
+        named = digest(identity | ({"acceptable": True} if drill.acceptable else {}))
+        return ResetPlan(named, actions, drill.result, drill.message, drill.acceptable)
 
-    async def _drill(self, change: Change, snapshot: Snapshot) -> tuple[str, str]:
+    async def _drill(self, change: Change, snapshot: Snapshot) -> Drill:
         applied = self._environment.status.applied
         if snapshot.bundle is None or applied is None:
-            return "NotDrillable", drills.undrillable(self._plan.prevent_destroy)
+            return Drill("NotDrillable", drills.undrillable(self._plan.prevent_destroy))
         if change.cause == "Drift" and change.bundle == applied.bundle:
-            return "Passed", ""
+            return Drill("Passed")
         bundle, inputs = await self._configurations.of_applied(applied)
         try:
             plan = await self._workspace.plan(bundle, inputs)
-        except VariablesMissingError as error:
-            return "NotDrilled", drills.undrilled(applied, error.names)
-        except DataUnreadableError as error:
-            if not self._plan.unread:
-                raise
-            return "NotDrilled", f"{drills.judged(applied)}: {error.message}"
-        except StalledError as error:
-            return "Failed", f"{drills.judged(applied)}: {error.message}"
+        except (StalledError, TransientError) as error:
+            return drills.judge_failure(applied, error, unread=bool(self._plan.unread))
         moved = self._configurations.secrets_digest(inputs) != applied.secrets
-        return drills.judge_drill(self._environment, await self._analyse(plan), secrets_moved=moved)
+        result, message = drills.judge_drill(self._environment, await self._analyse(plan), secrets_moved=moved)
+        repairs = change.cause in {"Drift", "SpecChanged"} and self._in_force
+        return drills.weigh(result, message, repairs=repairs)
 
     # --- apply and verify -----------------------------------------------------------------------------------
 

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 from setpoint.api.conditions import ConditionType, Reason
 from setpoint.api.meta import MANIFEST_ERROR_ANNOTATION, REQUESTED_BY_ANNOTATION, ObjectRef
 from setpoint.api.v1alpha1.approval import Approval
-from setpoint.api.v1alpha1.change import Cause
+from setpoint.api.v1alpha1.change import Cause, ChangeSpec
 from setpoint.api.v1alpha1.change import Change as ChangeObject
 from setpoint.api.v1alpha1.enforcementgates import EnforcementGates, GateStage, PolicySetReference
 from setpoint.api.v1alpha1.environment import Environment
 from setpoint.api.v1alpha1.policyset import PolicySet
 from setpoint.domain import gating
 from setpoint.domain.approvals import ApprovalTally, count_approvals, find_requester, required_approvals
-from setpoint.domain.audit import AuditRow
+from setpoint.domain.audit import AuditEntry, AuditRow, Phase
 from setpoint.domain.errors import SetpointError
 from setpoint.domain.gating import GateDecision, SelectedGate, Verdict
 from setpoint.domain.goals import Goal
@@ -208,6 +208,7 @@ class Gatekeeper:
             required=work.required,
             reset_ready=work.reset_plan.ready,
             reset_message=work.reset_plan.message,
+            undrilled_acceptable=work.reset_plan.acceptable,
             faults=(*context.faults, *unfit),
             requested_by=context.requester(change, work.goal),
         )
@@ -325,6 +326,26 @@ def reopened(record: ChangeObject, decision: GateDecision) -> tuple[ChangeCondit
     if is_marked(record, ConditionType.REJECTED) and not decision.rejected_by:
         conditions.append((ConditionType.REJECTED, "False", Reason.PROGRESSING, "nobody rejects it"))
     return tuple(conditions)
+
+
+def accepted_undrilled(record: ChangeObject, spec: ChangeSpec, decision: GateDecision) -> tuple[AuditEntry, ...]:
+    """The rows on people who passed a failed drill knowingly, once each; what they passed is in the row, too."""
+    told = set(record.status.undrilled_accepted_by)
+    target = ObjectRef(spec.target_ref.kind, record.metadata.namespace, spec.target_ref.name)
+    digests = {"content": spec.digest, "subject": spec.subject, "resetPlan": spec.reset_plan.digest}
+    return tuple(
+        AuditEntry(
+            "accept-undrilled",
+            Phase.FACT,
+            who,
+            target,
+            result=record.metadata.name,
+            digests=digests,
+            payload={"reason": why, "drill": spec.reset_plan.message},
+        )
+        for who, why in sorted(decision.accepted.items())
+        if who not in told
+    )
 
 
 def _gated(decision: GateDecision) -> Status:

@@ -26,7 +26,14 @@ from setpoint.domain.plans import count_classes, is_output
 from setpoint.ports import AuditLog, ClusterClient, TargetSession
 from setpoint.reconcilers.changes import ChangeRegister, describe_change, show_content
 from setpoint.reconcilers.draft import Notice, StatusDraft
-from setpoint.reconcilers.gatekeeper import GateContext, Gatekeeper, change_conditions, reopened, show_decision
+from setpoint.reconcilers.gatekeeper import (
+    GateContext,
+    Gatekeeper,
+    accepted_undrilled,
+    change_conditions,
+    reopened,
+    show_decision,
+)
 from setpoint.reconcilers.settlement import Settlement, held_message
 from setpoint.reconcilers.status import write_status
 from setpoint.runtime.metric_specs import Step as StepName
@@ -220,8 +227,9 @@ class Pipeline:
     async def gate(self, work: Pass) -> bool:
         """Policies, protection, blast radius and approvals over the subject; the Change that people see."""
         work.gates = await self._gatekeeper.gather(work.environment, work.change.cause)
+        undrilled = work.reset_plan.acceptable or work.reset_plan.drill == "NotDrilled"
         work.required = work.gates.required_approvals(
-            work.change, work.goal, work.observation.findings, undrilled=work.reset_plan.drill == "NotDrilled"
+            work.change, work.goal, work.observation.findings, undrilled=undrilled
         )
         subject = work.gates.subject(
             work.change,
@@ -251,9 +259,11 @@ class Pipeline:
             content=show_content(work.change),
             approved_by=decision.approved_by,
             barred=decision.barred,
+            undrilled_accepted_by=decision.accepted,
             warnings=work.draft.status.warnings,
             # One that is decided was not carried out: each apply makes another Change of it.
             dropped=(ConditionType.APPLIED, ConditionType.VERIFIED),
+            audit=accepted_undrilled(work.record, work.proposed, decision),
         )
         if decision.rejected_by:
             await self._settlement.rejected(work)

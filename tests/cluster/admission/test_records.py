@@ -160,6 +160,21 @@ async def test_an_approval_is_taken_back_by_who_gave_it_or_by_governance(
     assert allowed or "only ada or the group setpoint:governance removes it" in refusal
 
 
+async def test_to_accept_what_is_not_drilled_takes_a_reason_and_what_to_approve_takes(server: Server) -> None:
+    word = {"spec.approver": user(APPROVER), "spec.acceptUndrilled": True, "spec.reason": "no repair is worse"}
+    assert "acceptUndrilled needs a reason" in await server.create(
+        APPROVER, server.example("Approval", word | {"spec.reason": ""})
+    )
+    rejection = server.example("Approval", word | {"spec.verdict": "Rejected"})
+    assert "acceptUndrilled goes with the verdict Approved" in await server.create(APPROVER, rejection)
+    assert (
+        await server.create(ENGINEER, server.example("Approval", word | {"spec.approver": user(ENGINEER)})) != ALLOWED
+    )
+    obj = server.example("Approval", word)
+    assert await server.create(APPROVER, obj) == ALLOWED
+    assert (await server.get(obj))["spec"]["acceptUndrilled"] is True
+
+
 async def test_a_reset_names_who_asks(server: Server) -> None:
     refusal = await server.create(ENGINEER, server.example("Reset"))
     assert "spec.requestedBy must be your own user name, paula, not ada" in refusal

@@ -59,6 +59,8 @@ GOOD = [
     (ENV, {"status": {"conditions": [{"type": "Ready", "status": "True", "reason": "R"}]}}, "env-condition"),
     ("Approval", {"spec.verdict": "Rejected", "spec.reason": "no"}, "approval-rejected"),
     ("Approval", {"spec.overrides": ["blast-radius"], "spec.reason": "planned"}, "approval-override"),
+    ("Approval", {"spec.acceptUndrilled": True, "spec.reason": "no repair is worse"}, "approval-undrilled"),
+    ("Approval", {"spec.acceptUndrilled": False}, "approval-that-accepts-nothing"),
     (PSET, {"spec.source": {"inline": {"a.rego": "package a"}}}, "pset-inline"),
     (PSET, {"spec.params": {"required_tags": ["owner"], "max_destroyed": 3}}, "pset-params"),
     (PSET, {"spec.source": {"path": "./p"}, "spec.params": {"tags": ["owner"], "max": 3}}, "pset-own-params"),
@@ -68,6 +70,12 @@ GOOD = [
 ]
 BAD = [
     ("Approval", {"spec.overrides": ["blast-radius"]}, "approval-override-without-reason"),
+    ("Approval", {"spec.acceptUndrilled": True, "spec.reason": ""}, "approval-undrilled-without-reason"),
+    (
+        "Approval",
+        {"spec.acceptUndrilled": True, "spec.reason": "no", "spec.verdict": "Rejected"},
+        "rejection-that-accepts",
+    ),
     ("Approval", {"spec.overrides": ["blast-radius"], "spec.reason": ""}, "approval-override-empty-reason"),
     *((kind, {"spec": REMOVED}, f"{kind}-without-spec") for kind in TYPES),
     *((kind, {"spec.surprise": 1}, f"{kind}-unknown-field") for kind in TYPES),

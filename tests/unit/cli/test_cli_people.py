@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import re
 from typing import Any
 
 import pytest
@@ -124,6 +125,70 @@ def test_approve__of_what_a_gate_blocks__is_refused(run: Run, home: FakeHome, ve
     assert "--override" not in result.stderr
     assert home.objects("Approval") == []
     assert run("reject", CHANGE, "--reason", "r").exit_code == 0
+
+
+def undrilled(drill: str = "Failed", *, acceptable: bool = True, **status: Any) -> dict[str, Any]:
+    """A Change whose way back did not drill like this."""
+    made = example("Change", status={"gates": [gate("Fail", name="way-back")] if drill == "Failed" else [], **status})
+    made["spec"]["resetPlan"] |= {"drill": drill, "acceptable": acceptable, "message": "it no longer plans."}
+    return made
+
+
+def test_approve__of_a_failed_drill__takes_the_word_for_it(run: Run, home: FakeHome) -> None:
+    home.add(undrilled())
+    result = run("approve", CHANGE)
+    assert result.exit_code == 1
+    assert "has no way back that was shown to work (it no longer plans)" in result.stderr
+    assert "--accept-undrilled --reason WHY" in result.stderr
+    assert run("approve", CHANGE, "--accept-undrilled").exit_code == 2
+    assert home.objects("Approval") == []
+    result = run("approve", CHANGE, "--accept-undrilled", "--reason", "the plan is good")
+    assert result.exit_code == 0, result.stderr
+    assert "the drill FAILED: nothing is applied, unless a person accepts that" in result.stdout
+    spec = home.objects("Approval")[0]["spec"]
+    assert (spec["acceptUndrilled"], spec["overrides"]) == (True, [])
+    (entry,) = home.cluster.audit
+    assert entry.payload is not None
+    assert (entry.payload["acceptUndrilled"], entry.payload["reason"]) == (True, "the plan is good")
+
+
+def test_approve__a_failed_drill_and_a_gate__passes_the_drill_alone(run: Run, home: FakeHome) -> None:
+    home.add(undrilled(gates=[gate("Fail", name="way-back"), gate("Fail")]))
+    result = run("approve", CHANGE, "--accept-undrilled", "--reason", "r")
+    assert (result.exit_code, home.objects("Approval")) == (1, [])
+    assert "gate 'radius' blocks it" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("drill", "why"),
+    [
+        ("Passed", "the way back was drilled"),
+        ("NotDrillable", "nothing was applied before"),
+        ("NotDrilled", "an approval without it is enough"),
+        ("Failed", "since what differs can be mended before this Change (it no longer plans)"),
+    ],
+)
+def test_approve__nothing_to_accept__is_refused(run: Run, home: FakeHome, drill: str, why: str) -> None:
+    home.add(undrilled(drill, acceptable=False))
+    result = run("approve", CHANGE, "--accept-undrilled", "--reason", "r")
+    assert (result.exit_code, home.objects("Approval")) == (1, [])
+    assert f"there is nothing to accept, {why}" in result.stderr
+
+
+def test_approve__after_a_word_without_it__counts(run: Run, home: FakeHome) -> None:
+    home.add(undrilled())
+    word = {"subject": SUBJECT, "verdict": "Approved", "approver": "Ada.Lovelace", "changeRef": {"name": CHANGE}}
+    home.hear(example("Approval", name="first", reason="r", **word))
+    assert run("approve", CHANGE, "--accept-undrilled", "--reason", "seen").exit_code == 0
+    result = run("approve", CHANGE, "--accept-undrilled", "--reason", "again")
+    assert "has approved" in result.stderr
+    told = run("describe", f"change/{CHANGE}").stdout
+    assert re.search(r"unproven, \S+ ago, accepting that the way back is not drilled: seen\n", told)
+
+
+def test_describe__what_was_accepted__says_by_whom(run: Run, home: FakeHome) -> None:
+    home.add(undrilled(gates=[], undrilledAcceptedBy=["ada"]))
+    assert "  the drill FAILED, which was accepted by ada\n" in run("describe", f"change/{CHANGE}").stdout
 
 
 @pytest.mark.parametrize("name", ["baseline", "no-such"])

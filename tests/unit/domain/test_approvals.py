@@ -65,6 +65,13 @@ def test_only_approvals_that_count_override() -> None:
     assert count(make_approval(overrides=["cost"], hours=9)).overrides == frozenset()
 
 
+def test_only_approvals_that_count_accept_what_is_not_drilled() -> None:
+    mine = make_approval(acceptUndrilled=True)
+    assert count(mine, make_approval("bob")).accepted == {"ann": "because"}
+    assert count(make_approval(acceptUndrilled=True, hours=9)).accepted == {}
+    assert count(mine, barred=("ann",)).accepted == {}
+
+
 def test_who_asked_does_not_approve_and_may_reject() -> None:
     tally = count(make_approval("ann", overrides=["cost"]), make_approval("bob"), barred=("ann", "eve"))
     assert (tally.approved_by, tally.barred, tally.overrides) == (("bob",), ("ann", "eve"), frozenset())

@@ -249,6 +249,41 @@ def test_built_in_gates_block(fields: dict[str, Any], gate: str, verdict: Verdic
     assert not decision.permits_apply
 
 
+@pytest.mark.parametrize(
+    ("acceptable", "accepted", "required", "verdict"),
+    [
+        pytest.param(False, {"ann": "x", "bob": "y"}, 1, Verdict.FAIL, id="of-nobody"),
+        pytest.param(True, {}, 0, Verdict.FAIL, id="nobody-did"),
+        pytest.param(True, {"ann": "x"}, 2, Verdict.FAIL, id="too-few-did"),
+        pytest.param(True, {"ann": "x"}, 0, Verdict.OVERRIDDEN, id="one-is-asked-at-least"),
+        pytest.param(True, {"ann": "x", "bob": "y"}, 2, Verdict.OVERRIDDEN, id="as-many-as-must-approve"),
+    ],
+)
+def test_a_failed_drill_is_accepted_by_as_many_as_must_approve(
+    acceptable: bool, accepted: dict[str, str], required: int, verdict: Verdict
+) -> None:
+    decision = make_decision(
+        tally=ApprovalTally(approved_by=("ann", "bob"), accepted=accepted),
+        required=required,
+        reset_ready=False,
+        reset_message="x" * 2000,
+        undrilled_acceptable=acceptable,
+    )
+    passes = verdict is Verdict.OVERRIDDEN
+    assert verdict_of(decision, "way-back") == (verdict, not passes)
+    assert (decision.permits_apply, decision.accepted) == (passes, accepted if passes else {})
+    (said,) = (result.messages[0] for result in decision.results if result.gate == "way-back")
+    assert ("--accept-undrilled --reason WHY" in said) is (acceptable and not passes)
+    told = (Reason.UNDRILLED_ACCEPTED, "accepted undrilled by " + "; ".join(f"{a}: {b}" for a, b in accepted.items()))
+    assert (explain(decision, "c") == told) is passes
+
+
+def test_a_drill_that_passed_needs_no_word() -> None:
+    decision = make_decision(tally=ApprovalTally(accepted={"ann": "x"}), undrilled_acceptable=True)
+    assert (verdict_of(decision, "way-back"), decision.accepted) == (("Pass", False), {})
+    assert explain(decision, "c") == (Reason.GATES_PASSED, "")
+
+
 def test_a_rejection_blocks_even_where_no_approval_is_needed() -> None:
     decision = make_decision(tally=ApprovalTally(rejected_by=("bob",), rejection="too risky"))
     assert decision.verdict is Verdict.FAIL

@@ -72,5 +72,11 @@ def test_what_it_overrides_is_what_was_recorded(written: list[str], recorded: li
     assert is_recorded(approval(overrides=written), [row(payload=payload)]) is counts
 
 
+@pytest.mark.parametrize(("written", "recorded"), [(True, True), (False, False), (True, False), (False, True)])
+def test_an_acceptance_is_what_was_recorded(written: bool, recorded: bool) -> None:
+    payload = {"approval": "shop-1-ada", **({"acceptUndrilled": True} if recorded else {})}
+    assert is_recorded(approval(acceptUndrilled=written), [row(payload=payload)]) is (written == recorded)
+
+
 def test_a_rejection_needs_no_row() -> None:
     assert is_recorded(approval(verdict="Rejected"), [])

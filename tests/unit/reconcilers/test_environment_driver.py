@@ -342,3 +342,49 @@ async def test_a_source_that_can_not_be_read_is_told_beside(desk: Desk) -> None:
     async with desk.session(GoalKind.DESTROY) as session:
         with pytest.raises(StalledError, match="Now the source can't be used: no folder"):
             await session.observe()
+
+
+# --- The drill --------------------------------------------------------------------------------------------------------
+
+WITHDRAWN = StalledError(Reason.PROVIDER_UNAVAILABLE, "acme/x 1.0 is withdrawn")
+REFUSED = TransientError(Reason.PLAN_FAILED, "no such region")
+UNREAD = DataUnreadableError("no such image", ("data.acme_image.base",))
+OUTAGE = TransientError(Reason.PLAN_FAILED, "dial tcp 192.0.2.1:443: connect: connection refused")
+
+
+@pytest.mark.parametrize(
+    ("goal", "applied", "failing", "drill"),
+    [
+        pytest.param(GoalKind.SPEC, BUNDLE.digest, None, ("Failed", True), id="a repair that does not plan empty"),
+        pytest.param(GoalKind.SPEC, OLD, None, ("Failed", False), id="an edit with what can be mended before it"),
+        pytest.param(GoalKind.SPEC, OLD, WITHDRAWN, ("Failed", True), id="an edit of what no longer initialises"),
+        pytest.param(GoalKind.SPEC, OLD, REFUSED, ("Failed", True), id="an edit of what no longer plans"),
+        pytest.param(GoalKind.SPEC, OLD, UNREAD, ("Failed", True), id="an edit of what reads something that is gone"),
+        pytest.param(GoalKind.DESTROY, BUNDLE.digest, None, ("Failed", False), id="a destruction"),
+    ],
+)
+async def test_a_failed_drill_can_be_accepted_where_nothing_else_leads_out(
+    desk: Desk, goal: GoalKind, applied: str, failing: Any, drill: tuple[str, bool]
+) -> None:
+    await applied_before(desk, applied)
+    desk.terraform.failing = {OLD: failing} if failing else {}
+    async with desk.session(goal) as session:
+        observation = await session.observe()
+        change = await session.plan(observation)
+        assert change is not None
+        plan = await session.plan_reset(change, await session.capture(observation))
+    assert (plan.drill, plan.acceptable) == drill
+    assert not plan.ready
+    assert ("Mend that first" in plan.message) is (not plan.acceptable)
+    assert (failing.message if failing else "no longer plans empty: terraform_data.r1") in plan.message
+
+
+async def test_an_outage_says_nothing_of_the_way_back(desk: Desk) -> None:
+    await applied_before(desk, OLD)
+    desk.terraform.failing = {OLD: OUTAGE}
+    async with desk.session() as session:
+        observation = await session.observe()
+        change = await session.plan(observation)
+        assert change is not None
+        with pytest.raises(TransientError, match="connection refused"):
+            await session.plan_reset(change, await session.capture(observation))

@@ -9,6 +9,8 @@ from setpoint.api.model import ApiModel, Boolean, Digest, Name, ShortText, cel
 
 _REJECTION_NEEDS_REASON = "a rejection needs a reason"
 _OVERRIDE_NEEDS_REASON = "an override needs a reason"
+_ACCEPTANCE_NEEDS_REASON = "acceptUndrilled needs a reason"
+_ONLY_APPROVED_ACCEPTS = "acceptUndrilled goes with the verdict Approved"
 
 
 class ApprovalSpec(ApiModel):
@@ -24,6 +26,14 @@ class ApprovalSpec(ApiModel):
                 "!has(self.overrides) || self.overrides.size() == 0 || (has(self.reason) && self.reason != '')",
                 _OVERRIDE_NEEDS_REASON,
             ),
+            (
+                "!has(self.acceptUndrilled) || !self.acceptUndrilled || (has(self.reason) && self.reason != '')",
+                _ACCEPTANCE_NEEDS_REASON,
+            ),
+            (
+                "!has(self.acceptUndrilled) || !self.acceptUndrilled || self.verdict == 'Approved'",
+                _ONLY_APPROVED_ACCEPTS,
+            ),
         )
     )
 
@@ -34,9 +44,13 @@ class ApprovalSpec(ApiModel):
         description="Who. On a cluster the API server proves it; in a local home it is the system's user, unproven."
     )
     proven: Boolean = Field(default=False, description="True where an API server proved who it was.")
-    reason: ShortText = Field(default="", description="Why; a rejection and an override must say it.")
+    reason: ShortText = Field(default="", description="Why; a rejection, an override and acceptUndrilled must say it.")
     overrides: Annotated[list[Name], Field(max_length=16)] = Field(
         default_factory=list, description="Soft-mandatory gates that this approval passes knowingly."
+    )
+    accept_undrilled: Boolean = Field(
+        default=False,
+        description="True: passes the gate `way-back` knowingly, where the Change says spec.resetPlan.acceptable.",
     )
 
     @model_validator(mode="after")
@@ -45,6 +59,10 @@ class ApprovalSpec(ApiModel):
             raise ValueError(_REJECTION_NEEDS_REASON)
         if self.overrides and not self.reason:
             raise ValueError(_OVERRIDE_NEEDS_REASON)
+        if self.accept_undrilled and not self.reason:
+            raise ValueError(_ACCEPTANCE_NEEDS_REASON)
+        if self.accept_undrilled and self.verdict != "Approved":
+            raise ValueError(_ONLY_APPROVED_ACCEPTS)
         return self
 
 

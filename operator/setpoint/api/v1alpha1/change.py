@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from setpoint.api.meta import Conditions, KindMeta, KubeObject, ObservedGeneration, PrinterColumn, TargetReference
-from setpoint.api.model import ApiModel, Digest, Name, ShortText, StatusModel, Text, Time
+from setpoint.api.model import ApiModel, Boolean, Digest, Name, ShortText, StatusModel, Text, Time
 
 Cause = Literal["SpecChanged", "Drift", "Promotion", "Reset", "Destroy"]
 Reversibility = Literal["Reversible", "ReversibleNewId", "DataLoss", "NotRestorable"]
@@ -61,6 +61,11 @@ class ResetPlanSummary(ApiModel):
     digest: Digest = Field(description="Of all actions back.")
     drill: Literal["Passed", "Failed", "NotDrillable", "NotDrilled"] = Field(
         description="Whether the way back was shown to plan."
+    )
+    acceptable: Boolean = Field(
+        default=False,
+        description="True where the drill failed and people may pass that, with acceptUndrilled: of a repair, or of "
+        "a last applied configuration that can't be planned any more.",
     )
     drilled_at: Time | None = Field(default=None, description="When it was shown.")
     worst: Reversibility = Field(default="Reversible", description="The worst class of all its actions.")
@@ -152,6 +157,9 @@ class ChangeStatus(StatusModel):
     )
     barred: Annotated[list[Annotated[str, Field(max_length=1024)]], Field(max_length=10)] = Field(
         default_factory=list, description="Who asked for it and can't approve it, where a gate asks for fourEyes."
+    )
+    undrilled_accepted_by: Annotated[list[Annotated[str, Field(max_length=253)]], Field(max_length=10)] = Field(
+        default_factory=list, description="Who accepted that its way back is not drilled, where that passes `way-back`."
     )
     warnings: Annotated[list[ShortText], Field(max_length=20)] = Field(
         default_factory=list, description="What Terraform warned of when it was planned last."
