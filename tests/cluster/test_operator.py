@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from tests.cluster.apiserver import NAMESPACE, Cluster
@@ -71,6 +72,35 @@ def test_a_new_spec_is_a_new_change_and_a_rejected_one_is_not_proposed_again(peo
     assert second != first
     people.setpoint("reject", second, "--reason", "not today", "-n", people.namespace)
     people.until_reason("shop", "Rejected")
+
+
+def test_a_failed_drill_is_passed_by_a_word_of_kubectl(people: People, tmp_path: Path) -> None:
+    (tmp_path / "world.txt").write_text("one")
+    reads = f'resource "terraform_data" "a" {{ input = file("{tmp_path}/world.txt") }}'
+    people.apply(environment("shop", reads))
+    people.approve("shop")
+    people.until_reason("shop", "AtSetpoint")
+    (tmp_path / "world.txt").unlink()
+    people.apply(environment("shop", 'resource "terraform_data" "a" { input = "new" }'))
+    people.until_reason("shop", "GateBlocked")
+    change = people.get("environment", "shop")["status"]["change"]
+    refused = people.setpoint("approve", change, "-n", people.namespace, check=False)
+    assert "--accept-undrilled --reason WHY" in refused.stderr
+    word = {
+        "changeRef": {"name": change},
+        "subject": people.get("change", change)["spec"]["subject"],
+        "verdict": "Approved",
+        "approver": "admin",
+        "acceptUndrilled": True,
+        "reason": "the file is gone",
+    }
+    kind = {"apiVersion": "setpoint.dev/v1alpha1", "kind": "Approval"}
+    people.apply({**kind, "metadata": {"name": "word"}, "spec": word})
+    people.until_reason("shop", "AtSetpoint")
+    status = people.get("change", change)["status"]
+    assert status["undrilledAcceptedBy"] == ["admin"]
+    shown = people.cluster.kubectl("get", "changes", change, "-n", people.namespace).stdout
+    assert "UndrilledAccepted" in shown
 
 
 SEEN = """
