@@ -7,6 +7,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 UV := $(shell ls $(BIN)/uv 2>/dev/null || command -v uv)
 PYTEST_FLAGS ?= -n auto
+# Tests on a cluster mostly wait, for leases, watches and restarts: more of them at a time than there are cores.
+CLUSTER_FLAGS ?= -n $(shell expr 2 '*' "$$(nproc 2>/dev/null || echo 2)")
+COVERAGE :=
 
 # What the demo and most tests run, and what only the last tests do: it takes minutes to build, so it is built meanwhile.
 TOOLS := terraform provider-local
@@ -27,7 +30,7 @@ install = $(if $(UV),"$(UV)" pip install --python $(BIN)/python --no-deps --no-b
 	$(BIN)/python -m pip --disable-pip-version-check install --no-deps --no-build-isolation $(1)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv tools fix generate layers verify test docs soak kills demo lock kind bench clean
+.PHONY: help venv tools fix generate layers verify test cover docs soak kills demo lock kind bench clean
 
 help: ## Show the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,16 +74,20 @@ verify: venv ## Format, lint, types, layers, generated files, docs.
 	@$(BIN)/python -m pytest -q -n0 tests/docs
 
 # The late tools' build ends with the tests that it runs beside; what it has compiled by then is not compiled again.
-test: verify ## Verify, then run all tests with coverage.
+test: verify ## Verify, then run all tests.
 	@echo "==> tests; meanwhile $(LATE_TOOLS) are sought, or built: see $(LATE_LOG)"
 	@nice -n 19 $(BIN)/python tools/resolve.py $(LATE_TOOLS) >$(LATE_LOG) 2>&1 & builder=$$!; \
 	trap 'kill $$builder 2>/dev/null || :' EXIT; trap 'exit 130' INT; trap 'exit 143' TERM; \
 	$(call with_tools,$(TOOLS)) \
-	$(BIN)/python -m pytest $(PYTEST_FLAGS) $(addprefix --ignore=,$(LATE_TESTS)) --cov --cov-report=
+	$(BIN)/python -m pytest $(PYTEST_FLAGS) $(COVERAGE) $(addprefix --ignore=,$(LATE_TESTS))
 	@echo "==> tests on a Kubernetes API, with OpenTofu, and with OPA"
 	@$(call with_tools,$(TOOLS) $(LATE_TOOLS),|| :) \
-	SETPOINT_REQUIRE_CLUSTER=1 $(BIN)/python -m pytest $(PYTEST_FLAGS) --dist loadfile $(LATE_TESTS) \
-		--cov --cov-append --cov-report=term
+	SETPOINT_REQUIRE_CLUSTER=1 $(BIN)/python -m pytest $(CLUSTER_FLAGS) --dist loadfile $(COVERAGE) $(LATE_TESTS)
+
+cover: venv ## All tests with coverage, which takes twice as long.
+	@rm -f .coverage
+	@$(MAKE) --no-print-directory test COVERAGE="--cov --cov-append --cov-report="
+	@$(BIN)/coverage report
 
 docs: venv ## Run what README, the tutorial and the how-tos tell people to type, and write down what it prints.
 	@$(call with_tools,$(TOOLS)) SETPOINT_UPDATE_DOCS=1 $(BIN)/python -m pytest $(PYTEST_FLAGS) tests/integration/test_docs_blocks.py
