@@ -150,12 +150,13 @@ def plans(draw: st.DrawFn) -> dict[str, Any]:
     drifted = draw(st.lists(st.sampled_from("abcdef"), unique=True, max_size=4))
     drift = [draw(changes(f"t.{address}", draw(st.sampled_from([["update"], ["delete"]])))) for address in drifted]
     named = draw(st.dictionaries(st.sampled_from(["one", "two"]), outputs(), max_size=2))
-    references = {
-        f"t.{address}": draw(st.lists(st.sampled_from(["t.a", "t.b.id", "t.b", "local.x", "var.v"]), max_size=2))
-        for address in addresses
-    }
+    names = st.lists(st.sampled_from(["t.a", "t.b.id", "t.b", "data.d.x.id", "local.x", "var.v"]), max_size=2)
     resources = [
-        {"address": address, "mode": "managed", "expressions": {"name": {"references": names}, "tags": {}}}
-        for address, names in references.items()
+        {"address": f"t.{address}", "mode": "managed", "expressions": {"name": {"references": draw(names)}, "tags": {}}}
+        for address in addresses
     ]
+    if draw(st.booleans()):
+        deferred = {"mode": "data", "action_reason": "read_because_dependency_pending"}
+        found.append(change("data.d.x", ["read"], after={}, after_unknown={"id": True}, **deferred))
+        resources.append({"address": "data.d.x", "mode": "data", "depends_on": draw(names)})
     return plan(*found, drift=drift, outputs=named, configuration={"resources": resources})

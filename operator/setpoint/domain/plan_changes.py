@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
 from setpoint.domain.errors import InvalidError
+from setpoint.domain.plan_meaning import alike_paths
 from setpoint.domain.plan_values import Leaves, Path, check_text, cover_of, leaves, true_paths, write_path
 from setpoint.domain.scrubbing import Scrubber
 
@@ -14,6 +15,7 @@ Kind = Literal["resource", "output"]
 _IDLE = {("no-op",), ("read",), ()}
 _WORDS: Mapping[str, Verb] = {"create": "create", "update": "update", "delete": "delete"}
 _KNOWN = frozenset({"no-op", "read", "create", "update", "delete", "forget"})
+_DEFERRED = frozenset({"read_because_config_unknown", "read_because_dependency_pending"})
 _MAX_ADDRESS = 1024
 _MISSING = object()
 
@@ -23,7 +25,8 @@ class Difference:
     """What differs between two values; leaves by path, secrets in clear.
 
     `unknown` are the paths that only the apply will tell; `paths` all that differ, which an unknown one does: nothing
-    says that it will not. `masks` are the paths that Terraform marks sensitive on either side.
+    says that it will not. `masks` are the paths that Terraform marks sensitive on either side. `alike` are those of
+    `paths` at which both sides mean the same, though they are written otherwise. `old` and `new` are the sides whole.
     """
 
     before: Leaves = dataclasses.field(repr=False)
@@ -31,6 +34,14 @@ class Difference:
     unknown: frozenset[Path]
     masks: frozenset[Path]
     paths: tuple[Path, ...]
+    alike: frozenset[Path] = frozenset()
+    old: Any = dataclasses.field(default=None, repr=False)
+    new: Any = dataclasses.field(default=None, repr=False)
+
+    @property
+    def telling(self) -> tuple[Path, ...]:
+        """The paths at which the sides mean something else."""
+        return tuple(path for path in self.paths if path not in self.alike)
 
     def shows_unknown(self, path: Path) -> bool:
         """True where the path's value will only be known after the apply."""
@@ -83,6 +94,17 @@ def read_resources(document: Mapping[str, Any], key: str) -> tuple[PlannedChange
     return tuple(sorted((change for change in read if change is not None), key=lambda change: change.key))
 
 
+def read_deferred(document: Mapping[str, Any]) -> frozenset[str]:
+    """The data sources that are read during the apply: what they wait for is unknown, or acts. Raises InvalidError."""
+    items = _typed(document, "resource_changes", list, "", default=[])
+    maps = [_map(item, f"resource_changes[{index}]") for index, item in enumerate(items)]
+    return frozenset(
+        _address(item, f"resource_changes[{index}]")
+        for index, item in enumerate(maps)
+        if item.get("mode") == "data" and item.get("action_reason") in _DEFERRED
+    )
+
+
 def _resource(item: Mapping[str, Any], at: str) -> PlannedChange | None:
     if item.get("mode", "managed") != "managed":
         return None
@@ -125,7 +147,8 @@ def _difference(change: Mapping[str, Any], at: str) -> Difference:
     except InvalidError as error:
         raise InvalidError(error.message, field=at) from None
     moved = {path for path in before.keys() | after.keys() if not is_same(before, after, path)}
-    return Difference(before, after, unknown, masks, tuple(sorted(moved | unknown, key=write_path)))
+    paths, old, new = tuple(sorted(moved | unknown, key=write_path)), change.get("before"), change.get("after")
+    return Difference(before, after, unknown, masks, paths, alike_paths(paths, old, new, unknown), old, new)
 
 
 def _known(after: Leaves, unknown: Collection[Path]) -> Leaves:

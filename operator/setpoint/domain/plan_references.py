@@ -29,16 +29,19 @@ class References:
 
     `attributes` has each configured attribute of each managed resource; `edges` the module variables, module outputs
     and data sources, which only pass values on; `outputs` the outputs of the root; `relevant` the sources that
-    Terraform itself found to contribute to the plan (`relevant_attributes`).
+    Terraform itself found to contribute to the plan (`relevant_attributes`). `waits` has all that a resource or data
+    source waits for, `depends_on` of its own and of its modules included; `members` what a module as a whole holds.
     """
 
     attributes: Mapping[str, Mapping[str, frozenset[str]]]
     edges: Mapping[str, frozenset[str]]
     outputs: Mapping[str, frozenset[str]]
     relevant: frozenset[Source]
+    waits: Mapping[str, frozenset[str]]
+    members: Mapping[str, frozenset[str]]
 
     def sources(self, names: Iterable[str]) -> frozenset[Source]:
-        """The managed resources that the names lead to, through modules and data sources."""
+        """The resources that the names lead to, through modules; those behind a data source, and itself."""
         found: set[Source] = set()
         seen: set[str] = set()
         open_ = list(names)
@@ -49,43 +52,88 @@ class References:
             seen.add(name)
             if name in self.edges:
                 open_ += self.edges[name]
+                found |= {(name, "")} if is_data(name) else set()
             else:
                 found |= _source(name)
         return frozenset(found)
+
+    def behind(self, address: str) -> frozenset[str]:
+        """Every resource and data source that one waits for, however far; `local` where a local value is among it."""
+        found: set[str] = set()
+        seen: set[str] = set()
+        open_ = list(self.waits.get(address, ()))
+        while open_:
+            name = open_.pop()
+            if name in seen:
+                continue
+            seen.add(name)
+            nodes = {name} if is_data(name) else {source for source, _ in _source(name)}
+            found |= nodes
+            for node in (name, *nodes):
+                open_ += self.edges.get(node, frozenset()) | self.members.get(node, frozenset())
+                open_ += self.waits.get(node, frozenset())
+        return frozenset(found)
+
+
+def is_data(name: str) -> bool:
+    """True for the name of a data source, in whatever module."""
+    return _in_module(name)[1][0] == "data"
 
 
 def read_references(document: Mapping[str, Any]) -> References:
     """Reads a plan's configuration."""
     attributes: dict[str, Mapping[str, frozenset[str]]] = {}
     edges: dict[str, frozenset[str]] = {}
+    waits: dict[str, frozenset[str]] = {}
+    members: dict[str, frozenset[str]] = {}
     root = _map(_map(document.get("configuration")).get("root_module"))
-    for prefix, module in _modules(root):
+    for prefix, module, above in _modules(root):
         for name, resource in _resources(module):
             expressions = _expressions(resource, prefix)
+            waits[prefix + name] = above.union(_all_of(resource, prefix), *expressions.values())
             if resource.get("mode") == "data":
                 edges[prefix + name] = frozenset().union(*expressions.values())
             else:
                 attributes[prefix + name] = expressions
         edges |= _calls(module, prefix)
+        members[prefix.rstrip(".")] = _members(module, prefix)
     outputs = _map(root.get("outputs"))
     return References(
         attributes=attributes,
         edges=edges,
         outputs={str(name): _refer(_map(output).get("expression"), "") for name, output in outputs.items()},
         relevant=frozenset(_relevant(document.get("relevant_attributes"))),
+        waits=waits,
+        members=members,
     )
 
 
-def _modules(root: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The root and all called modules, each with the prefix of its addresses; never deeper than memory allows."""
-    open_ = [("", root)]
+def _modules(root: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], frozenset[str]]]:
+    """The root and all called modules, each with the prefix of its addresses, and what all of it waits for.
+
+    Never deeper than memory allows.
+    """
+    open_ = [("", root, frozenset[str]())]
     for _ in range(_MAX_MODULES):
         if not open_:
             return
-        prefix, module = open_.pop()
-        yield prefix, module
-        calls = _map(module.get("module_calls"))
-        open_ += [(f"{prefix}module.{name}.", _map(_map(call).get("module"))) for name, call in calls.items()]
+        prefix, module, above = open_.pop()
+        yield prefix, module, above
+        for name, call in _map(module.get("module_calls")).items():
+            waits = above | _all_of(_map(call), prefix)
+            open_.append((f"{prefix}module.{name}.", _map(_map(call).get("module")), waits))
+
+
+def _all_of(block: Mapping[str, Any], prefix: str) -> frozenset[str]:
+    """What a block as a whole waits for: what it is repeated over, and what `depends_on` names."""
+    named = {"references": _list(block.get("depends_on"))}
+    return _refer([block.get("for_each_expression"), block.get("count_expression"), named], prefix)
+
+
+def _members(module: Mapping[str, Any], prefix: str) -> frozenset[str]:
+    """The resources of a module, and the modules that it calls."""
+    calls = {f"{prefix}module.{name}" for name in _map(module.get("module_calls"))}
+    return frozenset(calls.union(prefix + name for name, _ in _resources(module)))
 
 
 def _resources(module: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -149,10 +197,7 @@ def _node(name: str) -> str:
 
 def _source(name: str) -> set[Source]:
     """The source that a name is, unless it is a variable of the root or leads nowhere."""
-    modules, rest = [], name.split(".")
-    while rest[0] == "module" and len(rest) > 2:
-        modules += rest[:2]
-        rest = rest[2:]
+    modules, rest = _in_module(name)
     if rest[0] == "local":
         return {LOCAL}
     if len(rest) < 2 or rest[0] in {"var", "path", "terraform", "data", "self", "module", "ephemeral"}:
@@ -160,10 +205,19 @@ def _source(name: str) -> set[Source]:
     return {(".".join([*modules, *rest[:2]]), rest[2] if len(rest) > 2 else "")}
 
 
+def _in_module(name: str) -> tuple[list[str], list[str]]:
+    """The modules of a name, and the name in the innermost one, in parts."""
+    modules, rest = [], name.split(".")
+    while rest[0] == "module" and len(rest) > 2:
+        modules += rest[:2]
+        rest = rest[2:]
+    return modules, rest
+
+
 def _relevant(listed: Any) -> Iterator[Source]:
     for item in _list(listed):
-        path = _list(_map(item).get("attribute"))
-        yield bare(str(_map(item).get("resource", ""))), str(path[0]) if path else ""
+        path, address = _list(_map(item).get("attribute")), bare(str(_map(item).get("resource", "")))
+        yield address, "" if is_data(address) or not path else str(path[0])
 
 
 def _map(value: Any) -> Mapping[str, Any]:

@@ -16,7 +16,7 @@ from setpoint.domain.errors import InvalidError
 from setpoint.domain.ignoring import IgnoreRules
 from setpoint.domain.model import DriftClass, Finding
 from setpoint.domain.plan_causes import Reason, explain
-from setpoint.domain.plan_changes import PlannedChange, boundaries, read_outputs, read_resources
+from setpoint.domain.plan_changes import PlannedChange, boundaries, read_deferred, read_outputs, read_resources
 from setpoint.domain.plan_content import differing_paths
 from setpoint.domain.plan_masks import hidden_texts, secrets_in
 from setpoint.domain.plan_references import read_references
@@ -85,7 +85,7 @@ def analyse_plan(
     rules = IgnoreRules(ignore)
     resources, outputs = read_resources(document, "resource_changes"), read_outputs(document)
     drift = read_resources(document, "resource_drift")
-    reasons = explain(resources, drift, outputs, read_references(document), rules)
+    reasons = explain(resources, drift, outputs, read_deferred(document), read_references(document), rules)
     acting = [change for change in (*resources, *outputs) if change.acts]
     hidden = secrets.with_secrets(hidden_texts(document, (*resources, *drift, *outputs)))
     found = secrets_in((*acting, *drift), hidden)
