@@ -243,3 +243,15 @@ def test_a_policy_that_does_not_parse_blocks_and_says_where(home):
     ready = policy_set["status"]["conditions"][0]
     assert (ready["status"], ready["reason"]) == ("False", "PolicyInvalid")
     assert "bad.rego" in ready["message"]
+
+
+def test_what_the_environment_says_of_a_type_is_in_the_way_back(home):
+    home.declare()
+    assert home.up() == 0
+    (home.root / "infra" / "main.tf").write_text(CODE.replace('"terraform_data" "y"', '"terraform_data" "z"'))
+    home.declare(protection={"reversibility": {"terraform_*": "Data"}})
+    shown = home.setpoint("plan", "environment/e").stdout
+    assert "terraform_data.y can NOT be undone: data is lost" in shown
+    assert "(spec.protection.reversibility: terraform_*: Data)" in shown
+    home.declare(protection={"reversibility": {"terraform_data.y": "Data"}})
+    assert "spec.protection.reversibility" in home.setpoint("plan", "environment/e").stderr

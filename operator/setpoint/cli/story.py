@@ -98,12 +98,17 @@ def way_back_lines(reset_plan: ResetPlanSummary, accepted_by: Sequence[str] = ()
     lines = [_REVERSIBILITY[reset_plan.worst], drill]
     if reset_plan.message:
         lines.append(plain(reset_plan.message))
-    return lines + [_step_back(action) for action in reset_plan.actions if action.reversibility != "Reversible"]
+    return lines + [
+        _step_back(action)
+        for action in reset_plan.actions
+        if action.reversibility != "Reversible" or action.classed_by is not None
+    ]
 
 
 def _step_back(action: ResetAction) -> str:
     note = f": {plain(action.note)}" if action.note else ""
-    return f"{_object(action)} {_REVERSIBILITY[action.reversibility]}{note}"
+    by = f" (spec.protection.reversibility: {plain(action.classed_by)})" if action.classed_by else ""
+    return f"{_object(action)} {_REVERSIBILITY[action.reversibility]}{note}{by}"
 
 
 def gate_lines(gates: Sequence[GateResult]) -> list[str]:

@@ -70,12 +70,12 @@ def rules_digest(protection: Protection, approvals: ApprovalPolicy, required: in
     """
     return digest(
         {
-            "protection": {name: _unordered(value) for name, value in protection.as_json().items()},
+            "protection": {name: _unordered(value) for name, value in protection.as_json().items() if value != {}},
             "approvals": approvals.as_json(),
             "required": required,
         }
     )
 
 
-def _unordered(value: str | list[str]) -> str | list[str]:
-    return value if isinstance(value, str) else sorted(set(value))
+def _unordered(value: str | list[str] | dict[str, str]) -> str | list[str] | dict[str, str]:
+    return sorted(set(value)) if isinstance(value, list) else value

@@ -4,93 +4,129 @@ Going back means to apply the configuration of the snapshot to today's state (a 
 resources). So the way back of a repaired drift is empty: the configuration was the same before.
 """
 
-from collections.abc import Collection, Sequence
+import dataclasses
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal
 
 from setpoint.api.v1alpha1.change import ActionSummary, Cause, ResetAction, Reversibility
+from setpoint.api.v1alpha1.environment import ResourceClass
+from setpoint.domain.expiring import Expiring
 from setpoint.domain.protection import resource_type
+from setpoint.domain.resource_types import Judgement, ResourceTypes
 
 Verb = Literal["create", "update", "delete", "replace", "none"]
 
-_HOLDS_DATA = """
-    archive backup bigquery bigtable bucket cache cluster cosmosdb database datastore db disk docdb documentdb dynamodb
-    ebs efs elasticache elasticsearch filestore filesystem firestore fsx keyspaces kinesis kms mongo mongodb mssql mysql
-    namespace neptune opensearch persistent postgresql queue rds redis redshift registry repository s3 secret
-    secretsmanager snapshot spanner sql sqs stateful statefulset storage stream topic vault volume
-"""
-_HOLDS_SETTINGS = "alias association attachment binding grant member permission policies policy rule rules"
-_STATEFUL = frozenset(_HOLDS_DATA.split())
-"""Words in types whose destruction takes data along that no configuration brings back. Errs towards saying so."""
-_SETTINGS = frozenset(_HOLDS_SETTINGS.split())
-"""Last words of types that belong to a stateful one and only hold its settings."""
+NOTHING: Mapping[str, Expiring] = MappingProxyType({})
+_MAX_NOTE = 1024
+_LOSSES: Mapping[ResourceClass, tuple[Reversibility, str]] = {
+    "Data": ("DataLoss", "its data and its id are lost"),
+    "Identity": (
+        "NotRestorable",
+        "it comes back with another id or secret, to be given to all who know the one of today",
+    ),
+    "Settings": ("ReversibleNewId", "its id is lost"),
+}
+"""What is lost with a resource, by its type's class."""
 
 
 def plan_way_back(
     actions: Sequence[ActionSummary],
     cause: Cause,
+    types: ResourceTypes,
     *,
     moved: Collection[str] = (),
     imported: Collection[str] = (),
+    expiring: Mapping[str, Expiring] = NOTHING,
 ) -> tuple[ResetAction, ...]:
     """The actions that undo these, in reverse order, each with its class.
 
     `moved` and `imported` are addresses that the configuration before does not know (`PlanAnalysis`): going back, it
-    would have Terraform destroy what is there.
+    would have Terraform destroy what is there. `expiring` are those whose change has data expire.
     """
-    return tuple(_invert(action, cause, moved, imported) for action in reversed(actions))
+    back = _WayBack(cause, types, moved, imported, expiring)
+    return tuple(map(back.of, reversed(actions)))
 
 
-def _invert(action: ActionSummary, cause: Cause, moved: Collection[str], imported: Collection[str]) -> ResetAction:
-    if action.deposed is not None:
-        is_lost = is_stateful(resource_type(action.address))
-        note = "it was left by an interrupted replacement and is destroyed for good; the object in use stays"
-        return _back(action, "none", "DataLoss" if is_lost else "NotRestorable", note)
-    if action.address in imported or action.action == "import":
-        note = "going back would destroy what was imported: remove it from the state first"
-        return _back(action, "delete", "DataLoss", note)
-    if action.action != "replace" and (action.address in moved or action.action == "move"):
-        return _lose(action, "replace", "going back destroys it and makes it anew under its old address")
-    return _undo_repair(action, cause) if action.cause in {"actionable", "cascade"} else _undo(action)
+@dataclasses.dataclass(frozen=True, slots=True)
+class _WayBack:
+    """How each action of one Change is undone."""
 
+    cause: Cause
+    types: ResourceTypes
+    moved: Collection[str]
+    imported: Collection[str]
+    expiring: Mapping[str, Expiring]
 
-def _undo_repair(action: ActionSummary, cause: Cause) -> ResetAction:
-    """Drift was repaired: what stood there is gone, and no configuration ever knew it."""
-    if action.action == "create":
-        return _back(action, "none", "Reversible", "it was deleted outside, and the configuration keeps it")
-    if action.action in {"replace", "delete"}:
-        return _lose(action, "none" if cause == "Drift" else "replace", "what stands there now is destroyed")
-    verb: Verb = "none" if cause == "Drift" else "update"
-    if action.cause == "cascade":
-        return _back(action, verb, "Reversible", "it follows from another resource")
-    return _back(action, verb, "NotRestorable", "what was changed outside is overwritten; the sealed Change keeps it")
+    def of(self, action: ActionSummary) -> ResetAction:
+        if action.deposed is not None:
+            note = "it was left by an interrupted replacement and is destroyed for good; the object in use stays"
+            lost = self._judge(action)
+            return _back(
+                action, "none", "DataLoss" if lost.resource_class == "Data" else "NotRestorable", note, lost.by
+            )
+        if action.address in self.imported or action.action == "import":
+            note = "going back would destroy what was imported: remove it from the state first"
+            return _back(action, "delete", "DataLoss", note)
+        if action.action != "replace" and (action.address in self.moved or action.action == "move"):
+            return self._lose(action, "replace", "going back destroys it and makes it anew under its old address")
+        is_repair = action.cause in {"actionable", "cascade"}
+        back = self._undo_repair(action) if is_repair else self._undo(action)
+        expiring = self.expiring.get(action.address)
+        if expiring is None or back.reversibility == "DataLoss":
+            return back
+        judged = self._judge(action)
+        if judged.by and judged.resource_class == "Settings":
+            return back.model_copy(update={"classed_by": judged.by})
+        return _expire(back, expiring)
 
-
-def _undo(action: ActionSummary) -> ResetAction:
-    if action.action == "create":
-        return _back(action, "delete", "Reversible")
-    if action.action == "update":
-        return _back(action, "update", "Reversible")
-    if action.action == "forget":
+    def _undo_repair(self, action: ActionSummary) -> ResetAction:
+        """Drift was repaired: what stood there is gone, and no configuration ever knew it."""
+        if action.action == "create":
+            return _back(action, "none", "Reversible", "it was deleted outside, and the configuration keeps it")
+        if action.action in {"replace", "delete"}:
+            verb: Verb = "none" if self.cause == "Drift" else "replace"
+            return self._lose(action, verb, "what stands there now is destroyed")
+        verb = "none" if self.cause == "Drift" else "update"
+        if action.cause == "cascade":
+            return _back(action, verb, "Reversible", "it follows from another resource")
         return _back(
-            action, "create", "NotRestorable", "going back would make a second one: import the first again instead"
+            action, verb, "NotRestorable", "what was changed outside is overwritten; the sealed Change keeps it"
         )
-    return _lose(action, "create" if action.action == "delete" else "replace", "going back makes it anew")
+
+    def _undo(self, action: ActionSummary) -> ResetAction:
+        if action.action == "create":
+            return _back(action, "delete", "Reversible")
+        if action.action == "update":
+            return _back(action, "update", "Reversible")
+        if action.action == "forget":
+            note = "going back would make a second one: import the first again instead"
+            return _back(action, "create", "NotRestorable", note)
+        return self._lose(action, "create" if action.action == "delete" else "replace", "going back makes it anew")
+
+    def _lose(self, action: ActionSummary, verb: Verb, note: str) -> ResetAction:
+        judged = self._judge(action)
+        reversibility, loss = _LOSSES[judged.resource_class]
+        return _back(action, verb, reversibility, f"{note}: {loss}", judged.by)
+
+    def _judge(self, action: ActionSummary) -> Judgement:
+        return self.types.judge(resource_type(action.address))
 
 
-def _lose(action: ActionSummary, verb: Verb, note: str) -> ResetAction:
-    if is_stateful(resource_type(action.address)):
-        return _back(action, verb, "DataLoss", f"{note}: its data and its id are lost")
-    return _back(action, verb, "ReversibleNewId", f"{note}: its id is lost")
+def _expire(back: ResetAction, expiring: Expiring) -> ResetAction:
+    """The same action back, where data goes by itself meanwhile or is not kept any more."""
+    loss = "has data expire, which does not come back" if expiring.at_once else "keeps less, so that what goes is gone"
+    note = f"{', '.join(expiring.paths)} {loss}"
+    update = {"reversibility": "DataLoss" if expiring.at_once else "NotRestorable", "note": note[:_MAX_NOTE]}
+    return back.model_copy(update=update)
 
 
-def is_stateful(type_: str) -> bool:
-    """Whether resources of a type hold data of their own."""
-    words = type_.split("_")
-    singular = {word.removesuffix("s") for word in words}
-    return words[-1] not in _SETTINGS and ("file_system" in type_ or not _STATEFUL.isdisjoint({*words, *singular}))
-
-
-def _back(action: ActionSummary, verb: Verb, reversibility: Reversibility, note: str = "") -> ResetAction:
+def _back(action: ActionSummary, verb: Verb, reversibility: Reversibility, note: str = "", by: str = "") -> ResetAction:
     return ResetAction(
-        address=action.address, action=verb, reversibility=reversibility, note=note, deposed=action.deposed
+        address=action.address,
+        action=verb,
+        reversibility=reversibility,
+        note=note,
+        classed_by=by or None,
+        deposed=action.deposed,
     )

@@ -27,7 +27,6 @@ from setpoint.domain.plans import PlanAnalysis, differing_contents
 from setpoint.domain.scrubbing import Scrubber, label_keys
 from setpoint.domain.secret_values import known_texts
 from setpoint.domain.verification import verify_plan
-from setpoint.domain.way_back import plan_way_back
 from setpoint.ports import (
     ApplyRun,
     BlobStore,
@@ -63,6 +62,7 @@ from setpoint.reconcilers.states import (
     require_readable,
     suspect_orphans,
 )
+from setpoint.reconcilers.ways_back import actions_back
 
 Progress = Callable[[ResourceProgress], None]
 _UNSAVED = (
@@ -263,9 +263,8 @@ class EnvironmentSession:
 
     async def plan_reset(self, change: Change, snapshot: Snapshot) -> ResetPlan:
         """The inverse of the change, and the drill: does the last applied bundle plan today? (rules 21, 22)."""
-        analysis = self._analysis
-        moved, imported = (analysis.moved, analysis.imported) if analysis else ((), ())
-        actions = plan_way_back(change.actions, change.cause, moved=moved, imported=imported)
+        protection = self._environment.spec.protection
+        actions = actions_back(change, self._plan, self._analysis, protection)
         drill = await self._drill(change, snapshot)
         identity: dict[str, object] = {
             "snapshot": snapshot.digest,

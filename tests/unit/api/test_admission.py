@@ -9,7 +9,10 @@ from tests.fakes.admission import admit
 
 from setpoint.api.crdgen import object_schema
 from setpoint.api.v1alpha1 import KINDS
+from setpoint.api.v1alpha1.environment import Environment
 from setpoint.cli.examples import EXAMPLES
+from setpoint.domain.errors import InvalidError
+from setpoint.domain.reading import parse
 
 TYPES = {kind.__name__: kind for kind in KINDS}
 REMOVED = object()
@@ -44,6 +47,8 @@ GOOD = [
     (ENV, {"spec": {"stage": "dev", "source": {"inline": {"main.tf": ""}}}}, "env-minimal"),
     (ENV, {"spec.source": {"git": {"url": "https://git.example.com/infra.git"}}}, "env-git"),
     (ENV, {"spec.source": {"git": {"url": "x", "ref": "v1", "path": "a", "secretRef": {"name": "s"}}}}, "env-git-all"),
+    (ENV, {"spec.protection": {"reversibility": {"aws_*_store": "Data", "x-y_z0": "Settings"}}}, "env-reversibility"),
+    (ENV, {"spec.protection": {"reversibility": {"a" * 128: "Identity"}}}, "env-reversibility-long"),
     (ENV, {"spec.interval": "1h30m"}, "env-interval-compound"),
     (ENV, {"spec.interval": "1.5h"}, "env-interval-fraction"),
     (ENV, {"spec.interval": "500ms"}, "env-interval-milliseconds"),
@@ -108,6 +113,12 @@ BAD = [
     (ENV, {"spec.approvals": {"required": "1"}}, "env-approvals-text"),
     (ENV, {"spec.approvals": {"required": True}}, "env-approvals-boolean"),
     (ENV, {"spec.snapshots": {"keep": 0}}, "env-keep-none"),
+    (ENV, {"spec.protection": {"reversibility": {"aws_x": "Lost"}}}, "env-reversibility-class"),
+    (ENV, {"spec.protection": {"reversibility": {"a" * 129: "Data"}}}, "env-reversibility-too-long"),
+    (ENV, {"spec.protection": {"reversibility": {"aws_db.main": "Data"}}}, "env-reversibility-address"),
+    (ENV, {"spec.protection": {"reversibility": {"": "Data"}}}, "env-reversibility-empty"),
+    (ENV, {"spec.protection": {"reversibility": {f"a{n}": "Data" for n in range(65)}}}, "env-reversibility-many"),
+    (ENV, {"spec.protection": {"reversibility": ["aws_x"]}}, "env-reversibility-list"),
     (ENV, {"spec.suspend": "true"}, "env-suspend-text"),
     (ENV, {"spec.suspend": 1}, "env-suspend-number"),
     (ENV, {"spec.health": [{"timeout": "5s"}]}, "env-health-no-probe"),
@@ -172,3 +183,12 @@ def test_update__of_an_immutable_spec__is_refused(kind: str) -> None:
 def test_update__of_an_environment__is_accepted() -> None:
     new = having(ENV, {"spec.interval": "5m"})
     assert admit(object_schema(TYPES[ENV]), new, old=EXAMPLES[ENV]) == []
+
+
+@pytest.mark.parametrize(("key", "value"), [("aws_db.main", "Data"), ("a" * 300, "Lost"), ("aws_db", "Lost")])
+def test_a_wrong_word_on_reversibility_is_refused_by_field_and_key(key: str, value: str) -> None:
+    with pytest.raises(InvalidError) as refused:
+        parse(Environment, having(ENV, {"spec.protection": {"reversibility": {key: value}}}))
+    assert refused.value.field.startswith("spec.protection.reversibility")
+    assert key[:40] in f"{refused.value.field} {refused.value.message}"
+    assert len(str(refused.value)) < 300

@@ -75,6 +75,12 @@ def test_describe__change__shows_subject_way_back_and_approvals(run: Run, home: 
         "actions": [
             {"address": "aws_db_instance.a", "action": "create", "reversibility": "DataLoss", "note": "rows are lost"},
             {"address": "aws_instance.b", "action": "update", "reversibility": "Reversible"},
+            {
+                "address": "aws_sqs_queue.c",
+                "action": "update",
+                "reversibility": "Reversible",
+                "classedBy": "*: Settings",
+            },
         ],
     }
     change["spec"]["summary"] |= {"update": 3}
@@ -86,6 +92,7 @@ def test_describe__change__shows_subject_way_back_and_approvals(run: Run, home: 
     assert "Way back:\n  can NOT be undone: data is lost\n  the drill FAILED: nothing is applied\n" in text
     assert "  the bucket is gone\n  aws_db_instance.a can NOT be undone: data is lost: rows are lost\n" in text
     assert "aws_instance.b" not in text
+    assert "  aws_sqs_queue.c can be undone (spec.protection.reversibility: *: Settings)\n" in text
     assert "Approvals:\n  1 of 1 approvals\n  Approved by ada, unproven, 3h5m ago\n" in text
     assert "  Gated   False    GateBlocked" in text
 

@@ -81,6 +81,8 @@ def rules(required: int = 1, approvals: dict[str, Any] | None = None, **protecti
         pytest.param({"types": ["aws_db_instance"]}, {"types": ["aws_instance"]}, id="another type is"),
         pytest.param({"types": ["x"]}, {"addresses": ["x"]}, id="a type is no address"),
         pytest.param({}, {"deletionPolicy": "Destroy"}, id="deletion destroys"),
+        pytest.param({}, {"reversibility": {"a_b": "Settings"}}, id="a type loses nothing any more"),
+        pytest.param({"reversibility": {"a_b": "Data"}}, {"reversibility": {"a_*": "Data"}}, id="another pattern"),
     ],
 )
 def test_what_built_in_gates_decide_on_moves_the_rules(before: dict[str, Any], after: dict[str, Any]) -> None:
@@ -93,6 +95,7 @@ def test_what_built_in_gates_decide_on_moves_the_rules(before: dict[str, Any], a
         pytest.param({}, {}, id="the same"),
         pytest.param({"types": ["a", "b"]}, {"types": ["b", "a", "a"]}, id="in another order"),
         pytest.param({"approvals": {"ttl": "8h"}}, {"approvals": {"ttl": "480m"}}, id="in other words"),
+        pytest.param({}, {"reversibility": {}}, id="nothing is said of types"),
     ],
 )
 def test_the_same_rules_are_the_same(before: dict[str, Any], after: dict[str, Any]) -> None:

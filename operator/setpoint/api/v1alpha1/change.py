@@ -50,6 +50,10 @@ class ResetAction(ApiModel):
     action: Literal["create", "update", "delete", "replace", "none"] = Field(description="What going back does to it.")
     reversibility: Reversibility = Field(description="What is lost by going there and back.")
     note: ShortText = Field(default="", description="What to know about it.")
+    classed_by: Annotated[str, Field(max_length=160)] | None = Field(
+        default=None,
+        description="The entry of `spec.protection.reversibility` that says what is lost; absent where none does.",
+    )
     deposed: Annotated[str, Field(max_length=64)] | None = Field(
         default=None, description="Set for an object that an interrupted replacement left; the one in use is another."
     )

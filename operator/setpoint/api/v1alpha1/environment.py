@@ -1,15 +1,21 @@
 """Owns the kind Environment: what a cloud environment must be. Types only, no behaviour."""
 
 import datetime as dt
+import re
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from setpoint.api.meta import Conditions, KindMeta, KubeObject, LocalReference, ObservedGeneration, PrinterColumn
 from setpoint.api.model import ApiModel, Boolean, Digest, Duration, Integer, Name, ShortText, StatusModel, Time, cel
 
 _MAX_FILES = 100
 _MAX_FILE_BYTES = 262_144
+_MAX_TYPE = 128
+_TYPE_PATTERN = f"[a-z0-9_*-]{{1,{_MAX_TYPE}}}"
+
+ResourceClass = Literal["Data", "Identity", "Settings"]
+"""What is lost where a resource of a type is destroyed or replaced."""
 
 
 class Engine(ApiModel):
@@ -164,7 +170,16 @@ class ApprovalPolicy(ApiModel):
 
 
 class Protection(ApiModel):
-    """What must not be destroyed."""
+    """What must not be destroyed, and what is lost where it is."""
+
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            (
+                f"!has(self.reversibility) || self.reversibility.all(x, x.matches('^{_TYPE_PATTERN}$'))",
+                "a key of reversibility is a type of resources, or a pattern: lower-case letters, digits, -, _ and *",
+            )
+        )
+    )
 
     deletion_policy: Literal["Retain", "Destroy"] = Field(
         default="Retain", description="When the object is deleted. Retain: release. Destroy: a gated destroy Change."
@@ -176,6 +191,26 @@ class Protection(ApiModel):
     types: Annotated[list[Annotated[str, Field(max_length=128)]], Field(max_length=256)] = Field(
         default_factory=list, description="Resource types that no Change may delete or replace."
     )
+    reversibility: Annotated[dict[str, ResourceClass], Field(max_length=64)] = Field(
+        default_factory=dict,
+        description="Type, or pattern of types (`*` matches any run), to what is lost where such a resource is "
+        "destroyed; for types that Setpoint does not know or that are used otherwise. Data: what it held. Identity: an "
+        "id or secret that others know. Settings: nothing, since the former configuration brings it back. The closest "
+        "pattern counts.",
+    )
+
+    @field_validator("reversibility", mode="before")
+    @classmethod
+    def _types(cls, given: Any) -> Any:
+        """Before the classes are looked at: what is said of a wrong one names its key."""
+        for pattern in given if isinstance(given, dict) else ():
+            if not re.fullmatch(_TYPE_PATTERN, str(pattern)):
+                msg = (
+                    f"{str(pattern)[:40]!r} is no type of a resource, or pattern of types: at most {_MAX_TYPE} "
+                    "lower-case letters, digits, - and _, and * for any run of them"
+                )
+                raise ValueError(msg)
+        return given
 
 
 class SnapshotPolicy(ApiModel):

@@ -1,0 +1,35 @@
+"""Owns what the way back of an Environment's Change is told with: the table of types, its own words, the plan."""
+
+import dataclasses
+import functools
+from importlib import resources
+
+import yaml
+
+from setpoint.api.v1alpha1.change import ResetAction
+from setpoint.api.v1alpha1.environment import Protection
+from setpoint.domain.expiring import find_expiring
+from setpoint.domain.model import Change
+from setpoint.domain.plans import PlanAnalysis
+from setpoint.domain.resource_types import ResourceTypes, read_table
+from setpoint.domain.way_back import plan_way_back
+from setpoint.ports import PlanRun
+
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def actions_back(
+    change: Change, plan: PlanRun, analysis: PlanAnalysis | None, protection: Protection
+) -> tuple[ResetAction, ...]:
+    """The actions that undo a Change, with what is lost as the Environment and the table say."""
+    types = dataclasses.replace(known_types(), words=protection.reversibility)
+    moved, imported = (analysis.moved, analysis.imported) if analysis else ((), ())
+    expiring = find_expiring(plan.document or {}, change, types)
+    return plan_way_back(change.actions, change.cause, types, moved=moved, imported=imported, expiring=expiring)
+
+
+@functools.cache
+def known_types() -> ResourceTypes:
+    """The table that comes with Setpoint."""
+    text = resources.files("setpoint").joinpath("resource_types.yaml").read_text(encoding="utf-8")
+    return read_table(yaml.load(text, Loader=_LOADER))  # noqa: S506 a safe loader, in C where there is one
