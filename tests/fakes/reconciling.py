@@ -3,7 +3,7 @@
 import dataclasses
 import datetime as dt
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tests.fakes.cluster import InMemoryCluster
@@ -13,6 +13,7 @@ from tests.fakes.target import FakeDriver, World, snapshot_manifest
 from setpoint.api.conditions import KIND_CONDITIONS, ConditionType
 from setpoint.api.meta import JsonObject, ObjectRef
 from setpoint.domain.audit import AuditEntry, AuditRow
+from setpoint.domain.drift_policy import DRIFT_STAGE
 from setpoint.domain.errors import NotFoundError, StoreSetBackError
 from setpoint.domain.policies import PolicyCheck, PolicyModules, PolicyResult
 from setpoint.domain.reading import items_at
@@ -52,6 +53,8 @@ class FakePolicies:
 
     def __init__(self) -> None:
         self.answer = PolicyResult()
+        self.of_drift: Callable[[Sequence[JsonObject]], PolicyResult] = lambda _: PolicyResult()
+        """What is said of what the world changed."""
         self.asked: list[dict[str, Any]] = []
 
     async def resolve(self, spec, *, origin) -> PolicyModules:
@@ -65,6 +68,8 @@ class FakePolicies:
     async def evaluate(self, modules, document, **limits) -> PolicyResult:
         del modules, limits
         self.asked.append(document)
+        if document["gate"]["stage"] == DRIFT_STAGE:
+            return self.of_drift(document["plan"]["resource_drift"])
         return self.answer
 
 

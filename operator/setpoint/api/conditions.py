@@ -29,7 +29,10 @@ CONDITION_MEANING: dict[ConditionType, str] = {
     ConditionType.READY: "The target is at its setpoint and healthy (PolicySet, EnforcementGates: usable).",
     ConditionType.RECONCILING: "Work goes on, or is tried again by itself. Present only when true.",
     ConditionType.STALLED: "Nothing will happen until a person changes something. Present only when true.",
-    ConditionType.DRIFTED: "The actual state differs from the applied configuration, and a Change would restore it.",
+    ConditionType.DRIFTED: (
+        "The actual state differs from the applied configuration, and a Change would restore it; or what changed "
+        "outside violates a policy."
+    ),
     ConditionType.RESET_READY: "There is a way back: the last applied configuration was shown to plan.",
     ConditionType.GATED: "Every gate of the stage passes; on a Change, the verdict of its gates.",
     ConditionType.VERIFIED: "A second look after the last apply found the setpoint and healthy answers.",
@@ -62,6 +65,7 @@ class Reason(StrEnum):
     # Drift
     DRIFT_DETECTED = "DriftDetected"
     NO_DRIFT = "NoDrift"
+    POLICY_VIOLATED = "PolicyViolated"
     PLAN_UNSTABLE = "PlanUnstable"
     # What is wrong with the declaration
     INVALID_SPEC = "InvalidSpec"
@@ -148,6 +152,9 @@ REASON_MEANING: dict[Reason, str] = {
     Reason.RESUMED: "A person resumed the target.",
     Reason.DRIFT_DETECTED: "Resources differ from the applied configuration.",
     Reason.NO_DRIFT: "No resource differs.",
+    Reason.POLICY_VIOLATED: (
+        "What changed outside violates a policy, whether or not a Change would put it back; the message says what."
+    ),
     Reason.PLAN_UNSTABLE: "Two plans of the same inputs differ; the message names the paths. Use drift.ignore.",
     Reason.INVALID_SPEC: "The spec can never work; the message names the field.",
     Reason.INVALID_MANIFEST: "The manifest on disk can't be used; nothing is done until it is mended or taken away.",
@@ -312,7 +319,7 @@ KIND_CONDITIONS: dict[str, dict[ConditionType, tuple[Reason, ...]]] = {
             Reason.NAME_TAKEN,
             Reason.DIGEST_MISMATCH,
         ),
-        ConditionType.DRIFTED: (Reason.DRIFT_DETECTED, Reason.NO_DRIFT),
+        ConditionType.DRIFTED: (Reason.DRIFT_DETECTED, Reason.POLICY_VIOLATED, Reason.GATE_ERROR, Reason.NO_DRIFT),
         ConditionType.RESET_READY: _DRILL_REASONS,
         ConditionType.GATED: _GATE_REASONS,
         ConditionType.VERIFIED: _VERIFY_REASONS,

@@ -149,7 +149,8 @@ def _drift(environment: Environment, now: dt.datetime) -> list[str]:
     drift = environment.status.drift
     counts = f"actionable {drift.actionable}, informational {drift.informational}, pending {drift.pending}"
     since = [f"since {plain(drift.since)} ({age(drift.since, now)})"] if drift.since else []
-    return [f"{counts}, cascade {drift.cascade}", *since, *map(plain, drift.addresses)]
+    violated = [f"violations of policies {drift.violations}"] if drift.violations else []
+    return [f"{counts}, cascade {drift.cascade}", *violated, *since, *map(plain, drift.addresses)]
 
 
 async def _open_change(home: Home, environment: Environment, name: str, contents: ContentTeller) -> list[str]:

@@ -319,7 +319,7 @@ def _evaluate(
         errors.append(f"{len(answers)} of {len(gate.policy_sets)} policy sets were evaluated")
     if errors:
         return _result(name, stage, Verdict.ERROR, errors, blocks=bool(_levels(gate) - {"advisory"}))
-    found = [(_level(gate, v), v.unknown, _message(v)) for answer in answers for v in answer.violations]
+    found = [(_level(gate, v), v.unknown, describe_violation(v)) for answer in answers for v in answer.violations]
     if gate.blast_radius is not None:
         found += [(gate.level, False, message) for message in check_blast_radius(change.summary, gate.blast_radius)]
     levels, open_levels = ({level for level, unknown, _ in found if unknown is which} for which in (False, True))
@@ -371,7 +371,8 @@ def _levels(gate: EnforcementGate) -> set[Level]:
     return {_level_of(gate, severity) for severity in _SEVERITIES}
 
 
-def _message(violation: Violation) -> str:
+def describe_violation(violation: Violation) -> str:
+    """The violation in a line."""
     where = f"{violation.resource}: " if violation.resource else ""
     remedy = f" ({violation.remediation})" if violation.remediation else ""
     unknown = "can't be judged before the apply: " if violation.unknown else ""

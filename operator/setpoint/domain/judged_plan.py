@@ -86,19 +86,23 @@ class JudgedPlan:
 
     def of_drift(self) -> dict[str, Any]:
         """The plan that holds the drift alone."""
-        return {**self.changes, "resource_changes": [], "resource_drift": self.drift, **_NOTHING}
+        return {**self.changes, **_NOTHING, "resource_drift": self.drift}
 
     def without_drift(self) -> dict[str, Any]:
-        """The same as it would be had the world changed nothing: what policies say of it is not about the drift."""
+        """The same as it would be had the world changed nothing."""
         recorded = [
             {**item, "change": {**item["change"], "after": item["change"]["before"]}}
             for item in self.drift
             if item["change"]["after"] is not None
         ]
-        return {**self.changes, "resource_changes": [], "resource_drift": recorded, **_NOTHING}
+        return {**self.changes, **_NOTHING, "resource_drift": recorded}
+
+    def of_nothing(self) -> dict[str, Any]:
+        """A plan in which nothing differs."""
+        return {**self.changes, **_NOTHING}
 
 
-_NOTHING: Mapping[str, Any] = {"output_changes": {}, "providers": []}
+_NOTHING: Mapping[str, Any] = {"resource_changes": [], "resource_drift": [], "output_changes": {}, "providers": []}
 NO_PLAN = JudgedPlan({})
 
 

@@ -88,7 +88,7 @@ class StatusDraft:
 
 def _is_bad(type_: ConditionType, condition: Condition) -> bool:
     if type_ in _ALARMING:
-        return condition.status == "True"
+        return condition.status != "False"
     return condition.status == "False" and condition.reason not in {Reason.APPROVAL_REQUIRED, Reason.SUSPENDED}
 
 

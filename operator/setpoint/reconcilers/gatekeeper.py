@@ -18,10 +18,11 @@ from setpoint.api.v1alpha1.policyset import PolicySet
 from setpoint.domain import gating
 from setpoint.domain.approvals import ApprovalTally, count_approvals, find_requester, required_approvals
 from setpoint.domain.audit import AuditEntry, AuditRow, Phase
+from setpoint.domain.drift_policy import DRIFT_STAGE, DriftVerdict, caused_by_drift, drift_verdict
 from setpoint.domain.errors import SetpointError
 from setpoint.domain.gating import GateDecision, SelectedGate, Verdict
 from setpoint.domain.goals import Goal
-from setpoint.domain.judged_plan import NO_PLAN, Disclosure, Redact
+from setpoint.domain.judged_plan import NO_PLAN, Disclosure, JudgedPlan, Redact
 from setpoint.domain.model import Change, DriftClass, Finding, ResetPlan, Snapshot
 from setpoint.domain.policies import PolicyModules, PolicyResult, Unread
 from setpoint.domain.policy_input import policy_input
@@ -77,7 +78,7 @@ class GateContext:
             snapshot=snapshot.digest,
             reset_plan=reset_plan.digest,
             policies={name: modules.digest for name, modules in self.modules.items()},
-            gates=gating.gates_digest(self._all()),
+            gates=gating.gates_digest(self.all()),
             rules=rules_digest(spec.protection, spec.approvals, required),
             bundle=change.bundle,
             variables=variables,
@@ -98,7 +99,7 @@ class GateContext:
             apply_mode=spec.apply.mode,
             drift_mode=spec.drift.mode,
             written=spec.approvals.required,
-            asked=gating.approvals_asked(self._all(), change.cause),
+            asked=gating.approvals_asked(self.all(), change.cause),
             automatic_reset=goal.reset is not None and goal.reset.spec.automatic,
             orphans=bool(change.orphans),
             mixed=drifted and change.cause == "SpecChanged",
@@ -114,9 +115,10 @@ class GateContext:
 
     def barred(self, *names: str | None) -> frozenset[str]:
         """Whose approval does not count, of those who asked."""
-        return frozenset(filter(None, names)) if gating.needs_four_eyes(self._all()) else frozenset()
+        return frozenset(filter(None, names)) if gating.needs_four_eyes(self.all()) else frozenset()
 
-    def _all(self) -> tuple[SelectedGate, ...]:
+    def all(self) -> tuple[SelectedGate, ...]:
+        """Every gate once, whatever its stages."""
         return tuple({one.name: one for gates in self.gates.values() for one in gates}.values())
 
 
@@ -192,10 +194,12 @@ class Gatekeeper:
         context, change = work.gates, work.change
         gates = context.gates.get(stage, ())
         judged = work.observation.judged or NO_PLAN
-        documents = (self._document(work, stage, selected.name, judged.changes) for selected in gates)
-        answers = await asyncio.gather(
-            *(self._ask(context, *asked, judged.disclosure) for asked in zip(gates, documents, strict=True))
-        )
+        documents = [self._document(work, stage, selected.name, judged.changes) for selected in gates]
+        asked = (self._ask(context, one, document) for one, document in zip(gates, documents, strict=True))
+        answers = [
+            _shown(context, one, results, judged.disclosure, self._redact)
+            for one, results in zip(gates, await asyncio.gather(*asked), strict=True)
+        ]
         tally, unfit = await self._tally(work)
         decision = gating.decide(
             stage=stage,
@@ -216,21 +220,37 @@ class Gatekeeper:
             self._metrics.count_gate_decision(result.gate, result.stage, result.verdict)
         return decision
 
-    async def _ask(
-        self, context: GateContext, selected: SelectedGate, document: Mapping[str, Any], disclosure: Disclosure
+    async def judge_drift(self, work: "Pass") -> DriftVerdict:
+        """What the policies of the target's gates say of what the world changed."""
+        judged = work.observation.judged
+        if judged is None or not judged.drift:
+            return DriftVerdict()
+        context = await self.gather(work.environment, "Drift")
+        answers = await asyncio.gather(*(self._ask_of_drift(work, context, one, judged) for one in context.all()))
+        found = {one.name: results for one, results in zip(context.all(), answers, strict=True)}
+        return drift_verdict(found, context.faults)
+
+    async def _ask_of_drift(
+        self, work: "Pass", context: GateContext, selected: SelectedGate, judged: JudgedPlan
     ) -> list[PolicyResult]:
-        sets = selected.gate.policy_sets
-        return [await self._ask_set(context, selected, reference, document, disclosure) for reference in sets]
+        async def ask(plan: Mapping[str, Any]) -> list[PolicyResult]:
+            return await self._ask(context, selected, _drift_document(work, selected.name, plan))
+
+        found = await ask(judged.of_drift())
+        if any(result.violations for result in found):
+            anyway = await ask(judged.without_drift()), await ask(judged.of_nothing())
+            found = [caused_by_drift(*results) for results in zip(found, *anyway, strict=True)]
+        return _shown(context, selected, found, judged.disclosure, self._redact)
+
+    async def _ask(
+        self, context: GateContext, selected: SelectedGate, document: Mapping[str, Any]
+    ) -> list[PolicyResult]:
+        """What a gate's sets say. They were given the plan with its secrets, so it is not to be shown as it is."""
+        return [await self._ask_set(context, selected, one, document) for one in selected.gate.policy_sets]
 
     async def _ask_set(
-        self,
-        context: GateContext,
-        selected: SelectedGate,
-        reference: PolicySetReference,
-        document: Mapping[str, Any],
-        disclosure: Disclosure,
+        self, context: GateContext, selected: SelectedGate, reference: PolicySetReference, document: Mapping[str, Any]
     ) -> PolicyResult:
-        """What a set says, as it may be shown: it was given the plan with its secrets."""
         modules = context.modules.get(reference.name)
         problem = context.problems.get(reference.name) or gating.pin_problem(
             reference, modules.digest if modules else None
@@ -239,8 +259,7 @@ class Gatekeeper:
             return PolicyResult(error=problem)
         seconds = selected.gate.timeout.total_seconds()
         memory = selected.gate.memory_mib
-        answer = await self._engine.evaluate(modules, document, timeout=seconds, memory_mib=memory)
-        return disclosure.show(answer, modules.modules.values(), self._redact)
+        return await self._engine.evaluate(modules, document, timeout=seconds, memory_mib=memory)
 
     def _document(self, work: "Pass", stage: GateStage, gate: str, plan: Mapping[str, Any]) -> dict[str, Any]:
         return policy_input(
@@ -280,6 +299,26 @@ class Gatekeeper:
             if one not in counted:
                 _LOGGER.warning("%s: %s is in no row of the audit trail, so it does not count", target, one.ref)
         return counted
+
+
+def _drift_document(work: "Pass", gate: str, plan: Mapping[str, Any]) -> dict[str, Any]:
+    target, now = _target(work.environment), work.draft.now_text
+    return policy_input(plan, target=target, cause="Drift", gate=gate, stage=DRIFT_STAGE, now=now)
+
+
+def _shown(
+    context: GateContext,
+    selected: SelectedGate,
+    results: Sequence[PolicyResult],
+    disclosure: Disclosure,
+    redact: Redact,
+) -> list[PolicyResult]:
+    """What a gate's sets said, without secrets."""
+    pairs = zip(selected.gate.policy_sets, results, strict=True)
+    policies = [(context.modules.get(reference.name), result) for reference, result in pairs]
+    return [
+        disclosure.show(result, modules.modules.values() if modules else (), redact) for modules, result in policies
+    ]
 
 
 def _target(environment: Environment) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from setpoint.api.v1alpha1.environment import BundleStatus, DriftStatus, Environ
 from setpoint.api.v1alpha1.reset import Reset
 from setpoint.domain import model
 from setpoint.domain.audit import AuditEntry, Phase
+from setpoint.domain.drift_policy import drift_condition
 from setpoint.domain.errors import TransientError, WaitingError
 from setpoint.domain.gating import GateDecision, stages_of
 from setpoint.domain.goals import Goal, GoalKind
@@ -71,6 +72,8 @@ class Pass:
     decision: GateDecision = dataclasses.field(init=False)
     outcome: model.Outcome = dataclasses.field(init=False)
     notices: list[Notice] = dataclasses.field(default_factory=list)
+    violations: tuple[str, ...] = ()
+    """What of the world's changes violates a policy."""
     done: bool = False
     gone: bool = False
     completed: Reset | None = None
@@ -79,6 +82,11 @@ class Pass:
     def tell(self, reason: Reason, message: str, type_: str = "Normal") -> None:
         """Adds something that people should hear of, whatever the conditions say."""
         self.notices.append(Notice("Warning" if type_ == "Warning" else "Normal", reason, message))
+
+    @property
+    def warnings(self) -> list[str]:
+        """What who decides on the Change should know: an apply takes what it does not put back into the state."""
+        return [*self.violations, *self.draft.status.warnings][:_MAX_WARNINGS]
 
     def warn(self, warnings: Sequence[str]) -> None:
         """Shows what Terraform warns of, and tells of what is new."""
@@ -158,19 +166,26 @@ class Pipeline:
         return False
 
     async def analyse(self, work: Pass) -> bool:
-        """What differs, by class; Drifted is about actionable drift alone."""
+        """What differs, by class; Drifted is about actionable drift, and about any that violates a policy."""
         findings = work.observation.findings
         actionable = _drifted(findings)
         before = work.environment.status.drift.since
         since = (before or work.draft.now_text) if actionable else None
-        counts = count_classes(findings)
+        verdict = await self._gatekeeper.judge_drift(work)
+        work.violations = verdict.violations
         work.draft.set(
-            drift=DriftStatus(**dataclasses.asdict(counts), addresses=actionable[:_MAX_ADDRESSES], since=since)
+            drift=DriftStatus(
+                **dataclasses.asdict(count_classes(findings)),
+                addresses=actionable[:_MAX_ADDRESSES],
+                since=since,
+                violations=len(verdict.violations),
+            )
         )
-        if actionable:
-            work.draft.condition(ConditionType.DRIFTED, "True", Reason.DRIFT_DETECTED, _drift_message(actionable))
-        else:
-            work.draft.condition(ConditionType.DRIFTED, "False", Reason.NO_DRIFT)
+        condition = drift_condition(verdict, _drift_message(actionable) if actionable else "")
+        known = work.draft.get(ConditionType.DRIFTED)
+        if verdict.violations and known and known.reason == Reason.POLICY_VIOLATED and known.message != condition[-1]:
+            work.tell(Reason.POLICY_VIOLATED, condition[-1], "Warning")
+        work.draft.condition(ConditionType.DRIFTED, *condition)
         return False
 
     async def plan(self, work: Pass) -> bool:
@@ -260,7 +275,7 @@ class Pipeline:
             approved_by=decision.approved_by,
             barred=decision.barred,
             undrilled_accepted_by=decision.accepted,
-            warnings=work.draft.status.warnings,
+            warnings=work.warnings,
             # One that is decided was not carried out: each apply makes another Change of it.
             dropped=(ConditionType.APPLIED, ConditionType.VERIFIED),
             audit=accepted_undrilled(work.record, work.proposed, decision),

@@ -72,7 +72,7 @@ def _report(ref: ObjectRef, work: Pass) -> PlanReport:
         "pending": drift.pending,
         "cascade": drift.cascade,
     }
-    warnings = work.draft.status.warnings
+    warnings = work.warnings
     if not hasattr(work, "change"):
         return PlanReport(ref, findings=findings, warnings=warnings)
     if not hasattr(work, "decision"):

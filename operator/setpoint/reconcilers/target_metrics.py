@@ -37,6 +37,7 @@ class TargetMetrics:
             informational=status.drift.informational,
             pending=status.drift.pending,
             cascade=status.drift.cascade,
+            violations=status.drift.violations,
             drift_since=_timestamp(status.drift.since),
             last_success=self._last_success.get(ref),
             snapshot=_timestamp(status.applied.at) if status.applied else None,

@@ -72,6 +72,13 @@ METRICS: tuple[MetricSpec, ...] = (
         per_target=True,
     ),
     MetricSpec(
+        "setpoint_drift_violations",
+        "gauge",
+        "Violations of policies by what changed outside, whatever its drift class.",
+        _TARGET,
+        per_target=True,
+    ),
+    MetricSpec(
         "setpoint_drift_since_timestamp_seconds",
         "gauge",
         "When the actionable drift that lasts was first seen; no series without drift.",

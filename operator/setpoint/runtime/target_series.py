@@ -34,6 +34,7 @@ class TargetSample:
     informational: int = 0
     pending: int = 0
     cascade: int = 0
+    violations: int = 0
     drift_since: float | None = None
     last_success: float | None = None
     snapshot: float | None = None
@@ -120,6 +121,7 @@ READERS: Mapping[str, Callable[[TargetSample], _Readings]] = {
     "setpoint_drift_resources": lambda sample: (
         ("," + _label("class", drift.value), float(getattr(sample, drift.value))) for drift in DriftClass
     ),
+    "setpoint_drift_violations": lambda sample: _optional(sample.violations),
     "setpoint_drift_since_timestamp_seconds": lambda sample: _optional(sample.drift_since),
     "setpoint_last_success_timestamp_seconds": lambda sample: _optional(sample.last_success),
     "setpoint_snapshot_timestamp_seconds": lambda sample: _optional(sample.snapshot),

@@ -74,7 +74,8 @@ def test_drift_is_seen_apart_from_changes() -> None:
     assert judged.changes["resource_drift"] == []
     assert [item["address"] for item in judged.of_drift()["resource_drift"]] == addresses
     assert judged.of_drift()["resource_changes"] == []
-    assert judged.of_drift().keys() == judged.without_drift().keys() == KEYS
+    assert judged.of_drift().keys() == judged.without_drift().keys() == judged.of_nothing().keys() == KEYS
+    assert not judged.of_nothing()["resource_drift"]
 
 
 def test_without_drift_all_is_as_it_was_recorded() -> None:

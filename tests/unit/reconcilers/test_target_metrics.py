@@ -55,6 +55,7 @@ def board() -> Board:
             {'class="actionable"': 1, 'class="informational"': 2, 'class="pending"': 3, 'class="cascade"': 4},
             id="drift",
         ),
+        pytest.param({"drift": {"violations": 5}}, "drift_violations", {"": 5}, id="drift that violates a policy"),
         pytest.param({}, "drift_since_timestamp_seconds", {}, id="no drift"),
         pytest.param(
             {"drift": {"actionable": 1, "since": "1970-01-01T00:01:00Z"}},

@@ -170,7 +170,7 @@ def test_target__what_is_not_known_has_no_series() -> None:
     metrics = Metrics()
     metrics.set_target(PROD, TargetSample(stage="prod"))
     names = {name for name, labels in exposed(metrics) if labels >= set(TARGET.items())}
-    assert names == {"setpoint_target_info", "setpoint_drift_resources"}
+    assert names == {"setpoint_target_info", "setpoint_drift_resources", "setpoint_drift_violations"}
 
 
 def test_target__replaced_and_dropped() -> None:

@@ -292,6 +292,7 @@ class DriftStatus(StatusModel):
         default_factory=list, description="The first actionable addresses."
     )
     since: Time | None = Field(default=None, description="When actionable drift was first seen.")
+    violations: int = Field(default=0, description="Violations of policies by what changed outside, of any class.")
 
 
 class BundleStatus(StatusModel):
