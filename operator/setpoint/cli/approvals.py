@@ -337,6 +337,7 @@ def _shown(hearing: Hearing, sight: Sight, *, full: bool) -> list[str]:
         *section("Way back", way_back_lines(change.spec.reset_plan, change.status.undrilled_accepted_by)),
         *section("Gates", gate_lines(change.status.gates)),
         *section("Warnings", map(plain, change.status.warnings)),
+        *section("Notes", map(plain, change.spec.notes)),
         *section("Approvals", hearing.lines()),
     ]
 

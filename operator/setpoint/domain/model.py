@@ -105,7 +105,7 @@ class Change:
 
     `shown` is what people may see of the content, and `kept` the sealed blob that holds it whole.
     `real_addresses` has those that people must not see as they are, by how the actions show them. `notes` say
-    how the plan came about where that is out of the ordinary.
+    what is out of the ordinary: how the plan came about, what is lost already.
     """
 
     target: ObjectRef

@@ -14,6 +14,7 @@ from setpoint.api.v1alpha1.environment import IgnoreRule
 from setpoint.domain import plan_content
 from setpoint.domain.errors import InvalidError
 from setpoint.domain.ignoring import IgnoreRules
+from setpoint.domain.losses import Lost, find_lost
 from setpoint.domain.model import DriftClass, Finding
 from setpoint.domain.plan_causes import Reason, explain
 from setpoint.domain.plan_changes import PlannedChange, boundaries, read_deferred, read_outputs, read_resources
@@ -51,8 +52,9 @@ class PlanAnalysis:
     ignored or informational. `shown` is what of it people see, and all that its digest is computed from. `actions` is
     all that Terraform would do to resources, ignored or not (rule 16), in the order of addresses. `moved` and
     `imported` are the addresses that are new to the state without anything being made: the configuration before does
-    not know them. Addresses are as people may see them, wherever they stand; `real_addresses` has those that are not
-    shown as they are, by how they are shown. `hidden` knows every secret of the plan.
+    not know them; `lost` is what was deleted outside and is made anew. Addresses are as people may see them, wherever
+    they stand; `real_addresses` has those that are not shown as they are, by how they are shown. `hidden` knows every
+    secret of the plan.
     """
 
     findings: tuple[Finding, ...]
@@ -64,6 +66,7 @@ class PlanAnalysis:
     counts: DriftCounts
     moved: frozenset[str]
     imported: frozenset[str]
+    lost: tuple[Lost, ...]
     real_addresses: Mapping[str, str] = dataclasses.field(repr=False)
     hidden: Scrubber = dataclasses.field(repr=False)
     complete: bool
@@ -108,6 +111,7 @@ def analyse_plan(
         counts=count_classes(findings),
         moved=frozenset(seen[change.address] for change in acting if change.previous_address),
         imported=frozenset(seen[change.address] for change in acting if change.importing is not None),
+        lost=find_lost(acting, drift, seen, hidden),
         real_addresses={one: address for address, one in seen.items() if one != address},
         hidden=hidden,
         complete=document.get("complete") is not False,

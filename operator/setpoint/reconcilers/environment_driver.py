@@ -62,7 +62,7 @@ from setpoint.reconcilers.states import (
     require_readable,
     suspect_orphans,
 )
-from setpoint.reconcilers.ways_back import actions_back
+from setpoint.reconcilers.ways_back import actions_back, lost_before
 
 Progress = Callable[[ResourceProgress], None]
 _UNSAVED = (
@@ -243,7 +243,7 @@ class EnvironmentSession:
             shown=analysis.shown,
             kept=await self._driver.blobs.put(analysis.shown.as_bytes()),
             real_addresses=analysis.real_addresses,
-            notes=notes_of(self._plan),
+            notes=(*notes_of(self._plan), *lost_before(analysis, self._environment.spec.protection)),
         )
 
     async def _suspects(self) -> tuple[str, ...]:

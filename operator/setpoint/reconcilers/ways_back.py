@@ -9,6 +9,7 @@ import yaml
 from setpoint.api.v1alpha1.change import ResetAction
 from setpoint.api.v1alpha1.environment import Protection
 from setpoint.domain.expiring import find_expiring
+from setpoint.domain.losses import notes_of_losses
 from setpoint.domain.model import Change
 from setpoint.domain.plans import PlanAnalysis
 from setpoint.domain.resource_types import ResourceTypes, read_table
@@ -26,6 +27,12 @@ def actions_back(
     moved, imported = (analysis.moved, analysis.imported) if analysis else ((), ())
     expiring = find_expiring(plan.document or {}, change, types)
     return plan_way_back(change.actions, change.cause, types, moved=moved, imported=imported, expiring=expiring)
+
+
+def lost_before(analysis: PlanAnalysis, protection: Protection) -> tuple[str, ...]:
+    """Notes on the data that is gone already: it was deleted outside, and is made anew without."""
+    types = dataclasses.replace(known_types(), words=protection.reversibility)
+    return notes_of_losses(analysis.lost, lambda type_: types.judge(type_).resource_class == "Data")
 
 
 @functools.cache

@@ -308,6 +308,18 @@ async def test_a_destroy_without_what_it_reads_is_planned_from_the_state_and_say
     assert subjects == [(note,), (note,)]
 
 
+async def test_a_repair_says_what_was_lost_before_it(desk: Desk) -> None:
+    recorded = {"id": "shop", "name": "shop"}
+    made = change("postgresql_database.shop", ["create"], None, {"name": "shop"}, after_unknown={"id": True})
+    desk.terraform.document = plan(made, drift=[change("postgresql_database.shop", ["delete"], recorded)])
+    async with desk.session() as session:
+        change_ = await session.plan(await session.observe())
+    assert change_ is not None
+    gone, renamed = change_.notes
+    assert gone == "deleted outside and made anew, empty; what it held is gone: postgresql_database.shop"
+    assert renamed.endswith("rename it back before this is applied. postgresql_database.shop was shop")
+
+
 async def test_any_other_plan_needs_what_it_reads(desk: Desk) -> None:
     desk.terraform.unread = GONE
     async with desk.session() as session:

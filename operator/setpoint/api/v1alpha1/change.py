@@ -109,7 +109,7 @@ class ChangeSpec(ApiModel):
         description="What an interrupted apply may have made and lost: by address, and id where it is known.",
     )
     notes: Annotated[list[ShortText], Field(max_length=8)] = Field(
-        default_factory=list, description="How the plan came about, where that is out of the ordinary."
+        default_factory=list, description="What is out of the ordinary: how the plan came about, what is lost already."
     )
 
 
