@@ -97,3 +97,30 @@ def test_a_failing_program_and_keys_of_for_each_show_no_secret(root: Path) -> No
     blocked = setpoint(root, "up", str(root), "--once")
     assert "which spec.protection.addresses protects;" in blocked
     assert [one for one in WRITINGS if one in blocked] == []
+
+
+LOGIN = """
+resource "terraform_data" "login" {
+  provisioner "local-exec" { command = "echo as $PGUSER@$PGHOST by $PGPASSWORD by $APP; exit 9" }
+}
+"""
+
+
+def test_of_credentials_the_secrets_are_hidden_and_no_address_is_torn(root: Path) -> None:
+    """A password that is a resource's type, and a user that is a part of it."""
+    values = {"PGUSER": "terraform", "PGHOST": "db.example.com", "PGPASSWORD": "terraform_data", "APP": "x7Kq2mZp"}
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "db"}, "stringData": values}
+    (root / "db.yaml").write_text(json.dumps(secret))
+    (root / "infra" / "main.tf").write_text(LOGIN)
+    declare(root, variablesFrom=[], credentials={"plan": [{"secretRef": {"name": "db"}}]})
+    shown = setpoint(root, "up", str(root), "--once")
+    assert "as terraform@db.example.com by (sensitive) by (sensitive)" in shown
+    assert "terraform_data.login" in shown
+    assert "(sensitive).login" not in shown
+    # Named as plain, a value is shown; a name that is none is told of.
+    secret["metadata"] = {"name": "db", "annotations": {"setpoint.dev/plain": "APP, PGHSOT"}}
+    (root / "db.yaml").write_text(json.dumps(secret))
+    shown = setpoint(root, "up", str(root), "--once") + setpoint(root, "describe", "environment/e")
+    assert "by (sensitive) by x7Kq2mZp" in shown
+    assert "spec.credentials.plan[0].secretRef: the annotation setpoint.dev/plain of Secret db names PGHSOT" in shown
+    assert "(sensitive).login" not in shown

@@ -94,6 +94,7 @@ class Reason(StrEnum):
     INTERRUPTED = "Interrupted"
     ORPHANS_SUSPECTED = "OrphansSuspected"
     WARNED = "Warned"
+    PLAIN_KEY_UNKNOWN = "PlainKeyUnknown"
     WORK_FOLDER_RESTORED = "WorkFolderRestored"
     LEFTOVER_ENDED = "LeftoverEnded"
     STATE_LOCKED = "StateLocked"
@@ -183,6 +184,9 @@ REASON_MEANING: dict[Reason, str] = {
     Reason.INTERRUPTED: "The apply was interrupted; its approval is spent.",
     Reason.ORPHANS_SUSPECTED: "Creations started and are in no state; look for them before going on.",
     Reason.WARNED: "Terraform warns in its plan, or a check block of the code failed; nothing stops for it.",
+    Reason.PLAIN_KEY_UNKNOWN: (
+        "The annotation setpoint.dev/plain of a Secret names what is no key of it. Nothing stops, or shows, for it."
+    ),
     Reason.LEFTOVER_ENDED: "Programs that an apply had left running were ended with it; the message names them.",
     Reason.WORK_FOLDER_RESTORED: "Files that Terraform would have loaded and no source holds were removed; see which.",
     Reason.STATE_LOCKED: "Another run holds the state's lock.",
@@ -365,6 +369,7 @@ EVENT_REASONS: tuple[Reason, ...] = (
     Reason.DELETION_TAKEN_BACK,
     Reason.SEAL_INVALID,
     Reason.WARNED,
+    Reason.PLAIN_KEY_UNKNOWN,
     Reason.WORK_FOLDER_RESTORED,
     Reason.LEFTOVER_ENDED,
 )

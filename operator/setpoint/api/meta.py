@@ -20,6 +20,8 @@ RECONCILE_ANNOTATION = f"{GROUP}/reconcile-requested-at"
 """When a person last asked for a run; any new value starts one."""
 REQUESTED_BY_ANNOTATION = f"{GROUP}/requested-by"
 """Who asked for the spec as it is; stamped by the API server where it has the component requested-by."""
+PLAIN_ANNOTATION = f"{GROUP}/plain"
+"""The keys of a Secret whose values may be shown, by name, with commas between them; set by its author."""
 MANIFEST_ERROR_ANNOTATION = f"{GROUP}/manifest-error"
 """Why the manifest on disk is not the object that runs; set by the local home alone."""
 

@@ -4,17 +4,20 @@ A writing is either searched for (the value, base64, hex) or read: escapes are u
 writer chose to escape. So `pa%73s`, `pa\u0073s` and the like are found without a list of all their forms. Readings
 follow one another, since an error often quotes a command that quotes a value.
 
+What code names is no secret, whatever it holds: a type or an address that is known stays as it is.
+
 All forms are searched at once (Aho-Corasick), so that the time hardly depends on how many secrets there are. Make a
 Scrubber once for a run, not for a text.
 """
 
 import base64
+import copy
 import dataclasses
 import functools
 import json
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from typing import Any
 
 from ahocorasick_rs import BytesAhoCorasick
@@ -23,6 +26,10 @@ from setpoint.domain.plan_values import MIN_SECRET, SENSITIVE
 
 _MAX_READINGS = 24
 _INDEX = re.compile(r'\["((?:[^"\\]|\\.)*)"\]')
+_KEY = re.compile(r'\["(?:[^"\\]|\\.)*"\]|\[\d+\]')
+_NAMED = re.compile(rb"[A-Za-z0-9_.-]")
+_MAX_NAME, _MAX_WORD = 3, 1024
+"""The parts of the longest name, `data.TYPE.NAME`, and the bytes of a word in which names are looked for."""
 _HEAD = 64
 """Bytes by which a form is searched for, before all of it is compared."""
 _LABEL = 12
@@ -46,7 +53,7 @@ class Scrubber:
 
     `label` makes a short name of what stands in an address; it is keyed, so that nobody can guess what it stands for.
     `blind`: the secrets are not known, so that every key of an address may be one. `words` are secrets as short as
-    they may be, which are taken out only where they stand apart.
+    they may be, which are taken out only where they stand apart. `sparing` has more about names.
     """
 
     def __init__(
@@ -61,6 +68,8 @@ class Scrubber:
         self._words = frozenset(word for word in words if 0 < len(word) < MIN_SECRET)
         self._label = label
         self._blind = blind
+        self.names: frozenset[bytes] = frozenset()
+        """Names that stay as they are."""
         wholes = {whole for secret in self._secrets if len(whole := secret.strip()) >= MIN_SECRET}
         plain = [_Form(text.encode(*_UTF8)) for text in _texts(wholes)]
         plain += [_Form(word.encode(*_UTF8), apart=True) for word in self._words]
@@ -75,18 +84,35 @@ class Scrubber:
         more, short = self._secrets.union(secrets), self._words.union(words)
         if (more, short) == (self._secrets, self._words):
             return self
-        return Scrubber(more, label=self._label, blind=self._blind, words=short)
+        known = Scrubber(more, label=self._label, blind=self._blind, words=short)
+        known.names = self.names
+        return known
+
+    def sparing(self, addresses: Iterable[str]) -> "Scrubber":
+        """One that leaves the types, names and modules of these addresses in a text, where a secret is a part of one.
+
+        These stand in the code, which no secret can reach. Keys do not, and a secret that is a whole word is one.
+        """
+        names = {name.encode(*_UTF8) for name in static_names(addresses)} - self.names
+        if not self._touches(b"\0".join(names)):
+            return self
+        known = copy.copy(self)
+        known.names = self.names.union(filter(self._touches, names))
+        return known
+
+    def _touches(self, data: bytes) -> bool:
+        return bool(self) and next(self._spans(data), None) is not None
 
     def finds(self, text: str) -> bool:
         """True where the text holds a secret."""
-        return bool(self) and next(self._spans(text.encode(*_UTF8)), None) is not None
+        return self._touches(text.encode(*_UTF8))
 
     def scrub(self, text: str, spare: Spare | None = None) -> str:
         """The text with a mask in place of each secret but those to spare. What was JSON stays JSON."""
         if not self:
             return text
         data = text.encode(*_UTF8)
-        spans = _merged(span for span in self._spans(data) if not (spare and spare(data, *span)))
+        spans = _merged(self._unspared(data, spare))
         if not spans:
             return text
         scrubbed = _mask(data, spans).decode(*_UTF8)
@@ -120,7 +146,13 @@ class Scrubber:
     def _scrub_json(self, text: str) -> str:
         """By value, since a secret that looks like a part of the structure would tear it."""
         scrubbed = json.dumps(self.scrub_values(json.loads(text)), ensure_ascii=False)
-        return json.dumps(SENSITIVE) if self.finds(scrubbed) else scrubbed
+        left = next(self._unspared(scrubbed.encode(*_UTF8)), None)
+        return scrubbed if left is None else json.dumps(SENSITIVE)
+
+    def _unspared(self, data: bytes, spare: Spare | None = None) -> Iterator[Span]:
+        for span in self._spans(data):
+            if not ((spare and spare(data, *span)) or (self.names and _is_within(self.names, data, span))):
+                yield span
 
     def _spans(self, data: bytes) -> Iterator[Span]:
         for reading in _readings(data):
@@ -351,6 +383,38 @@ def _mask(data: bytes, spans: Iterable[Span]) -> bytes:
         pieces += [data[at:start], SENSITIVE.encode()]
         at = end
     return b"".join([*pieces, data[at:]])
+
+
+# --- Names --------------------------------------------------------------------------------------------------------
+
+
+def static_names(addresses: Iterable[str]) -> frozenset[str]:
+    """What code names in these addresses: `TYPE`, `TYPE.NAME` and `module.NAME`; keys are left out."""
+    found: set[str] = set()
+    for address in addresses:
+        parts = _KEY.sub("", address).split(".")
+        while parts[:1] == ["module"]:
+            found.add(".".join(parts[:2]))
+            parts = parts[2:]
+        if len(parts) in {2, _MAX_NAME}:
+            found.update((".".join(parts), parts[-2]))
+    return frozenset(found)
+
+
+def _is_within(names: Container[bytes], data: bytes, span: Span) -> bool:
+    """True for a part of one of the names, which stands there as a word."""
+    start, end = span
+    while start > 0 and span[0] - start < _MAX_WORD and _NAMED.match(data, start - 1):
+        start -= 1
+    while end < len(data) and end - span[1] < _MAX_WORD and _NAMED.match(data, end):
+        end += 1
+    cuts = [start - 1, *(at for at in range(start, end) if data[at : at + 1] == b"."), end]
+    for first, cut in enumerate(cuts):
+        for last in cuts[first + 1 : first + 1 + _MAX_NAME]:
+            covers = cut < span[0] and span[1] <= last and last - cut - 1 > span[1] - span[0]
+            if covers and data[cut + 1 : last] in names:
+                return True
+    return False
 
 
 def _is_json(text: str) -> bool:

@@ -23,6 +23,18 @@ def known_texts(secrets: Iterable[str]) -> frozenset[str]:
     return texts.union(*(_inner_texts(text) for text in texts))
 
 
+def plain_keys(annotation: object, secret: Mapping[str, str]) -> tuple[frozenset[str], tuple[str, ...]]:
+    """The keys of a Secret that its annotation names as no secrets, and what it names beside them.
+
+    Whoever may write the annotation may read the values, so any key may be named. Other names show nothing.
+    """
+    names = [name.strip() for name in annotation.split(",")] if isinstance(annotation, str) else []
+    wrong = [name for name in names if name and name not in secret]
+    if annotation is not None and not any(names):
+        wrong.append("")
+    return frozenset(names) & secret.keys(), tuple(dict.fromkeys(wrong))
+
+
 def _inner_texts(text: str) -> set[str]:
     try:
         values = leaves(_parsed(text, None)).values()

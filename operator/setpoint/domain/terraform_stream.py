@@ -126,6 +126,18 @@ def _seconds(value: Any) -> float:
     return float(value) if isinstance(value, (int, float)) and 0 <= value < _MAX_SECONDS else 0.0
 
 
+def addresses(messages: Iterable[Message | None]) -> frozenset[str]:
+    """The addresses that Terraform itself tells, in fields of their own."""
+    told = [_part(message or {}, name) for message in messages for name in ("hook", "change", "diagnostic")]
+    found = (_text(_part(one, "resource").get("addr")) or _text(one.get("address")) for one in told)
+    return frozenset(filter(None, found))
+
+
+def _part(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    part = value.get(name)
+    return part if isinstance(part, Mapping) else {}
+
+
 def diagnostics(messages: Iterable[Message | None]) -> tuple[Diagnostic, ...]:
     """Errors and warnings, in the order in which they came."""
     found = (message.get("diagnostic") for message in messages if message and message["type"] == "diagnostic")

@@ -8,7 +8,9 @@ from typing import Any, Literal, Protocol
 
 from setpoint.api.conditions import Reason
 from setpoint.api.v1alpha1.environment import Source
+from setpoint.domain.credentials import secret_texts
 from setpoint.domain.orphans import Creation
+from setpoint.domain.secret_values import known_texts
 from setpoint.domain.terraform_stream import Hook
 
 
@@ -66,6 +68,7 @@ class RunInputs:
 
     `has_state`: a state is managed already, so that a backend or a state file in the source is no surprise.
     `recorded`: for a configuration of the past, which may know fewer secret variables: others are left out.
+    The three `plain_` name the keys of each of the three kinds of Secrets whose values may be shown.
     `module_hosts` are for making a bundle alone: no plan and no apply knows of them.
     """
 
@@ -76,12 +79,31 @@ class RunInputs:
     secret_variables: Mapping[str, str] = dataclasses.field(repr=False)
     plan_environment: Mapping[str, str] = dataclasses.field(repr=False)
     apply_environment: Mapping[str, str] = dataclasses.field(repr=False)
+    plain_variables: frozenset[str] = frozenset()
+    plain_plan: frozenset[str] = frozenset()
+    plain_apply: frozenset[str] = frozenset()
     has_state: bool = False
     recorded: bool = False
     module_hosts: tuple[ModuleHost, ...] = ()
     init_timeout: float = 300.0
     plan_timeout: float = 900.0
     apply_timeout: float = 3600.0
+
+    @property
+    def hidden_variables(self) -> Mapping[str, str]:
+        """The secret variables, but those that are plain."""
+        return {name: text for name, text in self.secret_variables.items() if name not in self.plain_variables}
+
+    @property
+    def variable_secrets(self) -> frozenset[str]:
+        """Every text by which a secret variable could show."""
+        return known_texts(self.hidden_variables.values())
+
+    @property
+    def credential_secrets(self) -> frozenset[str]:
+        """The texts of credentials that are kept from sight."""
+        of_plan = secret_texts(self.plan_environment, self.plain_plan)
+        return of_plan | secret_texts(self.apply_environment, self.plain_apply)
 
     @property
     def command(self) -> str:

@@ -25,7 +25,6 @@ from setpoint.domain.model import Change, Observation, Outcome, ResetPlan, Resul
 from setpoint.domain.orphans import find_orphans, still_suspected
 from setpoint.domain.plans import PlanAnalysis, differing_contents
 from setpoint.domain.scrubbing import Scrubber, label_keys
-from setpoint.domain.secret_values import known_texts
 from setpoint.domain.verification import verify_plan
 from setpoint.ports import (
     ApplyRun,
@@ -135,8 +134,8 @@ class EnvironmentSession:
         self._errored = ErroredStates(driver.states, self._key, workspace)
         self._snapshots = SnapshotTaker(driver.cluster, driver.states, driver.blobs)
         self._notices: tuple[Notice, ...] = ()
-        reader = SecretReader(driver.cluster, environment.metadata.namespace)
-        self._configurations = Configurations(environment, goal, reader, driver.blobs, driver.sources)
+        self._reader = SecretReader(driver.cluster, environment.metadata.namespace)
+        self._configurations = Configurations(environment, goal, self._reader, driver.blobs, driver.sources)
         self._inputs: RunInputs
         self._bundle: Bundle
         self._engine: EngineVersion
@@ -196,7 +195,7 @@ class EnvironmentSession:
 
     def _scrubber(self) -> Scrubber:
         label = label_keys(self._key, self._driver.blobs.digest)
-        return Scrubber(known_texts(self._inputs.secret_variables.values()), label=label)
+        return Scrubber(self._inputs.variable_secrets, label=label)
 
     def _commit(self, sensitive: bytes) -> str:
         """Keyed by the home and bound to the target: who may plan one target learns nothing about another's secrets."""
@@ -335,7 +334,7 @@ class EnvironmentSession:
         An apply that only brought back what the state knew before writes none: then that state must know them.
         """
         states, base = self._driver.states, self._plan.state_version
-        secrets = self._scrubber().with_secrets(self._inputs.apply_environment.values())
+        secrets = self._scrubber().with_secrets(self._inputs.credential_secrets)
         if not succeeded:
             name, created = self._plan.run, run.created
             return await suspect_orphans(states, self._key, run=name, base=base, created=created, secrets=secrets)
@@ -353,8 +352,9 @@ class EnvironmentSession:
         self._workspace.outcome_recorded()
 
     def take_notices(self) -> tuple[Notice, ...]:
-        """The notices of what was put right since this was last asked."""
-        taken, self._notices = (*self._notices, *self._workspace.take_notices()), ()
+        """The notices since this was last asked: of what was put right, and of Secrets that name no keys."""
+        new = (*self._reader.take_notices(), *self._workspace.take_notices())
+        taken, self._notices = (*self._notices, *new), ()
         return taken
 
     async def verify(self, change: Change) -> Verification:

@@ -24,4 +24,5 @@ async def sight_of(cluster: ClusterClient, digest: Callable[[bytes], str], targe
         secrets = await reader.read_all(environment.spec.variables_from, field="spec.variablesFrom")
     except SetpointError:
         return Scrubber(label=label, blind=True)
-    return Scrubber(known_texts(secrets.values()), label=label)
+    hidden = (text for name, text in secrets.values.items() if name not in secrets.plain)
+    return Scrubber(known_texts(hidden), label=label)

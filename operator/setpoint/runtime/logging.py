@@ -35,7 +35,7 @@ reconcile_context: contextvars.ContextVar[ReconcileContext | None] = contextvars
 
 
 class SecretFilter:
-    """The secret values that are known, and their removal from text. `add` and `redact` may be called by any thread."""
+    """The secret values that are known, and their removal from text. Any thread may call it."""
 
     def __init__(self) -> None:
         self._known = NO_SECRETS
@@ -43,6 +43,10 @@ class SecretFilter:
     def add(self, values: Iterable[str]) -> None:
         """Registers secrets, for ever: rotated ones stay secret. Values under six characters are not secrets."""
         self._known = self._known.with_secrets(values)
+
+    def spare(self, addresses: Iterable[str]) -> None:
+        """Registers addresses, whose types and names stay as they are where a secret is a part of one."""
+        self._known = self._known.sparing(addresses)
 
     def redact(self, text: str, spare: Spare | None = None) -> str:
         """The text with a mask in place of every known secret, however it is written, but for what is to be spared."""

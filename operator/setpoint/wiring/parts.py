@@ -268,7 +268,12 @@ async def _open_terraform(
         foundation.private, settings.terraform, settings.tofu, settings.terraform_mirror, settings.passthrough
     )
     terraform = TerraformAdapter(
-        options, blobs=stores.blobs, backend=backend, register_secrets=secrets.add, watch=foundation.watch or NoWatch()
+        options,
+        blobs=stores.blobs,
+        backend=backend,
+        register_secrets=secrets.add,
+        register_addresses=secrets.spare,
+        watch=foundation.watch or NoWatch(),
     )
     stack.push_async_callback(terraform.close)
     return terraform

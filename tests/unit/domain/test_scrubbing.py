@@ -202,6 +202,80 @@ def test_hidden_keys_are_told_apart_by_their_labels() -> None:
     assert Scrubber(["secret-one"]).address('a.b["secret-one"]') == f'a.b["{SENSITIVE}"]'
 
 
+# --- Names of the code ----------------------------------------------------------------------------------------------
+
+NAMES = [
+    "postgresql_role.admins",
+    'module.postgres["a"].postgresql_database.postgres_main[0]',
+    "data.aws_region.postgres",
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        pytest.param("postgresql_role.admins: no", "postgresql_role.admins: no", id="an address"),
+        pytest.param("a postgresql_role can't", "a postgresql_role can't", id="a type"),
+        pytest.param("module.postgres is gone", "module.postgres is gone", id="a module"),
+        pytest.param("in data.aws_region.postgres", "in data.aws_region.postgres", id="a data source"),
+        pytest.param("for user postgres", f"for user {SENSITIVE}", id="the secret itself"),
+        pytest.param("postgresql_roles", f"{SENSITIVE}ql_roles", id="a word that is not known"),
+        pytest.param("x-postgresql_role", f"x-{SENSITIVE}ql_role", id="a part of another word"),
+        pytest.param("postgresql_role.other", "postgresql_role.other", id="a type, and a name that is not known"),
+        pytest.param("postgres.admins", f"{SENSITIVE}.admins", id="a word of an address alone"),
+        pytest.param(
+            'postgresql_role.admins["postgres"]', f'postgresql_role.admins["{SENSITIVE}"]', id="a key is no name"
+        ),
+        pytest.param('{"m": "postgresql_role.admins postgres"}', '{"m": "postgresql_role.admins (sensitive)"}', id="J"),
+    ],
+)  # fmt: skip
+def test_names_that_are_known_stay(text: str, shown: str) -> None:
+    assert Scrubber(["postgres"]).sparing(NAMES).scrub(text) == shown
+
+
+def test_a_secret_that_is_a_type_is_hidden_where_it_stands_alone() -> None:
+    known = Scrubber(["postgresql_role"]).sparing(NAMES)
+    assert known.scrub("postgresql_role.admins") == "postgresql_role.admins"
+    assert known.scrub("password postgresql_role") == f"password {SENSITIVE}"
+    assert known.finds("postgresql_role.admins"), "what decides whether a text may be shown at all spares nothing"
+
+
+def test_a_secret_that_reaches_over_a_name_is_hidden() -> None:
+    known = Scrubber(["my postgresql_role.admins", "admins: no"]).sparing(NAMES)
+    assert known.scrub("is my postgresql_role.admins") == f"is {SENSITIVE}"
+    assert known.scrub("postgresql_role.admins: no") == f"postgresql_role.{SENSITIVE}"
+
+
+def test_names_are_kept_when_secrets_are_added() -> None:
+    known = Scrubber(["postgres"]).sparing(NAMES).with_secrets(["hunter22"])
+    assert known.scrub("postgresql_role.admins hunter22") == f"postgresql_role.admins {SENSITIVE}"
+
+
+identifiers = st.from_regex(r"[a-z][a-z0-9_-]{0,14}", fullmatch=True).filter(lambda one: one not in {"module", "data"})
+static = st.tuples(st.lists(identifiers, max_size=2), identifiers, identifiers).map(
+    lambda one: "".join(f"module.{name}." for name in one[0]) + f"{one[1]}.{one[2]}"
+)
+
+
+@given(addresses=st.lists(static, min_size=1, max_size=4), data=st.data(), other=secrets)
+def test_no_address_and_no_type_is_altered_and_no_secret_comes_out(
+    addresses: list[str], data: st.DataObject, other: str
+) -> None:
+    """Whatever part of them is a secret's value."""
+    address = data.draw(st.sampled_from(addresses))
+    part = data.draw(st.sampled_from([address[at : at + 7] for at in range(len(address))] + address.split(".")))
+    assume(part != address and "module" not in part and "." not in part)
+    known = Scrubber([part, other]).sparing(addresses)
+    assume(not Scrubber([other]).finds(" ".join(addresses)))
+    type_ = address.split(".")[-2]
+    assert known.scrub(f"<{address}> failed") == f"<{address}> failed"
+    if part != type_:
+        assert known.scrub(f"a <{type_}>") == f"a <{type_}>"
+    shown = known.scrub(f"<{address}> <{other}>")
+    assert shown.startswith(f"<{address}> <")
+    assert not Scrubber([other]).finds(shown.replace(SENSITIVE, "\0"))
+
+
 # --- Speed ----------------------------------------------------------------------------------------------------------
 
 

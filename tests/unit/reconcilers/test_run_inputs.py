@@ -84,3 +84,19 @@ async def test_a_missing_secret_names_the_field(reader: SecretReader, spec: dict
     with pytest.raises(StalledError) as caught:
         await gather(reader, **spec)
     assert caught.value.message.startswith(f"{field}: ")
+
+
+async def test_keys_that_their_secrets_name_plain_are_no_secrets(
+    reader: SecretReader, cluster: InMemoryCluster
+) -> None:
+    values = {"PGUSER": "x7Kq2mZp", "PGHOST": "db.example.com", "PGPASSWORD": "hunter22"}
+    for name, plain in (("plain", "PGUSER"), ("other", "PGPASSWORD")):
+        metadata = {"name": name, "namespace": "default", "annotations": {"setpoint.dev/plain": plain}}
+        await cluster.create({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": values})
+    credentials = {"plan": refer("plain"), "apply": refer("other")}
+    inputs = await gather(reader, credentials={"plan": refer("plain")})
+    assert (inputs.credential_secrets, inputs.variable_secrets) == ({"hunter22"}, set())
+    inputs = await gather(reader, credentials=credentials, variablesFrom=refer("plain"))
+    assert inputs.credential_secrets == {"hunter22", "x7Kq2mZp"}, "plain in both, or a secret"
+    assert inputs.variable_secrets == {"hunter22", "db.example.com"}, "every variable is a secret but for what is plain"
+    assert inputs.secret_variables == values

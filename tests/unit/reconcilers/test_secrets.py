@@ -10,7 +10,7 @@ from setpoint.api.conditions import Reason
 from setpoint.api.meta import JsonObject, ObjectRef
 from setpoint.api.v1alpha1.environment import SecretReference
 from setpoint.domain.errors import StalledError
-from setpoint.reconcilers.secrets import SecretReader, write_outputs
+from setpoint.reconcilers.secrets import SecretKeys, SecretReader, write_outputs
 
 OUT = ObjectRef("Secret", "default", "out")
 FIELD = "spec.variablesFrom"
@@ -72,7 +72,54 @@ async def test_later_ones_win(cluster: InMemoryCluster) -> None:
     await cluster.add(secret("one", stringData={"a": "1", "b": "1"}))
     await cluster.add(secret("two", stringData={"b": "2", "c": "2"}))
     merged = await SecretReader(cluster, "default").read_all(references("one", "two"), field=FIELD)
-    assert merged == {"a": "1", "b": "2", "c": "2"}
+    assert merged == SecretKeys({"a": "1", "b": "2", "c": "2"})
+
+
+# --- Plain keys ---------------------------------------------------------------------------------------------------
+
+
+def annotated(name: str, plain: Any, **values: str) -> JsonObject:
+    made = secret(name, stringData=values)
+    made["metadata"]["annotations"] = {"setpoint.dev/plain": plain}
+    return made
+
+
+async def test_the_last_secret_says_whether_a_key_is_plain(cluster: InMemoryCluster) -> None:
+    await cluster.add(annotated("one", "a, b", a="1", b="1", c="1"))
+    await cluster.add(annotated("two", "c", b="2", c="2"))
+    reader = SecretReader(cluster, "default")
+    merged = await reader.read_all(references("one", "two"), field=FIELD)
+    assert merged == SecretKeys({"a": "1", "b": "2", "c": "2"}, frozenset("ac"))
+    assert reader.take_notices() == ()
+
+
+@pytest.mark.parametrize(
+    ("plain", "shown", "named"),
+    [
+        pytest.param("PGUSR", set(), "PGUSR", id="mistyped"),
+        pytest.param("PGUSER,pghost", {"PGUSER"}, "pghost", id="one of two"),
+        pytest.param("", set(), "nothing", id="empty"),
+        pytest.param(" , ", set(), "nothing", id="commas"),
+        pytest.param("*", set(), "*", id="no pattern"),
+        pytest.param("hunter22", set(), "(sensitive)", id="a value in place of a name"),
+        pytest.param(["PGUSER"], set(), "nothing", id="no text"),
+        pytest.param("a\x1b[2J", set(), "a\\x1b[2J", id="what a terminal obeys"),
+        pytest.param(",".join(f"k{n}" for n in range(9)), set(), "k0, k1, k2, k3, k4 and 4 more", id="many"),
+    ],
+)
+async def test_a_name_that_is_no_key_is_told_by_field(
+    cluster: InMemoryCluster, plain: Any, shown: set[str], named: str
+) -> None:
+    await cluster.plant(annotated("s", plain, PGUSER="postgres", PGPASSWORD="hunter22"))
+    reader = SecretReader(cluster, "default")
+    merged = await reader.read_all(references("s"), field="spec.credentials.plan")
+    assert merged.plain == shown
+    (notice,) = reader.take_notices()
+    assert notice.reason is Reason.PLAIN_KEY_UNKNOWN
+    assert notice.text.startswith(
+        f"spec.credentials.plan[0].secretRef: the annotation setpoint.dev/plain of Secret s names {named}, and must"
+    )
+    assert reader.take_notices() == ()
 
 
 async def test_one_of_another_namespace_is_not_there(cluster: InMemoryCluster) -> None:

@@ -14,13 +14,14 @@ FROM = [{"secretRef": {"name": "s"}}]
 SHOWN, HIDDEN = 'a.b["plain"]', 'a.b["pa55word"]'
 
 
-async def sight(*, variables_from: list[Any], secret: bool) -> Scrubber:
+async def sight(*, variables_from: list[Any], secret: bool, plain: str | None = None) -> Scrubber:
     cluster = InMemoryCluster()
     head = {"apiVersion": "setpoint.dev/v1alpha1", "kind": "Environment"}
     spec = {"stage": "dev", "source": {"path": "./infra"}, "variablesFrom": variables_from}
     await cluster.create({**head, "metadata": {"name": REF.name, "namespace": REF.namespace}, "spec": spec})
     if secret:
-        metadata = {"name": "s", "namespace": REF.namespace}
+        metadata: dict[str, Any] = {"name": "s", "namespace": REF.namespace}
+        metadata["annotations"] = {"setpoint.dev/plain": plain} if plain else {}
         data = {"password": "cGE1NXdvcmQ="}
         await cluster.create({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data})
     return await sight_of(cluster, lambda data: data.hex(), REF)
@@ -30,6 +31,11 @@ async def test_a_key_that_holds_todays_secret_is_hidden() -> None:
     known = await sight(variables_from=FROM, secret=True)
     assert known.address(SHOWN) == SHOWN
     assert known.address(HIDDEN).startswith('a.b["(sensitive)#')
+
+
+async def test_a_key_that_holds_a_plain_value_is_shown() -> None:
+    known = await sight(variables_from=FROM, secret=True, plain="password")
+    assert known.address(HIDDEN) == HIDDEN
 
 
 async def test_without_secrets_all_is_shown() -> None:

@@ -146,6 +146,15 @@ def test_add__surrounding_space_does_not_matter() -> None:
     assert secrets.redact("password hunter22.") == f"password {SENSITIVE}."
 
 
+def test_spare__types_and_names_of_addresses_stay() -> None:
+    secrets = SecretFilter()
+    secrets.add(["postgres"])
+    secrets.spare(['module.db.postgresql_role.admins["postgres"]'])
+    secrets.add(["hunter22"])
+    said = 'postgresql_role.admins["postgres"] of postgres: hunter22'
+    assert secrets.redact(said) == f'postgresql_role.admins["{SENSITIVE}"] of {SENSITIVE}: {SENSITIVE}'
+
+
 def test_configure__again__replaces_the_first() -> None:
     configure_logging(stream=(first := io.StringIO()))
     configure_logging(stream=(second := io.StringIO()), level="WARNING")

@@ -179,9 +179,9 @@ async def test_stop__flushes_what_waits() -> None:
 
 
 async def test_message__is_redacted_and_trimmed() -> None:
-    async with Recording(redact=lambda text: text.replace("hunter22", "(redacted)")) as recording:
+    async with Recording(redact=lambda text: text.replace("hunter22", "(sensitive)")) as recording:
         recording.recorder.event(ENV, "Normal", "Applied", "with hunter22 " + "x" * 5000)
         await asyncio.sleep(1)
     (record,) = recording.records
-    assert record.message.startswith("with (redacted) xxx")
+    assert record.message.startswith("with (sensitive) xxx")
     assert len(record.message) == 1024

@@ -11,7 +11,7 @@ from typing import Any
 
 from setpoint.adapters.local import documents
 from setpoint.adapters.local.documents import Document, DocumentError
-from setpoint.api.meta import API_VERSION, GROUP, JsonObject, ObjectRef
+from setpoint.api.meta import API_VERSION, GROUP, PLAIN_ANNOTATION, JsonObject, ObjectRef
 from setpoint.domain import kinds, objects
 from setpoint.domain.kinds import Kind, Path, Problem
 from setpoint.domain.policies import GOVERNING_KINDS
@@ -204,7 +204,7 @@ def _reserved(value: JsonObject) -> Iterator[Problem]:
     metadata = value.get("metadata")
     annotations: Any = metadata.get("annotations") if isinstance(metadata, dict) else None
     for key in annotations if isinstance(annotations, dict) else ():
-        if key.startswith(_RESERVED):
+        if key.startswith(_RESERVED) and not (key == PLAIN_ANNOTATION and value.get("kind") == "Secret"):
             path: Path = ("metadata", "annotations", key)
             yield Problem(path, "is set by commands such as 'setpoint suspend', never in a file")
 

@@ -17,7 +17,7 @@ from setpoint.adapters.local.cluster import LocalCluster
 from setpoint.adapters.local.index import Inventory, ManifestIndex
 from setpoint.adapters.local.manifests import DECLARED_KINDS, ManifestError
 from setpoint.adapters.local.memory import Entry, RememberedObject
-from setpoint.api.meta import GROUP, MANIFEST_ERROR_ANNOTATION, JsonObject, ObjectRef
+from setpoint.api.meta import GROUP, MANIFEST_ERROR_ANNOTATION, PLAIN_ANNOTATION, JsonObject, ObjectRef
 from setpoint.domain import objects
 from setpoint.domain.errors import AlreadyExistsError, InvalidError, NotFoundError
 from setpoint.domain.policies import GOVERNING_KINDS, Unread
@@ -248,7 +248,7 @@ def _merged(current: JsonObject, desired: JsonObject) -> JsonObject:
     commanded = {
         name: value
         for name, value in there.get("annotations", {}).items()
-        if name.startswith(_COMMANDS) and name != MANIFEST_ERROR_ANNOTATION
+        if name.startswith(_COMMANDS) and name not in {MANIFEST_ERROR_ANNOTATION, PLAIN_ANNOTATION}
     }
     kept = {name: there[name] for name in ("finalizers", "ownerReferences") if name in there}
     metadata = {**desired["metadata"], **kept}

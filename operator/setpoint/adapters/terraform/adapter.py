@@ -29,7 +29,10 @@ class TerraformOptions:
 
 
 class TerraformAdapter:
-    """Implements ports.Terraform. `register_secrets` hears of every secret value before a run can print it."""
+    """Implements ports.Terraform. `register_secrets` hears of every secret value before a run can print it.
+
+    `register_addresses` hears of the addresses that each plan tells.
+    """
 
     def __init__(
         self,
@@ -38,12 +41,14 @@ class TerraformAdapter:
         blobs: BlobStore,
         backend: StateBackend,
         register_secrets: Callable[[Collection[str]], None],
+        register_addresses: Callable[[Collection[str]], None] = lambda _: None,
         watch: RunWatch = NoWatch(),  # noqa: B008 has no state
     ) -> None:
         self._root = options.root
         self._blobs = blobs
         self._backend = backend
         self._register_secrets = register_secrets
+        self._register_addresses = register_addresses
         self._watch = watch
         self._environment = RunEnvironment(options.root, options.mirror, options.passthrough)
         self._environment.prepare()
@@ -86,6 +91,7 @@ class TerraformAdapter:
                 init_lock=self._init_lock,
                 threads=self._threads,
                 register_secrets=self._register_secrets,
+                register_addresses=self._register_addresses,
                 watch=self._watch,
             )
             try:

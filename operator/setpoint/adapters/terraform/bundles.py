@@ -24,7 +24,6 @@ from setpoint.domain import hcl_scan, lock_file
 from setpoint.domain.digests import canonical, digest, digest_bytes
 from setpoint.domain.errors import NotFoundError, StalledError
 from setpoint.domain.scrubbing import Scrubber
-from setpoint.domain.secret_values import known_texts
 from setpoint.ports import BlobStore, Bundle, EngineVersion, RunInputs, SourceTree
 
 _LEFT_OUT = (".git", ".setpoint")
@@ -148,7 +147,7 @@ class BundleMaker:
             ended = await run(command)
         if ended.exit_code != 0 or ended.stopped:
             secrets = self._environment.secrets().union(
-                inputs.plan_environment.values(), known_texts(inputs.secret_variables.values()), module_secrets(inputs)
+                inputs.credential_secrets, inputs.variable_secrets, module_secrets(inputs)
             )
             raise failure(f"{inputs.command} {name}", ended, Scrubber(secrets), Reason.INIT_FAILED)
 

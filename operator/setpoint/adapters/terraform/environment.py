@@ -1,11 +1,11 @@
 """Owns the environment of a run: made from nothing, so that nothing of the manager's leaks into it (rule 4)."""
 
 import os
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from setpoint.api.conditions import Reason
+from setpoint.domain.credentials import secret_texts
 from setpoint.domain.errors import InvalidError, StalledError
 from setpoint.ports import BackendAccess
 
@@ -13,7 +13,6 @@ _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _OURS = ("TF_", "LD_", "DYLD_", "SETPOINT_", "PYTHON", "GIT_CONFIG")
 _THEIRS = "TF_TOKEN_"  # credentials of module and provider registries
 _PASSABLE = ("TF_LOG", "TF_TOKEN_", "TF_REGISTRY_", "TF_REATTACH_PROVIDERS")
-_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASS|CREDENTIAL|AUTH", re.IGNORECASE)
 _OURS_EXACTLY = frozenset({"PATH", "HOME", "TMPDIR", "SHELL", "IFS", "BASH_ENV", "ENV"})
 
 
@@ -71,8 +70,8 @@ class RunEnvironment:
         }
 
     def secrets(self) -> frozenset[str]:
-        """The inherited values that are secrets by their names."""
-        return frozenset(value for name, value in self._passed.items() if _SECRET_NAME.search(name))
+        """The inherited values that are secrets, by their names or their forms."""
+        return secret_texts(self._passed)
 
     def of_run(
         self, credentials: Mapping[str, str], access: BackendAccess | None, home: Path | None = None

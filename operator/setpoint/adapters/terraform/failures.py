@@ -8,7 +8,7 @@ from setpoint.adapters.terraform.process import Ended
 from setpoint.api.conditions import Reason
 from setpoint.domain.errors import DataUnreadableError, ReasonedError, StalledError, TransientError, WaitingError
 from setpoint.domain.scrubbing import NO_SECRETS, Scrubber
-from setpoint.domain.terraform_stream import Diagnostic, diagnostics, read_errors, read_stream
+from setpoint.domain.terraform_stream import Diagnostic, addresses, diagnostics, read_errors, read_stream
 from setpoint.domain.transport_errors import Fault, fault_in
 
 _STALLED: tuple[tuple[str, Reason], ...] = (
@@ -118,7 +118,9 @@ def is_uninitialised(ended: Ended) -> bool:
 
 def _errors(ended: Ended, secrets: Scrubber) -> list[Diagnostic]:
     """Scrubbed while they are whole: half of a secret that was cut is not found any more."""
-    streamed = [one for one in diagnostics(read_stream(ended.stdout)) if one.severity == "error"]
+    messages = tuple(read_stream(ended.stdout))
+    secrets = secrets.sparing(addresses(messages))
+    streamed = [one for one in diagnostics(messages) if one.severity == "error"]
     if streamed:
         return [_scrubbed(one, secrets) for one in streamed]
     plain = read_errors((ended.stderr or ended.stdout).decode("utf-8", "replace"))

@@ -53,8 +53,7 @@ from setpoint.domain.errors import (
 )
 from setpoint.domain.orphans import ApplyAccount, Creation
 from setpoint.domain.scrubbing import Scrubber, label_keys
-from setpoint.domain.secret_values import known_texts
-from setpoint.domain.terraform_stream import is_quiet, read_line, read_stream, warnings
+from setpoint.domain.terraform_stream import addresses, is_quiet, read_line, read_stream, warnings
 from setpoint.ports import (
     ApplyRun,
     BackendAccess,
@@ -89,6 +88,7 @@ class Session:
         init_lock: asyncio.Lock,
         threads: Executor,
         register_secrets: Callable[[Collection[str]], None],
+        register_addresses: Callable[[Collection[str]], None],
         watch: RunWatch,
     ) -> None:
         self._root = root
@@ -102,6 +102,7 @@ class Session:
         self._init_lock = init_lock
         self._threads = threads
         self._register_secrets = register_secrets
+        self._register_addresses = register_addresses
         self._watch = watch
         self._opened: list[Path] = []
         self._applied_in: Path | None = None
@@ -145,6 +146,8 @@ class Session:
             self._tidy(facts)
             line = builder(binary.words).plan_line(folder / "tfplan", variables, destroy=destroy, refresh=refresh)
             ended = await run(self._command("plan", line, folder, inputs, access))
+            messages = tuple(read_stream(ended.stdout))
+            self._register_addresses(addresses(messages))
             if ended.exit_code != 0 or ended.stopped:
                 if is_uninitialised(ended):
                     self._folder.forget_initialisation(facts)
@@ -152,9 +155,9 @@ class Session:
                     raise VariablesMissingError(names)
                 raise failure(f"{inputs.command} plan", ended, self._secrets(inputs), Reason.PLAN_FAILED)
             self._tidy(facts)
-            messages = tuple(read_stream(ended.stdout))
             quiet = is_quiet(messages, ended.exit_code)
             document = None if quiet and not full else await self._show(binary.words, folder, inputs, access)
+            scrubber = self._secrets(inputs).sparing(addresses(messages))
         return PlanRun(
             run=folder.name,
             quiet=quiet,
@@ -162,7 +165,7 @@ class Session:
             bundle=bundle.digest,
             path=folder / "tfplan",
             prevent_destroy=facts.prevent_destroy,
-            warnings=(*map(self._secrets(inputs).scrub, warnings(messages)), *warn_of_workspace(facts)),
+            warnings=(*map(scrubber.scrub, warnings(messages)), *warn_of_workspace(facts)),
         )
 
     def _refuse_unsaved_state(self) -> None:
@@ -227,7 +230,7 @@ class Session:
         self, facts: Facts, inputs: RunInputs, binary: Binary, folder: Path, access: BackendAccess
     ) -> None:
         """Init, unless it ran to its end for all that it depends on (rule 9)."""
-        override = self._folder.override(inputs.secret_variables)
+        override = self._folder.override(inputs.hidden_variables)
         parts = [facts.bundle, *binary.words, binary.stamp, override, self._environment.configuration]
         if self._folder.is_initialised(facts, digest([*parts, self._folder.lock_digest()])):
             return
@@ -273,7 +276,7 @@ class Session:
         seen: list[ResourceProgress] = []
         try:
             label = label_keys(self._target, self._blobs.digest)
-            known = Scrubber(known_texts(inputs.secret_variables.values()), label=label)
+            known = Scrubber(inputs.variable_secrets, label=label)
             hear = _Listener(account, seen, progress, known.address)
             ended, is_managed = await self._execute(plan, bundle, inputs, hear)
         except asyncio.CancelledError:
@@ -354,9 +357,7 @@ class Session:
         return Scrubber(self._known(inputs))
 
     def _known(self, inputs: RunInputs) -> frozenset[str]:
-        environments = (inputs.plan_environment, inputs.apply_environment)
-        values = (value for given in environments for value in given.values())
-        return self._environment.secrets().union(values, known_texts(inputs.secret_variables.values()))
+        return self._environment.secrets().union(inputs.credential_secrets, inputs.variable_secrets)
 
 
 class _Listener:

@@ -254,7 +254,11 @@ class EnvironmentSpec(ApiModel):
     )
     engine: Engine = Field(default_factory=Engine, description="Which Terraform runs.")
     source: Source = Field(description="Where the Terraform code is.")
-    credentials: Credentials = Field(default_factory=Credentials, description="Environment variables of runs.")
+    credentials: Credentials = Field(
+        default_factory=Credentials,
+        description="Environment variables of runs. What may be a secret is hidden; the "
+        "annotation setpoint.dev/plain of a Secret names keys that are none.",
+    )
     variables: Annotated[dict[str, Any], Field(max_length=256)] = Field(
         default_factory=dict,
         description="Input variables; each must be declared by the code. Where it declares a string, within a list or "
@@ -262,7 +266,8 @@ class EnvironmentSpec(ApiModel):
     )
     variables_from: Annotated[list[SecretReference], Field(max_length=16)] = Field(
         default_factory=list,
-        description="Secrets whose keys are input variables; later wins; always sensitive. A value is text; where the "
+        description="Secrets whose keys are input variables; later wins. Sensitive, but for keys that the annotation "
+        "setpoint.dev/plain of their Secret names. A value is text; where the "
         "code declares the variable's type as a list, set, map, tuple, object or any, a value that is a JSON array or "
         "object is passed as that.",
     )

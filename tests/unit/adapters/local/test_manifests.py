@@ -109,6 +109,10 @@ BAD = {
         GOOD.replace("  name: shop", "  name: shop\n  annotations:\n    setpoint.dev/suspend: me"),
         "6: metadata.annotations.setpoint.dev/suspend: is set by commands",
     ),
+    "plain keys of what is no Secret": (
+        GOOD.replace("  name: shop", "  name: shop\n  annotations:\n    setpoint.dev/plain: stage"),
+        "6: metadata.annotations.setpoint.dev/plain: is set by commands",
+    ),
     "unknown kind": (GOOD.replace("kind: Environment", "kind: Enviroment"), "2: kind: unknown kind; one of Env"),
     "no kind": (GOOD.replace("kind: Environment\n", ""), "1: kind: unknown kind"),
     "old version": (GOOD.replace("v1alpha1", "v1"), "1: apiVersion: must be setpoint.dev/v1alpha1"),

@@ -11,7 +11,7 @@ import yaml
 from tests.fakes.local_home import OpenHome, open_local_home
 
 from setpoint.adapters.local import ManifestSync, SyncReport, tree
-from setpoint.api.meta import MANIFEST_ERROR_ANNOTATION, SUSPEND_ANNOTATION, JsonObject, ObjectRef
+from setpoint.api.meta import MANIFEST_ERROR_ANNOTATION, PLAIN_ANNOTATION, SUSPEND_ANNOTATION, JsonObject, ObjectRef
 from setpoint.domain.errors import AlreadyExistsError, InvalidError, NotFoundError
 
 GOOD = """\
@@ -103,6 +103,15 @@ async def test_what_means_the_same_changes_nothing(work: Work, text: str) -> Non
     work.file.write_text(text)
     assert await work.sync.sync() == SyncReport()
     assert await work.shop() == before
+
+
+async def test_a_secret_names_plain_keys_for_as_long_as_its_manifest_does(work: Work) -> None:
+    work.file.write_text(SECRET.replace("labels: {a: b}", "annotations: {setpoint.dev/plain: token}"))
+    await work.sync.sync()
+    assert (await work.home.cluster.get(CLOUD))["metadata"]["annotations"] == {PLAIN_ANNOTATION: "token"}
+    work.file.write_text(SECRET)
+    await work.sync.sync()
+    assert not (await work.home.cluster.get(CLOUD))["metadata"].get("annotations")
 
 
 async def test_keeps_status_finalizers_and_what_commands_said(work: Work) -> None:

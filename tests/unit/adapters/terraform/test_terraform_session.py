@@ -229,6 +229,16 @@ async def test_a_secret_is_read_as_json_where_the_variable_takes_more_than_text(
     assert {"first-secret", "hidden-within"} <= rig.secrets
 
 
+async def test_a_variable_that_its_secret_names_plain_is_shown(rig: Rig) -> None:
+    secrets = {"text": "plain-text", "untyped": "hidden-text"}
+    inputs = rig.inputs(secret_variables=secrets, plain_variables=frozenset({"text"}))
+    seen = 'variable "text" {}\nvariable "untyped" {}\noutput "seen" {\n value = var.text\n}\n'
+    plan = await rig.plan(seen, inputs)
+    assert plan.document["output_changes"]["seen"]["after"] == "plain-text"
+    assert "hidden-text" in rig.secrets
+    assert "plain-text" not in rig.secrets
+
+
 async def test_a_secret_that_is_no_json_is_terraforms_to_judge_and_stays_hidden(rig: Rig) -> None:
     source = 'variable "list" {\n  type = list(string)\n}\n'
     error = await refusal(rig, source, secret_variables={"list": "secret-but-no-list"})
