@@ -279,12 +279,12 @@ class _Outputs:
         for reason in found:
             if reason.drift_class is not DriftClass.PENDING:
                 self._causes.setdefault(bare(reason.change.address), []).append(reason)
-        self._repairs = _addresses(_repairs(found))
-        self._read = reads.explained(self._repairs, _addresses(pending))
+        self._read = reads.explained(_addresses(_repairs(found)), _addresses(pending))
+        self._heard = reads.waiting_for(_addresses(reason for reason in _repairs(found) if not reason.ignored))
         self._written: dict[str, list[PlannedChange]] = {}
         for change in written:
             self._written.setdefault(bare(change.address), []).append(change)
-        self._shifts, self._reads, self._references, self._ignore = shifts, reads, references, ignore
+        self._shifts, self._references, self._ignore = shifts, references, ignore
 
     def explain(self, output: PlannedChange) -> Reason:
         """The reason for which an output differs, ignored where all of the drift behind it is.
@@ -292,11 +292,11 @@ class _Outputs:
         What waits for a data source is a cascade of what the data source waits for.
         """
         moved = self._shifts.behind_output(output, self._causes.keys() | self._read)
-        awaited = self._repairs & self._reads.awaited(moved & self._read)
-        causes = [(reason, reason.drift_class) for address in moved for reason in self._causes.get(address, ())]
-        causes += [(reason, DriftClass.CASCADE) for address in awaited for reason in self._causes[address]]
-        heard = [(reason, kind) for reason, kind in causes if not reason.ignored]
-        classes = {kind for _, kind in heard or causes}
+        reasons = [reason for address in moved for reason in self._causes.get(address, ())]
+        causes = [(reason.drift_class, reason.ignored) for reason in reasons]
+        causes += [(DriftClass.CASCADE, address not in self._heard) for address in moved & self._read]
+        heard = [kind for kind, ignored in causes if not ignored]
+        classes = frozenset(heard or (kind for kind, _ in causes))
         kind = next((kind for kind in _ORDER if kind in classes), None) or self._unexplained(output)
         ignored = self._ignore.covers(output, output.values.paths) or (bool(causes) and not heard)
         return Reason(output, kind, output.values.paths, ignored)

@@ -57,22 +57,21 @@ class References:
                 found |= _source(name)
         return frozenset(found)
 
-    def behind(self, address: str) -> frozenset[str]:
-        """Every resource and data source that one waits for, however far; `local` where a local value is among it."""
-        found: set[str] = set()
-        seen: set[str] = set()
-        open_ = list(self.waits.get(address, ()))
-        while open_:
-            name = open_.pop()
-            if name in seen:
-                continue
-            seen.add(name)
-            nodes = {name} if is_data(name) else {source for source, _ in _source(name)}
-            found |= nodes
-            for node in (name, *nodes):
-                open_ += self.edges.get(node, frozenset()) | self.members.get(node, frozenset())
-                open_ += self.waits.get(node, frozenset())
-        return frozenset(found)
+    def dependents(self) -> Mapping[str, frozenset[str]]:
+        """What waits for each resource, data source, module and module variable, at once; and for local values."""
+        found: dict[str, set[str]] = {}
+        for graph in (self.waits, self.edges, self.members):
+            for node, names in graph.items():
+                for name in names:
+                    for one in self._nodes(name):
+                        found.setdefault(one, set()).add(node)
+        return {node: frozenset(waiting) for node, waiting in found.items()}
+
+    def _nodes(self, name: str) -> Iterable[str]:
+        """The node that a name is, as in the keys of these maps; none where it leads nowhere."""
+        if name in self.edges or name in self.members or is_data(name):
+            return (name,)
+        return (address for address, _ in _source(name))
 
 
 def is_data(name: str) -> bool:

@@ -416,3 +416,38 @@ def drifted_sets(count: int) -> dict[str, Any]:
         changes.append(change(address, actions, {"rules": live}, {"rules": copy.deepcopy(planned)}))
         resources.append(managed(address, rules=[]))
     return plan(*changes, drift=drift, configuration={"resources": resources})
+
+
+def test_many_data_sources_that_wait_for_a_large_module_are_told_in_linear_time() -> None:
+    def lasts(count: int) -> float:
+        document = waiting_module(count)
+        began = time.process_time()
+        found = {finding.address: finding.drift_class.value for finding in analyse_plan(document).findings}
+        lasted = time.process_time() - began
+        assert found.pop("t.base") == "actionable"
+        assert list(found.values()) == ["cascade"] * count
+        return lasted
+
+    lasts(20)
+    assert lasts(1_000) < 30 * max(lasts(100), 0.01)
+
+
+def waiting_module(count: int) -> dict[str, Any]:
+    """So many outputs, each of a data source in a module that waits for another, which holds as many resources."""
+    numbers = range(count)
+    outputs = {f"o{n}": {"expression": {"references": [f"module.m.o{n}", "module.m"]}} for n in numbers}
+    inner = {
+        "resources": [data(f"data.d.d{n}") for n in numbers],
+        "outputs": {f"o{n}": {"expression": {"references": [f"data.d.d{n}.json"]}} for n in numbers},
+    }
+    net = {"resources": [managed(f"t.n{n}", name=["var.base"]) for n in numbers]}
+    calls = {
+        "m": {"module": inner, "depends_on": ["module.net"]},
+        "net": {"module": net, "expressions": {"base": {"references": ["t.base.id", "t.base"]}}},
+    }
+    return plan(
+        *(DRIFTED, *(read(f"module.m.data.d.d{n}") for n in numbers)),
+        drift=[DRIFT],
+        outputs={f"o{n}": UNKNOWN_OUTPUT for n in numbers},
+        configuration={"resources": [BASE], "outputs": outputs, "module_calls": calls},
+    )
