@@ -8,7 +8,7 @@ from setpoint.api.v1alpha1.environment import AppliedStatus, Environment
 from setpoint.domain.errors import DataUnreadableError, StalledError, TransientError, VariablesMissingError
 from setpoint.domain.model import DriftClass
 from setpoint.domain.plans import PlanAnalysis
-from setpoint.domain.transport_errors import Fault, fault_in
+from setpoint.domain.transport_errors import tells_of_outage
 
 
 class Drill(NamedTuple):
@@ -51,8 +51,8 @@ def judge_failure(applied: AppliedStatus, error: StalledError | TransientError, 
     message = f"{judged(applied)}: {error.message}"
     if unread and isinstance(error, DataUnreadableError):
         return Drill("NotDrilled", message)
-    refused = isinstance(error, StalledError) or error.reason in {Reason.PLAN_FAILED, Reason.DATA_UNREADABLE}
-    if not refused or fault_in(error.message) is Fault.OUTAGE:
+    refused = error.reason in {Reason.PLAN_FAILED, Reason.DATA_UNREADABLE} and not tells_of_outage(error.message)
+    if isinstance(error, TransientError) and not refused:
         raise error
     return Drill("Failed", message, acceptable=True)
 

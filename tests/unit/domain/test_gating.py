@@ -456,6 +456,19 @@ def test_an_approval_never_passes_what_is_hard(
         assert after.permits_apply
 
 
+@given(st.booleans(), st.booleans(), st.dictionaries(st.sampled_from(["ann", "bob", "cem"]), st.just("x")), tallies)
+def test_no_failed_drill_passes_but_by_enough_people_where_that_is_possible(
+    ready: bool, acceptable: bool, accepted: dict[str, str], tally: ApprovalTally
+) -> None:
+    spoken = dataclasses.replace(tally, accepted=accepted, overrides=frozenset({"way-back"}))
+    for required in range(4):
+        decision = make_decision(tally=spoken, required=required, reset_ready=ready, undrilled_acceptable=acceptable)
+        passed = acceptable and len(accepted) >= max(1, required)
+        assert verdict_of(decision, "way-back")[1] is not (ready or passed)
+        assert ready or passed or not decision.permits_apply
+        assert decision.accepted == (accepted if passed and not ready else {})
+
+
 # --- Selection and digests ---------------------------------------------------------------------------------------
 
 
