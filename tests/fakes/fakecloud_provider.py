@@ -131,7 +131,12 @@ class _Interceptor(runner._ShutdownInterceptor):
 
 
 def serve(name: str) -> None:
-    """Runs the provider for Terraform. As in Go's library, an interrupt is Terraform's to handle."""
+    """Runs the provider for Terraform."""
+    run(FakeCloud(name, Cloud(Path(os.environ[VARIABLE]))))
+
+
+def run(provider: iface.Provider) -> None:
+    """Runs any provider for Terraform. As in Go's library, an interrupt is Terraform's to handle."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     runner._ShutdownInterceptor = _Interceptor
-    runner.run_provider(FakeCloud(name, Cloud(Path(os.environ[VARIABLE]))))
+    runner.run_provider(provider)
