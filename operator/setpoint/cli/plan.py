@@ -66,6 +66,7 @@ def report_lines(report: PlanReport, *, full: bool = False) -> list[str]:
         *section("Way back", way_back_lines(report.reset_plan) if report.reset_plan else ()),
         *section("Gates", gate_lines(report.gates)),
         *warned,
+        *section("Notes", map(plain, report.notes)),
         field("Approvals", f"{report.approvals_required} required"),
         _verdict(report),
     ]
@@ -94,5 +95,6 @@ def report_value(report: PlanReport) -> dict[str, Any]:
         "approvalsRequired": report.approvals_required,
         "findings": dict(report.findings),
         "warnings": list(report.warnings),
+        "notes": list(report.notes),
         "error": report.error,
     }

@@ -32,6 +32,7 @@ class PlanReport:
     subject: str = ""
     findings: Mapping[str, int] = dataclasses.field(default_factory=dict)
     warnings: Sequence[str] = ()
+    notes: Sequence[str] = ()
     error: str = ""
 
 
@@ -77,9 +78,8 @@ def _report(ref: ObjectRef, work: Pass) -> PlanReport:
         return PlanReport(ref, findings=findings, warnings=warnings)
     if not hasattr(work, "decision"):
         change = work.change
-        return PlanReport(
-            ref, change.cause, change.summary, change.actions, change.shown, findings=findings, warnings=warnings
-        )
+        shown = (change.cause, change.summary, change.actions, change.shown)
+        return PlanReport(ref, *shown, findings=findings, warnings=warnings, notes=change.notes)
     spec = work.proposed
     return PlanReport(
         target=ref,
@@ -93,4 +93,5 @@ def _report(ref: ObjectRef, work: Pass) -> PlanReport:
         subject=spec.subject,
         findings=findings,
         warnings=warnings,
+        notes=work.change.notes,
     )

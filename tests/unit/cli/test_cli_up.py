@@ -255,6 +255,7 @@ PLAN = {
     "subject": "sha256:" + "11" * 32,
     "findings": {"actionable": 0, "pending": 2},
     "warnings": ("check.ready: not yet",),
+    "notes": ("what it held is gone: t.a",),
     "error": "",
 }
 
@@ -288,6 +289,8 @@ def test_plan__a_change__is_shown_with_way_back_and_gates(run: Run, home: FakeHo
         "  baseline (plan): Pass\n"
         "Warnings:\n"
         "  check.ready: not yet\n"
+        "Notes:\n"
+        "  what it held is gone: t.a\n"
         "Approvals:     1 required\n"
         "'setpoint up' makes a Change of it, which waits for approval.\n"
     )
@@ -326,6 +329,7 @@ def test_plan__json__is_for_programs(run: Run, home: FakeHome) -> None:
         ("local_file.a", "create"),
     ]
     assert value["content"]["changes"][0]["attributes"] == [{"path": "content", "before": "old"}]
+    assert value["notes"] == ["what it held is gone: t.a"]
     assert value["resetPlan"]["drill"] == "NotDrillable"
     assert (value["cause"], value["approvalsRequired"], value["findings"]["pending"]) == ("SpecChanged", 1, 2)
 
