@@ -36,7 +36,8 @@ class Settings(BaseModel):
     )
     workers: Annotated[int, Field(ge=1, le=256)] = Field(
         default_factory=_default_workers,
-        description="Targets that are worked on at once; default twice the cores, 2 to 16.",
+        description="Targets that are worked on at once; default twice the cores, 2 to 16. One that takes longer than "
+        "30 s hands its place on; as many again may be slow beside them.",
     )
     listen: Annotated[str, Field(pattern=r"^$|^[^\s:]+:\d{1,5}$|^\[[0-9a-fA-F:]+\]:\d{1,5}$")] = Field(
         default="", description="HOST:PORT of /healthz, /readyz and /metrics; nothing is served where empty."

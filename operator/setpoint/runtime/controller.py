@@ -5,6 +5,7 @@ Knows nothing of what a reconcile does. A reconcile says how the work goes on wi
 """
 
 import asyncio
+import collections
 import contextlib
 import dataclasses
 import datetime as dt
@@ -34,6 +35,8 @@ _JITTER = 0.1
 """Periodic looks spread out by this share of their delay, so that targets that start together drift apart."""
 _WAIT = dt.timedelta(minutes=1)
 """How long a WaitingError without a time of its own waits, in case the event that it waits for is missed."""
+SLOW_AFTER = 30.0
+"""Seconds after which a reconcile is taken to wait for somebody else, and counts against the workers no more."""
 _STUCK_AFTER = 60.0
 """Seconds beyond its timeout after which a reconcile that ignores its cancellation makes the process unhealthy."""
 
@@ -51,7 +54,11 @@ class ControllerMetrics(Protocol):
 
 
 class Controller:
-    """Works off a queue with `workers` tasks. `timeout` is in seconds, per reconcile."""
+    """Works off a queue with `workers` tasks. `timeout` is in seconds, per reconcile.
+
+    What takes longer than `slow_after` hands its place on: an endpoint that never answers must not hold up the rest. So
+    many as there are workers may be slow beside them. What was slow the last time is begun among those, or waits.
+    """
 
     def __init__(
         self,
@@ -62,6 +69,7 @@ class Controller:
         metrics: ControllerMetrics,
         workers: int = 4,
         timeout: float = 600.0,
+        slow_after: float = SLOW_AFTER,
         on_outcome: Callable[[ReconcileOutcome], None] = lambda _outcome: None,
         uniform: Callable[[], float] = random.random,
     ) -> None:
@@ -71,6 +79,13 @@ class Controller:
         self._metrics = metrics
         self._workers = workers
         self._timeout = timeout
+        self._slow_after = slow_after
+        self._slow: set[Request] = set()
+        self._lent = 0
+        self._overdue: dict[Request, Callable[[], None]] = {}
+        self._parked: collections.deque[Request] = collections.deque()
+        self._group: asyncio.TaskGroup
+        self._ending = False
         self._on_outcome = on_outcome
         self._uniform = uniform
         self._started: dict[Request, float] = {}
@@ -78,11 +93,14 @@ class Controller:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Works until `stop` is set, then lets running reconciles end. Cancel it to end those too."""
-        async with asyncio.TaskGroup() as group:
-            for number in range(self._workers):
-                group.create_task(self._work(), name=f"{self.name}-{number}")
-            await stop.wait()
-            self._queue.close()
+        async with asyncio.TaskGroup() as self._group:
+            try:
+                for number in range(self._workers):
+                    self._group.create_task(self._work(), name=f"{self.name}-{number}")
+                await stop.wait()
+            finally:
+                self._ending = True
+                self._queue.close()
 
     def check(self) -> str:
         """A health Check: wrong when a reconcile neither ends nor lets itself be cancelled."""
@@ -94,12 +112,64 @@ class Controller:
         return f"the reconcile of {oldest[0].ref} does not end, after {seconds:.0f} s" if stuck else ""
 
     async def _work(self) -> None:
+        """Takes requests until the queue is closed, or until another has this one's place."""
         while (request := await self._queue.get()) is not None:
-            with _context(request):
-                try:
-                    await self._process(request)
-                finally:
-                    self._queue.done(request)
+            if request in self._slow:
+                self._parked.append(request)
+                self._fill_room()
+            elif await self._hand_on_if_slow(request):
+                return
+
+    async def _hand_on_if_slow(self, request: Request) -> bool:
+        """Works a request off; True where that took so long that another worker was begun in this one's place."""
+        replaced = False
+
+        def hand_on() -> None:
+            nonlocal replaced
+            replaced = True
+            self._group.create_task(self._work(), name=f"{self.name}-{request.ref}")
+
+        def wait_for_room() -> None:
+            self._overdue[request] = hand_on
+            self._fill_room()
+
+        timer = asyncio.get_running_loop().call_later(self._slow_after, wait_for_room)
+        try:
+            await self._hold(request)
+        finally:
+            timer.cancel()
+            self._overdue.pop(request, None)
+            self._lent -= replaced
+        self._fill_room()
+        return replaced
+
+    def _fill_room(self) -> None:
+        """Lets what is slow go on beside the workers while there is room: first what holds a worker's place."""
+        while self._lent < self._workers and not self._ending and (self._overdue or self._parked):
+            self._lent += 1
+            if self._overdue:
+                self._overdue.pop(next(iter(self._overdue)))()
+            else:
+                request = self._parked.popleft()
+                self._group.create_task(self._work_off_slow(request), name=f"{self.name}-{request.ref}")
+
+    async def _work_off_slow(self, request: Request) -> None:
+        try:
+            await self._hold(request)
+        finally:
+            self._lent -= 1
+        self._fill_room()
+
+    async def _hold(self, request: Request) -> None:
+        """Works a request off, gives it back, and remembers whether it was slow."""
+        start = asyncio.get_running_loop().time()
+        with _context(request):
+            try:
+                await self._process(request)
+            finally:
+                slow = asyncio.get_running_loop().time() - start > self._slow_after
+                (self._slow.add if slow else self._slow.discard)(request)
+                self._queue.done(request)
 
     async def _process(self, request: Request) -> None:
         start = self._started[request] = asyncio.get_running_loop().time()

@@ -319,3 +319,107 @@ async def test_outcome_callback_fails__the_controller_crashes() -> None:
     with pytest.raises(ExceptionGroup) as caught:
         await controller.run(asyncio.Event())
     assert caught.group_contains(LookupError)
+
+
+# --- What is slow holds nobody up ---------------------------------------------------------------------------------
+
+
+def named(name: str) -> Request:
+    return Request(ObjectRef("Environment", "default", name))
+
+
+class Endpoints:
+    """Reconciles that take as long as the first letter of their target's name says, and when each began and ended."""
+
+    def __init__(self, **seconds: float) -> None:
+        self.seconds = seconds
+        self.began: dict[str, list[float]] = {}
+        self.ended: dict[str, list[float]] = {}
+        self.now = self.most = 0
+
+    async def __call__(self, request: Request) -> Result:
+        name = request.ref.name
+        self.began.setdefault(name, []).append(asyncio.get_running_loop().time())
+        self.now += 1
+        self.most = max(self.most, self.now)
+        await asyncio.sleep(self.seconds[name[0]])
+        self.now -= 1
+        self.ended.setdefault(name, []).append(asyncio.get_running_loop().time())
+        return Result()
+
+
+async def test_a_black_hole_hands_its_worker_on():
+    endpoints = Endpoints(b=900, q=1)
+    async with Running(endpoints, workers=2, timeout=1000, slow_after=30) as running:
+        for name in ("b1", "b2", "q1", "q2"):
+            running.queue.add(named(name))
+        await running.queue.idle()
+        assert endpoints.began["q1"] == endpoints.began["q2"] == [30]
+        assert endpoints.ended["b1"] == endpoints.ended["b2"] == [900]
+
+
+async def test_at_most_as_many_as_there_are_workers_are_slow_beside_them():
+    endpoints = Endpoints(b=900, q=1)
+    async with Running(endpoints, workers=2, timeout=1000, slow_after=30) as running:
+        for name in ("b1", "b2", "b3", "b4", "b5", "q1"):
+            running.queue.add(named(name))
+        await running.queue.idle()
+    assert endpoints.most == 4
+    assert endpoints.began["q1"] == [900]
+
+
+async def test_what_was_slow_waits_for_the_slow_and_never_takes_a_worker_from_the_quick():
+    """After the first time nobody is held up, however many targets hang on the black hole."""
+    endpoints = Endpoints(b=900, q=1)
+    async with Running(endpoints, workers=2, timeout=1000, slow_after=30) as running:
+        hung = [named(f"b{number}") for number in range(10)]
+        for request in hung:
+            running.queue.add(request)
+        await running.queue.idle()
+        again = asyncio.get_running_loop().time()
+        for request in (*hung, named("q1")):
+            running.queue.add(request)
+        await running.queue.idle()
+        assert endpoints.ended["q1"] == [again + 1]
+        assert len(endpoints.ended["b9"]) == 2
+    assert endpoints.most == 4
+
+
+async def test_what_answers_again_is_quick_again():
+    endpoints = Endpoints(b=900, a=900)
+    async with Running(endpoints, workers=1, timeout=1000, slow_after=30) as running:
+        running.queue.add(named("a1"))
+        await running.queue.idle()
+        endpoints.seconds["a"] = 1
+        running.queue.add(named("a1"))
+        await running.queue.idle()
+        start = asyncio.get_running_loop().time()
+        running.queue.add(named("b1"))
+        running.queue.add(named("a1"))
+        await running.queue.idle()
+        assert endpoints.began["a1"][-1] == start + 30
+
+
+async def test_a_stop_begins_nothing_that_was_put_off():
+    endpoints = Endpoints(b=100)
+    async with Running(endpoints, workers=1, timeout=1000, slow_after=30) as running:
+        for _ in range(2):
+            for name in ("b1", "b2", "b3"):
+                running.queue.add(named(name))
+            await asyncio.sleep(400)
+        for name in ("b1", "b2", "b3"):
+            running.queue.add(named(name))
+        await asyncio.sleep(10)
+    assert [len(endpoints.ended[name]) for name in ("b1", "b2", "b3")] == [3, 2, 2]
+
+
+async def test_a_slow_one_that_is_added_meanwhile_is_worked_off_by_nobody_else():
+    endpoints = Endpoints(b=900)
+    async with Running(endpoints, workers=2, timeout=1000, slow_after=30) as running:
+        running.queue.add(named("b1"))
+        await asyncio.sleep(100)
+        running.queue.add(named("b1"))
+        await asyncio.sleep(100)
+        assert len(endpoints.began["b1"]) == 1
+        await running.queue.idle()
+    assert endpoints.began["b1"] == [0, 900]
