@@ -15,7 +15,7 @@ COVERAGE :=
 TOOLS := terraform provider-local
 CLUSTER := $(KUBECONFIG)$(SETPOINT_TEST_KUBECONFIG)
 LATE_TOOLS := $(if $(CLUSTER),,etcd kube-apiserver) kubectl provider-kubectl tofu opa $(if $(CLUSTER),,kube-controller-manager)
-LATE_TESTS := tests/cluster tests/integration/test_opentofu.py tests/integration/test_opa.py
+LATE_TESTS := tests/cluster tests/integration/test_opentofu.py tests/integration/test_opa.py tests/integration/test_black_hole.py
 LATE_LOG := $(VENV)/tools.log
 
 # What tools/resolve.py prints for these tools, exported to the command that follows; a path may hold spaces.

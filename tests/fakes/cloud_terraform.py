@@ -142,7 +142,14 @@ class CloudSession:
         return None
 
     async def plan(
-        self, bundle: Bundle, inputs: RunInputs, *, destroy: bool = False, full: bool = False, refresh: bool = True
+        self,
+        bundle: Bundle,
+        inputs: RunInputs,
+        *,
+        destroy: bool = False,
+        full: bool = False,
+        refresh: bool = True,
+        progress: Any = None,
     ) -> PlanRun:
         assert not self._terraform.left, "a run of a killed manager is settled before the next plan"
         before, cloud = await self._read(), self._terraform.cloud.objects

@@ -4,10 +4,11 @@ A configuration is `spec.variables["resources"]`: address to value. The world, t
 were recorded are plain dicts, so that a test can say what is and see what became of it.
 """
 
+import asyncio
 import contextlib
 import dataclasses
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from setpoint.api.meta import ObjectRef
 from setpoint.api.v1alpha1.change import ActionSummary, ChangeSummary, ResetAction
@@ -28,7 +29,7 @@ from setpoint.domain.model import (
     Snapshot,
     Verification,
 )
-from setpoint.ports import Notice
+from setpoint.ports import Notice, ResourceProgress
 from setpoint.reconcilers.snapshots import content_digest
 
 Resources = dict[str, str]
@@ -59,6 +60,8 @@ class World:
     move_before_apply: bool = False
     drift: tuple[dict, ...] = ()
     """What policies are shown of what the world changed."""
+    waits: tuple[ResourceProgress, ...] = ()
+    """What a look waits for, as it is told."""
 
     def record(self, resources: Resources) -> str:
         """Keeps a configuration under its digest."""
@@ -84,7 +87,7 @@ class FakeDriver:
         """Counts the sessions that are open."""
         self.open_sessions += 1
         try:
-            yield FakeSession(self.world, target, goal)
+            yield FakeSession(self.world, target, goal, progress)
         finally:
             self.open_sessions -= 1
 
@@ -94,8 +97,11 @@ class FakeSession:
 
     run = "run-1"
 
-    def __init__(self, world: World, target: Environment, goal: Goal) -> None:
+    def __init__(
+        self, world: World, target: Environment, goal: Goal, progress: Callable[[ResourceProgress], None]
+    ) -> None:
         self._world = world
+        self._progress = progress
         self._target = target
         self._goal = goal
         self._declared = self._configuration()
@@ -112,6 +118,9 @@ class FakeSession:
 
     async def observe(self) -> Observation:
         world = self._world
+        for wait in world.waits:
+            self._progress(wait)
+            await asyncio.sleep(0)
         if world.fail_observe:
             raise world.fail_observe
         content = self._content()

@@ -72,7 +72,14 @@ class FakeSession:
             raise self._terraform.unsettled
 
     async def plan(
-        self, bundle: Bundle, inputs: Any, *, destroy: bool = False, full: bool = False, refresh: bool = True
+        self,
+        bundle: Bundle,
+        inputs: Any,
+        *,
+        destroy: bool = False,
+        full: bool = False,
+        refresh: bool = True,
+        progress: Any = None,
     ) -> PlanRun:
         terraform = self._terraform
         if terraform.errored is not None:

@@ -91,6 +91,7 @@ class Reason(StrEnum):
     DESTROY_PREVENTED = "DestroyPrevented"
     APPLY_FAILED = "ApplyFailed"
     TIMED_OUT = "TimedOut"
+    PROVIDER_SILENT = "ProviderSilent"
     INTERRUPTED = "Interrupted"
     ORPHANS_SUSPECTED = "OrphansSuspected"
     WARNED = "Warned"
@@ -180,7 +181,8 @@ REASON_MEANING: dict[Reason, str] = {
     Reason.DATA_UNREADABLE: "A data source of the code can't be read. A destruction is planned from the state then.",
     Reason.DESTROY_PREVENTED: "prevent_destroy in the code forbids what would be destroyed.",
     Reason.APPLY_FAILED: "terraform apply failed; what it did is recorded.",
-    Reason.TIMED_OUT: "A command took longer than its deadline and was stopped.",
+    Reason.TIMED_OUT: "A command took longer than its deadline, or far longer than usual, and was stopped.",
+    Reason.PROVIDER_SILENT: "A plan waits for a provider that has not answered for long; the message names what for.",
     Reason.INTERRUPTED: "The apply was interrupted; its approval is spent.",
     Reason.ORPHANS_SUSPECTED: "Creations started and are in no state; look for them before going on.",
     Reason.WARNED: "Terraform warns in its plan, or a check block of the code failed; nothing stops for it.",
@@ -313,7 +315,7 @@ KIND_CONDITIONS: dict[str, dict[ConditionType, tuple[Reason, ...]]] = {
             *_DECLARATION_REASONS,
             *_FAILURE_REASONS,
         ),
-        ConditionType.RECONCILING: _PROGRESS_REASONS,
+        ConditionType.RECONCILING: (*_PROGRESS_REASONS, Reason.PROVIDER_SILENT),
         ConditionType.STALLED: (
             *_DECLARATION_REASONS,
             Reason.SNAPSHOT_NOT_FOUND,

@@ -41,6 +41,8 @@ def _resource(resource: ResourceProgress) -> str:
     address = plain(resource.address)
     if resource.state == "started":
         return f"{address} {_DOING.get(resource.action, plain(resource.action))}"
+    if resource.state == "waiting":
+        return f"waiting for {address} for {resource.seconds:.0f} s"
     if resource.state == "failed":
         return f"{address} {click.style('failed', fg='red')} to {plain(resource.action)} ({resource.seconds:.1f}s)"
     return f"{address} {_DONE.get(resource.action, plain(resource.action))} ({resource.seconds:.1f}s)"

@@ -5,6 +5,7 @@ not understood is never taken for good news.
 """
 
 import dataclasses
+import datetime as dt
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,6 +19,8 @@ _HOOKS: Mapping[str, Literal["started", "completed", "failed"]] = {
     "apply_complete": "completed",
     "apply_errored": "failed",
 }
+_BEGAN = frozenset({"refresh_start", "apply_start"})
+_ANSWERED = frozenset({"refresh_complete", "apply_complete", "apply_errored"})
 _BOX = "╷│╵ \t"
 _ERROR = re.compile(r"^Error: (.*)$", re.MULTILINE)
 _PLACE = re.compile(r"\bon (\S{1,500}?\.[a-z.]{2,9}) line (\d{1,9})\b(?:, in [^:\n]*)?:?")
@@ -44,11 +47,14 @@ class Diagnostic:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Hook:
-    """One step of an apply. `id` is the object's, where Terraform tells it: of what it made, once that is there."""
+    """One step of an apply, or what a plan waits for.
+
+    `id` is the object's, where Terraform tells it: of what it made, once that is there.
+    """
 
     address: str
     action: str
-    state: Literal["started", "completed", "failed"]
+    state: Literal["started", "completed", "failed", "waiting"]
     seconds: float = 0.0
     id: str = ""
 
@@ -113,6 +119,31 @@ def hook_of(message: Message | None) -> Hook | None:
         seconds=_seconds(hook.get("elapsed_seconds")),
         id=_id(hook),
     )
+
+
+def waits_in(messages: Iterable[Message | None], now: float) -> tuple[Hook, ...]:
+    """What a plan has asked a provider for and has no answer to, the longest wait first. `now` is in Unix time."""
+    since: dict[str, float] = {}
+    for message in messages:
+        began = message is not None and message["type"] in _BEGAN
+        if message is None or not (began or message["type"] in _ANSWERED):
+            continue
+        hook = message.get("hook")
+        resource = hook.get("resource") if isinstance(hook, Mapping) else None
+        address = _text(resource.get("addr")) if isinstance(resource, Mapping) else ""
+        since.pop(address, None)
+        if began and address:
+            since[address] = _unix_time(message.get("@timestamp"), now)
+    waits = (Hook(address, "read", "waiting", max(0.0, now - began)) for address, began in since.items())
+    return tuple(sorted(waits, key=lambda wait: -wait.seconds))
+
+
+def _unix_time(value: Any, now: float) -> float:
+    """Now where it says no time: a wait that can't be told began just now."""
+    try:
+        return dt.datetime.fromisoformat(_text(value)).timestamp()
+    except (ValueError, OverflowError):
+        return now
 
 
 def _id(hook: Mapping[str, Any]) -> str:

@@ -142,7 +142,7 @@ class PlanRun:
 
 
 ResourceProgress = Hook
-"""One step of an apply, as it happens."""
+"""One step of an apply, as it happens; and what a plan waits for."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -191,11 +191,19 @@ class TerraformSession(Protocol):
         ...
 
     async def plan(
-        self, bundle: Bundle, inputs: RunInputs, *, destroy: bool = False, full: bool = False, refresh: bool = True
+        self,
+        bundle: Bundle,
+        inputs: RunInputs,
+        *,
+        destroy: bool = False,
+        full: bool = False,
+        refresh: bool = True,
+        progress: Callable[[ResourceProgress], None] | None = None,
     ) -> PlanRun:
         """Makes the folder exact, initialises it where needed, plans. `full`: a document even where quiet.
 
-        Without `refresh`, nothing outside is looked at: the state is taken for what is.
+        Without `refresh`, nothing outside is looked at: the state is taken for what is. `progress` hears of what the
+        plan has waited for long.
         Raises StalledError and TransientError with the reasons of the failure, scrubbed.
         """
         ...

@@ -1,25 +1,33 @@
 """Owns planning that nothing is left, where what the code reads may be gone already. Decides nothing."""
 
 import dataclasses
+from collections.abc import Callable
 
 from setpoint.domain.errors import DataUnreadableError
-from setpoint.ports import Bundle, PlanRun, RunInputs, TerraformSession
+from setpoint.ports import Bundle, PlanRun, ResourceProgress, RunInputs, TerraformSession
 
 _SHOWN = 10
 
 
-async def plan_goal(workspace: TerraformSession, bundle: Bundle, inputs: RunInputs, *, destroys: bool) -> PlanRun:
+async def plan_goal(
+    workspace: TerraformSession,
+    bundle: Bundle,
+    inputs: RunInputs,
+    *,
+    destroys: bool,
+    progress: Callable[[ResourceProgress], None] | None = None,
+) -> PlanRun:
     """A plan of a configuration, or to destroy everything. Raises what the session raises.
 
     Where a destruction can't read a data source, what that looks up went first, and no later try would help: a second
     plan looks at the state alone, and the Change says so.
     """
     try:
-        return await workspace.plan(bundle, inputs, destroy=destroys)
+        return await workspace.plan(bundle, inputs, destroy=destroys, progress=progress)
     except DataUnreadableError as error:
         if not destroys:
             raise
-        plan = await workspace.plan(bundle, inputs, destroy=True, refresh=False)
+        plan = await workspace.plan(bundle, inputs, destroy=True, refresh=False, progress=progress)
         return dataclasses.replace(plan, unread=error.addresses)
 
 

@@ -37,6 +37,7 @@ from setpoint.reconcilers.snapshots import SnapshotPruner
 from setpoint.reconcilers.states import read_addresses
 from setpoint.reconcilers.status import show_unreadable, write_status
 from setpoint.reconcilers.target_metrics import TargetMetrics
+from setpoint.reconcilers.waits import WaitShow
 from setpoint.runtime.descriptors import as_exhaustion
 from setpoint.runtime.requests import Request, Result
 
@@ -106,13 +107,14 @@ class EnvironmentReconciler:
             await self._forget(request.ref)
             return Result()
         inputs, read = await self._rests.inputs_of(environment), environment.status
+        waits = WaitShow(self._cluster, self._recorder, self._clock, environment)
         environment = await self._settle(self._unforged(environment))
         draft = StatusDraft(environment, self._clock.now())
         work: Pass | None = None
         error: Exception | None = None
         try:
             goal = await self._choose_goal(environment)
-            async with self._open(environment, goal, draft) as work:
+            async with self._open(environment, goal, draft, waits) as work:
                 await self._work(work)
         except (ConflictError, FencedError):
             # Someone else wrote first, or leads by now: what was seen here is no longer ours to tell.
@@ -120,7 +122,7 @@ class EnvironmentReconciler:
         except Exception as caught:  # noqa: BLE001 the one exit: shown as a condition, then raised again
             error = as_exhaustion(caught) or _in_place(caught, environment)
             _show_error(draft, error, observed=work is not None and hasattr(work, "observation"))
-        result = await self._record(environment, draft, read, work, error)
+        result = await self._record(environment, draft, None if waits.wrote else read, work, error)
         if result.requeue_after is not None:
             await self._rests.record(environment, draft.status, inputs)
         return result
@@ -194,15 +196,21 @@ class EnvironmentReconciler:
         return environment.status.applied is not None or (head is not None and head.resources > 0)
 
     @contextlib.asynccontextmanager
-    async def _open(self, environment: Environment, goal: Goal, draft: StatusDraft):  # type: ignore[no-untyped-def]
+    async def _open(  # type: ignore[no-untyped-def]
+        self, environment: Environment, goal: Goal, draft: StatusDraft, waits: WaitShow
+    ):
         def progress(step: ResourceProgress) -> None:
             self._on_progress(environment.ref, step)
+            waits.hear(step)
 
         if goal.kind in {GoalKind.REST, GoalKind.RELEASE} or _has_nothing_to_hold(environment, goal):
             yield Pass(environment, goal, None, draft)  # type: ignore[arg-type]
             return
-        async with self._driver.session(environment, goal, progress) as session:
-            yield Pass(environment, goal, session, draft)
+        try:
+            async with self._driver.session(environment, goal, progress) as session:
+                yield Pass(environment, goal, session, draft)
+        finally:
+            await waits.end()
 
     async def _work(self, work: Pass) -> None:
         if work.goal.kind is GoalKind.RELEASE:
@@ -231,7 +239,7 @@ class EnvironmentReconciler:
         self,
         environment: Environment,
         draft: StatusDraft,
-        read: EnvironmentStatus,
+        read: EnvironmentStatus | None,
         work: Pass | None,
         error: Exception | None,
     ) -> Result:
@@ -252,13 +260,18 @@ class EnvironmentReconciler:
         self._metrics.drop(ref)
         await self._rests.forget(ref)
 
-    async def _write(self, environment: Environment, draft: StatusDraft, read: EnvironmentStatus) -> Exception | None:
-        """Writes the status where it moved. What stands in the way must not keep the pass from being reported."""
+    async def _write(
+        self, environment: Environment, draft: StatusDraft, read: EnvironmentStatus | None
+    ) -> Exception | None:
+        """Writes the status where it moved; `read` is None where it was written meanwhile.
+
+        What stands in the way must not keep the pass from being reported.
+        """
         if draft.status == read:
             return None
         try:
             # An apply has written the status in between.
-            seen = environment.as_json() if draft.status.attempts == read.attempts else None
+            seen = environment.as_json() if read and draft.status.attempts == read.attempts else None
             await write_status(self._cluster, environment.ref, draft.status.as_json(), seen=seen)
         except NotFoundError:
             return None

@@ -48,6 +48,7 @@ from setpoint.reconcilers import drills
 from setpoint.reconcilers.configurations import Configurations
 from setpoint.reconcilers.destroying import notes_of, plan_goal
 from setpoint.reconcilers.drills import Drill
+from setpoint.reconcilers.pacing import Pacer
 from setpoint.reconcilers.plan_reading import PlanReader
 from setpoint.reconcilers.seals import sealed
 from setpoint.reconcilers.secrets import SecretReader, publish_outputs
@@ -97,6 +98,7 @@ class EnvironmentDriver:
         self.blobs = blobs
         self.prober = prober
         self.plans = PlanReader(threads)
+        self.pacer = Pacer()
         self._settles = settles
 
     def wrote(self, target: ObjectRef, applied: AppliedStatus) -> bool:
@@ -180,14 +182,21 @@ class EnvironmentSession:
 
     async def _observe_once(self) -> None:
         try:
-            self._plan = await self._plan_goal()
+            self._plan = await self._look()
         except (StalledError, TransientError):
             await require_readable(self._driver.states, self._key)
             raise
         self._analysis = await self._analyse(self._plan)
 
-    async def _plan_goal(self) -> PlanRun:
-        return await plan_goal(self._workspace, self._bundle, self._inputs, destroys=self._goal.destroys)
+    async def _look(self) -> PlanRun:
+        if self._goal.destroys:
+            return await self._plan_goal(self._inputs)
+        return await self._driver.pacer.look(self._key, self._bundle.digest, self._inputs, self._plan_goal)
+
+    async def _plan_goal(self, inputs: RunInputs) -> PlanRun:
+        return await plan_goal(
+            self._workspace, self._bundle, inputs, destroys=self._goal.destroys, progress=self._progress
+        )
 
     async def _analyse(self, plan: PlanRun) -> PlanAnalysis | None:
         ignore = self._environment.spec.drift.ignore
@@ -360,7 +369,7 @@ class EnvironmentSession:
     async def verify(self, change: Change) -> Verification:
         """A second look: a plan, and the health checks where something is left to be healthy."""
         try:
-            plan = await self._plan_goal()
+            plan = await self._plan_goal(self._inputs)
         except (StalledError, TransientError) as error:
             return Verification(ok=False, reason=Reason.PLAN_FAILED, message=error.message)
         verification = verify_plan(await self._analyse(plan), change.actions)

@@ -231,7 +231,7 @@ class _Run:
         self._progress(ref, "planning")
 
     def _hear(self, ref: ObjectRef, step: ResourceProgress) -> None:
-        self._progress(ref, "applying", step)
+        self._progress(ref, "planning" if step.state == "waiting" else "applying", step)
 
     def _keep(self, report: PassReport) -> None:
         """Remembers how a target rests."""

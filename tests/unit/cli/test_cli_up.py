@@ -435,6 +435,11 @@ def test_progress_lines__a_new_step__is_told_again(capsys: pytest.CaptureFixture
     assert len(click.unstyle(capsys.readouterr().err).splitlines()) == 3
 
 
+def test_progress__a_plan_that_waits__says_for_what_and_how_long(capsys: pytest.CaptureFixture[str]) -> None:
+    ProgressLines()(SHOP, "planning", ResourceProgress("aws_x.y", "read", "waiting", 60.2))
+    assert click.unstyle(capsys.readouterr().err) == "environment/shop  planning waiting for aws_x.y for 60 s\n"
+
+
 def test_up__a_store_that_was_set_back__is_said_once_for_all_targets(run: Run, wiring: FakeWiring) -> None:
     why = "nothing is applied, for the trail ends early"
     blocked = target("failed", "StoreSetBack", why, CHANGE)

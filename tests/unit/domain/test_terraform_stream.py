@@ -1,5 +1,6 @@
 """Terraform's machine-readable stream: what proves that nothing differs, and what an apply has done."""
 
+import datetime as dt
 import json
 from typing import Any
 
@@ -16,6 +17,7 @@ from setpoint.domain.terraform_stream import (
     read_line,
     read_stream,
     read_validation,
+    waits_in,
     warnings,
 )
 
@@ -204,3 +206,44 @@ def test_warnings_name_the_check_that_failed(diagnostic: dict[str, Any], text: s
     error = {"type": "diagnostic", "diagnostic": {**diagnostic, "severity": "error"}}
     odd = {"type": "diagnostic", "diagnostic": []}
     assert warnings([VERSION, message, None, error, odd, message]) == (text,)
+
+
+# --- What a plan waits for ----------------------------------------------------------------------------------------
+
+NOW = dt.datetime(2026, 1, 1, 12, 1, tzinfo=dt.UTC).timestamp()
+
+
+def hooked(type_: str, address: str, at: Any = "2026-01-01T12:00:00.000000Z") -> dict[str, Any]:
+    return {"type": type_, "@timestamp": at, "hook": {"resource": {"addr": address}}}
+
+
+def test_a_plan_waits_for_what_began_and_did_not_end_the_longest_first() -> None:
+    stream = [
+        VERSION,
+        None,
+        hooked("refresh_start", "a.done"),
+        hooked("refresh_start", "a.short", "2026-01-01T12:00:50.5Z"),
+        hooked("refresh_start", "a.long"),
+        hooked("apply_start", "data.a.read", "2026-01-01T12:00:30Z"),
+        hooked("refresh_complete", "a.done"),
+    ]
+    assert waits_in(stream, NOW) == (
+        Hook("a.long", "read", "waiting", 60.0),
+        Hook("data.a.read", "read", "waiting", 30.0),
+        Hook("a.short", "read", "waiting", 9.5),
+    )
+
+
+@pytest.mark.parametrize("end", ["refresh_complete", "apply_complete", "apply_errored"])
+def test_an_answer_of_any_kind_ends_a_wait(end: str) -> None:
+    assert waits_in([hooked("apply_start", "a.b"), hooked(end, "a.b")], NOW) == ()
+
+
+@pytest.mark.parametrize("at", [None, 5, "soon", "2026-13-01T00:00:00Z", "2030-01-01T00:00:00Z", ""])
+def test_a_wait_whose_time_makes_no_sense_began_just_now(at: Any) -> None:
+    assert waits_in([hooked("refresh_start", "a.b", at)], NOW) == (Hook("a.b", "read", "waiting", 0.0),)
+
+
+@given(st.lists(JSON.map(lambda value: {"type": "refresh_start", "@timestamp": value, "hook": value}), max_size=4))
+def test_any_stream_has_waits_or_none(messages: list[Any]) -> None:
+    assert all(wait.seconds >= 0 for wait in waits_in(messages, NOW))

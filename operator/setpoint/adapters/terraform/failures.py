@@ -8,7 +8,7 @@ from setpoint.adapters.terraform.process import Ended
 from setpoint.api.conditions import Reason
 from setpoint.domain.errors import DataUnreadableError, ReasonedError, StalledError, TransientError, WaitingError
 from setpoint.domain.scrubbing import NO_SECRETS, Scrubber
-from setpoint.domain.terraform_stream import Diagnostic, addresses, diagnostics, read_errors, read_stream
+from setpoint.domain.terraform_stream import Diagnostic, addresses, diagnostics, read_errors, read_stream, waits_in
 from setpoint.domain.transport_errors import Fault, fault_in
 
 _STALLED: tuple[tuple[str, Reason], ...] = (
@@ -51,6 +51,7 @@ _ELSEWHERE = (
 )
 _PREAMBLE = "encountered problems during initiali"
 _MAX_TEXT = 900
+_MAX_WAITS = 3
 _MAX_PART = 2000
 
 
@@ -63,7 +64,9 @@ def explain(ended: Ended, secrets: Scrubber) -> tuple[str, ...]:
 def failure(step: str, ended: Ended, secrets: Scrubber, fallback: Reason) -> ReasonedError:
     """The error to raise for a command that failed. `step` is what was tried, as in `terraform plan`."""
     if ended.stopped == "timeout":
-        return TransientError(Reason.TIMED_OUT, f"{step} took longer than its timeout and was stopped")
+        return TransientError(
+            Reason.TIMED_OUT, f"{step} took longer than its timeout and was stopped{_waited_for(ended, secrets)}"
+        )
     found = _errors(ended, secrets)
     text = "; ".join(explain(ended, secrets))[:_MAX_TEXT]
     # What has an address is a provider's word: it may say anything.
@@ -85,6 +88,15 @@ def failure(step: str, ended: Ended, secrets: Scrubber, fallback: Reason) -> Rea
     stalls = wrong or (fallback is Reason.INIT_FAILED and bool(found))
     error = StalledError if stalls else TransientError
     return error(Reason.CONFIGURATION_INVALID if wrong else fallback, f"{step}: {text}")
+
+
+def _waited_for(ended: Ended, secrets: Scrubber) -> str:
+    """What a provider never answered to; the text says nothing of how long."""
+    waits = [secrets.address(one.address) for one in waits_in(read_stream(ended.stdout), now=0.0)]
+    if not waits:
+        return ""
+    more = f" and {len(waits) - _MAX_WAITS} more" if len(waits) > _MAX_WAITS else ""
+    return f"; no answer came for {', '.join(sorted(waits)[:_MAX_WAITS])}{more}"
 
 
 def _transfer(found: Sequence[Diagnostic]) -> tuple[Reason, str] | None:

@@ -4,10 +4,10 @@ import asyncio
 import contextlib
 import dataclasses
 import json
-import logging
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,6 +28,7 @@ from setpoint.adapters.terraform.process import (
     run_through,
 )
 from setpoint.adapters.terraform.tailing import tail
+from setpoint.adapters.terraform.telling import Listener, telling_waits
 from setpoint.adapters.terraform.variables import (
     VARIABLES,
     all_variables,
@@ -53,7 +54,7 @@ from setpoint.domain.errors import (
 )
 from setpoint.domain.orphans import ApplyAccount, Creation
 from setpoint.domain.scrubbing import Scrubber, label_keys
-from setpoint.domain.terraform_stream import addresses, is_quiet, read_line, read_stream, warnings
+from setpoint.domain.terraform_stream import addresses, is_quiet, read_stream, warnings
 from setpoint.ports import (
     ApplyRun,
     BackendAccess,
@@ -68,8 +69,6 @@ from setpoint.ports import (
 )
 
 Operation = Literal["plan", "apply"]
-
-_LOGGER = logging.getLogger(__name__)
 
 
 class Session:
@@ -132,7 +131,14 @@ class Session:
     # --- plan ---------------------------------------------------------------------------------------------------
 
     async def plan(
-        self, bundle: Bundle, inputs: RunInputs, *, destroy: bool = False, full: bool = False, refresh: bool = True
+        self,
+        bundle: Bundle,
+        inputs: RunInputs,
+        *,
+        destroy: bool = False,
+        full: bool = False,
+        refresh: bool = True,
+        progress: Callable[[ResourceProgress], None] | None = None,
     ) -> PlanRun:
         """Makes the folder exact, initialises it where needed, plans."""
         self._register_secrets(self._known(inputs))
@@ -145,7 +151,9 @@ class Session:
             await self._initialise(facts, inputs, binary, folder, access)
             self._tidy(facts)
             line = builder(binary.words).plan_line(folder / "tfplan", variables, destroy=destroy, refresh=refresh)
-            ended = await run(self._command("plan", line, folder, inputs, access))
+            command = self._command("plan", line, folder, inputs, access)
+            async with self._telling_waits(command, inputs, progress):
+                ended = await run(command)
             messages = tuple(read_stream(ended.stdout))
             self._register_addresses(addresses(messages))
             if ended.exit_code != 0 or ended.stopped:
@@ -166,6 +174,16 @@ class Session:
             path=folder / "tfplan",
             prevent_destroy=facts.prevent_destroy,
             warnings=(*map(scrubber.scrub, warnings(messages)), *warn_of_workspace(facts)),
+        )
+
+    def _telling_waits(
+        self, command: Command, inputs: RunInputs, progress: Callable[[ResourceProgress], None] | None
+    ) -> AbstractAsyncContextManager[None]:
+        if progress is None:
+            return contextlib.nullcontext()
+        known = self._shown(inputs)
+        return telling_waits(
+            command.stdout, lambda wait: progress(dataclasses.replace(wait, address=known.address(wait.address)))
         )
 
     def _refuse_unsaved_state(self) -> None:
@@ -275,9 +293,7 @@ class Session:
         account = ApplyAccount()
         seen: list[ResourceProgress] = []
         try:
-            label = label_keys(self._target, self._blobs.digest)
-            known = Scrubber(inputs.variable_secrets, label=label)
-            hear = _Listener(account, seen, progress, known.address)
+            hear = Listener(account, seen, progress, self._shown(inputs).address)
             ended, is_managed = await self._execute(plan, bundle, inputs, hear)
         except asyncio.CancelledError:
             return ApplyRun(False, True, (), ("cancelled before it began",))
@@ -356,34 +372,10 @@ class Session:
     def _secrets(self, inputs: RunInputs) -> Scrubber:
         return Scrubber(self._known(inputs))
 
+    def _shown(self, inputs: RunInputs) -> Scrubber:
+        """For addresses, as people see them wherever they stand."""
+        label = label_keys(self._target, self._blobs.digest)
+        return Scrubber(inputs.variable_secrets, label=label)
+
     def _known(self, inputs: RunInputs) -> frozenset[str]:
         return self._environment.secrets().union(inputs.credential_secrets, inputs.variable_secrets)
-
-
-class _Listener:
-    """Hears the lines of an apply. Whoever is told of progress can't break the apply."""
-
-    def __init__(
-        self,
-        account: ApplyAccount,
-        seen: list[ResourceProgress],
-        progress: Callable[[ResourceProgress], None],
-        show: Callable[[str], str],
-    ) -> None:
-        self._account = account
-        self._seen = seen
-        self._progress = progress
-        self._show = show
-
-    def __call__(self, line: bytes) -> None:
-        if not line.strip():
-            return
-        step = self._account.hear(read_line(line))
-        if step is None:
-            return
-        step = dataclasses.replace(step, address=self._show(step.address), id="")
-        self._seen.append(step)
-        try:
-            self._progress(step)
-        except Exception:
-            _LOGGER.exception("the progress of an apply could not be told")
