@@ -13,6 +13,9 @@ from setpoint.domain.credentials import is_harmless, secret_texts
 PLAIN = {
     "PGUSER": "postgres",
     "PGHOST": "db01.eu-central-1.k8s.example.com",
+    "PGHOSTADDR": "2001:db8::1",
+    "ARM_SUBSCRIPTION_ID": "00000000-1111-2222-3333-444444444444",
+    "VAULT_ADDR": "https://vault-7f3a9c21.c9akciq32xyz.eu-central-1.example.com",
     "PGPORT": "5432",
     "PGSSLMODE": "verify-full",
     "PGDATABASE": "shop_prod",
@@ -31,7 +34,10 @@ SECRET = {
     "PGPASSWORD": "postgres-pw",
     "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
     "CLOUD": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
-    "ARM_CLIENT_ID": "00000000-1111-2222-3333-444444444444",
+    "GITEA_BASE_URL": "https://sometoken@git.example.com",
+    "PGHOST": "-----BEGIN KEY-----\nabc",
+    "PGUSER": "password=hunter22",
+    "SOME_ID": "00000000-1111-2222-3333-444444444444",
     "GITHUB": "ghp_16C7e42F292c6912E7710c838347Ae178B4a",
     "SHORT": "x7Kq2mZp",
     "PLATE": "AB12-CD34-EF56",
@@ -72,6 +78,7 @@ def test_a_key_that_is_named_plain_is_shown_where_it_is_no_other_secret() -> Non
         ("postgres://postgres:p%40ssword@db/shop", {"p%40ssword", "p@ssword"}),
         ("https://sometoken@git.example.com", {"sometoken"}),
         ("postgres:p4ssword@db", {"p4ssword"}),
+        ("postgres://postgres:pass/wo?rd@x#@db/shop", {"pass/wo?rd@x#"}),
     ],
 )
 def test_of_a_url_the_password_is_a_secret_and_the_user_is_none(url: str, hidden: set[str]) -> None:

@@ -89,8 +89,8 @@ async def test_a_missing_secret_names_the_field(reader: SecretReader, spec: dict
 async def test_keys_that_their_secrets_name_plain_are_no_secrets(
     reader: SecretReader, cluster: InMemoryCluster
 ) -> None:
-    values = {"PGUSER": "x7Kq2mZp", "PGHOST": "db.example.com", "PGPASSWORD": "hunter22"}
-    for name, plain in (("plain", "PGUSER"), ("other", "PGPASSWORD")):
+    values = {"DB_LOGIN": "x7Kq2mZp", "PGHOST": "db.example.com", "PGPASSWORD": "hunter22"}
+    for name, plain in (("plain", "DB_LOGIN"), ("other", "PGPASSWORD")):
         metadata = {"name": name, "namespace": "default", "annotations": {"setpoint.dev/plain": plain}}
         await cluster.create({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": values})
     credentials = {"plan": refer("plain"), "apply": refer("other")}
