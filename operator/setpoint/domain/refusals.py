@@ -35,9 +35,14 @@ _KUBE_ANSWER = (
     r'(?:[a-z][a-z0-9.-]*(?: "[^"\\]*")? is forbidden: '
     r'(?:User "[^"\\]*" cannot (?:create|patch) resource|exceeded quota|unable to create|violates)'
     r'|[A-Za-z][\w.-]*(?: "[^"\\]*")? is invalid: '
-    r'|[a-z][a-z0-9.-]* "[^"\\]*" already exists$'
+    r'|[a-z][a-z0-9.-]* "[^"\\]*" already exists$|namespaces "[^"\\]*" not found$'
     r'|admission webhook "[^"\\]*" denied the request\b)'
 )
+_KUBECTL_LOOK = (
+    r'error when retrieving current configuration of: Resource: "[^"\\]*", GroupVersionKind: "[^"\\]*" '
+    r'Name: "[^"\\]*", Namespace: "[^"\\]*" from server for: "[^"\\]*": [a-z][a-z0-9.-]* "[^"\\]*" is forbidden: '
+)
+"""kubectl looks before it makes."""
 _POSTGRES_ANSWER = (
     r"(?:permission denied|must be (?:a )?(?:member|owner|superuser)|only roles with|syntax error|invalid "
     r"|unrecognized |(?:database|extension|function|publication|relation|role|schema|type) "
@@ -77,6 +82,7 @@ _ANSWERS = (
     # Kubernetes, by its own provider and by kubectl's
     rf"(?:{_MAKING}: )?{_KUBE_ANSWER}",
     rf"[\w./-]+ failed to run apply: (?:error when creating \"[^\"\\]*\": )?{_KUBE_ANSWER}",
+    rf"[\w./-]+ failed to run apply: {_KUBECTL_LOOK}",
     # PostgreSQL
     rf"{_MAKING}: (?:pq|ERROR): {_POSTGRES_ANSWER}",
     rf"(?:error granting|could not execute grant){_PART}: (?:pq|ERROR): {_POSTGRES_ANSWER}",
