@@ -12,7 +12,7 @@ from typing import Protocol
 from setpoint.domain.model import DriftClass
 from setpoint.domain.plan_changes import PlannedChange
 from setpoint.domain.plan_deferrals import DeferredReads
-from setpoint.domain.plan_meaning import means_same
+from setpoint.domain.plan_meaning import means_same, stood_before
 from setpoint.domain.plan_references import LOCAL, References, Source, bare, is_data
 from setpoint.domain.plan_restoring import find_untouched, reordered_paths, restored_paths
 from setpoint.domain.plan_values import Path, write_path
@@ -222,7 +222,11 @@ class _Shifts:
 
 
 def _is_known(change: PlannedChange, name: str, paths: Collection[Path]) -> bool:
-    return not all(change.values.shows_unknown(path) for path in paths if path and path[0] == name)
+    """Whether anything of an attribute's new value is both known and new."""
+    values = change.values
+    if all(values.shows_unknown(path) for path in paths if path and path[0] == name):
+        return False
+    return not (values.unknown and stood_before(values.old, values.new, name, values.unknown))
 
 
 def _find_cascades(found: Sequence[Reason], shifts: _Shifts, reads: DeferredReads) -> list[Reason]:

@@ -64,6 +64,36 @@ def reordered_attributes(names: Iterable[str | int], old: Any, new: Any) -> froz
     return frozenset(name for name in names if is_reordered(_at(old, (name,)), _at(new, (name,))))
 
 
+def stood_before(old: Any, new: Any, name: str, unknown: Iterable[Path]) -> bool:
+    """True where an attribute is a list on both sides, and all that is known of its members stood in it before.
+
+    A set with an unknown member has the known ones at other places. A block of which attributes are unknown
+    may be any that has the others.
+    """
+    before, after = _at(old, (name,)), _at(new, (name,))
+    places = [path[1:] for path in unknown if path[:1] == (name,)]
+    if not isinstance(before, list) or not isinstance(after, list) or any(len(place) > 2 for place in places):
+        return False
+    hidden: dict[str | int, set[str | int]] = {}
+    wholly = {place[0] for place in places if len(place) == 1}
+    for index, attribute in (place for place in places if len(place) == 2):
+        hidden.setdefault(index, set()).add(attribute)
+    left = Counter(_member(item, _LEVELS) for item in before)
+    left.subtract(_member(item, _LEVELS) for index, item in enumerate(after) if index not in {*wholly, *hidden})
+    partly = {frozenset(names) for names in hidden.values()}
+    shapes = {(names, _less(item, names)) for names in partly for item in before}
+    return all(count >= 0 for count in left.values()) and all(
+        (frozenset(names), _less(_at(after, (index,)), frozenset(names))) in shapes for index, names in hidden.items()
+    )
+
+
+def _less(item: Any, names: Collection[str | int]) -> Hashable:
+    """The normal form of a block without some of its attributes."""
+    if isinstance(item, dict):
+        item = {key: value for key, value in item.items() if key not in names}
+    return _member(item, _LEVELS)
+
+
 def _is_alike(path: Path, old: Any, new: Any) -> bool:
     """Whether the values at a path mean the same; empty ones do at the place of an attribute: `a`, or `a[0].b`."""
     one, other = _at(old, path), _at(new, path)

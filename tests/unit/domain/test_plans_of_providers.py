@@ -160,6 +160,31 @@ def test_a_value_that_is_known_does_not_come_from_what_is_yet_to_be_read() -> No
     assert classes(DRIFTED, both, read("data.d.look"), resources=resources)["t.user"] == "pending"
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "unknown", "expected"),
+    [
+        (["sg-0", "sg-1"], ["sg-1", None], [False, True], "cascade"),
+        (["sg-0", "sg-1"], ["sg-2", None], [False, True], "pending"),
+        (["sg-0", "sg-1"], ["sg-1", "sg-1", None], [False, False, True], "pending"),
+        ([{"to": "a", "via": "x"}, {"to": "b"}], [{"to": "b"}, {"to": "a"}], [{}, {"via": True}], "cascade"),
+        ([{"to": "a", "via": "x"}, {"to": "b"}], [{"to": "b"}, {"to": "c"}], [{}, {"via": True}], "pending"),
+        ("old", ["sg-1", None], [False, True], "pending"),
+        ([["a"], ["b"]], [["b"], ["c", None]], [[False], [False, True]], "pending"),
+        ([{"in": [{"a": 1}]}, {"b": 1}], [{"b": 1}, {"in": [{"a": 2}]}], [{}, {"in": [{"c": True}]}], "pending"),
+    ],
+    ids=[
+        *("a_member", "a_new_member", "one_twice", "a_block", "a_block_for_something_else", "no_list_before"),
+        *("a_list_in_a_list", "a_block_in_a_block"),
+    ],
+)
+def test_a_set_with_an_unknown_member_has_the_known_ones_elsewhere(
+    before: Any, after: Any, unknown: Any, expected: str
+) -> None:
+    changed = update("t.user", {"policy": before}, {"policy": after}, after_unknown={"policy": unknown})
+    resources = [BASE, data("data.d.look", ["t.base"]), USES]
+    assert classes(DRIFTED, changed, read("data.d.look"), resources=resources)["t.user"] == expected
+
+
 def test_a_data_source_that_is_read_for_another_reason_explains_nothing() -> None:
     resources = [BASE, data("data.d.look", ["t.base"]), USES]
     for item in (read("data.d.look", "read_because_check_nested"), read("data.d.look", "")):
