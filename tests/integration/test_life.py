@@ -137,6 +137,8 @@ async def test_a_life(life: Life, tmp_path: Path) -> None:
     assert len(await life.changes()) == 1
 
     life.server.drift("schema/app", owner="reader")
+    life.server.drift("role/reader", member_of=["intruder"])
+    life.server.drift("grant/none")
     assert (await life.run()).reason == "AtSetpoint", life.error
     assert (await life.newest())["spec"]["cause"] == "Drift"
     assert life.holds() == made
