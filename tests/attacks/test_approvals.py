@@ -116,6 +116,10 @@ ATTACKS = {
         "approve", "CHANGE", "--override", "approvals", "--reason", "x"), 1, "approvals"),
     "override-unknown": Attack("an override of a gate that is not there", types(
         "approve", "CHANGE", "--override", "nope", "--reason", "x"), 1, "nope"),
+    "undrilled": Attack("an approval of what is not drilled, where the way back is fine", types(
+        "approve", "CHANGE", "--accept-undrilled", "--reason", "x"), 1, "nothing to accept"),
+    "forged-undrilled": Attack("the forged Approval accepts what is not drilled", forged(
+        acceptUndrilled=True, reason="x")),
     "fewer": Attack("fewer approvals are asked for, after the first one", declared(approvals={"required": 1})),
     "unprotected": Attack("protection is changed, after the first approval", declared(
         approvals={"required": 1}, protection={"deletionPolicy": "Destroy"})),

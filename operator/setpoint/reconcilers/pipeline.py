@@ -265,7 +265,9 @@ class Pipeline:
     async def _decide(self, work: Pass, stage: GateStage) -> bool:
         """Asks the gates of a stage and shows what they say; True where the Change may not go on."""
         work.decision = decision = await self._gatekeeper.decide(work, stage)
-        conditions = change_conditions(decision, work.gates.approve_command(work.record.metadata.name))
+        name = work.record.metadata.name
+        conditions = change_conditions(decision, work.gates.approve_command(name))
+        accepted = accepted_undrilled(work.record, work.proposed, decision)
         work.record = await self._changes.mark(
             work.record,
             *conditions,
@@ -278,8 +280,11 @@ class Pipeline:
             warnings=work.warnings,
             # One that is decided was not carried out: each apply makes another Change of it.
             dropped=(ConditionType.APPLIED, ConditionType.VERIFIED),
-            audit=accepted_undrilled(work.record, work.proposed, decision),
+            audit=accepted,
         )
+        for row in accepted:
+            message = f"Change {name}: {row.actor} accepted that its way back is not drilled"
+            work.tell(Reason.UNDRILLED_ACCEPTED, message, "Warning")
         if decision.rejected_by:
             await self._settlement.rejected(work)
         return show_decision(work, decision)

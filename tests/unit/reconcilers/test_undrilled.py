@@ -71,6 +71,9 @@ async def test_what_was_accepted_is_kept_for_good(bench: Bench) -> None:
         assert change["status"]["undrilledAcceptedBy"] == ["ada"]
         assert change["status"]["outcome"] == "Applied"
     assert await way_back(bench) == ("Overridden", False)
+    told = [event for event in bench.recorder.events if event[1] == "UndrilledAccepted"]
+    message = f"Change {change['metadata']['name']}: ada accepted that its way back is not drilled"
+    assert told == [("Warning", "UndrilledAccepted", message)]
     rows = [one for one in bench.cluster.audit if one.action == "accept-undrilled"]
     assert [(one.actor, one.result, one.digests["subject"]) for one in rows] == [
         ("ada", change["metadata"]["name"], change["spec"]["subject"])
