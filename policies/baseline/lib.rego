@@ -22,6 +22,18 @@ written := [rc |
 	is_object(rc.change.after)
 ]
 
+# All that has content: written by the plan, or changed by the world (`resource_drift`, where policies are asked of it).
+present := [rc |
+	some resources in [written, drifted]
+	some rc in resources
+]
+
+drifted := [rc |
+	some rc in array(input.plan.resource_drift)
+	not rc.mode == "data"
+	is_object(rc.change.after)
+]
+
 verb(rc) := "replaced" if "create" in rc.change.actions
 
 else := "deleted"
@@ -45,7 +57,9 @@ else := [value]
 list(entry, name) := many(object.get(entry, name, null))
 
 # A number in an attribute; providers write some ports as text.
-number(entry, name, otherwise) := to_number(value) if {
+number(entry, name, otherwise) := entry[name] if is_number(entry[name])
+
+else := to_number(value) if {
 	value := object.get(entry, name, null)
 	not is_null(value)
 	regex.match(`^-?[0-9]+$`, sprintf("%v", [value]))
@@ -63,6 +77,52 @@ label_attributes := ["effective_labels", "terraform_labels", "tags_all", "labels
 unknown(rc, path) if {
 	walk(object.get(rc.change, "after_unknown", {}), [at, true])
 	count([i | some i, part in at; path[i] != part]) == 0
+}
+
+# What of an object is unknown: its part of `after_unknown`, where "*" stands for all of it.
+marks(rc) := object.get(rc.change, "after_unknown", {}) if is_object(object.get(rc.change, "after_unknown", {}))
+
+else := {"*": true} if rc.change.after_unknown == true
+
+else := {}
+
+# The same of an entry of one of its lists.
+marks_at(marks, name, index) := mark if {
+	mark := marks[name][index]
+	is_object(mark)
+} else := {"*": true} if {
+	some part in ["*", name]
+	marks[part] == true
+} else := {"*": true} if {
+	marks[name][index] == true
+} else := {}
+
+# Known only after the apply: one of these attributes, or an entry of its list.
+hidden(marks, names) if {
+	some name, mark in marks
+	name in names
+	has_true(mark)
+}
+
+hidden(marks, _) if marks["*"] == true
+
+# Marks in which something is unknown, at any depth.
+has_unknown(mark) if {
+	walk(mark, [_, value])
+	value == true
+}
+
+has_true(mark) if mark == true
+
+has_true(mark) if {
+	is_array(mark)
+	true in mark
+}
+
+# The code sets nothing here, so the provider computes it: no more than its default, a closed one.
+unset(rc, name) if {
+	is_array(rc.configured)
+	not name in rc.configured
 }
 
 param(name, otherwise) := object.get(params, name, otherwise)

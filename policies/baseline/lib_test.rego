@@ -72,3 +72,30 @@ test_everything_may_be_unknown if {
 	lib.unknown({"change": {"after_unknown": true}}, ["id"])
 	not lib.unknown({"change": {}}, ["id"])
 }
+
+test_drift_is_present_and_not_written if {
+	drift := {"address": "t.a", "mode": "managed", "change": {"actions": ["update"], "before": {}, "after": {}}}
+	gone := {"address": "t.b", "mode": "managed", "change": {"actions": ["delete"], "before": {}, "after": null}}
+	given := {"plan": {"resource_changes": [], "resource_drift": [drift, gone]}}
+	lib.present == [drift] with input as given
+	lib.written == [] with input as given
+}
+
+test_marks_stand_beside_an_entry if {
+	marks := lib.marks({"change": {"after_unknown": {"id": true, "rule": [{}, {"cidrs": [false, true]}, true]}}})
+	lib.hidden(marks, {"id"})
+	not lib.hidden(marks, {"name", "other"})
+	not lib.hidden(lib.marks_at(marks, "rule", 0), {"cidrs"})
+	lib.hidden(lib.marks_at(marks, "rule", 1), {"cidrs"})
+	lib.hidden(lib.marks_at(marks, "rule", 2), {"cidrs"})
+	not lib.hidden(lib.marks_at(marks, "other", 0), {"cidrs"})
+	lib.hidden(lib.marks_at({"rule": true}, "rule", 0), {"cidrs"})
+	lib.hidden(lib.marks({"change": {"after_unknown": true}}), {"id"})
+	not lib.hidden(lib.marks({"change": {}}), {"id"})
+}
+
+test_only_what_the_code_is_known_to_leave_out_is_unset if {
+	lib.unset({"configured": ["name"]}, "policy")
+	not lib.unset({"configured": ["policy"]}, "policy")
+	not lib.unset({}, "policy")
+}

@@ -1,5 +1,5 @@
 # METADATA
-# title: Buckets and databases are not public
+# title: Buckets, databases and what Google Cloud shares are not public
 # description: >-
 #   Public access control lists and grants on object stores, and databases that can be reached from anywhere, on AWS,
 #   Google Cloud and Azure. Parameter: public_types, the types that may be public.
@@ -9,12 +9,13 @@
 package setpoint.baseline.public_data
 
 import data.setpoint.baseline.lib
+import data.setpoint.baseline.networks
 
 exempt := {type | some type in lib.array(lib.param("public_types", []))}
 
 public_acls := {"public-read", "public-read-write", "authenticated-read", "publicRead", "publicReadWrite"}
 
-everyone := {"allUsers", "allAuthenticatedUsers"}
+everyone := {"allUsers", "allAuthenticatedUsers", "principalSet://goog/public:all"}
 
 # Types whose flag makes them public where it has this value.
 flags := {
@@ -23,6 +24,7 @@ flags := {
 	"aws_redshift_cluster": [["publicly_accessible", true]],
 	"aws_dms_replication_instance": [["publicly_accessible", true]],
 	"aws_mq_broker": [["publicly_accessible", true]],
+	"aws_lambda_function_url": [["authorization_type", "NONE"]],
 	"aws_s3_bucket_public_access_block": [
 		["block_public_acls", false], ["block_public_policy", false],
 		["ignore_public_acls", false], ["restrict_public_buckets", false],
@@ -36,20 +38,36 @@ flags := {
 	"azurerm_cosmosdb_account": [["public_network_access_enabled", true]],
 }
 
-acl_types := {"aws_s3_bucket", "aws_s3_bucket_acl", "google_storage_bucket_acl", "google_storage_default_object_acl"}
+acl_types := {
+	"aws_s3_bucket", "aws_s3_bucket_acl", "aws_s3_object", "aws_s3_bucket_object", "aws_s3_object_copy",
+	"google_storage_bucket_acl", "google_storage_default_object_acl", "google_storage_object_acl",
+	"google_storage_bucket_object",
+}
 
-grant_types := {
-	"google_storage_bucket_iam_binding", "google_storage_bucket_iam_member",
-	"google_bigquery_dataset_iam_binding", "google_bigquery_dataset_iam_member",
-	"google_project_iam_binding", "google_project_iam_member",
+# Attributes of Google Cloud that name who is let in; those of google_..._iam_member and _iam_binding beside them.
+entity_types := {
+	"google_storage_bucket_acl", "google_storage_default_object_acl", "google_storage_object_acl",
+	"google_storage_bucket_access_control", "google_storage_object_access_control",
+	"google_storage_default_object_access_control", "google_bigquery_dataset", "google_bigquery_dataset_access",
+}
+
+firewall_types := {
+	"azurerm_mssql_firewall_rule", "azurerm_sql_firewall_rule", "azurerm_mysql_firewall_rule",
+	"azurerm_mysql_flexible_server_firewall_rule", "azurerm_postgresql_firewall_rule",
+	"azurerm_postgresql_flexible_server_firewall_rule", "azurerm_mariadb_firewall_rule", "azurerm_redis_firewall_rule",
 }
 
 stores := [rc |
-	some rc in lib.written
-	rc.type in store_types
+	some rc in lib.present
+	is_store(rc.type)
+	not rc.type in exempt
 ]
 
-store_types := (((object.keys(flags) | acl_types) | grant_types) | {"google_sql_database_instance"}) - exempt
+is_store(type) if type in store_types
+
+is_store(type) if startswith(type, "google_")
+
+store_types := (object.keys(flags) | acl_types) | firewall_types
 
 deny contains {"rule": "public-flag", "resource": rc.address, "msg": msg} if {
 	some rc in stores
@@ -69,11 +87,58 @@ deny contains {"rule": "public-acl", "resource": rc.address, "msg": msg} if {
 
 deny contains {"rule": "public-grant", "resource": rc.address, "msg": msg} if {
 	some rc in stores
-	rc.type in grant_types
+	is_grant(rc.type)
 	grant := rc.change.after
 	some member in array.concat(lib.list(grant, "member"), lib.list(grant, "members"))
 	member in everyone
 	msg := sprintf("it grants %v to %s", [object.get(grant, "role", "a role"), member])
+}
+
+is_grant(type) if regex.match(`^google_.*_iam_(?:member|binding)$`, type)
+
+deny contains {"rule": "public-grant", "resource": rc.address, "msg": msg} if {
+	some rc in stores
+	rc.type in entity_types
+	some names in [rc.change.after, access_of(rc.change.after)]
+	some entity in entities(names)
+	some member in everyone
+	endswith(lower(entity), lower(member))
+	msg := sprintf("it grants access to %s", [entity])
+}
+
+access_of(after) := {name: values |
+	some name in ["special_group", "iam_member", "domain"]
+	values := [value | some access in lib.list(after, "access"); some value in lib.list(access, name)]
+}
+
+entities(after) := [entity |
+	some name in ["entity", "role_entity", "special_group", "iam_member"]
+	some entity in lib.list(after, name)
+	is_string(entity)
+]
+
+deny contains {"rule": "public-grant", "resource": rc.address, "msg": msg} if {
+	some rc in stores
+	regex.match(`^google_.*_iam_policy$`, rc.type)
+	policy := policy_of(rc)
+	some binding in lib.list(policy, "bindings")
+	some member in lib.list(binding, "members")
+	member in everyone
+	msg := sprintf("it grants %v to %s", [object.get(binding, "role", "a role"), member])
+}
+
+deny contains {"rule": "policy-unreadable", "resource": rc.address, "msg": "policy_data is no JSON"} if {
+	some rc in stores
+	regex.match(`^google_.*_iam_policy$`, rc.type)
+	is_string(rc.change.after.policy_data)
+	not policy_of(rc)
+}
+
+policy_of(rc) := policy if {
+	is_string(rc.change.after.policy_data)
+	json.is_valid(rc.change.after.policy_data)
+	policy := json.unmarshal(rc.change.after.policy_data)
+	is_object(policy)
 }
 
 deny contains {"rule": "public-database", "resource": rc.address, "msg": msg} if {
@@ -81,7 +146,68 @@ deny contains {"rule": "public-database", "resource": rc.address, "msg": msg} if
 	rc.type == "google_sql_database_instance"
 	some settings in lib.list(rc.change.after, "settings")
 	some ip in lib.list(settings, "ip_configuration")
-	some network in lib.list(ip, "authorized_networks")
-	network.value in {"0.0.0.0/0", "::/0"}
-	msg := sprintf("it lets in %s", [network.value])
+	values := [network.value | some network in lib.list(ip, "authorized_networks"); is_string(network.value)]
+	networks.is_world(values)
+	msg := sprintf("it lets in %s", [concat(", ", values)])
+}
+
+deny contains {"rule": "public-database", "resource": rc.address, "msg": msg} if {
+	some rc in stores
+	rc.type in firewall_types
+	is_string(rc.change.after.start_ip_address)
+	is_string(rc.change.after.end_ip_address)
+	first := networks.parse(rc.change.after.start_ip_address).start
+	last := networks.parse(rc.change.after.end_ip_address).start
+	last - first > networks.most["4"]
+	msg := sprintf("it lets in %s to %s", [rc.change.after.start_ip_address, rc.change.after.end_ip_address])
+}
+
+# --- What can't be judged ---------------------------------------------------------------------------------------------
+
+deny contains {"rule": "unjudged", "resource": rc.address, "msg": msg, "unknown": true, "severity": "high"} if {
+	some rc in stores
+	some name, mark in lib.marks(rc)
+	lib.has_unknown(mark)
+	decides(rc.type, name)
+	not lib.unset(rc, name)
+	msg := sprintf("whom %s lets in", [name])
+}
+
+decides(type, name) if {
+	some [flag, _] in flags[type]
+	name in {flag, "*"}
+}
+
+decides(type, name) if {
+	type in acl_types
+	name in {"acl", "predefined_acl", "*"}
+}
+
+decides(type, name) if {
+	is_grant(type)
+	name in {"member", "members", "*"}
+}
+
+decides(type, name) if {
+	type in entity_types
+	name in {"entity", "role_entity", "special_group", "iam_member", "*"}
+}
+
+decides(type, name) if {
+	type in firewall_types
+	name in {"start_ip_address", "end_ip_address", "*"}
+}
+
+decides(type, name) if {
+	endswith(type, "_iam_policy")
+	name in {"policy_data", "*"}
+}
+
+deny contains {"rule": "unjudged", "resource": rc.address, "msg": msg, "unknown": true, "severity": "high"} if {
+	some rc in stores
+	rc.type == "google_sql_database_instance"
+	walk(lib.marks(rc), [path, true])
+	"authorized_networks" in path
+	path[count(path) - 1] in {"authorized_networks", "value"}
+	msg := "whom authorized_networks lets in"
 }

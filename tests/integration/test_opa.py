@@ -26,6 +26,15 @@ TYPES = (
     *("aws_s3_bucket", "aws_db_instance", "aws_security_group", "aws_security_group_rule", "aws_s3_bucket_acl"),
     *("aws_vpc_security_group_ingress_rule", "google_compute_firewall", "google_sql_database_instance"),
     *("google_project_iam_member", "azurerm_network_security_group", "azurerm_storage_account", "t", "null_resource"),
+    *("aws_network_acl_rule", "aws_sqs_queue", "aws_iam_role", "aws_lambda_permission", "aws_ec2_managed_prefix_list"),
+    *("google_pubsub_topic_iam_member", "aws_s3_bucket_policy"),
+)
+POLICIES = (
+    '{"Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}}]}',
+    '{"Statement": {"Effect": "allow", "Principal": "*", "Condition": {"StringEquals": {"aws:SourceVpc": "v-1"}}}}',
+    '{"Statement": [{"Effect": "Allow", "NotPrincipal": "123456789012"}, {"Effect": 7, "Principal": [7]}, null]}',
+    '{"Statement": [',
+    None,
 )
 VALUES: dict[str, tuple[Any, ...]] = {
     "tags": (None, {}, {"owner": "a"}, {"owner": ""}, {"owner": "a", "cost": "b", "protected": "true"}),
@@ -40,16 +49,38 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "to_port": (22, 80, 65535, "443", None),
     "protocol": ("tcp", "-1", "all"),
     "ip_protocol": ("tcp", "-1"),
-    "cidr_blocks": (["0.0.0.0/0"], ["10.0.0.0/8"], None, []),
+    "cidr_blocks": (
+        ["0.0.0.0/0"],
+        ["10.0.0.0/8"],
+        ["3.0.0.0/8"],
+        ["4.0.0.0/8"],
+        ["0.0.0.0/1", "128.0.0.0/1"],
+        None,
+        [],
+    ),
     "cidr_ipv4": ("0.0.0.0/0", "10.0.0.0/8"),
     "direction": ("INGRESS", "Inbound", "EGRESS"),
     "access": ("Allow", "Deny"),
     "source_ranges": (["0.0.0.0/0"], ["10.0.0.0/8"]),
     "allow": ([{"protocol": "tcp", "ports": ["20-25"]}], [{"protocol": "all", "ports": []}]),
     "ingress": ([{"from_port": 0, "to_port": 0, "protocol": "-1", "cidr_blocks": ["0.0.0.0/0"]}], []),
+    "policy": POLICIES,
+    "assume_role_policy": POLICIES,
+    "principal": ("*", "sns.amazonaws.com"),
+    "grant": ([{"uri": "http://acs.amazonaws.com/groups/global/AllUsers"}], [{"uri": ""}], None),
+    "cidr_block": ("0.0.0.0/0", "1.2.3.4/0", "banana", None),
+    "ipv6_cidr_blocks": (["0::/0"], ["::ffff:0.0.0.0/96", "2001:db8::/32"], ["::/1", "8000::/1"], ["1::2::3"], None),
+    "rule_action": ("allow", "deny"),
+    "security_group_id": ("sg-1", "sg-2"),
+    "entry": ([{"cidr": "0.0.0.0/1"}, {"cidr": "128.0.0.0/1"}], []),
+    "prefix_list_ids": (["pl-1"], [], None),
     "settings": ([{"ip_configuration": [{"authorized_networks": [{"value": "0.0.0.0/0"}]}]}], []),
 }
 ACTIONS = (["create"], ["update"], ["delete"], ["delete", "create"], ["create", "delete"], ["no-op"], ["forget"])
+UNKNOWN: tuple[Any, ...] = (
+    *({}, {"tags": True}, {"tags_all": True}, {"policy": True}, {"cidr_blocks": [False, True]}, {"ingress": True}),
+    *({"ingress": [{"cidr_blocks": True, "from_port": True}]}, {"from_port": True}, {"member": True}, True),
+)
 CONSTRAINTS = ("", "~> 5.0", ">= 5", "= 5.1", ">= 5, < 6")
 
 
@@ -79,7 +110,7 @@ def test_it_compiles() -> None:
 
 def test_its_tests_pass() -> None:
     ran = opa("test", "--format", "json", PACK)
-    assert len(ran) > 60
+    assert len(ran) > 110
     assert [one for one in ran if one.get("fail") or one.get("error")] == []
 
 
@@ -102,7 +133,7 @@ def documents() -> Iterator[dict[str, Any]]:
 def resource(chance: random.Random, number: int) -> dict[str, Any]:
     actions = chance.choice(ACTIONS)
     type_ = chance.choice(TYPES)
-    before, after, unknown = values(chance), values(chance), chance.choice([{}, {"tags": True}, {"tags_all": True}])
+    before, after, unknown = values(chance), values(chance), chance.choice(UNKNOWN)
     change = {
         "actions": actions,
         "before": None if actions == ["create"] else before,

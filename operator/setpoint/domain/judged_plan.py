@@ -9,6 +9,7 @@ import dataclasses
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from setpoint.domain.plan_references import bare, read_references
 from setpoint.domain.plan_structure import NO_STRUCTURE, Structure
 from setpoint.domain.plan_values import MIN_SECRET
 from setpoint.domain.policies import PolicyResult
@@ -114,9 +115,10 @@ def judged_plan(document: Mapping[str, Any], hidden: Scrubber, known: Scrubber =
     outputs = document.get("output_changes") or {}
     items = [item for item in document.get("resource_changes") or () if _acts(item)]
     drift = [item for item in document.get("resource_drift") or () if _is_managed(item)]
+    attributes = read_references(document).attributes
     changes = {
         **{key: document[key] for key in _FACTS if isinstance(document.get(key), (str, bool))},
-        "resource_changes": [_described(item) for item in items],
+        "resource_changes": [{**_described(item), **_configured(item, attributes)} for item in items],
         "resource_drift": [],
         "output_changes": {name: _change(outputs[name]) for name in sorted(outputs)},
         "providers": _providers(document),
@@ -139,6 +141,12 @@ def _is_managed(item: Mapping[str, Any]) -> bool:
 def _described(item: Mapping[str, Any]) -> dict[str, Any]:
     kept = {key: item[key] for key in _KEPT if isinstance(item.get(key), (str, int))}
     return {**kept, "change": _change(item["change"])}
+
+
+def _configured(item: Mapping[str, Any], attributes: Mapping[str, Collection[str]]) -> dict[str, list[str]]:
+    """The attributes that the code sets: what is unknown beside them is a default that the provider computes."""
+    address = bare(item["address"])
+    return {"configured": sorted(attributes[address])} if address in attributes else {}
 
 
 def _change(change: Mapping[str, Any]) -> dict[str, Any]:

@@ -29,7 +29,7 @@ async def engine() -> AsyncIterator[RegorusEngine]:
 
 async def test_its_tests_pass(engine: RegorusEngine) -> None:
     results = await engine.run_tests(PolicyModules.of(read_pack()))
-    assert len(results) > 60
+    assert len(results) > 110
     assert [one for one in results if not one.passed] == []
 
 
@@ -38,7 +38,7 @@ async def test_it_loads_and_every_package_is_described(engine: RegorusEngine) ->
     assert check.problems == ()
     for package in check.packages:
         assert all((package.title, package.description, package.remediation)), package.package
-    assert len(check.packages) == 7
+    assert len(check.packages) == 8
 
 
 def test_its_parameters_are_those_that_are_checked() -> None:
@@ -98,7 +98,23 @@ def test_every_module_has_tests(name: str) -> None:
         ("blast_radius.rego", '; rc.change.actions != ["create"]', ""),
         ("required_tags.rego", "\tnot is_unknown(rc)\n", ""),
         ("required_tags.rego", "lib.written", "lib.changes"),
-        ("public_network.rego", '\trc.change.after.type == "ingress"\n', ""),
+        ("public_network.rego", '\tnot rule.type == "egress"\n', ""),
+        ("public_network.rego", "\tspoken in with_ports\n", ""),
+        ("public_network.rego", "\trange[1] == 65535\n", ""),
+        ("public_network.rego", "\tnot rule.egress == true\n", ""),
+        ("public_network.rego", "\tnot lib.unset(rc, name)\n", ""),
+        ("public_network.rego", "\tnot is_open_for_sure(entry)\n", ""),
+        ("public_network.rego", "by_target[entry.target]", 'by_target["all"]'),
+        ("networks.rego", "not is_private(network)", "true"),
+        ("networks.rego", "; not is_within(network, own)", ""),
+        ("networks.rego", "sum(array.slice(groups, 0, 5)) == 0", "false"),
+        ("public_access.rego", "\tnot is_narrowed(statement)\n", ""),
+        ("public_access.rego", "\tevery value in values { is_one(value) }\n", ""),
+        ("public_access.rego", "\tnot networks.is_world(values)\n", ""),
+        ("public_access.rego", "\tstatement.notprincipal\n", "\tfalse\n"),
+        ("public_access.rego", "\tnot is_limited(rc)\n", ""),
+        ("public_access.rego", "\tnot lib.unset(rc, name)\n", ""),
+        ("public_access.rego", "lib.present", "lib.written"),
         ("public_network.rego", 'lower(object.get(rule, "access", "Allow")) == "allow"', "true"),
         ("public_network.rego", "from <= port; port <= to", "from <= port"),
         ("public_data.rego", "\tacl in public_acls\n", ""),
@@ -107,13 +123,14 @@ def test_every_module_has_tests(name: str) -> None:
         ("pinned_providers.rego", "\tnot source in built_in\n", ""),
         ("lib.rego", '{"no-op", "read"}', '{"no-op"}'),
         ("lib.rego", "\tis_object(rc.change.after)\n", ""),
-        ("public_data.rego", ") - exempt", ")"),
+        ("public_data.rego", "\tnot rc.type in exempt\n", ""),
         ("lib.rego", '\tnot rc.mode == "data"\n', ""),
         ("plan.rego", "if not is_array", "if is_array"),
     ],
 )
 async def test_its_tests_notice_a_weaker_rule(engine: RegorusEngine, file: str, condition: str, weaker: str) -> None:
-    pack = read_pack()
+    own = file.replace(".rego", "_test.rego")
+    pack = {name: text for name, text in read_pack().items() if name == own or not name.endswith("_test.rego")}
     assert condition in pack[file]
     pack[file] = pack[file].replace(condition, weaker, 1)
     try:

@@ -28,6 +28,8 @@ class BaselineParameters(BaseModel):
     taggable_types: _Names = []
     untagged_types: _Names = []
     sensitive_ports: list[Annotated[int, Field(ge=0, le=65_535)]] = _PORTS
+    widest_ipv4: Annotated[int, Field(ge=0, le=32)] = 8
+    widest_ipv6: Annotated[int, Field(ge=0, le=48)] = 16
     public_types: _Names = []
     unpinned_providers: _Names = []
 
