@@ -56,6 +56,14 @@ def test_approve__shows_what_is_approved(run: Run, change: dict[str, Any]) -> No
     assert f"change/{CHANGE} approved by Ada.Lovelace" in text
 
 
+@pytest.mark.parametrize("word", ["approve", "describe"])
+def test_approve__shows_what_is_lost_already(run: Run, home: FakeHome, word: str) -> None:
+    home.add(example("Change", status=CHANGE_STATUS, notes=["made anew, empty; what it held is gone: t.a\x1b[2J"]))
+    shown = run(word, CHANGE if word == "approve" else f"change/{CHANGE}").stdout
+    assert "Notes:\n  made anew, empty; what it held is gone: t.a" in shown
+    assert "\x1b[2J" not in shown
+
+
 def test_approve__is_in_the_trail_with_the_write(run: Run, home: FakeHome, change: dict[str, Any]) -> None:
     run("approve", CHANGE, "--reason", "looked at it")
     (entry,) = home.cluster.audit
