@@ -116,16 +116,17 @@ def judged_plan(document: Mapping[str, Any], hidden: Scrubber, known: Scrubber =
     items = [item for item in document.get("resource_changes") or () if _acts(item)]
     drift = [item for item in document.get("resource_drift") or () if _is_managed(item)]
     attributes = read_references(document).attributes
-    changes = {
+    changes: dict[str, Any] = {
         **{key: document[key] for key in _FACTS if isinstance(document.get(key), (str, bool))},
         "resource_changes": [{**_described(item), **_configured(item, attributes)} for item in items],
         "resource_drift": [],
         "output_changes": {name: _change(outputs[name]) for name in sorted(outputs)},
         "providers": _providers(document),
     }
+    structure = Structure.of(document, [provider["full_name"] for provider in changes["providers"]])
     masked = set(_masked([*(item["change"] for item in (*items, *drift)), *outputs.values()]))
     secrets = hidden.with_secrets((text for text in masked if len(text) >= MIN_SECRET), words=masked)
-    return JudgedPlan(changes, [_described(item) for item in drift], Disclosure(secrets, known, Structure.of(document)))
+    return JudgedPlan(changes, [_described(item) for item in drift], Disclosure(secrets, known, structure))
 
 
 def _acts(item: Mapping[str, Any]) -> bool:

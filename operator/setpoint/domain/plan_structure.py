@@ -23,12 +23,13 @@ class Structure:
         self._phrases = "\0".join(sorted(phrases))
 
     @classmethod
-    def of(cls, document: Mapping[str, Any]) -> "Structure":
-        """That of a document which `analyse_plan` took."""
+    def of(cls, document: Mapping[str, Any], providers: Collection[str] = ()) -> "Structure":
+        """That of a document which `analyse_plan` took, whose configuration names these providers."""
         items = [*(document.get("resource_changes") or ()), *(document.get("resource_drift") or ())]
         named = (item.get(key) for item in items for key in ("address", "previous_address", "provider_name"))
         outputs = document.get("output_changes") or {}
-        return cls({text for text in named if isinstance(text, str)}, {*outputs, *_attributes(items)})
+        phrases = {text for text in (*named, *providers) if isinstance(text, str)}
+        return cls(phrases, {*outputs, *_attributes(items)})
 
     def holds(self, data: bytes, start: int, end: int) -> bool:
         """True where this span of a text is a word of the structure, a part of one, or several as an address joins."""
