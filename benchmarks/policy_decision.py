@@ -2,8 +2,10 @@
 
     python benchmarks/policy_decision.py [ROUNDS]
 
-Asks the baseline pack (13 rules in 7 packages) through the port, a warm worker, as a gate does. The target is 30 ms
-of CPU a decision. Beside it stands what a worker can't save: parsing the input and evaluating it, without a process.
+Asks the baseline pack (in 7 packages) through the port, a warm worker, as a gate does. The target is 30 ms of CPU a
+decision. Beside it stands what a worker can't save: parsing the input and evaluating it, without a process; and the
+same on a plan that is redacted first: real values may cost no more than that, with what is done to show what was said
+of them.
 """
 
 import asyncio
@@ -12,6 +14,7 @@ import random
 import statistics
 import sys
 import time
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +22,15 @@ import regorus
 
 from setpoint.adapters.policy.engine import RegorusEngine
 from setpoint.adapters.policy.loading import ANSWERS, load
-from setpoint.domain.policies import PolicyModules
+from setpoint.domain.judged_plan import judged_plan
+from setpoint.domain.plans import analyse_plan
+from setpoint.domain.policies import PolicyModules, PolicyResult
+from setpoint.domain.scrubbing import Scrubber
 
 CHANGES = 500
 LIMIT_MS = 30.0
+LIMIT_RATIO = 1.0
+SENSITIVE = {"arn": True, "tags": {"Name": True}}
 PACK = Path(__file__).parents[1] / "policies" / "baseline"
 TYPES = (
     "aws_s3_bucket",
@@ -62,7 +70,7 @@ def make_attributes(kind: str, number: int, chance: random.Random) -> dict[str, 
 
 
 def make_document() -> dict[str, Any]:
-    """What a gate passes on: 500 changes, none of them a no-op."""
+    """A plan of 500 changes, none of them a no-op."""
     chance = random.Random(7)
     changes = []
     for number in range(CHANGES):
@@ -71,6 +79,7 @@ def make_document() -> dict[str, Any]:
         before = None if actions == ["create"] else make_attributes(kind, number, chance)
         after = None if actions == ["delete"] else make_attributes(kind, number, chance)
         change = {"actions": actions, "before": before, "after": after, "after_unknown": {"id": before is None}}
+        change |= {"before_sensitive": SENSITIVE, "after_sensitive": SENSITIVE}
         provider = f"registry.terraform.io/hashicorp/{kind.split('_')[0]}"
         changes.append(
             {
@@ -82,7 +91,33 @@ def make_document() -> dict[str, Any]:
                 "change": change,
             }
         )
-    return {"plan": {"resource_changes": changes, "output_changes": {}, "providers": []}, "now": "2026-01-01T00:00:00Z"}
+    return {"format_version": "1.2", "resource_changes": changes}
+
+
+def hide(value: Any, mask: Any) -> Any:
+    """The value with a mask in place of what is sensitive."""
+    if mask is True:
+        return "(sensitive)"
+    if isinstance(value, dict) and isinstance(mask, dict):
+        return {key: hide(item, mask.get(key)) for key, item in value.items()}
+    return value
+
+
+def redact(document: dict[str, Any], hidden: Scrubber) -> dict[str, Any]:
+    """The same plan without what is sensitive: masks, and every text that a mask covers taken out of all values."""
+    changes = []
+    for item in document["resource_changes"]:
+        change = item["change"]
+        sides = {side: hide(change[side], change[f"{side}_sensitive"]) for side in ("before", "after")}
+        kept = {key: change[key] for key in ("actions", "after_unknown")}
+        changes.append({**item, "change": {**kept, **sides}})
+    scrubbed = hidden.scrub_values(changes)
+    return {"resource_changes": scrubbed, "resource_drift": [], "output_changes": {}, "providers": []}
+
+
+def as_input(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """What a gate passes on."""
+    return {"plan": plan, "now": "2026-01-01T00:00:00Z"}
 
 
 def worker_cpu(pid: int) -> float:
@@ -103,31 +138,44 @@ def measure_bare(modules: PolicyModules, text: str, rounds: int) -> float:
 
 
 async def measure(rounds: int) -> bool:
-    """Prints the figures; True where the target is met."""
+    """Prints the figures; True where the targets are met."""
     texts = {path.name: path.read_text() for path in PACK.glob("*.rego") if not path.name.endswith("_test.rego")}
     modules, document = PolicyModules.of(texts), make_document()
+    hidden = analyse_plan(document, commit=lambda data: data.hex()).hidden
     engine = RegorusEngine()
-    for _ in range(3):
-        result = await engine.evaluate(modules, document, timeout=10, memory_mib=512)
-    pid = engine._idle[0].process.pid
-    own, other = [], []
-    for _ in range(rounds):
+
+    async def on_real_values() -> PolicyResult:
+        judged = judged_plan(document, hidden)
+        answer = await engine.evaluate(modules, as_input(judged.changes), timeout=10, memory_mib=512)
+        return judged.disclosure.show(answer, texts.values())
+
+    async def on_redacted_ones() -> PolicyResult:
+        return await engine.evaluate(modules, as_input(redact(document, hidden)), timeout=10, memory_mib=512)
+
+    async def cpu_of(ask: Callable[[], Awaitable[PolicyResult]]) -> tuple[float, float]:
         own_start, other_start = time.process_time(), worker_cpu(pid)
-        result = await engine.evaluate(modules, document, timeout=10, memory_mib=512)
-        own.append((time.process_time() - own_start) * 1000)
-        other.append((worker_cpu(pid) - other_start) * 1000)
+        await ask()
+        return (time.process_time() - own_start) * 1000, (worker_cpu(pid) - other_start) * 1000
+
+    for _ in range(3):
+        result = await on_real_values()
+    pid = engine._idle[0].process.pid
+    real, redacted = [], []
+    for _ in range(rounds):
+        real.append(await cpu_of(on_real_values))
+        redacted.append(await cpu_of(on_redacted_ones))
     await engine.aclose()
-    total = statistics.median(a + b for a, b in zip(own, other, strict=True))
-    text = json.dumps(document)
+    own, other = (statistics.median(side) for side in zip(*real, strict=True))
+    total, beside = (statistics.median(map(sum, samples)) for samples in (real, redacted))
+    text = json.dumps(as_input(judged_plan(document, hidden).changes))
     print(
         f"input {len(text) // 1024} KiB, {CHANGES} changes, {len(result.violations)} violations, error {result.error!r}"
     )
-    print(
-        f"operator {statistics.median(own):.1f} ms  worker {statistics.median(other):.1f} ms  together {total:.1f} ms"
-    )
+    print(f"operator {own:.1f} ms  worker {other:.1f} ms  together {total:.1f} ms")
     bare = measure_bare(modules, text, rounds)
     print(f"regorus alone {bare:.1f} ms  ratio {total / bare:.2f}  target {LIMIT_MS:.0f} ms")
-    return not result.error and total <= LIMIT_MS
+    print(f"on redacted values {beside:.1f} ms  ratio {total / beside:.2f}  target {LIMIT_RATIO}")
+    return not result.error and total <= LIMIT_MS and total <= LIMIT_RATIO * beside
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ from typing import Any
 
 from setpoint.domain.plan_references import bare, read_references
 from setpoint.domain.plan_structure import NO_STRUCTURE, Structure
-from setpoint.domain.plan_values import MIN_SECRET
 from setpoint.domain.policies import PolicyResult
 from setpoint.domain.scrubbing import NO_SECRETS, Scrubber, Spare
 
@@ -36,13 +35,18 @@ Redact = Callable[[str, Spare], str]
 class Disclosure:
     """What may be shown of a text that was written with a plan's values at hand.
 
-    `known` hides the keys of addresses as they are hidden everywhere else.
+    `hidden` and `more` know the secrets; `known` hides the keys of addresses as they are hidden everywhere else.
     """
 
     def __init__(
-        self, secrets: Scrubber = NO_SECRETS, known: Scrubber = NO_SECRETS, structure: Structure = NO_STRUCTURE
+        self,
+        hidden: Scrubber = NO_SECRETS,
+        more: Scrubber = NO_SECRETS,
+        known: Scrubber = NO_SECRETS,
+        structure: Structure = NO_STRUCTURE,
     ) -> None:
-        self._secrets = secrets
+        self._hidden = hidden
+        self._more = more
         self._known = known
         self._structure = structure
 
@@ -55,7 +59,8 @@ class Disclosure:
         """
 
         def text(said: str) -> str:
-            return redact(self._secrets.scrub(said, self._structure.holds), self._structure.holds)[:_MAX_TEXT]
+            scrubbed = self._hidden.scrub(said, self._structure.holds, self._more)
+            return redact(scrubbed, self._structure.holds)[:_MAX_TEXT]
 
         def address(said: str) -> str:
             is_one = said in self._structure.addresses
@@ -125,8 +130,8 @@ def judged_plan(document: Mapping[str, Any], hidden: Scrubber, known: Scrubber =
     }
     structure = Structure.of(document, [provider["full_name"] for provider in changes["providers"]])
     masked = set(_masked([*(item["change"] for item in (*items, *drift)), *outputs.values()]))
-    secrets = hidden.with_secrets((text for text in masked if len(text) >= MIN_SECRET), words=masked)
-    return JudgedPlan(changes, [_described(item) for item in drift], Disclosure(secrets, known, structure))
+    more = Scrubber(hidden.lacks(masked), words=masked)
+    return JudgedPlan(changes, [_described(item) for item in drift], Disclosure(hidden, more, known, structure))
 
 
 def _acts(item: Mapping[str, Any]) -> bool:

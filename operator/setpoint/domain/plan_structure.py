@@ -4,6 +4,7 @@ A Secret's value is often an ordinary word, such as `postgres`. Taken out of typ
 unreadable, and hide nothing: the code and the provider say them to everybody. Keys of addresses are data, not words.
 """
 
+import functools
 import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
@@ -16,11 +17,21 @@ _INSIDE = re.compile(rb"[\w\x80-\xff-]")
 class Structure:
     """The types, names, addresses without their keys, providers and attributes of a plan."""
 
-    def __init__(self, addresses: Collection[str] = (), words: Collection[str] = ()) -> None:
-        phrases = {phrase for address in addresses for phrase in _KEYS.sub("\0", address).split("\0")}
+    def __init__(self, addresses: Collection[str] = (), names: Collection[str] = ()) -> None:
         self.addresses = frozenset(addresses)
-        self._words = frozenset(words).union(*(_PARTS.split(phrase) for phrase in phrases), phrases)
-        self._phrases = "\0".join(sorted(phrases))
+        self._names = names
+
+    @functools.cached_property
+    def _phrases(self) -> frozenset[str]:
+        return frozenset(phrase for address in self.addresses for phrase in _KEYS.sub("\0", address).split("\0"))
+
+    @functools.cached_property
+    def _words(self) -> frozenset[str]:
+        return self._phrases.union(self._names, *map(_PARTS.split, self._phrases))
+
+    @functools.cached_property
+    def _joined(self) -> str:
+        return "\0".join(sorted(self._phrases))
 
     @classmethod
     def of(cls, document: Mapping[str, Any], providers: Collection[str] = ()) -> "Structure":
@@ -41,7 +52,7 @@ class Structure:
         if text in self._words:
             return True
         bounded = rf"(?<![\w-]){re.escape(text)}(?![\w-])"
-        return bool(_PARTS.search(text)) and re.search(bounded, self._phrases) is not None
+        return bool(_PARTS.search(text)) and re.search(bounded, self._joined) is not None
 
 
 def _attributes(items: Collection[Mapping[str, Any]]) -> Iterator[str]:

@@ -65,7 +65,7 @@ def test_what_a_mask_covers_is_shown_nowhere(document: Any, copies: list[int]) -
     for one in (*(item["change"] for item in document["resource_changes"]), *document["output_changes"].values()):
         for side in ("before", "after"):
             one[side] = planter.plant(
-                one[side], one[f"{side}_sensitive"], one.get("after_unknown") if side == "after" else False
+                one[side], one.get(f"{side}_sensitive"), one.get("after_unknown") if side == "after" else False
             )
     for number in copies:
         if planter.marks and document["resource_changes"]:
