@@ -65,7 +65,7 @@ class Scrubber:
         words: Iterable[str] = (),
     ) -> None:
         self._secrets = frozenset(map(str, secrets))
-        self._words = frozenset(word for word in words if len(word) < MIN_SECRET and word.strip())
+        self._words = frozenset(word for text in words if 0 < len(word := text.strip()) < MIN_SECRET)
         self._label = label
         self._blind = blind
         self.names: frozenset[bytes] = frozenset()
