@@ -12,7 +12,7 @@ from pathlib import Path
 from setpoint.api.conditions import Reason
 from setpoint.api.meta import ObjectRef
 from setpoint.api.v1alpha1.environment import AppliedStatus, Environment
-from setpoint.domain.digests import canonical, digest
+from setpoint.domain.digests import canonical
 from setpoint.domain.errors import (
     ConflictError,
     StalledError,
@@ -62,7 +62,7 @@ from setpoint.reconcilers.states import (
     require_readable,
     suspect_orphans,
 )
-from setpoint.reconcilers.ways_back import actions_back, lost_before
+from setpoint.reconcilers.ways_back import actions_back, lost_before, reset_plan
 
 Progress = Callable[[ResourceProgress], None]
 _UNSAVED = (
@@ -182,16 +182,11 @@ class EnvironmentSession:
 
     async def _observe_once(self) -> None:
         try:
-            self._plan = await self._look()
+            self._plan = await self._driver.pacer.look(self._key, self._bundle.digest, self._inputs, self._plan_goal)
         except (StalledError, TransientError):
             await require_readable(self._driver.states, self._key)
             raise
         self._analysis = await self._analyse(self._plan)
-
-    async def _look(self) -> PlanRun:
-        if self._goal.destroys:
-            return await self._plan_goal(self._inputs)
-        return await self._driver.pacer.look(self._key, self._bundle.digest, self._inputs, self._plan_goal)
 
     async def _plan_goal(self, inputs: RunInputs) -> PlanRun:
         return await plan_goal(
@@ -273,14 +268,7 @@ class EnvironmentSession:
         """The inverse of the change, and the drill: does the last applied bundle plan today? (rules 21, 22)."""
         protection = self._environment.spec.protection
         actions = actions_back(change, self._plan, self._analysis, protection)
-        drill = await self._drill(change, snapshot)
-        identity: dict[str, object] = {
-            "snapshot": snapshot.digest,
-            "actions": [action.as_json() for action in actions],
-            "drill": drill.result,
-        }
-        named = digest(identity | ({"acceptable": True} if drill.acceptable else {}))
-        return ResetPlan(named, actions, drill.result, drill.message, drill.acceptable)
+        return reset_plan(snapshot, actions, await self._drill(change, snapshot))
 
     async def _drill(self, change: Change, snapshot: Snapshot) -> Drill:
         applied = self._environment.status.applied

@@ -1,4 +1,4 @@
-"""Owns what the way back of an Environment's Change is told with: the table of types, its own words, the plan."""
+"""Owns the way back of an Environment's Change: what the table of types, its own words and the plan say of it."""
 
 import dataclasses
 import functools
@@ -8,13 +8,15 @@ import yaml
 
 from setpoint.api.v1alpha1.change import ResetAction
 from setpoint.api.v1alpha1.environment import Protection
+from setpoint.domain.digests import digest
 from setpoint.domain.expiring import find_expiring
 from setpoint.domain.losses import notes_of_losses
-from setpoint.domain.model import Change
+from setpoint.domain.model import Change, ResetPlan, Snapshot
 from setpoint.domain.plans import PlanAnalysis
 from setpoint.domain.resource_types import ResourceTypes, read_table
 from setpoint.domain.way_back import plan_way_back
 from setpoint.ports import PlanRun
+from setpoint.reconcilers.drills import Drill
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -33,6 +35,17 @@ def lost_before(analysis: PlanAnalysis, protection: Protection) -> tuple[str, ..
     """Notes on the data that is gone already: it was deleted outside, and is made anew without."""
     types = dataclasses.replace(known_types(), words=protection.reversibility)
     return notes_of_losses(analysis.lost, lambda type_: types.judge(type_).resource_class == "Data")
+
+
+def reset_plan(snapshot: Snapshot, actions: tuple[ResetAction, ...], drill: Drill) -> ResetPlan:
+    """The way back, named by all that a decision over it rests on."""
+    identity: dict[str, object] = {
+        "snapshot": snapshot.digest,
+        "actions": [action.as_json() for action in actions],
+        "drill": drill.result,
+    }
+    named = digest(identity | ({"acceptable": True} if drill.acceptable else {}))
+    return ResetPlan(named, actions, drill.result, drill.message, drill.acceptable)
 
 
 @functools.cache
