@@ -28,7 +28,7 @@ class Expiring:
 
 def find_expiring(document: Mapping[str, Any], change: Change, types: ResourceTypes) -> Mapping[str, Expiring]:
     """What expires data, by address as it is shown. `document` is the plan that the Change was read from."""
-    items = [one for one in document.get("resource_changes", []) if types.knows_of(one.get("type", "")) and _acts(one)]
+    items = [one for one in document.get("resource_changes", []) if _acts(one) and types.knows_of(one.get("type", ""))]
     plan = read_resources({"resource_changes": items}, "resource_changes")
     made = _made(plan, types)
     found = {one.address: _expiring(one, made, types.expiries.get(one.type)) for one in plan if not one.deposed}
@@ -37,8 +37,8 @@ def find_expiring(document: Mapping[str, Any], change: Change, types: ResourceTy
 
 
 def _acts(item: Mapping[str, Any]) -> bool:
-    """Spares the reading of what rests: most of a large plan."""
-    return bool(item.get("change", {}).get("actions") != ["no-op"])
+    """Spares the reading of what rests, most of a large plan, and of what is only read."""
+    return bool(item.get("mode", "managed") == "managed" and item["change"].get("actions") != ["no-op"])
 
 
 def _made(plan: Sequence[PlannedChange], types: ResourceTypes) -> frozenset[Any]:

@@ -3,7 +3,9 @@
 from typing import Any
 
 import pytest
-from tests.fakes.plans import analyse_plan, change, plan
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.fakes.plans import analyse_plan, change, plan, plans
 
 from setpoint.domain.expiring import Expiring, find_expiring
 from setpoint.domain.model import Change
@@ -11,7 +13,10 @@ from setpoint.reconcilers.ways_back import known_types
 
 
 def expiring(*items: dict[str, Any]) -> dict[str, Expiring]:
-    document = plan(*items)
+    return expiring_in(plan(*items))
+
+
+def expiring_in(document: dict[str, Any]) -> dict[str, Expiring]:
     analysis = analyse_plan(document)
     made = Change(
         target=None,  # type: ignore[arg-type]
@@ -106,3 +111,14 @@ def test_rules_for_a_bucket_that_is_made_with_them_expire_nothing(known: bool) -
 def test_a_value_that_only_the_apply_tells_counts_as_shorter() -> None:
     before, after = {"retention_in_days": 7, "name": "x"}, {"name": "x"}
     assert updated("aws_cloudwatch_log_group", before, after, after_unknown={"retention_in_days": True})
+
+
+@given(plans(), st.sampled_from(["aws_s3_bucket", "aws_s3_bucket_versioning", "aws_sqs_queue", "x_thing"]))
+def test_any_plan_is_read_and_names_only_what_acts(document: dict[str, Any], type_: str) -> None:
+    for one in document["resource_changes"]:
+        one["type"] = type_
+    assert set(expiring_in(document)) <= {one["address"] for one in document["resource_changes"]}
+
+
+def test_what_is_only_read_has_no_type_that_is_looked_at() -> None:
+    assert expiring({**change("aws_x.a", ["read"]), "mode": "data", "type": ["odd"]}) == {}
