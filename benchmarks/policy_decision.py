@@ -2,7 +2,7 @@
 
     python benchmarks/policy_decision.py [ROUNDS]
 
-Asks the baseline pack (in 7 packages) through the port, a warm worker, as a gate does. The target is 30 ms of CPU a
+Asks the baseline pack (in 8 packages) through the port, a warm worker, as a gate does. The target is 30 ms of CPU a
 decision. Beside it stands what a worker can't save: parsing the input and evaluating it, without a process; and the
 same on a plan that is redacted first: real values may cost no more than that, with what is done to show what was said
 of them.

@@ -80,22 +80,23 @@ unknown(rc, path) if {
 }
 
 # What of an object is unknown: its part of `after_unknown`, where "*" stands for all of it.
-marks(rc) := object.get(rc.change, "after_unknown", {}) if is_object(object.get(rc.change, "after_unknown", {}))
+marks(rc) := rc.change.after_unknown if is_object(rc.change.after_unknown)
 
 else := {"*": true} if rc.change.after_unknown == true
 
 else := {}
 
 # The same of an entry of one of its lists.
-marks_at(marks, name, index) := mark if {
+marks_at(marks, name, index) := {} if {
+	not marks[name]
+	not marks["*"]
+} else := mark if {
 	mark := marks[name][index]
 	is_object(mark)
-} else := {"*": true} if {
-	some part in ["*", name]
-	marks[part] == true
-} else := {"*": true} if {
-	marks[name][index] == true
-} else := {}
+} else := {} if {
+	is_array(marks[name])
+	not marks[name][index] == true
+} else := {"*": true}
 
 # Known only after the apply: one of these attributes, or an entry of its list.
 hidden(marks, names) if {
@@ -111,6 +112,12 @@ has_unknown(mark) if {
 	walk(mark, [_, value])
 	value == true
 }
+
+# The same as a value.
+is_hidden(marks, names) if {
+	count(marks) > 0
+	hidden(marks, names)
+} else := false
 
 has_true(mark) if mark == true
 

@@ -38,9 +38,15 @@ guarded := [rc |
 
 left_out := inward | public_data.exempt
 
+# Where there are quotes within a text: no JSON policy is without.
+quoting := [rc |
+	some rc in guarded
+	contains(json.marshal(rc.change.after), `\"`)
+]
+
 # Every text that looks like JSON, at the top of a resource or within, and every policy that does not.
 texts contains [rc.address, name, value] if {
-	some rc in guarded
+	some rc in quoting
 	some name, value in rc.change.after
 	is_string(value)
 	contains(value, "{")
@@ -49,14 +55,14 @@ texts contains [rc.address, name, value] if {
 
 texts contains [rc.address, name, value] if {
 	some rc in guarded
-	some name in policy_attributes
+	some name in (object.keys(rc.change.after) & policy_attributes)
 	value := rc.change.after[name]
 	is_string(value)
 	value != ""
 }
 
 texts contains [rc.address, name, text] if {
-	some rc in guarded
+	some rc in quoting
 	some name, value in rc.change.after
 	is_nested(value)
 	not name in plain
@@ -279,12 +285,14 @@ is_limit(value) if {
 # Access control lists of buckets, by grants.
 deny contains {"rule": "public-grant", "resource": rc.address, "msg": msg} if {
 	some rc in guarded
-	rc.type in {"aws_s3_bucket", "aws_s3_bucket_acl", "aws_s3_object_copy"}
+	rc.type in granting
 	some group in grantees(rc.change.after)
 	is_string(group)
 	regex.match(`(?i)/groups/global/(?:allusers|authenticatedusers)/?$`, group)
 	msg := sprintf("it grants access to %s", [group])
 }
+
+granting := {"aws_s3_bucket", "aws_s3_bucket_acl", "aws_s3_object_copy"}
 
 grantees(after) := array.concat(direct, nested) if {
 	direct := [uri | some grant in lib.list(after, "grant"); some uri in lib.list(grant, "uri")]
@@ -301,11 +309,14 @@ grantees(after) := array.concat(direct, nested) if {
 deny contains {"rule": "unjudged", "resource": rc.address, "msg": msg, "unknown": true, "severity": "high"} if {
 	some rc in guarded
 	some name, mark in lib.marks(rc)
+	name in telling
 	holds_access(rc.type, name)
 	lib.has_unknown(mark)
 	not lib.unset(rc, name)
 	msg := sprintf("whom %s lets in", [name])
 }
+
+telling := (policy_attributes | {name | some name in lists}) | {"*", "grant", "access_control_policy"}
 
 holds_access(_, name) if name in policy_attributes
 

@@ -59,15 +59,20 @@ firewall_types := {
 
 stores := [rc |
 	some rc in lib.present
-	is_store(rc.type)
-	not rc.type in exempt
+	rc.type in store_types
 ]
 
-is_store(type) if type in store_types
+store_types := ((((object.keys(flags) | acl_types) | entity_types) | firewall_types) | {sql}) - exempt
 
-is_store(type) if startswith(type, "google_")
+sql := "google_sql_database_instance"
 
-store_types := (object.keys(flags) | acl_types) | firewall_types
+# Who is let in to anything of Google Cloud.
+shares := [rc |
+	some rc in lib.present
+	contains(rc.type, "_iam_")
+	startswith(rc.type, "google_")
+	not rc.type in exempt
+]
 
 deny contains {"rule": "public-flag", "resource": rc.address, "msg": msg} if {
 	some rc in stores
@@ -86,7 +91,7 @@ deny contains {"rule": "public-acl", "resource": rc.address, "msg": msg} if {
 }
 
 deny contains {"rule": "public-grant", "resource": rc.address, "msg": msg} if {
-	some rc in stores
+	some rc in shares
 	is_grant(rc.type)
 	grant := rc.change.after
 	some member in array.concat(lib.list(grant, "member"), lib.list(grant, "members"))
@@ -94,7 +99,9 @@ deny contains {"rule": "public-grant", "resource": rc.address, "msg": msg} if {
 	msg := sprintf("it grants %v to %s", [object.get(grant, "role", "a role"), member])
 }
 
-is_grant(type) if regex.match(`^google_.*_iam_(?:member|binding)$`, type)
+is_grant(type) if endswith(type, "_iam_member")
+
+is_grant(type) if endswith(type, "_iam_binding")
 
 deny contains {"rule": "public-grant", "resource": rc.address, "msg": msg} if {
 	some rc in stores
@@ -118,8 +125,8 @@ entities(after) := [entity |
 ]
 
 deny contains {"rule": "public-grant", "resource": rc.address, "msg": msg} if {
-	some rc in stores
-	regex.match(`^google_.*_iam_policy$`, rc.type)
+	some rc in shares
+	endswith(rc.type, "_iam_policy")
 	policy := policy_of(rc)
 	some binding in lib.list(policy, "bindings")
 	some member in lib.list(binding, "members")
@@ -128,8 +135,8 @@ deny contains {"rule": "public-grant", "resource": rc.address, "msg": msg} if {
 }
 
 deny contains {"rule": "policy-unreadable", "resource": rc.address, "msg": "policy_data is no JSON"} if {
-	some rc in stores
-	regex.match(`^google_.*_iam_policy$`, rc.type)
+	some rc in shares
+	endswith(rc.type, "_iam_policy")
 	is_string(rc.change.after.policy_data)
 	not policy_of(rc)
 }
@@ -143,7 +150,7 @@ policy_of(rc) := policy if {
 
 deny contains {"rule": "public-database", "resource": rc.address, "msg": msg} if {
 	some rc in stores
-	rc.type == "google_sql_database_instance"
+	rc.type == sql
 	some settings in lib.list(rc.change.after, "settings")
 	some ip in lib.list(settings, "ip_configuration")
 	values := [network.value | some network in lib.list(ip, "authorized_networks"); is_string(network.value)]
@@ -165,10 +172,11 @@ deny contains {"rule": "public-database", "resource": rc.address, "msg": msg} if
 # --- What can't be judged ---------------------------------------------------------------------------------------------
 
 deny contains {"rule": "unjudged", "resource": rc.address, "msg": msg, "unknown": true, "severity": "high"} if {
-	some rc in stores
+	some resources in [stores, shares]
+	some rc in resources
 	some name, mark in lib.marks(rc)
-	lib.has_unknown(mark)
 	decides(rc.type, name)
+	lib.has_unknown(mark)
 	not lib.unset(rc, name)
 	msg := sprintf("whom %s lets in", [name])
 }
@@ -205,8 +213,9 @@ decides(type, name) if {
 
 deny contains {"rule": "unjudged", "resource": rc.address, "msg": msg, "unknown": true, "severity": "high"} if {
 	some rc in stores
-	rc.type == "google_sql_database_instance"
-	walk(lib.marks(rc), [path, true])
+	rc.type == sql
+	walk(lib.marks(rc), [path, mark])
+	mark == true
 	"authorized_networks" in path
 	path[count(path) - 1] in {"authorized_networks", "value"}
 	msg := "whom authorized_networks lets in"

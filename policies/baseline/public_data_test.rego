@@ -53,6 +53,8 @@ test_azure_storage if {
 test_types_may_be_public_by_parameter if {
 	count(public_data.deny) == 0 with input as written("aws_s3_bucket", {"acl": "public-read"})
 		with data.params as {"public_types": ["aws_s3_bucket"]}
+	count(public_data.deny) == 0 with input as written("google_pubsub_topic_iam_member", {"member": "allUsers"})
+		with data.params as {"public_types": ["google_pubsub_topic_iam_member"]}
 }
 
 test_a_delete_makes_nothing_public if {

@@ -47,16 +47,24 @@ opening(rc, target, entry, marks, names, ports) := {
 	"target": target,
 	"sources": sources,
 	"lists": lists,
-	"open": count([true | lib.hidden(marks, names)]) > 0,
+	"open": open,
 	"wide": count([true | networks.is_world(sources)]) > 0,
 	"ports": [port | some port in ports; not vague],
 	"vague": vague,
 } if {
-	vague := count([true | lib.hidden(marks, settled_by)]) > 0
+	vague := lib.is_hidden(marks, settled_by)
 	is_of_interest(ports, vague)
+	open := lib.is_hidden(marks, names)
 	given := {text | some name in names; some text in lib.many(entry[name]); is_string(text)}
+	not is_quiet(given, open)
 	lists := {text | some text in given; startswith(text, "pl-")}
 	sources := resolved(given, lists)
+}
+
+# Most rules: all is known of whom they let in, and it is not much.
+is_quiet(given, open) if {
+	not open
+	networks.are_narrow(given)
 }
 
 resolved(given, lists) := given if count(lists) == 0

@@ -124,6 +124,7 @@ def test_every_module_has_tests(name: str) -> None:
         ("lib.rego", '{"no-op", "read"}', '{"no-op"}'),
         ("lib.rego", "\tis_object(rc.change.after)\n", ""),
         ("public_data.rego", "\tnot rc.type in exempt\n", ""),
+        ("public_data.rego", ") - exempt", ")"),
         ("lib.rego", '\tnot rc.mode == "data"\n', ""),
         ("plan.rego", "if not is_array", "if is_array"),
     ],
