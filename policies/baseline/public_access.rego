@@ -117,7 +117,7 @@ deny contains {"rule": "public-trust", "resource": address, "msg": msg} if {
 	msg := sprintf("%s lets in every account of %s%s", [name, provider, sid(statement)])
 }
 
-sid(statement) := sprintf(" (statement %q)", [substring(statement.sid, 0, 64)]) if {
+sid(statement) := sprintf(" (statement %q)", [statement.sid]) if {
 	is_string(statement.sid)
 	statement.sid != ""
 } else := ""

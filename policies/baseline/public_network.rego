@@ -331,7 +331,7 @@ deny contains {"rule": "unreadable-network", "resource": entry.address, "msg": m
 	some entry in openings
 	not startswith(entry.type, "azurerm_") # There a word is a service tag.
 	some text in networks.unreadable(entry.sources)
-	msg := sprintf("%q is no network that can be read", [substring(text, 0, 64)])
+	msg := sprintf("%q is no network that can be read", [text])
 }
 
 # --- What can't be judged ---------------------------------------------------------------------------------------------

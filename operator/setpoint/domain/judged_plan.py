@@ -13,6 +13,7 @@ from setpoint.domain.plan_references import bare, read_references
 from setpoint.domain.plan_structure import NO_STRUCTURE, Structure
 from setpoint.domain.policies import PolicyResult
 from setpoint.domain.scrubbing import NO_SECRETS, Scrubber, Spare
+from setpoint.domain.secret_values import known_texts
 
 _IDLE = (["no-op"], ["read"])
 _KEPT = (
@@ -185,7 +186,8 @@ def _under(value: Any, mask: Any) -> Iterator[str]:
         for index, item in enumerate(value):
             yield from _under(item, mask if mask is True else mask[index] if index < len(mask) else None)
     elif mask is True and isinstance(value, (str, int, float)) and not isinstance(value, bool):
-        yield str(value)
+        # Policies in JSON are texts of which a message quotes a part.
+        yield from known_texts([str(value)])
         if isinstance(value, float) and value.is_integer():
             yield str(int(value))
 

@@ -14,6 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.fakes.plans import analyse_plan, change, plan, update
 from tests.soak import examples
+from tests.unit.policies.test_ways_to_be_public import UNKNOWN, WAYS, policy
+from tests.unit.policies.test_ways_to_be_public import document as planned
 
 from setpoint.adapters.policy.answers import PackageDefaults, read_answers
 from setpoint.adapters.policy.loading import ANSWERS, LoadedSet, load
@@ -22,9 +24,11 @@ from setpoint.domain.plan_values import MIN_SECRET, leaves
 from setpoint.domain.policies import PolicyResult
 from setpoint.domain.policy_input import policy_input
 from setpoint.domain.scrubbing import NO_SECRETS, Scrubber
+from setpoint.domain.secret_values import known_texts
 
 PACK = Path(__file__).parents[3] / "policies" / "baseline"
 REAL = Path(__file__).parents[2] / "data" / "provider_plans"
+POLICIES = {path.name: path.read_text() for path in PACK.glob("*.rego") if not path.name.endswith("_test.rego")}
 TARGET = {"kind": "Environment", "namespace": "default", "name": "e", "stage": "prod", "labels": {}}
 PROVIDER = {"name": "aws", "full_name": "registry.terraform.io/hashicorp/aws", "version_constraint": ">= 5.0"}
 
@@ -94,7 +98,7 @@ FAILING: dict[str, tuple[str, dict[str, Any]]] = {
 
 @functools.cache
 def pack() -> LoadedSet:
-    loaded = load({path.name: path.read_text() for path in PACK.glob("*.rego")}, {})
+    loaded = load(POLICIES, {})
     assert loaded.problems == []
     return loaded
 
@@ -109,8 +113,7 @@ def ask(document: Any, secrets: Scrubber = NO_SECRETS) -> PolicyResult:
         pack().engine.set_input_json(json.dumps(given))
         result = read_answers(pack().engine.eval_rule_as_json(ANSWERS).encode(), packages)
         assert result.error == ""
-        policies = [path.read_text() for path in PACK.glob("*.rego")]
-        found += judged.disclosure.show(result, policies).violations
+        found += judged.disclosure.show(result, POLICIES.values()).violations
     return PolicyResult(tuple(found))
 
 
@@ -179,7 +182,8 @@ def _mask(value: Any, chosen: Callable[[], bool]) -> tuple[Any, set[str]]:
     if not chosen():
         return False, set()
     is_shown = value is None or isinstance(value, bool)
-    return True, set() if is_shown else {str(value)}
+    # Of JSON, what stands in it is secret, too.
+    return True, set() if is_shown else set(known_texts([str(value)])) - {"true", "false"}
 
 
 def real_plans() -> dict[str, Any]:
@@ -188,7 +192,12 @@ def real_plans() -> dict[str, Any]:
     return {name: document for name, document in found.items() if "resource_changes" in document}
 
 
-PLANS = {**{name: document for name, (_, document) in FAILING.items()}, **real_plans()}
+PUBLIC = {
+    **{f"public: {name}": planned(*public) for name, (public, _) in WAYS.items()},
+    **{f"unknown: {name}": planned(*resources) for name, resources in UNKNOWN.items()},
+    "a statement with a name": planned(("aws_sqs_queue_policy", {"policy": policy("*", Sid="LetsEverybodyIn")}, {})),
+}
+PLANS = {**{name: document for name, (_, document) in FAILING.items()}, **PUBLIC, **real_plans()}
 
 
 @pytest.mark.parametrize("name", FAILING)
@@ -198,8 +207,7 @@ def test_the_plan_fails(name: str) -> None:
 
 
 def test_every_module_that_denies_fails_some_plan() -> None:
-    texts = {path.name: path.read_text() for path in PACK.glob("*.rego") if not path.name.endswith("_test.rego")}
-    rules_of = {name: set(re.findall(r'"rule": "([\w-]+)"', text)) for name, text in texts.items()}
+    rules_of = {name: set(re.findall(r'"rule": "([\w-]+)"', text)) for name, text in POLICIES.items()}
     failed = {rule for rule, _ in FAILING.values()}
     assert [name for name, found in rules_of.items() if found and not found & failed] == []
 
