@@ -13,6 +13,7 @@ from setpoint.domain.policies import Violation
 from setpoint.domain.scrubbing import NO_SECRETS
 
 PACK = Path(__file__).parents[3] / "policies" / "baseline"
+RECORDED = Path(__file__).parents[2] / "data" / "provider_plans"
 PACKAGES = ("open-", "public-", "unjudged", "unreadable-", "policy-")
 ALL_USERS = "http://acs.amazonaws.com/groups/global/AllUsers"
 
@@ -230,3 +231,23 @@ def test_thousands_of_networks_have_a_verdict(pack: LoadedSet) -> None:
     assert found(pack, judged_plan(document(ingress(cidr_blocks=narrow[:200])), NO_SECRETS).changes) == []
     said = found(pack, judged_plan(document(ingress(cidr_blocks=narrow)), NO_SECRETS).changes)
     assert [one.rule for one in said] == ["open-port"]
+
+
+@pytest.mark.parametrize(
+    ("name", "drifted", "planned"),
+    [
+        (
+            "acl-public",
+            [("aws_s3_bucket.assets", "public-grant", False)],
+            [("aws_s3_bucket_policy.assets", "unjudged", True)],
+        ),
+        ("queue-deleted", [], [("aws_sqs_queue_policy.orders", "unjudged", True)]),
+        ("tag-changed", [], []),
+        ("pg-limit-changed", [], []),
+    ],
+)
+def test_recorded_plans(pack: LoadedSet, name: str, drifted: list[Any], planned: list[Any]) -> None:
+    judged = judged_plan(json.loads((RECORDED / f"{name}.json").read_text()), NO_SECRETS)
+    for plan, expected in ((judged.of_drift(), drifted), (judged.changes, planned)):
+        assert [(one.resource, one.rule, one.unknown) for one in found(pack, plan)] == expected
+    assert found(pack, judged.without_drift()) == []
