@@ -54,7 +54,9 @@ else := [] if is_null(value)
 else := [value]
 
 # An attribute of an object as an array, [] where it is missing or null.
-list(entry, name) := many(object.get(entry, name, null))
+list(entry, name) := many(object.get(entry, name, null)) if is_object(entry)
+
+else := []
 
 # A number in an attribute; providers write some ports as text.
 number(entry, name, otherwise) := entry[name] if is_number(entry[name])

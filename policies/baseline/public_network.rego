@@ -113,7 +113,7 @@ openings contains entry if {
 	some rc in firewalls
 	rc.type in acls
 	some index, block in lib.list(rc.change.after, "ingress")
-	not lower(object.get(block, "action", "allow")) == "deny"
+	not word(block, "action") == "deny"
 	marks := lib.marks_at(lib.marks(rc), "ingress", index)
 	ports := acl_ports(block)
 	entry := opening(rc, identity(rc), block, marks, in_acl, ports)
@@ -124,7 +124,7 @@ openings contains entry if {
 	rc.type == "aws_network_acl_rule"
 	rule := rc.change.after
 	not rule.egress == true
-	not lower(object.get(rule, "rule_action", "allow")) == "deny"
+	not word(rule, "rule_action") == "deny"
 	target := object.get(rule, "network_acl_id", "")
 	ports := acl_ports(rule)
 	entry := opening(rc, target, rule, lib.marks(rc), in_acl, ports)
@@ -219,7 +219,9 @@ every_protocol := {"-1", "all", "*", "any", "", "null"}
 # Only these have ports.
 with_ports := every_protocol | {"tcp", "udp", "6", "17"}
 
-protocol(entry, name) := lower(sprintf("%v", [object.get(entry, name, "-1")]))
+word(entry, name) := lower(sprintf("%v", [object.get(entry, name, "-1")])) if is_object(entry)
+
+else := "none"
 
 # Protocol -1 means all ports, whatever the ports say.
 aws_range(entry, spoken) := [0, 65535] if spoken in every_protocol
@@ -229,13 +231,13 @@ else := [0, 65535] if {
 } else := [lib.number(entry, "from_port", 0), lib.number(entry, "to_port", 65535)]
 
 aws_ports(entry, name) := exposed([aws_range(entry, spoken)]) if {
-	spoken := protocol(entry, name)
+	spoken := word(entry, name)
 	spoken in with_ports
 } else := []
 
 # What a network ACL lets in from 1024 on are the answers to what was asked within: its rules keep no record of it.
 acl_ports(entry) := [] if {
-	range := aws_range(entry, protocol(entry, "protocol"))
+	range := aws_range(entry, word(entry, "protocol"))
 	range[0] >= 1024
 	range[1] == 65535
 } else := aws_ports(entry, "protocol")
@@ -244,19 +246,19 @@ azure_ports(rule) := port_numbers(rule, "protocol", ports) if {
 	ports := array.concat(lib.list(rule, "destination_port_range"), lib.list(rule, "destination_port_ranges"))
 }
 
-port_numbers(entry, name, texts) := exposed(ranges(texts)) if protocol(entry, name) in with_ports
+port_numbers(entry, name, texts) := exposed(ranges(texts)) if word(entry, name) in with_ports
 
 else := []
 
-# Ports as text: 22, 8000-8100 or *; none at all means every port.
+# Ports as text: 22, 8000-8100 or *; none at all means every port, and so does what can't be read.
 ranges(ports) := [[0, 65535]] if count(ports) == 0
 
-else := [range |
-	some port in ports
-	range := port_range(split(replace(sprintf("%v", [port]), "*", "0-65535"), "-"))
-]
+else := [port_range(sprintf("%v", [port])) | some port in ports]
 
-port_range(parts) := [to_number(trim_space(parts[0])), to_number(trim_space(parts[count(parts) - 1]))]
+port_range(text) := [networks.decimal(parts[0]), networks.decimal(parts[count(parts) - 1])] if {
+	regex.match(`^ *[0-9]{1,5} *(?:- *[0-9]{1,5} *)?$`, text)
+	parts := [trim_space(part) | some part in split(text, "-")]
+} else := [0, 65535]
 
 exposed(ranges) := [port |
 	some [from, to] in ranges

@@ -262,3 +262,9 @@ test_drift_is_seen if {
 		"change": {"actions": ["update"], "before": {}, "after": group(22, 22, "tcp", "0.0.0.0/0")},
 	}]}}
 }
+
+test_ports_that_can_not_be_read_are_all if {
+	count(ports("google_compute_firewall", object.union(firewall, {"allow": [{"protocol": "tcp", "ports": ["ssh"]}]}))) == 1
+	ports("google_compute_firewall", object.union(firewall, {"allow": [{"protocol": "tcp", "ports": [" 020 - 22 "]}]})) == ssh
+	count(ports("aws_security_group", {"ingress": ["x", 1, null]})) == 0
+}
