@@ -294,3 +294,18 @@ deny contains key if {
 	some key in path
 }
 """
+
+
+def test_what_was_opened_beside_the_code_is_denied_as_drift() -> None:
+    document = json.loads((REAL / "acl-public.json").read_text())
+    judged = judged_plan(document, analyse_plan(document).hidden)
+    packages = {one["package"]: PackageDefaults(one) for one in pack().packages}
+
+    def rules_of(plan: Any) -> set[tuple[str, str]]:
+        given = policy_input(plan, target=TARGET, cause="Drift", gate="g", stage="drift", now="2026-01-01T00:00:00Z")
+        pack().engine.set_input_json(json.dumps(given))
+        found = read_answers(pack().engine.eval_rule_as_json(ANSWERS).encode(), packages)
+        return {(one.rule, one.resource) for one in found.violations}
+
+    opened = rules_of(judged.of_drift()) - rules_of(judged.without_drift())
+    assert ("public-grant", "aws_s3_bucket.assets") in opened
