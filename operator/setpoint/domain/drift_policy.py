@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from setpoint.api.conditions import Reason
-from setpoint.domain.gating import describe_violation
+from setpoint.domain.model import DriftClass, Finding
+from setpoint.domain.plans import is_output
 from setpoint.domain.policies import PolicyResult, Violation
 
 DRIFT_STAGE = "drift"
@@ -56,14 +57,28 @@ def _texts(said: Iterable[tuple[str, Violation]]) -> Iterable[str]:
     gates: dict[Violation, str] = {}
     for gate, violation in said:
         gates.setdefault(violation, gate)
-    return [f"gate {gate}: {describe_violation(violation)}" for violation, gate in gates.items()]
+    return [f"gate {gate}: {violation.text}" for violation, gate in gates.items()]
 
 
-def drift_condition(verdict: DriftVerdict, drifted: str) -> tuple[Literal["True", "False", "Unknown"], Reason, str]:
+def drifted_names(findings: Iterable[Finding]) -> list[str]:
+    """The resources with actionable drift; outputs only follow them."""
+    actionable = (f for f in findings if not f.ignored and f.drift_class is DriftClass.ACTIONABLE)
+    return sorted({finding.name for finding in actionable if not is_output(finding)})
+
+
+def _drift_message(drifted: Sequence[str]) -> str:
+    more = f" and {len(drifted) - 5} more" if len(drifted) > 5 else ""
+    return f"{len(drifted)} drifted: {', '.join(drifted[:5])}{more}"
+
+
+def drift_condition(
+    verdict: DriftVerdict, actionable: Sequence[str]
+) -> tuple[Literal["True", "False", "Unknown"], Reason, str]:
     """Status, reason and message of the condition Drifted, what is worst first.
 
-    `drifted` says what a Change would put back, empty where there is nothing. What can't be judged is not passed over.
+    `actionable` is what a Change would put back. What can't be judged is not passed over.
     """
+    drifted = _drift_message(actionable) if actionable else ""
     message = "; ".join(filter(None, (_first(verdict.violations), _first(verdict.problems), drifted)))[:_MAX_MESSAGE]
     if verdict.violations:
         return "True", Reason.POLICY_VIOLATED, message

@@ -2,8 +2,7 @@
 
 A gate says Pass, Warn, Fail, Error, Indeterminate, Overridden or Pending, and whether it blocks. The decision is a
 Pass where no gate blocks, else the worst verdict of those that do. What could not be evaluated blocks every gate
-that has a mandatory level, and no approval passes over it. What a policy can't judge, since a value is unknown until
-the apply, is Indeterminate and blocks as a violation of its severity does.
+that has a mandatory level, and no approval passes over it. What is unknown till the apply blocks like a violation.
 """
 
 import dataclasses
@@ -319,7 +318,7 @@ def _evaluate(
         errors.append(f"{len(answers)} of {len(gate.policy_sets)} policy sets were evaluated")
     if errors:
         return _result(name, stage, Verdict.ERROR, errors, blocks=bool(_levels(gate) - {"advisory"}))
-    found = [(_level(gate, v), v.unknown, describe_violation(v)) for answer in answers for v in answer.violations]
+    found = [(_level(gate, v), v.unknown, v.text) for answer in answers for v in answer.violations]
     if gate.blast_radius is not None:
         found += [(gate.level, False, message) for message in check_blast_radius(change.summary, gate.blast_radius)]
     levels, open_levels = ({level for level, unknown, _ in found if unknown is which} for which in (False, True))
@@ -327,11 +326,9 @@ def _evaluate(
     violated = _verdict(levels, Verdict.FAIL, overridden=overridden)
     verdict = min(violated, _verdict(open_levels, Verdict.INDETERMINATE, overridden=overridden), key=_BY_GRAVITY.index)
     messages = [message for *_, message in sorted(found, key=lambda one: (one[0] == "advisory", one[1]))]
-    fails = verdict in {Verdict.FAIL, Verdict.INDETERMINATE}
-    overridable = fails and not _UNWAIVABLE & (levels | open_levels)
-    if overridable:
-        messages[0] += f"; setpoint approve with --override {name} --reason WHY passes it"
-    if fails:
+    if verdict in {Verdict.FAIL, Verdict.INDETERMINATE}:
+        if overridable := not _UNWAIVABLE & (levels | open_levels):
+            messages[0] += f"; setpoint approve with --override {name} --reason WHY passes it"
         return _result(name, stage, verdict, messages, blocks=True, overridable=overridable)
     if gate.four_eyes and nameless:
         return _result(name, stage, Verdict.INDETERMINATE, [_NAMELESS, *messages], blocks=True)
@@ -369,14 +366,6 @@ def _level_of(gate: EnforcementGate, severity: Severity) -> Level:
 def _levels(gate: EnforcementGate) -> set[Level]:
     """Every level that a violation could have had: an error may hide the gravest."""
     return {_level_of(gate, severity) for severity in _SEVERITIES}
-
-
-def describe_violation(violation: Violation) -> str:
-    """The violation in a line."""
-    where = f"{violation.resource}: " if violation.resource else ""
-    remedy = f" ({violation.remediation})" if violation.remediation else ""
-    unknown = "can't be judged before the apply: " if violation.unknown else ""
-    return f"[{violation.severity}] {violation.rule}: {where}{unknown}{violation.message}{remedy}"
 
 
 # --- In words ----------------------------------------------------------------------------------------------------

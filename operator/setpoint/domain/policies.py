@@ -24,6 +24,14 @@ class Violation:
     kind: Literal["deny", "warn"] = "deny"
     unknown: bool = False
 
+    @property
+    def text(self) -> str:
+        """All of it in a line."""
+        where = f"{self.resource}: " if self.resource else ""
+        remedy = f" ({self.remediation})" if self.remediation else ""
+        unknown = "can't be judged before the apply: " if self.unknown else ""
+        return f"[{self.severity}] {self.rule}: {where}{unknown}{self.message}{remedy}"
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class PolicyModules:

@@ -16,15 +16,14 @@ import dataclasses
 import functools
 import json
 import re
-from bisect import bisect_right
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from typing import Any
 
 from ahocorasick_rs import BytesAhoCorasick
 
 from setpoint.domain.plan_values import MIN_SECRET, SENSITIVE
+from setpoint.domain.text_readings import BLANK, UTF8, Reading, Span, readings
 
-_MAX_READINGS = 24
 _INDEX = re.compile(r'\["((?:[^"\\]|\\.)*)"\]')
 _KEY = re.compile(r'\["(?:[^"\\]|\\.)*"\]|\[\d+\]')
 _NAMED = re.compile(rb"[A-Za-z0-9_.-]")
@@ -34,16 +33,11 @@ _HEAD = 64
 """Bytes by which a form is searched for, before all of it is compared."""
 _LABEL = 12
 """Hex digits that tell hidden keys apart."""
-_CONTROLS = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f", b"v": b"\v", b"a": b"\a", b"e": b"\x1b"}
 _LETTER = re.compile(rb"[\w\x80-\xff]")
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_"
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
-_BYTES = {b"%02x" % byte: bytes([byte]) for byte in range(256)}
-_BLANKS, _BAR = b" \t\r\n\v\f", re.compile("╷|│|╵".encode())
-_UTF8 = ("utf-8", "surrogatepass")
 _OPENING = ("{", "[", '"')
 
-Span = tuple[int, int]
 Spare = Callable[[bytes, int, int], bool]
 """True for a span of a text that is no secret there, though it is written like one."""
 
@@ -71,9 +65,9 @@ class Scrubber:
         self.names: frozenset[bytes] = frozenset()
         """Names that stay as they are."""
         wholes = {whole for secret in self._secrets if len(whole := secret.strip()) >= MIN_SECRET}
-        plain = [_Form(text.encode(*_UTF8)) for text in _texts(wholes)]
-        plain += [_Form(word.encode(*_UTF8), apart=True) for word in self._words]
-        encoded = [form for whole in wholes for form in _encodings(whole.encode(*_UTF8))]
+        plain = [_Form(text.encode(*UTF8)) for text in _texts(wholes)]
+        plain += [_Form(word.encode(*UTF8), apart=True) for word in self._words]
+        encoded = [form for whole in wholes for form in _encodings(whole.encode(*UTF8))]
         self._plain, self._encoded = _by_head(plain), _by_head(encoded)
 
     def __bool__(self) -> bool:
@@ -93,7 +87,7 @@ class Scrubber:
 
         These stand in the code, which no secret can reach. Keys do not, and a secret that is a whole word is one.
         """
-        names = {name.encode(*_UTF8) for name in static_names(addresses)} - self.names
+        names = {name.encode(*UTF8) for name in static_names(addresses)} - self.names
         if not self._touches(b"\0".join(names)):
             return self
         known = copy.copy(self)
@@ -109,7 +103,7 @@ class Scrubber:
 
     def finds(self, text: str) -> bool:
         """True where the text holds a secret."""
-        return self._touches(text.encode(*_UTF8))
+        return self._touches(text.encode(*UTF8))
 
     def scrub(self, text: str, spare: Spare | None = None, also: "Scrubber | None" = None) -> str:
         """The text with a mask in place of each secret but those to spare. What was JSON stays JSON.
@@ -117,7 +111,7 @@ class Scrubber:
         `also` knows more secrets: to make one scrubber of two takes longer than to use both.
         """
         knowing = [one for one in (self, also) if one]
-        data = text.encode(*_UTF8)
+        data = text.encode(*UTF8)
         spans = _merged(
             span
             for one in knowing
@@ -125,7 +119,7 @@ class Scrubber:
         )
         if not spans:
             return text
-        scrubbed = _mask(data, spans).decode(*_UTF8)
+        scrubbed = _mask(data, spans).decode(*UTF8)
         if text[:1] in _OPENING and _is_json(text) and not _is_json(scrubbed):
             for one in knowing:
                 text = one._scrub_json(text)  # noqa: SLF001 one of its own kind
@@ -152,13 +146,13 @@ class Scrubber:
     def _hide_key(self, match: re.Match[str]) -> str:
         if match[1].startswith(SENSITIVE) or not (self._blind or self.finds(match[1])):
             return match[0]
-        label = f"#{self._label(match[1].encode(*_UTF8))[-_LABEL:]}" if self._label else ""
+        label = f"#{self._label(match[1].encode(*UTF8))[-_LABEL:]}" if self._label else ""
         return f'["{SENSITIVE}{label}"]'
 
     def _scrub_json(self, text: str) -> str:
         """By value, since a secret that looks like a part of the structure would tear it."""
         scrubbed = json.dumps(self.scrub_values(json.loads(text)), ensure_ascii=False)
-        left = next(self._unspared(scrubbed.encode(*_UTF8)), None)
+        left = next(self._unspared(scrubbed.encode(*UTF8)), None)
         return scrubbed if left is None else json.dumps(SENSITIVE)
 
     def _unspared(self, data: bytes, spare: Spare | None = None) -> Iterator[Span]:
@@ -167,9 +161,9 @@ class Scrubber:
                 yield span
 
     def _spans(self, data: bytes) -> Iterator[Span]:
-        for reading in _readings(data):
+        for reading in readings(data):
             yield from _found(self._all, reading, data)
-            joined = _Reading(_BLANK.undo(reading.text), reading, _BLANK)
+            joined = Reading(BLANK.undo(reading.text), reading, BLANK)
             if len(joined.text) < len(reading.text):
                 yield from _found(self._wrapped, joined, data)
 
@@ -238,7 +232,7 @@ class _Search:
             yield from ((form, start) for form in self._forms[number] if text.startswith(form.core, start))
 
 
-def _found(search: _Search, reading: "_Reading", data: bytes) -> Iterator[Span]:
+def _found(search: _Search, reading: Reading, data: bytes) -> Iterator[Span]:
     """The spans at which forms stand in the first text, `data`."""
     for form, start in search.find(reading.text):
         if form.apart and _joins(reading.text, start, start + len(form.core)):
@@ -254,125 +248,6 @@ def _found(search: _Search, reading: "_Reading", data: bytes) -> Iterator[Span]:
 def _joins(text: bytes, start: int, end: int) -> bool:
     """True where a letter or a digit stands right before or after."""
     return any(_LETTER.match(text, at) is not None for at in (start - 1, end) if at >= 0)
-
-
-# --- Readings -----------------------------------------------------------------------------------------------------
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Decoding:
-    """An escape, and what it stands for. A text without any of the `marks` holds none."""
-
-    marks: tuple[bytes, ...]
-    pattern: re.Pattern[bytes]
-    meaning: Callable[[re.Match[bytes]], bytes]
-
-    def undo(self, text: bytes) -> bytes:
-        """The text without the escapes."""
-        return self.pattern.sub(self.meaning, text) if any(mark in text for mark in self.marks) else text
-
-
-class _Joining(_Decoding):
-    """Blanks stand for nothing; much faster than by the pattern."""
-
-    def undo(self, text: bytes) -> bytes:
-        """The text without blanks."""
-        if _BAR.search(text):
-            text = _BAR.sub(b"", text)
-        return text.translate(None, _BLANKS)
-
-
-def _unescape(match: re.Match[bytes]) -> bytes:
-    digits = match["unicode"] or match["long"]
-    if digits:
-        pair = match["low"]
-        point = int(digits, 16) if not pair else 0x10000 + ((int(digits, 16) & 0x3FF) << 10 | int(pair, 16) & 0x3FF)
-        return chr(point).encode(*_UTF8) if point <= 0x10FFFF else match[0]
-    if match["byte"]:
-        return bytes([int(match["byte"], 16)])
-    if match["octal"]:
-        return bytes([int(match["octal"], 8) & 0xFF])
-    return _CONTROLS.get(match["other"], match["other"])
-
-
-_ESCAPE = re.compile(
-    rb"\\(?:u(?P<unicode>[0-9a-fA-F]{4})(?:(?<=[dD][89abAB]..)\\u(?P<low>[dD][c-fC-F][0-9a-fA-F]{2}))?"
-    rb"|U(?P<long>[0-9a-fA-F]{8})|x(?P<byte>[0-9a-fA-F]{2})|(?P<octal>[0-7]{3})|(?P<other>.))",
-    re.DOTALL,
-)
-_BACKSLASH = _Decoding((b"\\",), _ESCAPE, _unescape)
-"""As JSON, HCL, C and Go escape, and as a shell does (`printf %q`)."""
-_CHARACTER = _Decoding(
-    (b"\\x",), _ESCAPE, lambda match: chr(int(match["byte"], 16)).encode() if match["byte"] else _unescape(match)
-)
-r"""As Python and YAML do, for whom `\xe9` is no byte but a character."""
-_QUOTE = _Decoding(
-    (b"''", b"'\\''", b"'\"'\"'", b"$${", b"%%{"),
-    re.compile(rb"""'\\''|'"'"'|''|\$\$(?=\{)|%%(?=\{)"""),
-    lambda match: match[0][:1],
-)
-"""As single quotes are written within single quotes, in a shell and in YAML; and HCL's `${`."""
-_PERCENT = _Decoding((b"%",), re.compile(rb"%([0-9a-fA-F]{2})"), lambda match: _BYTES[match[1].lower()])
-_FIELD = _Decoding(
-    (b"+",), re.compile(rb"%([0-9a-fA-F]{2})|\+"), lambda match: _BYTES[match[1].lower()] if match[1] else b" "
-)
-"""As the fields of a form are written."""
-_NESTED = (_BACKSLASH, _CHARACTER, _BACKSLASH, _QUOTE, _BACKSLASH, _PERCENT, _FIELD, _PERCENT)
-"""The order in which quotings stand within one another, the outermost first; any of them may be missing."""
-_SIGNS = re.compile(rb"[\\'%+$]")
-"""The signs of which every escape has one."""
-_BLANK = _Joining((), re.compile(rb"(?:\s|\xe2\x94\x82|\xe2\x95[\xb5\xb7])+"), lambda _: b"")
-"""Blanks, and the bars of the box that Terraform draws around an error."""
-
-
-class _Reading:
-    """A text, and which part of the first one each part of it stands for."""
-
-    def __init__(self, text: bytes, parent: "_Reading | None" = None, decoding: _Decoding | None = None) -> None:
-        self.text = text
-        self._parent = parent
-        self._decoding = decoding
-
-    def origin(self, start: int, end: int) -> Span:
-        """The span of a part in the first text."""
-        if self._parent is None:
-            return start, end
-        starts, origins, literal = self._cuts
-        first, last = bisect_right(starts, start) - 1, bisect_right(starts, end - 1) - 1
-        begins = origins[first] + (start - starts[first] if literal[first] else 0)
-        ends = origins[last] + end - starts[last] if literal[last] else origins[last + 1]
-        return self._parent.origin(begins, ends)
-
-    @functools.cached_property
-    def _cuts(self) -> tuple[list[int], list[int], list[bool]]:
-        """The places where its pieces begin, here and in the parent, and a flag for each that is as it was there."""
-        starts, origins, literal = [0], [0], [True]
-        if self._parent is None or self._decoding is None:
-            return starts, origins, literal
-        for match in self._decoding.pattern.finditer(self._parent.text):
-            at = starts[-1] + match.start() - origins[-1]
-            starts += [at, at + len(self._decoding.meaning(match))]
-            origins += [match.start(), match.end()]
-            literal += [False, True]
-        return starts, origins, literal
-
-
-def _readings(data: bytes) -> Iterator[_Reading]:
-    """The text itself, and what it says once escapes are undone, several times over."""
-    found, seen, tried = [_Reading(data)], {data}, set[tuple[int, int]]()
-    yield found[0]
-    if not _SIGNS.search(data):
-        return
-    for decoding in _NESTED:
-        for number, reading in enumerate(tuple(found)):
-            if (number, id(decoding)) in tried or len(found) == _MAX_READINGS:
-                continue
-            tried.add((number, id(decoding)))
-            text = decoding.undo(reading.text)
-            if text not in seen:
-                seen.add(text)
-                found.append(_Reading(text, reading, decoding))
-                yield found[-1]
 
 
 # --- Masks --------------------------------------------------------------------------------------------------------

@@ -7,20 +7,18 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from setpoint.api.conditions import ConditionType, Reason
 from setpoint.api.meta import MANIFEST_ERROR_ANNOTATION, REQUESTED_BY_ANNOTATION, ObjectRef
 from setpoint.api.v1alpha1.approval import Approval
-from setpoint.api.v1alpha1.change import Cause, ChangeSpec
-from setpoint.api.v1alpha1.change import Change as ChangeObject
+from setpoint.api.v1alpha1.change import Cause
 from setpoint.api.v1alpha1.enforcementgates import EnforcementGates, GateStage, PolicySetReference
 from setpoint.api.v1alpha1.environment import Environment
 from setpoint.api.v1alpha1.policyset import PolicySet
 from setpoint.domain import gating
 from setpoint.domain.approvals import ApprovalTally, count_approvals, find_requester, required_approvals
-from setpoint.domain.audit import AuditEntry, AuditRow, Phase
+from setpoint.domain.audit import AuditRow
 from setpoint.domain.drift_policy import DRIFT_STAGE, DriftVerdict, caused_by_drift, drift_verdict
 from setpoint.domain.errors import SetpointError
-from setpoint.domain.gating import GateDecision, SelectedGate, Verdict
+from setpoint.domain.gating import GateDecision, SelectedGate
 from setpoint.domain.goals import Goal
 from setpoint.domain.judged_plan import NO_PLAN, Disclosure, JudgedPlan, Redact
 from setpoint.domain.model import Change, DriftClass, Finding, ResetPlan, Snapshot
@@ -31,8 +29,6 @@ from setpoint.domain.reading import text_at
 from setpoint.domain.subject import rules_digest, subject_digest
 from setpoint.domain.vouching import is_recorded
 from setpoint.ports import AuditLog, Clock, ClusterClient, PolicyEngine, PolicyResolver
-from setpoint.reconcilers.changes import ChangeCondition, is_marked
-from setpoint.reconcilers.draft import Status
 from setpoint.reconcilers.objects import list_typed
 from setpoint.runtime.metrics import Metrics
 
@@ -341,76 +337,3 @@ async def _rows_of(trail: AuditLog, target: ObjectRef) -> list[AuditRow]:
 def _manifest_problem(obj: EnforcementGates | PolicySet) -> str:
     """The fault of the manifest of an object that was good before; empty where there is none."""
     return obj.metadata.annotations.get(MANIFEST_ERROR_ANNOTATION, "")
-
-
-def change_conditions(decision: GateDecision, approve: str) -> tuple[ChangeCondition, ...]:
-    """The Change's own conditions by the decision; `approve` is the command that approves it."""
-    reason, message = gating.explain(decision, approve)
-    conditions: list[ChangeCondition] = [(ConditionType.GATED, _gated(decision), reason, message)]
-    if decision.rejected_by:
-        conditions.append((ConditionType.REJECTED, "True", Reason.REJECTED, message))
-    elif decision.missing == 0:
-        by = ", ".join(decision.approved_by)
-        conditions.append((ConditionType.APPROVED, "True", Reason.APPROVED, f"by {by}" if by else "none is asked for"))
-    else:
-        conditions.append((ConditionType.APPROVED, "False", Reason.APPROVAL_REQUIRED, _missing(decision)))
-    return tuple(conditions)
-
-
-def reopened(record: ChangeObject, decision: GateDecision) -> tuple[ChangeCondition, ...]:
-    """What a Change that is decided anew is no longer: the same is due again, or a rejection was taken back."""
-    conditions: list[ChangeCondition] = []
-    if is_marked(record, ConditionType.SUPERSEDED):
-        conditions.append((ConditionType.SUPERSEDED, "False", Reason.PROGRESSING, "the same change is due again"))
-    if is_marked(record, ConditionType.REJECTED) and not decision.rejected_by:
-        conditions.append((ConditionType.REJECTED, "False", Reason.PROGRESSING, "nobody rejects it"))
-    return tuple(conditions)
-
-
-def accepted_undrilled(record: ChangeObject, spec: ChangeSpec, decision: GateDecision) -> tuple[AuditEntry, ...]:
-    """The rows on people who passed a failed drill knowingly, once each; what they passed is in the row, too."""
-    told = set(record.status.undrilled_accepted_by)
-    target = ObjectRef(spec.target_ref.kind, record.metadata.namespace, spec.target_ref.name)
-    digests = {"content": spec.digest, "subject": spec.subject, "resetPlan": spec.reset_plan.digest}
-    return tuple(
-        AuditEntry(
-            "accept-undrilled",
-            Phase.FACT,
-            who,
-            target,
-            result=record.metadata.name,
-            digests=digests,
-            payload={"reason": why, "drill": spec.reset_plan.message},
-        )
-        for who, why in sorted(decision.accepted.items())
-        if who not in told
-    )
-
-
-def _gated(decision: GateDecision) -> Status:
-    """Pending is neither: the gates that can decide passed, and people are still to speak."""
-    return "True" if decision.verdict is Verdict.PASS else "Unknown" if decision.verdict is Verdict.PENDING else "False"
-
-
-def _missing(decision: GateDecision) -> str:
-    return f"{len(decision.approved_by)} of {decision.required} approvals"
-
-
-_KEEPING = "; to keep what it has, put its manifest back, or set spec.protection.deletionPolicy to Retain on a cluster"
-
-
-def show_decision(work: "Pass", decision: GateDecision) -> bool:
-    """Drafts what the decision means for the target; True where the pass ends here."""
-    name = work.record.metadata.name
-    reason, message = gating.explain(decision, work.gates.approve_command(name))
-    work.draft.condition(ConditionType.GATED, _gated(decision), reason, message)
-    if decision.verdict is Verdict.PASS:
-        return False
-    if decision.rejected_by:
-        work.draft.ready("False", Reason.REJECTED, f"Change {name}: {message}")
-    elif decision.verdict is Verdict.PENDING:
-        keep = _KEEPING if work.change.cause == "Destroy" else ""
-        work.draft.ready("False", Reason.APPROVAL_REQUIRED, f"Change {name} {message}{keep}")
-    else:
-        work.draft.ready("False", reason, f"Change {name} is blocked: {message}")
-    return True

@@ -7,7 +7,7 @@ this module calls `apply`, and only with a GateDecision that passed. It must not
 import asyncio
 import dataclasses
 import datetime as dt
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from setpoint.api.conditions import ConditionType, Reason
 from setpoint.api.meta import ObjectRef
@@ -18,23 +18,17 @@ from setpoint.api.v1alpha1.environment import BundleStatus, DriftStatus, Environ
 from setpoint.api.v1alpha1.reset import Reset
 from setpoint.domain import model
 from setpoint.domain.audit import AuditEntry, Phase
-from setpoint.domain.drift_policy import drift_condition
+from setpoint.domain.drift_policy import drift_condition, drifted_names
 from setpoint.domain.errors import TransientError, WaitingError
 from setpoint.domain.gating import GateDecision, stages_of
 from setpoint.domain.goals import Goal, GoalKind
-from setpoint.domain.model import DriftClass, Finding
-from setpoint.domain.plans import count_classes, is_output
+from setpoint.domain.model import DriftClass
+from setpoint.domain.plans import count_classes
 from setpoint.ports import AuditLog, ClusterClient, TargetSession
 from setpoint.reconcilers.changes import ChangeRegister, describe_change, show_content
 from setpoint.reconcilers.draft import Notice, StatusDraft
-from setpoint.reconcilers.gatekeeper import (
-    GateContext,
-    Gatekeeper,
-    accepted_undrilled,
-    change_conditions,
-    reopened,
-    show_decision,
-)
+from setpoint.reconcilers.gate_conditions import accepted_undrilled, change_conditions, reopened, show_decision
+from setpoint.reconcilers.gatekeeper import GateContext, Gatekeeper
 from setpoint.reconcilers.settlement import Settlement, held_message
 from setpoint.reconcilers.status import write_status
 from setpoint.runtime.metric_specs import Step as StepName
@@ -168,7 +162,7 @@ class Pipeline:
     async def analyse(self, work: Pass) -> bool:
         """What differs, by class; Drifted is about actionable drift, and about any that violates a policy."""
         findings = work.observation.findings
-        actionable = _drifted(findings)
+        actionable = drifted_names(findings)
         before = work.environment.status.drift.since
         since = (before or work.draft.now_text) if actionable else None
         verdict = await self._gatekeeper.judge_drift(work)
@@ -181,7 +175,7 @@ class Pipeline:
                 violations=len(verdict.violations),
             )
         )
-        condition = drift_condition(verdict, _drift_message(actionable) if actionable else "")
+        condition = drift_condition(verdict, actionable)
         known = work.draft.get(ConditionType.DRIFTED)
         if verdict.violations and known and known.reason == Reason.POLICY_VIOLATED and known.message != condition[-1]:
             work.tell(Reason.POLICY_VIOLATED, condition[-1], "Warning")
@@ -358,17 +352,6 @@ class Pipeline:
             work.warn(verification.warnings)
         await self._settlement.verified(work, verification)
         return True
-
-
-def _drifted(findings: Iterable[Finding]) -> list[str]:
-    """The resources with actionable drift; outputs only follow them."""
-    actionable = (f for f in findings if not f.ignored and f.drift_class is DriftClass.ACTIONABLE)
-    return sorted({finding.name for finding in actionable if not is_output(finding)})
-
-
-def _drift_message(drifted: Sequence[str]) -> str:
-    more = f" and {len(drifted) - 5} more" if len(drifted) > 5 else ""
-    return f"{len(drifted)} drifted: {', '.join(drifted[:5])}{more}"
 
 
 def _held_message(environment: Environment) -> str:

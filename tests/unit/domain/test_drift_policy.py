@@ -62,24 +62,24 @@ def test_what_cant_be_judged_is_a_problem() -> None:
 @pytest.mark.parametrize(
     ("verdict", "drifted", "expected"),
     [
-        pytest.param(DriftVerdict(), "", ("False", Reason.NO_DRIFT, ""), id="none"),
-        pytest.param(DriftVerdict(), "1 drifted", ("True", Reason.DRIFT_DETECTED, "1 drifted"), id="actionable"),
-        pytest.param(DriftVerdict(("v",)), "", ("True", Reason.POLICY_VIOLATED, "v"), id="informational"),
-        pytest.param(DriftVerdict(("v",)), "1 drifted", ("True", Reason.POLICY_VIOLATED, "v; 1 drifted"), id="both"),
-        pytest.param(DriftVerdict((), ("p",)), "", ("Unknown", Reason.GATE_ERROR, "p"), id="not judged"),
+        pytest.param(DriftVerdict(), [], ("False", Reason.NO_DRIFT, ""), id="none"),
+        pytest.param(DriftVerdict(), ["t.a"], ("True", Reason.DRIFT_DETECTED, "1 drifted: t.a"), id="actionable"),
+        pytest.param(DriftVerdict(("v",)), [], ("True", Reason.POLICY_VIOLATED, "v"), id="informational"),
+        pytest.param(DriftVerdict(("v",)), ["t.a"], ("True", Reason.POLICY_VIOLATED, "v; 1 drifted: t.a"), id="both"),
+        pytest.param(DriftVerdict((), ("p",)), [], ("Unknown", Reason.GATE_ERROR, "p"), id="not judged"),
         pytest.param(
-            DriftVerdict((), ("p",)), "1 drifted", ("True", Reason.DRIFT_DETECTED, "p; 1 drifted"), id="drifted anyway"
+            DriftVerdict((), ("p",)), ["t.a"], ("True", Reason.DRIFT_DETECTED, "p; 1 drifted: t.a"), id="drifted anyway"
         ),
-        pytest.param(DriftVerdict(("v",), ("p",)), "", ("True", Reason.POLICY_VIOLATED, "v; p"), id="worst first"),
+        pytest.param(DriftVerdict(("v",), ("p",)), [], ("True", Reason.POLICY_VIOLATED, "v; p"), id="worst first"),
         pytest.param(
-            DriftVerdict(tuple("abcde")), "", ("True", Reason.POLICY_VIOLATED, "a; b; c and 2 more"), id="many"
+            DriftVerdict(tuple("abcde")), [], ("True", Reason.POLICY_VIOLATED, "a; b; c and 2 more"), id="many"
         ),
     ],
 )
-def test_the_condition(verdict: DriftVerdict, drifted: str, expected: tuple[str, Reason, str]) -> None:
+def test_the_condition(verdict: DriftVerdict, drifted: list[str], expected: tuple[str, Reason, str]) -> None:
     assert drift_condition(verdict, drifted) == expected
 
 
 def test_a_long_message_is_cut() -> None:
-    _, _, message = drift_condition(DriftVerdict(("v" * 5000,)), "")
+    _, _, message = drift_condition(DriftVerdict(("v" * 5000,)), [])
     assert len(message) == 1024

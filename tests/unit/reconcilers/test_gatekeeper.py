@@ -23,7 +23,8 @@ from setpoint.domain.judged_plan import NO_PLAN
 from setpoint.domain.model import Change, DriftClass, Finding, Observation, ResetPlan, Snapshot
 from setpoint.domain.policies import PolicyModules, PolicyResult, Unread, Violation
 from setpoint.reconcilers.draft import StatusDraft
-from setpoint.reconcilers.gatekeeper import GateContext, Gatekeeper, change_conditions, show_decision
+from setpoint.reconcilers.gate_conditions import change_conditions, show_decision
+from setpoint.reconcilers.gatekeeper import GateContext, Gatekeeper
 from setpoint.reconcilers.pipeline import Pass
 from setpoint.runtime.metrics import Metrics
 
