@@ -77,6 +77,8 @@ SAID: dict[str, tuple[str, str]] = {
     "approval-rejected-empty-reason": ("spec", "a rejection needs a reason"),
     "approval-override-without-reason": ("spec", "an override needs a reason"),
     "approval-override-empty-reason": ("spec", "an override needs a reason"),
+    "approval-undrilled-without-reason": ("spec", "acceptUndrilled needs a reason"),
+    "rejection-that-accepts": ("spec", "acceptUndrilled goes with the verdict Approved"),
     "approval-proven-text": ("spec.proven", "must be of type boolean"),
     "approval-nobody": ("spec.approver", "should be at least 1 chars long"),
     "reset-no-reason": ("spec.reason", "should be at least 1 chars long"),
