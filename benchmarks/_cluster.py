@@ -86,7 +86,7 @@ def leading(made: Operator) -> Iterator[Operator]:
 
 
 def has_led(made: Operator) -> bool:
-    """Whether it has led since its log began, however much it has said since."""
+    """True where it has led since its log began, however much it has said since."""
     return made.process.log.exists() and "Leading as" in made.process.log.read_text(errors="replace")
 
 
@@ -134,7 +134,7 @@ def _resting(generation: int) -> JsonObject:
 
 
 class Requests:
-    """What was asked of the server since a moment, from its audit log: counts by (agent, verb, resource)."""
+    """The requests to the server since a moment, from its audit log: counts by (agent, verb, resource)."""
 
     def __init__(self, server: ApiServer) -> None:
         self._log = server.audit_log

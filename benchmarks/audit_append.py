@@ -48,7 +48,7 @@ class SystemClock:
 
 
 def entry(number: int) -> AuditEntry:
-    """What an apply records: three digests and a small payload."""
+    """The record of an apply: three digests and a small payload."""
     return AuditEntry(
         action="Apply",
         phase=Phase.INTENT,

@@ -43,7 +43,7 @@ class Cost:
     rss: int
 
     def over(self, other: "Cost", each: int) -> "Cost":
-        """What it is more than another, by object or edit."""
+        """The cost beyond that of another, by object or edit."""
         mine, others = dataclasses.astuple(self), dataclasses.astuple(other)
         return Cost(*((more - less) / each for more, less in zip(mine, others, strict=True)))
 
@@ -122,7 +122,7 @@ async def edit(server: ApiServer, names: list[str], body: JsonObject) -> None:
 
 
 def spent(server: ApiServer, one: Contestant, act: Callable[[], None], done: Callable[[], bool]) -> Cost:
-    """What an act costs a process, up to some seconds after it is done with it."""
+    """The cost of an act to a process, up to some seconds after it is done with it."""
     requests = _cluster.Requests(server)
     before = _cluster.cpu(one.process)[0] if one.process.running else 0.0
     act()

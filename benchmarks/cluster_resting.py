@@ -1,4 +1,4 @@
-"""What resting objects cost an operator on a real API server: memory, a first pass, and writes and CPU in the quiet.
+"""Cost of resting objects to an operator on a real API server: memory, a first pass, and writes and CPU in the quiet.
 
     python benchmarks/cluster_resting.py [OBJECTS] [QUIET_SECONDS]
 

@@ -1,4 +1,4 @@
-"""What a scrape costs the operator: CPU, bytes and series, over HTTP, by the number of targets.
+"""The cost of a scrape to the operator: CPU, bytes and series, over HTTP, by the number of targets.
 
     python benchmarks/metrics_scrape.py [TARGETS ...]
 

@@ -116,7 +116,7 @@ def redact(document: dict[str, Any], hidden: Scrubber) -> dict[str, Any]:
 
 
 def as_input(plan: Mapping[str, Any]) -> dict[str, Any]:
-    """What a gate passes on."""
+    """The input that a gate passes on."""
     return {"plan": plan, "now": "2026-01-01T00:00:00Z"}
 
 

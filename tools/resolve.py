@@ -149,7 +149,7 @@ def cache_root(environ: Mapping[str, str]) -> Path:
 
 
 def find(tool: Tool, environ: Mapping[str, str]) -> Path | None:
-    """What `tool.variable` is or would be set to, without a build; None where there is none. Raises ToolError."""
+    """The value `tool.variable` has or would be set to, without a build; None where there is none. Raises ToolError."""
     if named := environ.get(tool.variable):
         if not Path(named).exists():
             raise ToolError(f"{tool.variable} names {named}, which does not exist")
@@ -162,7 +162,7 @@ def find(tool: Tool, environ: Mapping[str, str]) -> Path | None:
 
 
 def _programs(tool: Tool, environ: Mapping[str, str]) -> Iterator[Path]:
-    """Where others may have put the program, the most explicit place first."""
+    """Places where others may have put the program, the most explicit place first."""
     if tool.asset and (assets := environ.get(_ASSETS)):
         if not Path(assets).is_dir():
             raise ToolError(f"{_ASSETS} names {assets}, which is no folder")
@@ -305,7 +305,7 @@ def _terraform(environ: Mapping[str, str]) -> None:
 
 
 def _setting(tool: Tool, environ: Mapping[str, str]) -> str | None:
-    """What make is to set for a tool; None where the user has, or where something else serves."""
+    """The variable that make is to set for a tool; None where the user has, or where something else serves."""
     try:
         path = resolve(tool, environ)
     except ToolError as error:

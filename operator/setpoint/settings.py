@@ -19,7 +19,7 @@ def _default_workers() -> int:
 
 
 class Settings(BaseModel):
-    """What can be set about the process. Each field is the environment variable SETPOINT_<NAME>."""
+    """The settings of the process. Each field is the environment variable SETPOINT_<NAME>."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

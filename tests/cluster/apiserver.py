@@ -38,7 +38,7 @@ class UnavailableError(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Role:
-    """Who somebody is to the API server."""
+    """The identity of somebody to the API server."""
 
     user: str
     groups: tuple[str, ...] = ()
@@ -83,7 +83,7 @@ class Cluster:
         return done
 
     def get(self, *words: str, role: str = "admin") -> Any:
-        """What `kubectl get` gives, as JSON."""
+        """The output of `kubectl get`, as JSON."""
         return json.loads(self.kubectl("get", *words, "-o", "json", role=role).stdout)
 
     def _write_kubeconfig(self, role: str, cluster: Mapping[str, Any], user: Mapping[str, Any]) -> None:
@@ -179,7 +179,7 @@ class ApiServer(Cluster):
         return [self.etcd, self.api, *([self.controllers] if self.controllers else [])]
 
     def serves(self) -> bool:
-        """Whether the API server is ready, and has made its own namespaces."""
+        """True where the API server is ready, and has made its own namespaces."""
         return self._answers("/readyz") and self._answers("/api/v1/namespaces/default")
 
     def audited(self) -> Iterator[dict[str, Any]]:
@@ -259,7 +259,7 @@ class ApiServer(Cluster):
         return _status(f"http://127.0.0.1:{self._ports[0]}/health") == 200
 
     def _controllers_act(self) -> bool:
-        """Whether these controllers, and not some before them, filled a role that aggregates others."""
+        """True where these controllers, and not some before them, filled a role that aggregates others."""
         assert self.controllers
         role = {
             "apiVersion": "rbac.authorization.k8s.io/v1",

@@ -35,18 +35,18 @@ class Asked:
 
     @property
     def writes(self) -> bool:
-        """Whether it would change an object."""
+        """True where it would change an object."""
         return self.method != "GET"
 
     @property
     def follows(self) -> bool:
-        """Whether it is a watch of our kinds, as kopf's are."""
+        """True where it is a watch of our kinds, as kopf's are."""
         return self.watch and self.path.startswith(_GROUP)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Answer:
-    """What is answered in the server's place: `headers` beside a Status object, or `raw` in its place."""
+    """The answer in the server's place: `headers` beside a Status object, or `raw` in its place."""
 
     code: int
     reason: str = ""
@@ -59,7 +59,7 @@ class Answer:
         return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", **said}
 
     def body(self) -> bytes:
-        """What goes over the wire."""
+        """The bytes that go over the wire."""
         return json.dumps(self.status()).encode() if self.raw is None else self.raw
 
 
@@ -98,7 +98,7 @@ class Meddler:
         self.meddle: Callable[[Asked], Fault] = serve
         self.token = "first"
         self.asked: list[tuple[Asked, str]] = []
-        """What was asked, with what became of it: a status, `Reset` or `Hang`."""
+        """The requests, each with what became of it: a status, `Reset` or `Hang`."""
         self.token_file = folder / "token"
         self.token_file.write_text(self.token + "\n")
         self._server = server

@@ -54,7 +54,7 @@ class Operator:
         self.process = Process(name, command, folder / f"{name}.log", self.ready, self._reaper)
 
     def ready(self) -> bool:
-        """Whether it watches."""
+        """True where it watches."""
         return self._get("/readyz") == "ok\n"
 
     def metric(self, line: str) -> float:
@@ -71,7 +71,7 @@ class Operator:
         return sum(line.startswith(start) for line in self._get("/metrics").splitlines())
 
     def leads(self) -> bool:
-        """Whether it says that it holds the Lease."""
+        """True where it says that it holds the Lease."""
         return "Leading as" in self.process.said()
 
     def close(self) -> None:
@@ -100,7 +100,7 @@ def running(cluster: Cluster, folder: Path, name: str = "operator", **options: A
 
 
 class People:
-    """What people do in one namespace, with kubectl and with setpoint."""
+    """The commands of people in one namespace, with kubectl and with setpoint."""
 
     def __init__(self, cluster: Cluster, namespace: str) -> None:
         self.cluster = cluster

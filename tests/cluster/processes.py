@@ -67,7 +67,7 @@ class Process:
 
     @property
     def running(self) -> bool:
-        """Whether it runs, paused or not. One that ended by itself is not watched over from here on."""
+        """True where it runs, paused or not. One that ended by itself is not watched over from here on."""
         if self._popen is None or self._watched is None:
             return False
         if self._popen.poll() is None:

@@ -43,13 +43,13 @@ class Replicas:
         ]
 
     def holder(self, shard: int = 0) -> str:
-        """Who holds a Lease; empty where nobody does."""
+        """The holder of a Lease; empty where there is none."""
         path = "jsonpath={.spec.holderIdentity}"
         found = self._cluster.kubectl("get", "lease", self._leases[shard], "-n", NAMESPACE, "-o", path, check=False)
         return found.stdout if found.returncode == 0 else ""
 
     def holders(self) -> list[str]:
-        """Who holds each of the Leases."""
+        """The holder of each of the Leases."""
         return [self.holder(shard) for shard in range(len(self._leases))]
 
     @property

@@ -1,4 +1,4 @@
-"""What people and other versions put into a cluster that no schema would let through, or that no operator wrote.
+"""Input from people and other versions into a cluster that no schema would let through, or that no operator wrote.
 
 Each ends in a condition with a reason on the object and shows in a metric; a healthy neighbour is served all the while.
 """
@@ -223,7 +223,7 @@ def stated(type_: str, status: str = "True", reason: str = "Forged") -> dict[str
 
 
 def forge(people: People, kind: str, name: str, status: Mapping[str, Any]) -> None:
-    """What an admin does where no admission policy keeps them from it."""
+    """Writes a status, as an admin does where no admission policy keeps them from it."""
     words = ("patch", kind, name, "-n", people.namespace, "--subresource=status", "--type=merge", "-p")
     people.cluster.kubectl(*words, json.dumps({"status": status}))
 

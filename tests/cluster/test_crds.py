@@ -94,7 +94,7 @@ SAID: dict[str, tuple[str, str]] = {
     "gates-negative": ("spec.gates[1].blastRadius.maxDelete", "should be greater than or equal to 0"),
     "gates-timeout-zero": ("spec.gates[0].timeout", DURATION),
 }
-"""What the server says of each bad object of the table that the types are held against: the field, and the fault."""
+"""The server's words on each bad object of the table that the types are held against: the field, and the fault."""
 
 pytestmark = pytest.mark.usefixtures("crds")
 
@@ -106,7 +106,7 @@ async def connection(cluster: Cluster) -> AsyncIterator[KubeConnection]:
 
 
 async def create(connection: KubeConnection, obj: JsonObject) -> JsonObject:
-    """What the server makes of an object, and of its status, without keeping it."""
+    """Has the server try an object, and its status, without keeping it."""
     resource = resource_of(obj["kind"])
     # A name of its own: the server would say of one that exists no more than that.
     obj = {**obj, "metadata": {**obj["metadata"], "name": f"tried-{obj['metadata']['name']}"}}
@@ -129,7 +129,7 @@ async def write_status(connection: KubeConnection, obj: JsonObject) -> JsonObjec
 
 
 def lost(sent: Any, kept: Any, path: str = "") -> list[str]:
-    """Where what was kept is not what was sent; the server adds defaults."""
+    """The paths where what was kept is not what was sent; the server adds defaults."""
     if isinstance(sent, dict) and isinstance(kept, dict):
         return [each for key, value in sent.items() for each in lost(value, kept.get(key), f"{path}.{key}")]
     if isinstance(sent, list) and isinstance(kept, list) and len(sent) == len(kept):

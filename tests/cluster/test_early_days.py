@@ -25,7 +25,7 @@ UNAVAILABLE = Answer(503, "ServiceUnavailable")
 
 @dataclasses.dataclass(frozen=True)
 class Boot:
-    """What a server answers for a while after it was asked first, where it answers so: the moment of a start."""
+    """The answer of a server for a while after it was asked first, where it answers so: the moment of a start."""
 
     name: str
     fault: Fault

@@ -1,4 +1,4 @@
-"""What breaks under the operator, and that it ends at the setpoint with nothing applied twice and nothing lost."""
+"""Faults under the operator, and that it ends at the setpoint with nothing applied twice and nothing lost."""
 
 import time
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ def operator(api_server: ApiServer, people: People, tmp_path: Path) -> Iterator[
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Path:
-    """Where each create of the slow resource leaves a line."""
+    """The file where each create of the slow resource leaves a line."""
     path = tmp_path / "ledger"
     path.touch()
     return path

@@ -100,7 +100,7 @@ def with_token(server: ApiServer, name: str, token: str) -> None:
 
 
 def settings_of_the_pod(server: ApiServer, folder: Path) -> dict[str, str]:
-    """What the Deployment with SQLite sets, on this machine's paths."""
+    """The settings of the Deployment with SQLite, on this machine's paths."""
     deployment = named(built(server, overlay(folder / "overlay", "base", "single-replica")), "Deployment")
     given = {one["name"]: one.get("value") for one in deployment["spec"]["template"]["spec"]["containers"][0]["env"]}
     key, home = folder / "sealing.key", folder / "home"
@@ -129,7 +129,7 @@ def _mirror() -> Path:
 
 
 def columns(server: ApiServer, kind: str, namespace: str) -> list[dict[str, str]]:
-    """What kubectl shows people: the rows of its table, by column."""
+    """The output of kubectl for people: the rows of its table, by column."""
     lines = server.kubectl("get", kind, "-n", namespace).stdout.splitlines()
     starts = [index for index, letter in enumerate(lines[0]) if letter != " " and lines[0][index - 2 : index].isspace()]
     edges = [0, *starts, None]

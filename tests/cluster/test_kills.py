@@ -159,7 +159,7 @@ class World:
         self._live("made")
 
     def _rests(self, reason: str) -> bool:
-        """Whether Ready says so of what is declared now; approves on the way, as an interrupted apply asks for."""
+        """True where Ready says so of what is declared now; approves on the way, as an interrupted apply asks for."""
         found = (self.people.all("environments") or [{}])[0]
         status = found.get("status", {})
         ready = next((one for one in status.get("conditions", []) if one["type"] == "Ready"), {})

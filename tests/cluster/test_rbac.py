@@ -41,7 +41,7 @@ def used(rules: list[dict[str, Any]], asked: set[tuple[str, str, str]]) -> set[t
 
 
 def requests(server: ApiServer, since: int) -> dict[str, set[tuple[str, str, str]]]:
-    """What the operator asked of the API server: what the rules `allow`, and what they `forbid`.
+    """The operator's requests to the API server: those that the rules `allow`, and those that they `forbid`.
 
     By that verdict and not by the answer: a namespace that ends answers 403, too.
     """
@@ -209,7 +209,7 @@ RULES = {
 }
 """The first resource of each rule of the ClusterRole, and the verb that is missed first."""
 NOT_EVERYBODYS = ("secrets", "events")
-"""What one target may need and another does without."""
+"""Resources that one target may need and another does without."""
 
 
 def test_every_rule_is_tried(objects: list[dict[str, Any]]) -> None:
@@ -270,6 +270,6 @@ def is_spared_or_told(ready: dict[str, Any], missing: str) -> bool:
 
 
 def said(operator: Operator, people: People) -> str:
-    """What an operator's log and the conditions of what it works on tell."""
+    """The text of an operator's log and of the conditions of what it works on."""
     conditions = [one.get("status", {}).get("conditions") for one in people.all("environments")]
     return operator.process.log.read_text().replace('\\"', '"') + str(conditions)

@@ -41,7 +41,7 @@ def people(cluster: Cluster, namespace: str, replicas: Replicas) -> Iterator[Peo
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Path:
-    """Where each create notes that it began, and whether another was still going on."""
+    """The file where each create notes that it began, and whether another was still going on."""
     path = tmp_path / "ledger"
     path.touch()
     return path

@@ -1,4 +1,4 @@
-"""What an operator that begins looks at, and what it lets rest since one before it looked."""
+"""Targets that an operator looks at as it begins, and those that it lets rest since one before it looked."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def people(cluster: Cluster, crds: None, namespace: str) -> People:
 
 
 def looked_at(operator: Operator, name: str) -> bool:
-    """Whether there was a pass over an Environment."""
+    """True where there was a pass over an Environment."""
     return f"environment/{name} " in operator.process.said()
 
 

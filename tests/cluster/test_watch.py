@@ -26,7 +26,7 @@ class NoTrail:
 
 
 class Watched:
-    """What a source delivered, and a client to make something happen with."""
+    """The events that a source delivered, and a client to make something happen with."""
 
     def __init__(self, connection: KubeConnection) -> None:
         self.client = KubeCluster(connection, NoTrail())  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""What goes wrong between the operator and its API server: it ends at the setpoint, once, and loses nothing."""
+"""Faults between the operator and its API server: it ends at the setpoint, once, and loses nothing."""
 
 import itertools
 import json
@@ -48,7 +48,7 @@ def people(cluster: Cluster, namespace: str, operator: Operator) -> Iterator[Peo
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Path:
-    """Where each create leaves the number of the edit that asked for it."""
+    """The file where each create leaves the number of the edit that asked for it."""
     path = tmp_path / "ledger"
     path.touch()
     return path
@@ -64,7 +64,7 @@ def watches(meddler: Meddler) -> int:
 def test_conflict_on_every_write_for_a_while(
     people: People, operator: Operator, meddler: Meddler, ledger: Path, renewals: bool
 ) -> None:
-    """Whose renewals fail, too, has lost its Lease in the end; who leads goes on to try."""
+    """An operator whose renewals fail, too, has lost its Lease in the end; one that leads goes on to try."""
     people.apply(edited(ledger, 1))
     people.until_reason("shop", "ApprovalRequired")
     said, before = len(operator.process.log.read_text()), meddler.count("409", writes=True)

@@ -1,4 +1,4 @@
-"""What every ClusterClient does with objects: create, read, update.
+"""Duties of every ClusterClient with objects: create, read, update.
 
 A new home passes this suite, and the two beside it, before anything runs on it.
 Nothing here asks for more than a Kubernetes API server with our CRDs gives: where homes may differ (validation

@@ -1,4 +1,4 @@
-"""What every ClusterClient does beside the spec: status, finalizers, stamps, deletion, Secrets, and the audit trail."""
+"""Duties of every ClusterClient beside the spec: status, finalizers, stamps, deletion, Secrets, and the audit trail."""
 
 from typing import Any
 

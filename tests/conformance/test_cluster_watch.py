@@ -1,4 +1,4 @@
-"""What every ClusterClient tells those who watch, and how it holds where many write at once."""
+"""The events that every ClusterClient tells those who watch, and how it holds where many write at once."""
 
 import asyncio
 import contextlib

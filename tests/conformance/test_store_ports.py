@@ -1,4 +1,4 @@
-"""What every AuditLog, BlobStore, StateStore, StateLocks and ObjectStore does: the real ones and the in-memory ones."""
+"""Rules for every AuditLog, BlobStore, StateStore, StateLocks and ObjectStore: the real ones and the in-memory ones."""
 
 import asyncio
 import contextlib
@@ -297,7 +297,7 @@ WRITES: dict[str, Callable[[Stores], Awaitable[object]]] = {
 
 
 async def everything(stores: Stores) -> tuple[object, ...]:
-    """What there is to be seen in the stores."""
+    """Everything there is to be seen in the stores."""
     states = [await stores.states.head(ref.key) for ref in (REF, OTHER)]
     objects, looks = await stores.objects.list(REF.kind), await stores.looks.of([REF.key])
     return (await stores.trail.rows(), states, await stores.states.blobs(), await stores.locks.held(), objects, looks)

@@ -80,7 +80,7 @@ class Fuse:
 
 
 def describe(call, _self, *args, audit=(), **_kwargs) -> str:
-    """What a call does in the pipeline: its name, and the object or the audit rows that it writes."""
+    """Names a call in the pipeline, with the object or the audit rows that it writes."""
     entries = (*(arg for arg in args if isinstance(arg, AuditEntry)), *audit)
     objects = [arg for arg in args if isinstance(arg, dict) and "kind" in arg]
     refs = [arg.kind for arg in args if isinstance(arg, ObjectRef)]

@@ -16,7 +16,7 @@ _ENV = cel.NewEnv(variables={"self": cel.Type.DYN, "oldSelf": cel.Type.DYN})
 
 
 def admit(schema: dict[str, Any], obj: dict[str, Any], *, old: dict[str, Any] | None = None) -> list[str]:
-    """What is wrong with an object, or with an update of `old`; empty where it is admitted."""
+    """The faults of an object, or of an update of `old`; empty where it is admitted."""
     defaulted, old = (set_defaults(schema, copy.deepcopy(each)) for each in (obj, old))
     validator = jsonschema.Draft202012Validator(strict(schema))
     errors = [f"{error.json_path}: {error.message}" for error in validator.iter_errors(defaulted)]
@@ -56,7 +56,7 @@ def compiled(rule: str) -> Any:
 
 
 def evaluate(rule: str, value: Any, old: Any = None) -> bool:
-    """What a rule says; an error is False, as on an API server."""
+    """The verdict of a rule; an error is False, as on an API server."""
     data = {"self": value} | ({} if old is None else {"oldSelf": old})
     return compiled(rule).eval(data=data).value() is True
 

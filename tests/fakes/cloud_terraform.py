@@ -56,7 +56,7 @@ class Cloud:
 
 @dataclasses.dataclass
 class Remains:
-    """What an apply had done when it was left alone: the state that it held, and its steps."""
+    """The work that an apply had done when it was left alone: the state that it held, and its steps."""
 
     target: str
     held: bytes

@@ -168,7 +168,7 @@ def _shown(version: int, obj: JsonObject) -> JsonObject:
 
 
 def _copy(obj: JsonObject) -> JsonObject:
-    """What comes back from JSON: tests that pass anything else fail here, as they would elsewhere."""
+    """The object as it comes back from JSON: tests that pass anything else fail here, as they would elsewhere."""
     return json.loads(json.dumps(obj, allow_nan=False))
 
 

@@ -35,7 +35,7 @@ class Cloud:
     # --- What a test does ----------------------------------------------------------------------------------------
 
     def buckets(self) -> dict[str, dict[str, Any]]:
-        """What exists, by name."""
+        """The buckets that exist, by name."""
         with self.changing() as content:
             return {bucket["name"]: bucket for bucket in content["buckets"].values()}
 
@@ -71,7 +71,7 @@ class Cloud:
     # --- What the provider does ----------------------------------------------------------------------------------
 
     def faults(self) -> dict[str, Any]:
-        """What goes wrong now."""
+        """The faults in force now."""
         with self.changing() as content:
             return content["faults"]
 

@@ -74,7 +74,7 @@ class Bucket(iface.Resource):
         return self._cloud.get(id)
 
     def _begin(self, ctx: Any, call: str, bucket: dict[str, Any]) -> bool:
-        """What every call goes through first; False where it fails."""
+        """The first step of every call; False where it fails."""
         faults = self._cloud.faults()
         time.sleep(faults.get("latency", 0))
         if faults.get(f"fail_{call}") != bucket["name"]:

@@ -161,7 +161,7 @@ class FakeHome:
 
 @dataclasses.dataclass
 class FakeWiring:
-    """What `setpoint.wiring` offers, over one home."""
+    """Offers what `setpoint.wiring` does, over one home."""
 
     home: FakeHome
     opened: list[tuple[Path, bool]] = dataclasses.field(default_factory=list)

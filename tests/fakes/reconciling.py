@@ -54,7 +54,7 @@ class FakePolicies:
     def __init__(self) -> None:
         self.answer = PolicyResult()
         self.of_drift: Callable[[Sequence[JsonObject]], PolicyResult] = lambda _: PolicyResult()
-        """What is said of what the world changed."""
+        """The answer on what the world changed."""
         self.asked: list[dict[str, Any]] = []
 
     async def resolve(self, spec, *, origin) -> PolicyModules:
@@ -132,7 +132,7 @@ class DocumentedCluster(InMemoryCluster):
 
 
 class Bench:
-    """What a test of the reconciler works with."""
+    """Holds what a test of the reconciler works with."""
 
     def __init__(self) -> None:
         self.clock = FakeClock()
@@ -203,7 +203,7 @@ class Bench:
         )
 
     async def digest_source(self, _: object) -> str | None:
-        """What the source's folder holds."""
+        """The content of the source's folder, as a digest."""
         return self.source
 
     async def pause(self, seconds: float) -> None:

@@ -127,7 +127,7 @@ async def open_sql_stores(folder: Path, url: str = "") -> AsyncIterator[SqlStore
 
 @dataclasses.dataclass(frozen=True)
 class StorePlace:
-    """Where a store is: in a folder, or where there is a URL in that PostgreSQL database."""
+    """The place of a store: in a folder, or where there is a URL in that PostgreSQL database."""
 
     folder: Path
     url: str = ""

@@ -38,7 +38,7 @@ HEALTHY = Verification(ok=True, reason="Verified", message="")
 
 @dataclasses.dataclass
 class World:
-    """What is, what the state says, and what tests want to go wrong."""
+    """The actual resources, those in the state, and what tests want to go wrong."""
 
     actual: Resources = dataclasses.field(default_factory=dict)
     state: Resources = dataclasses.field(default_factory=dict)
@@ -59,9 +59,9 @@ class World:
     noise: itertools.count | None = None
     move_before_apply: bool = False
     drift: tuple[dict, ...] = ()
-    """What policies are shown of what the world changed."""
+    """The changes by the world, as policies are shown them."""
     waits: tuple[ResourceProgress, ...] = ()
-    """What a look waits for, as it is told."""
+    """The resources that a look waits for, as they are told."""
 
     def record(self, resources: Resources) -> str:
         """Keeps a configuration under its digest."""

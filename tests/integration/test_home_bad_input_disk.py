@@ -42,7 +42,7 @@ class SmallDisk:
         self.home.declare(variables=variables)
 
     def made(self) -> list[str]:
-        """Which were really made, in the order of their number."""
+        """The resources that were really made, in the order of their number."""
         return sorted(self.log.read_text().split())
 
     def fill(self, left: int) -> None:

@@ -99,7 +99,7 @@ class Life(Bench):
         return {name: drift.get(name, 0) for name in QUIET}
 
     def holds(self) -> dict[str, JsonObject]:
-        """What the server holds, without the values that say nothing."""
+        """The objects that the server holds, without the values that say nothing."""
         found = self.server.objects()
         return {key: {name: value for name, value in one.items() if value} for key, one in found.items()}
 

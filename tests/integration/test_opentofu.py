@@ -50,7 +50,7 @@ def tofu() -> Path:
 
 @pytest.fixture(scope="module")
 def version(tofu: Path) -> str:
-    """What the binary says of itself in people's words."""
+    """The version, as the binary tells it in people's words."""
     told = subprocess.run([tofu, "version"], capture_output=True, text=True, check=True, env=_quiet()).stdout
     assert told.startswith("OpenTofu v")
     return told.split()[1].removeprefix("v")

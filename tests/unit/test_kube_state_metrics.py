@@ -16,14 +16,14 @@ CONFIG = yaml.safe_load((COMPONENT / "custom-resource-state.yaml").read_text())
 RESOURCES = {one["groupVersionKind"]["kind"]: one for one in CONFIG["spec"]["resources"]}
 OWN = {spec.name: spec for spec in METRICS if spec.per_target}
 UNTOLD = {"setpoint_last_success_timestamp_seconds"}
-"""What only the operator knows: the status says nothing of when it was last looked at."""
+"""Metrics that only the operator knows: the status says nothing of when it was last looked at."""
 FIELDS = {
     "": {"groupVersionKind", "metricNamePrefix", "commonLabels", "labelsFromPath", "metrics"},
     "metric": {"name", "help", "errorLogV", "commonLabels", "each"},
     "Gauge": {"path", "labelsFromPath", "valueFrom"},
     "Info": {"path", "labelsFromPath"},
 }
-"""What kube-state-metrics reads, as far as we use it; it ignores what it does not know."""
+"""The fields that kube-state-metrics reads, as far as we use it; it ignores what it does not know."""
 
 
 def schema_of(kind: str) -> dict[str, Any]:

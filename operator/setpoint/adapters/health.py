@@ -26,7 +26,7 @@ class HttpProber:
         self._allowed = allowed
 
     async def probe(self, url: str, status: int, seconds: float) -> str:
-        """What is wrong after `seconds`, empty as soon as nothing is. Never raises for what the other side does."""
+        """The problem after `seconds`, empty as soon as there is none. Never raises for what the other side does."""
         problem, door = "no answer yet", _Door(self._allowed)
         if door.refuses_host(url):
             return f"GET {_shown(url)}: {door.refused} {_REMEDY}"

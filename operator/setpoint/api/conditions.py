@@ -67,7 +67,7 @@ class Reason(StrEnum):
     NO_DRIFT = "NoDrift"
     POLICY_VIOLATED = "PolicyViolated"
     PLAN_UNSTABLE = "PlanUnstable"
-    # What is wrong with the declaration
+    # Faults in the declaration
     INVALID_SPEC = "InvalidSpec"
     INVALID_MANIFEST = "InvalidManifest"
     SOURCE_NOT_FOUND = "SourceNotFound"
@@ -84,7 +84,7 @@ class Reason(StrEnum):
     STATE_NOT_ADOPTED = "StateNotAdopted"
     STATE_TOO_NEW = "StateTooNew"
     PROVIDER_UNAVAILABLE = "ProviderUnavailable"
-    # What went wrong while working
+    # Failures while working
     INIT_FAILED = "InitFailed"
     PLAN_FAILED = "PlanFailed"
     DATA_UNREADABLE = "DataUnreadable"
@@ -375,4 +375,4 @@ EVENT_REASONS: tuple[Reason, ...] = (
     Reason.WORK_FOLDER_RESTORED,
     Reason.LEFTOVER_ENDED,
 )
-"""What only events say; every other reason is a condition's, and its event's too."""
+"""The reasons that only events give; every other reason is a condition's, and its event's too."""

@@ -88,7 +88,7 @@ Duration = Annotated[
         {"type": "string", "maxLength": 32, "pattern": _GO_DURATION}
         | cel(
             (
-                # What is no duration is the pattern's to refuse: an error here would refuse each write of a status too,
+                # The pattern refuses what is no duration: an error here would refuse each write of a status too,
                 # where an older schema let it through.
                 (
                     f"!self.matches('{_GO_DURATION}') || "

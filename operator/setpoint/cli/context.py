@@ -77,11 +77,11 @@ class Home(Store, Protocol):
 
     @property
     def proves_users(self) -> bool:
-        """Whether somebody else than this machine vouches for who works here."""
+        """True where somebody else than this machine vouches for who works here."""
         ...
 
     def user(self) -> str:
-        """Who works here: the operating system's user, or the API server's word."""
+        """The one who works here: the operating system's user, or the API server's word."""
         ...
 
     async def manager(self) -> str | None:
@@ -93,7 +93,7 @@ class Home(Store, Protocol):
         ...
 
     async def events(self, ref: ObjectRef) -> Sequence[EventRecord]:
-        """What happened to an object, oldest first."""
+        """The events of an object, oldest first."""
         ...
 
     async def plan(self, ref: ObjectRef, progress: Progress) -> PlanReport:
@@ -117,12 +117,12 @@ class ClusterHome(Home, Protocol):
     """A home that is a cluster, where operators lead."""
 
     async def leaders(self, namespace: str, tell: Callable[[str], None]) -> Sequence[str]:
-        """Who leads from that namespace now; `tell` hears for what is waited. Raises ForbiddenError, TransientError."""
+        """The leaders in that namespace now; `tell` hears for what is waited. Raises ForbiddenError, TransientError."""
         ...
 
 
 class Wiring(Protocol):
-    """What `setpoint.wiring` offers."""
+    """The functions that `setpoint.wiring` offers."""
 
     def open_home(self, root: Path, *, create: bool = False) -> AbstractAsyncContextManager[Home]:
         """Opens the home of a folder; makes its `.setpoint/` first where asked."""
@@ -150,7 +150,7 @@ class Wiring(Protocol):
         ...
 
     async def doctor(self, root: Path | None) -> Sequence[Check]:
-        """What this machine has and lacks; checks a home, too, where there is one."""
+        """Lists what this machine has and lacks; checks a home, too, where there is one."""
         ...
 
 

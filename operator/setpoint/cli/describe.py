@@ -91,7 +91,7 @@ async def tell(home: Home, obj: JsonObject, now: dt.datetime, contents: ContentT
 
 
 async def _own(home: Home, obj: JsonObject, now: dt.datetime, contents: ContentTeller) -> list[str]:
-    """What the object's kind has to tell. Raises InvalidError where it does not fit the kind."""
+    """Describes the object by its kind. Raises InvalidError where it does not fit the kind."""
     match obj["kind"]:
         case "Environment":
             return await _environment(home, parse(Environment, obj), now, contents)
@@ -181,7 +181,7 @@ async def _change(home: Home, change: Change, now: dt.datetime, contents: Conten
 
 
 async def _what(home: Home, change: Change, contents: ContentTeller) -> list[str]:
-    """What a Change does, what it costs to go back, and what stands in its way."""
+    """Says what a Change does, what it costs to go back, and what stands in its way."""
     orphans = [*change.spec.orphans, *change.status.orphans]
     return [
         *await contents.section(home, change),

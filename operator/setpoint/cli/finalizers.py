@@ -36,7 +36,7 @@ def finalizers() -> None:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked for. `namespace` is None for all; `target` None for whatever is there."""
+    """The objects to release, and how. `namespace` is None for all; `target` None for whatever is there."""
 
     target: ObjectRef | None
     namespace: str | None
@@ -239,7 +239,7 @@ def _cells(obj: JsonObject) -> tuple[str, ...]:
 
 
 def _stays(value: dict[str, Any]) -> str:
-    """What nobody looks after any more, by the last status that an operator wrote."""
+    """Says what nobody looks after any more, by the last status that an operator wrote."""
     count, state = value["resources"], value["stateVersion"]
     if not state:
         return "nothing was ever applied"

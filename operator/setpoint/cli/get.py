@@ -72,7 +72,7 @@ def _read_selector(text: str | None) -> dict[str, str]:
 
 
 class Query:
-    """What is asked for, and how it is shown. `namespace` is None for all."""
+    """The objects asked for, and how they are shown. `namespace` is None for all."""
 
     def __init__(self, selection: Selection, namespace: str | None, labels: dict[str, str], output: str | None) -> None:
         self._selection = selection

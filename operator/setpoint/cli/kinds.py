@@ -87,7 +87,7 @@ def find_target(text: str, namespace: str) -> ObjectRef:
 
 
 def find_selection(words: Sequence[str]) -> list[tuple[type[KubeObject], str | None]]:
-    """What `get` and `describe` are asked for: (kind, name) each, the name None for all objects of the kind.
+    """Reads what `get` and `describe` are asked for: (kind, name) each, the name None for all objects of the kind.
 
     `KINDS`, `KINDS NAME...` or `KIND/NAME...`, as kubectl reads them. Raises UsageError.
     """

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class PlanReport(Protocol):
-    """What would change and why. `cause` is None at the setpoint; `error` says why nothing could be planned.
+    """The changes to be made and why. `cause` is None at the setpoint; `error` says why nothing could be planned.
 
     `findings` counts differences by drift class; `actions` are all of them, `summary` holds the counts. `content` is
     what may be shown of the values.

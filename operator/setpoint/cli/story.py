@@ -71,7 +71,7 @@ def _shorten(text: str, limit: int = 200) -> str:
 
 
 def action_lines(actions: Sequence[ActionSummary], *, total: int | None = None) -> list[str]:
-    """What happens to each resource; says how many more there are than shown."""
+    """Tells what happens to each resource; says how many more there are than shown."""
     lines = [_action(action) for action in actions]
     more = (total or 0) - len(actions)
     return [*lines, f"... and {more} more"] if more > 0 else lines
@@ -89,7 +89,7 @@ def _object(action: ActionSummary | ResetAction) -> str:
 
 
 def way_back_lines(reset_plan: ResetPlanSummary, accepted_by: Sequence[str] = ()) -> list[str]:
-    """Whether there is a way back, what it costs, and who accepted that it is not drilled."""
+    """Says whether there is a way back, what it costs, and who accepted that it is not drilled."""
     drill = _DRILL[reset_plan.drill]
     if accepted_by:
         drill = f"the drill FAILED, which was accepted by {', '.join(map(plain, accepted_by))}"
@@ -112,7 +112,7 @@ def _step_back(action: ResetAction) -> str:
 
 
 def gate_lines(gates: Sequence[GateResult]) -> list[str]:
-    """What each gate says, and why."""
+    """The verdict of each gate, and why."""
     lines = []
     for gate in gates:
         blocks = ", blocks" if gate.blocks else ""

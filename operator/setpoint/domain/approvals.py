@@ -14,10 +14,10 @@ _CLOCK_SKEW = dt.timedelta(minutes=5)
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ApprovalTally:
-    """Who said what about one subject. `expired` are those whose approval no longer counts and no newer one does.
+    """The people who approved or rejected one subject, and what they said.
 
-    `barred` can't approve it, whether they tried or not. `accepted` are those who approved a way back that is not
-    drilled, and why.
+    `expired` are those whose approval no longer counts and no newer one does. `barred` can't approve it, whether they
+    tried or not. `accepted` are those who approved a way back that is not drilled, and why.
     """
 
     approved_by: tuple[str, ...] = ()
@@ -30,7 +30,7 @@ class ApprovalTally:
 
 
 def find_requester(cause: Cause, *, stamped: str, reset_by: str = "") -> str | None:
-    """Who asked for a Change; None where nobody can tell.
+    """The requester of a Change; None where nobody can tell.
 
     `stamped` is the name on the target's spec, `reset_by` the one on the Reset. What policy asks for follows from the
     spec, and so is asked for by whoever wrote that. A deletion bears no name.

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 from setpoint.api.meta import ObjectRef
 
 GENESIS = bytes(32)
-"""What the first row follows."""
+"""The hash that the first row follows."""
 _VERSION = "1"
 _UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 _quote = json.encoder.encode_basestring
@@ -41,7 +41,7 @@ class Phase(StrEnum):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """What is to be recorded. `run` joins an intent with its outcome; `digests` maps a role to a digest.
+    """One event to be recorded. `run` joins an intent with its outcome; `digests` maps a role to a digest.
 
     `payload` is erasable: the row's header holds only a salted commitment to it. No secret belongs in either.
     """
@@ -151,7 +151,7 @@ class Seal:
 
 
 class Verdict(StrEnum):
-    """What can be said about a trail."""
+    """The possible verdicts on a trail."""
 
     INTACT = "intact"
     TAMPERED = "tampered"
@@ -236,7 +236,7 @@ def _encodable(text: str) -> str:
 
 
 def commitment(salt: bytes, body: bytes) -> bytes:
-    """What a header says about a payload: nothing without the salt, everything with it."""
+    """A header's commitment to a payload: it says nothing without the salt, everything with it."""
     return hashlib.sha256(salt + body).digest()
 
 

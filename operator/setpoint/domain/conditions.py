@@ -60,7 +60,7 @@ def get_condition(conditions: Sequence[Condition], type_: ConditionType) -> Cond
 
 
 def is_true(conditions: Sequence[Condition], type_: ConditionType) -> bool:
-    """Whether a statement of the type is there and holds; Unknown does not."""
+    """True where a statement of the type is there and holds; Unknown does not."""
     condition = get_condition(conditions, type_)
     return condition is not None and condition.status == "True"
 

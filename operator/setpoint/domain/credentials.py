@@ -98,7 +98,7 @@ def _is_harmless_word(word: str) -> bool:
 
 
 def _parts(value: str) -> Iterator[str]:
-    """What in a secret value is a secret by itself: the passwords of URLs, and in JSON what looks like one."""
+    """The secrets within a secret value: the passwords of URLs, and in JSON what looks like one."""
     for login in _LOGIN.finditer(value):
         yield from (text for part in login.groups() if part for text in (part, unquote(part)))
     for path, leaf in _json_leaves(value).items():

@@ -14,7 +14,7 @@ from setpoint.domain.plans import is_output
 from setpoint.domain.policies import PolicyResult, Violation
 
 DRIFT_STAGE = "drift"
-"""What policies see as the stage of the gate while they judge drift. No gate names it: all of a target's gates do."""
+"""The stage of the gate as policies see it while they judge drift. No gate names it: all of a target's gates do."""
 
 _MAX_SHOWN = 3
 _MAX_MESSAGE = 1024
@@ -22,14 +22,14 @@ _MAX_MESSAGE = 1024
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class DriftVerdict:
-    """What drift violates, as people may see it, and why some of it could not be judged."""
+    """The violations by drift, as people may see them, and why some of it could not be judged."""
 
     violations: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
 
 
 def caused_by_drift(found: PolicyResult, recorded: PolicyResult, nothing: PolicyResult) -> PolicyResult:
-    """What a set says of the drift, less what it says anyway.
+    """The answer of a set to the drift, less what it says anyway.
 
     `recorded` is its answer to the same resources as they were recorded, `nothing` that to no drift at all. Only what
     names its resource is known to have been so before: another may have become what one was. To be called before

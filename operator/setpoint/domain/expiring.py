@@ -27,7 +27,7 @@ class Expiring:
 
 
 def find_expiring(document: Mapping[str, Any], change: Change, types: ResourceTypes) -> Mapping[str, Expiring]:
-    """What expires data, by address as it is shown. `document` is the plan that the Change was read from."""
+    """Attributes that expire data, by address as it is shown. `document` is the plan that the Change was read from."""
     items = [one for one in document.get("resource_changes", []) if _acts(one) and types.knows_of(one.get("type", ""))]
     plan = read_resources({"resource_changes": items}, "resource_changes")
     made = _made(plan, types)
@@ -81,7 +81,7 @@ def _expires(change: PlannedChange, path: str, sense: Sense) -> bool:
 
 
 def _at(side: Leaves, path: str) -> Leaves:
-    """What stands at an attribute, or below it; indices do not count: blocks are lists."""
+    """The leaves at an attribute, or below it; indices do not count: blocks are lists."""
     return {at: value for at, value in side.items() if _is_under(at, path)}
 
 

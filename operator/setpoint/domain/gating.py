@@ -49,7 +49,7 @@ _NAMELESS = (
 
 
 class Verdict(StrEnum):
-    """What a gate, and all of them together, say."""
+    """The verdict of a gate, and of all of them together."""
 
     PASS = "Pass"  # noqa: S105 a verdict, not a password
     WARN = "Warn"
@@ -251,7 +251,7 @@ def _result(
 
 
 def _built_in(stage: GateStage, protection: Sequence[str], faults: Sequence[str]) -> tuple[GateResult, ...]:
-    """What no EnforcementGates can loosen."""
+    """The results that no EnforcementGates can loosen."""
     fixed = ((GATES, Verdict.ERROR, faults), (PROTECTION, Verdict.FAIL, protection))
     return tuple(
         _result(gate, stage, verdict if messages else Verdict.PASS, messages, blocks=bool(messages))
@@ -340,7 +340,7 @@ def _evaluate(
 
 
 def _verdict(levels: set[Level], blocking: Verdict, *, overridden: bool) -> Verdict:
-    """What violations at these levels come to; `blocking` where they block."""
+    """The verdict on violations at these levels; `blocking` where they block."""
     if levels & _UNWAIVABLE:
         return blocking
     if "soft-mandatory" in levels:

@@ -16,7 +16,7 @@ _MAX_REQUEST = 1024
 
 
 class GoalKind(StrEnum):
-    """Where a pass is headed."""
+    """The kind of goal that a pass has."""
 
     SPEC = "Spec"
     SNAPSHOT = "Snapshot"
@@ -28,7 +28,7 @@ class GoalKind(StrEnum):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Goal:
-    """What a pass drives to. `snapshot` and `reset` are set for SNAPSHOT alone; its bundle may be absent: nothing."""
+    """The goal of a pass. `snapshot` and `reset` are set for SNAPSHOT alone; its bundle may be absent: nothing."""
 
     kind: GoalKind
     reset: Reset | None = None

@@ -48,7 +48,7 @@ class Block:
 
 
 def is_code(name: str) -> bool:
-    """Whether Terraform or OpenTofu reads a file of this name as code."""
+    """True where Terraform or OpenTofu reads a file of this name as code."""
     return name.endswith((".tf", ".tofu", ".tf.json", ".tofu.json"))
 
 
@@ -95,17 +95,17 @@ def _is_override(name: str) -> bool:
 
 
 def foreign_backend(files: Files) -> str:
-    """Where (`file:line`) the code asks for a backend or for HCP Terraform; empty where it does not."""
+    """The place (`file:line`) at which the code asks for a backend or for HCP Terraform; empty where it does not."""
     return _setting(files, {"backend", "cloud"})
 
 
 def state_encryption(files: Files) -> str:
-    """Where (`file:line`) the code asks OpenTofu to encrypt state or plans; empty where it does not."""
+    """The place (`file:line`) at which the code asks OpenTofu to encrypt state or plans; empty where it does not."""
     return _setting(files, {"encryption"})
 
 
 def _setting(files: Files, types: Collection[str]) -> str:
-    """Where the first block of these types within `terraform` is."""
+    """The place of the first block of these types within `terraform`."""
     settings = (block for block in _blocks(files) if block.type == "terraform")
     return next((inner.at for block in settings for inner in block.blocks if inner.type in types), "")
 

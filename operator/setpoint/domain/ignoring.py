@@ -18,7 +18,7 @@ class IgnoreRules:
         self._rules = [(rule.address, frozenset(rule.paths)) for rule in rules]
 
     def covers(self, change: PlannedChange, paths: Collection[Path]) -> bool:
-        """Whether all these paths of a change are ignored; without any, whether all of it is."""
+        """True where all these paths of a change are ignored; without any, where all of it is."""
         rules = self._of(change)
         if frozenset() in rules:
             return True

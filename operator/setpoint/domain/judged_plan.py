@@ -34,7 +34,7 @@ Redact = Callable[[str, Spare], str]
 
 
 class Disclosure:
-    """What may be shown of a text that was written with a plan's values at hand.
+    """Decides what may be shown of a text that was written with a plan's values at hand.
 
     `hidden` and `more` know the secrets; `known` hides the keys of addresses as they are hidden everywhere else.
     """
@@ -114,7 +114,7 @@ NO_PLAN = JudgedPlan({})
 
 
 def judged_plan(document: Mapping[str, Any], hidden: Scrubber, known: Scrubber = NO_SECRETS) -> JudgedPlan:
-    """What policies judge of a document that `analyse_plan` took.
+    """The plan as policies judge it, from a document that `analyse_plan` took.
 
     `known` knows the Secrets' values, `hidden` those and every text that a mask covers.
     """

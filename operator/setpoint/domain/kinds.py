@@ -35,7 +35,7 @@ _PHRASES = (
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong at one place of an object."""
+    """One fault at one place of an object."""
 
     path: Path
     message: str
@@ -114,7 +114,7 @@ def content(kind: Kind, obj: JsonObject) -> JsonObject:
 
 
 def problems(kind: Kind, obj: JsonObject) -> tuple[Problem, ...]:
-    """What is wrong with an object's content, at most ten; metadata and status are not looked at."""
+    """The problems of an object's content, at most ten; metadata and status are not looked at."""
     if kind.model is None:
         return tuple(_plain_problems(kind, obj))
     try:
@@ -125,7 +125,7 @@ def problems(kind: Kind, obj: JsonObject) -> tuple[Problem, ...]:
 
 
 def status_problems(kind: Kind, status: Any, stored: Any) -> tuple[Problem, ...]:
-    """What is wrong with a status. A field that this version does not know may stay as it is stored."""
+    """The problems of a status. A field that this version does not know may stay as it is stored."""
     if kind.model is None or not kind.has_status:
         return (Problem(("status",), f"a {kind.name} has no status"),)
     model: Any = kind.model.model_fields["status"].annotation

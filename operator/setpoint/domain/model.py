@@ -43,7 +43,7 @@ class Finding:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Observation:
-    """What is, at one instant, named by the state's version and the bundle that it was compared with.
+    """The target as it is at one instant, named by the state's version and the bundle that it was compared with.
 
     `content` is the change's content with secrets in clear, or None where nothing would change: it is never stored.
     `judged` is the plan as policies judge it, which is not stored either.
@@ -133,7 +133,7 @@ class Result(StrEnum):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Outcome:
-    """What apply did. `orphans` are creations that started and are in no state."""
+    """The outcome of an apply. `orphans` are creations that started and are in no state."""
 
     result: Result
     run: str

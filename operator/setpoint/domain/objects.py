@@ -141,7 +141,7 @@ def has_labels(obj: JsonObject, labels: Mapping[str, str] | None) -> bool:
 
 
 def metadata_problems(kind: kinds.Kind, obj: JsonObject) -> tuple[Problem, ...]:
-    """What is wrong with an object's metadata, as far as people write it."""
+    """The problems of an object's metadata, as far as people write it."""
     metadata = obj.get("metadata")
     if not isinstance(metadata, dict):
         return (Problem(("metadata",), "is required" if metadata is None else "must be a map"),)

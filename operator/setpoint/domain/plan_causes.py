@@ -25,7 +25,7 @@ class Ignore(Protocol):
     """Says which differences the rules of an Environment leave out of account."""
 
     def covers(self, change: PlannedChange, paths: Collection[Path]) -> bool:
-        """Whether all these paths of a change are ignored; without any, whether all of it is."""
+        """True where all these paths of a change are ignored; without any, where all of it is."""
         ...
 
 
@@ -114,7 +114,7 @@ def _explain(
 
 
 def _edited(change: PlannedChange, drift: PlannedChange, references: References) -> tuple[Path, ...]:
-    """Where a resource that was deleted outside would come back otherwise than recorded: its configuration is new, too.
+    """Paths at which a resource deleted outside would come back otherwise than recorded: its configuration is new, too.
 
     Only configured attributes tell: what a provider fills in need not be the same again.
     """
@@ -130,7 +130,7 @@ def _edited(change: PlannedChange, drift: PlannedChange, references: References)
 def _overwritten(
     change: PlannedChange, drift: PlannedChange | None, decisive: tuple[Path, ...], restored: Collection[Path]
 ) -> tuple[Path, ...]:
-    """Where a value that someone wrote outside would be lost; a resource that goes anyway restores nothing.
+    """Paths at which a value that someone wrote outside would be lost; a resource that goes anyway restores nothing.
 
     A list that was empty may come back as no list: then what is put back stands at another path of the attribute.
     """
@@ -155,7 +155,7 @@ def _reason(change: PlannedChange, kind: DriftClass, paths: tuple[Path, ...], ig
 
 
 class _Shifts:
-    """Which attributes of which resources will not be what the state recorded, so that others follow."""
+    """The attributes of resources that will not be what the state recorded, so that others follow."""
 
     def __init__(
         self,
@@ -222,7 +222,7 @@ class _Shifts:
 
 
 def _is_known(change: PlannedChange, name: str, paths: Collection[Path]) -> bool:
-    """Whether anything of an attribute's new value is both known and new."""
+    """True where anything of an attribute's new value is both known and new."""
     values = change.values
     if all(values.shows_unknown(path) for path in paths if path and path[0] == name):
         return False

@@ -22,7 +22,7 @@ _MISSING = object()
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Difference:
-    """What differs between two values; leaves by path, secrets in clear.
+    """The differences between two values; leaves by path, secrets in clear.
 
     `unknown` are the paths that only the apply will tell; `paths` all that differ, which an unknown one does: nothing
     says that it will not. `masks` are the paths that Terraform marks sensitive on either side. `alike` are those of
@@ -48,7 +48,7 @@ class Difference:
         return cover_of(path, self.unknown) is not None
 
     def values(self, path: Path) -> tuple[Any, ...]:
-        """What stands at the path before and after, where something does."""
+        """The values at the path before and after, where there are any."""
         return tuple(side[path] for side in (self.before, self.after) if path in side)
 
 
@@ -69,12 +69,12 @@ class PlannedChange:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What tells it from all others: a deposed object has the address of the one that took its place."""
+        """The key that tells it from all others: a deposed object has the address of the one that took its place."""
         return self.kind, self.address, self.deposed
 
     @property
     def verb(self) -> Verb:
-        """What happens, in one word."""
+        """The action, in one word."""
         if "create" in self.actions and len(self.actions) > 1:
             return "replace"
         if self.actions in _IDLE:
@@ -164,7 +164,7 @@ def _known(after: Leaves, unknown: Collection[Path]) -> Leaves:
 
 
 def is_same(one: Leaves, other: Leaves, path: Path) -> bool:
-    """Whether a path has the same value. True and 1 are not the same.
+    """True where a path has the same value in both. True and 1 are not the same.
 
     Null and absent are, for an attribute; further down, Terraform tells a map without a key from one whose key is null.
     """

@@ -128,7 +128,7 @@ def _stands(side: Mapping[str, Any] | Sequence[str]) -> bool:
 
 
 def differing_paths(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[str, ...]:
-    """Where two contents differ, as `address: path`, for people who must tell Setpoint what to ignore (rule 19)."""
+    """Differences of two contents, as `address: path`, for people who must tell Setpoint what to ignore (rule 19)."""
     left, right = _by_key(one), _by_key(other)
     found = {name for key in left.keys() | right.keys() for name in _compare(key[1], left.get(key), right.get(key))}
     return tuple(sorted(found))

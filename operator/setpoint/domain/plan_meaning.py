@@ -95,7 +95,7 @@ def _less(item: Any, names: Collection[str | int]) -> Hashable:
 
 
 def _is_alike(path: Path, old: Any, new: Any) -> bool:
-    """Whether the values at a path mean the same; empty ones do at the place of an attribute: `a`, or `a[0].b`."""
+    """True where the values at a path mean the same; empty ones do at the place of an attribute: `a`, or `a[0].b`."""
     one, other = _at(old, path), _at(new, path)
     if isinstance(one, str) and isinstance(other, str):
         return means_same(one, other)
@@ -104,7 +104,7 @@ def _is_alike(path: Path, old: Any, new: Any) -> bool:
 
 
 def _at(value: Any, path: Path) -> Any:
-    """What stands at a path; None where nothing does."""
+    """The value at a path; None where there is none."""
     for part in path:
         if isinstance(value, dict):
             value = value.get(part)

@@ -25,7 +25,7 @@ def bare(address: str) -> str:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class References:
-    """What refers to what; names are absolute, without instance keys.
+    """The references within a configuration; names are absolute, without instance keys.
 
     `attributes` has each configured attribute of each managed resource; `edges` the module variables, module outputs
     and data sources, which only pass values on; `outputs` the outputs of the root; `relevant` the sources that
@@ -58,7 +58,7 @@ class References:
         return frozenset(found)
 
     def dependents(self) -> Mapping[str, frozenset[str]]:
-        """What waits for each resource, data source, module and module variable, at once; and for local values."""
+        """All that waits for each resource, data source, module and module variable, at once; and for local values."""
         found: dict[str, set[str]] = {}
         for graph in (self.waits, self.edges, self.members):
             for node, names in graph.items():
@@ -124,7 +124,7 @@ def _modules(root: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], 
 
 
 def _all_of(block: Mapping[str, Any], prefix: str) -> frozenset[str]:
-    """What a block as a whole waits for: what it is repeated over, and what `depends_on` names."""
+    """The names that a block as a whole waits for: what it is repeated over, and what `depends_on` names."""
     named = {"references": _list(block.get("depends_on"))}
     return _refer([block.get("for_each_expression"), block.get("count_expression"), named], prefix)
 
@@ -142,7 +142,7 @@ def _resources(module: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, An
 
 
 def _expressions(block: Mapping[str, Any], prefix: str) -> dict[str, frozenset[str]]:
-    """What each attribute refers to; `each` and `count` stand for what they iterate over."""
+    """The references of each attribute; `each` and `count` stand for what they iterate over."""
     repeat = _refer([block.get("for_each_expression"), block.get("count_expression")], prefix)
     found = {}
     for name, expression in _map(block.get("expressions")).items():
@@ -157,7 +157,7 @@ def _local_part(name: str, prefix: str) -> str:
 
 
 def _calls(module: Mapping[str, Any], prefix: str) -> dict[str, frozenset[str]]:
-    """What a module's variables get, what its outputs give, and the module as a whole, which is all of them."""
+    """The sources of a module's variables, of its outputs, and of the module as a whole, which is all its outputs."""
     edges = {}
     for name, item in _map(module.get("module_calls")).items():
         call, inner = _map(item), f"{prefix}module.{name}."
@@ -170,7 +170,7 @@ def _calls(module: Mapping[str, Any], prefix: str) -> dict[str, frozenset[str]]:
 
 
 def _refer(expression: Any, prefix: str) -> frozenset[str]:
-    """What an expression refers to, however deep in its blocks."""
+    """The names that an expression refers to, however deep in its blocks."""
     found: set[str] = set()
     open_ = [expression]
     while open_:

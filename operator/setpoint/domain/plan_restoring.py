@@ -102,7 +102,7 @@ def _is_declared(drift: PlannedChange, by_named: Mapping[_Key, _Given], referenc
 
 
 def _is_given(old: Any, new: Any, name: str, given: _Given) -> bool:
-    """Whether a text that was not there, or each text that a list did not hold, is given; and nothing is taken away."""
+    """True where a text that was absent, or each text that a list did not hold, is given; and nothing is taken away."""
     if isinstance(new, str):
         return is_empty(old) and (name, meaning(new)) in given
     before = [] if is_empty(old) else old

@@ -76,7 +76,7 @@ def _check_depth(path: Path) -> None:
 
 
 def true_paths(mask: Any) -> frozenset[Path]:
-    """Where a mask says true: at a leaf, or for all that is below a path."""
+    """The paths where a mask says true: at a leaf, or for all that is below a path."""
     return frozenset(path for path, value in leaves(mask).items() if value is True)
 
 

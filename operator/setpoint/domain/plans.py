@@ -31,7 +31,7 @@ _MAX_PATH = 512
 _SEVERITY = ("delete", "replace", "forget", "update", "import", "create", "move")
 _PRECEDENCE = (DriftClass.ACTIONABLE, DriftClass.PENDING, DriftClass.CASCADE, DriftClass.INFORMATIONAL)
 _WHOLE = frozenset({"create", "delete", "forget", "move"})
-"""What is done to a resource as a whole: to list its attributes would say nothing."""
+"""Actions on a resource as a whole: to list its attributes would say nothing."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class DriftCounts:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class PlanAnalysis:
-    """What a plan comes to.
+    """The analysis of a plan.
 
     `content` (rule 18) holds secrets in clear and is never stored; None where nothing would change but what is
     ignored or informational. `shown` is what of it people see, and all that its digest is computed from. `actions` is
@@ -141,7 +141,7 @@ def count_classes(findings: Iterable[Finding]) -> DriftCounts:
 
 
 def is_output(finding: Finding) -> bool:
-    """Whether a finding is about an output of the root: a resource always has a type."""
+    """True where a finding is about an output of the root: a resource always has a type."""
     return not finding.resource_type and finding.address.startswith("output.")
 
 
@@ -218,7 +218,7 @@ def _summarise(
 
 
 def _count(actions: Sequence[ActionSummary], outputs: int) -> ChangeSummary:
-    """What destroys comes first: a long list of harmless actions must not hide it."""
+    """Puts what destroys first: a long list of harmless actions must not hide it."""
     tally = Counter(action.action for action in actions)
     create, update, delete, replace = (tally[verb] for verb in ("create", "update", "delete", "replace"))
     other = len(actions) + outputs - create - update - delete - replace

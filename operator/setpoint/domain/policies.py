@@ -65,7 +65,7 @@ class Unread:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class PolicyResult:
-    """What a set said. `error` is set, and `violations` worthless, when it could not be asked."""
+    """The answer of a set. `error` is set, and `violations` worthless, when it could not be asked."""
 
     violations: tuple[Violation, ...] = ()
     error: str = ""
@@ -84,7 +84,7 @@ class PackageIndex:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class PolicyCheck:
-    """What loading and linting a set found: problems as `file:line: text`, and its packages where there are none."""
+    """Findings of loading and linting a set: problems as `file:line: text`, and its packages where there are none."""
 
     problems: tuple[str, ...] = ()
     packages: tuple[PackageIndex, ...] = ()

@@ -18,7 +18,7 @@ def policy_input(
     reset_actions: Sequence[ResetAction] = (),
     worst: str = "Reversible",
 ) -> dict[str, Any]:
-    """What a policy sees; with the instant, so that a verdict can be replayed. It holds secrets, as the plan does."""
+    """A policy's input; with the instant, so that a verdict can be replayed. It holds secrets, as the plan does."""
     counts = (summary or ChangeSummary()).as_json()
     return {
         "plan": dict(plan),

@@ -15,11 +15,11 @@ from setpoint.domain.transport_errors import tells_of_outage
 
 _JOINT = ": "
 _MAX_TEXT = 8000
-"""What is longer proves nothing."""
+"""A longer text proves nothing."""
 _WINDOW = 6
 """Characters on each side of a joint by which a quoted value is found, even one that was cut short."""
 _PART = r"(?:[^:]|:(?! ))*?"
-"""What stands between two joints: the kind and the name of what was to be made."""
+"""The text between two joints: the kind and the name of what was to be made."""
 _MAKING = rf"(?:error,? |failed to |could not |unable to |cannot )?(?:create|creating)\b{_PART}"
 _NO = r"4(?!08|25|29)\d\d"
 """A status that says no. Time-outs and too many requests are none: a try before, made in silence, may have passed."""
@@ -28,7 +28,7 @@ _AWS_CALL = (
     r"|Set|Start|Subscribe|Upload)\w*"
 )
 _AWS_DOUBT = r"(?!HostID|\w*(?:InProgress|OwnedByYou)|RequestTimeout|RequestError|Idempotent|OperationAborted)"
-"""What also an earlier try of the same call, whose answer was lost, leads to."""
+"""Errors that an earlier try of the same call, whose answer was lost, leads to as well."""
 _RPC = r"(?:AlreadyExists|FailedPrecondition|InvalidArgument|NotFound|OutOfRange|PermissionDenied|Unauthenticated)"
 _AZURE_ID = r'\((?:\w[\w ]*: "[^"\\]*"[,/ ]*)+\)'
 _KUBE_ANSWER = (

@@ -213,7 +213,7 @@ def _constant(index: Mapping[str, Any]) -> str | None:
 
 
 def _indices(node: Mapping[str, Any]) -> list[Any]:
-    """What is computed within a reference: its indices, and its start where that is no name."""
+    """The computed parts of a reference: its indices, and its start where that is no name."""
     root, steps = _steps(node)
     return [step["index"] for step in steps if "index" in step] + ([] if "Var" in root else [root])
 

@@ -36,7 +36,7 @@ class Lint:
         self._heads = {(m.package, rule.path[0]) for m in modules for rule in m.rules}
 
     def problems(self) -> tuple[str, ...]:
-        """What is wrong, `file:line: text` each, in the order of files and lines."""
+        """All problems, `file:line: text` each, in the order of files and lines."""
         found = [
             *(problem for module in self._modules for problem in self._check_module(module)),
             *self._check_packages(),
@@ -109,7 +109,7 @@ class Lint:
         return "" if is_package else f"there is no {name} in this set"
 
     def _visible(self, module: Module) -> Mapping[Path, set[RuleForm]]:
-        """What a module may refer to: what a test defines is for tests."""
+        """The rules that a module may refer to: what a test defines is for tests."""
         return self._rules if module.is_test else self._shipped
 
     # --- All modules -----------------------------------------------------------------------------------------

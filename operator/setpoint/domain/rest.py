@@ -37,7 +37,7 @@ def inputs_of(metadata: ObjectMeta, secrets: Mapping[str, str], source: str) -> 
 
 
 def is_at_setpoint(status: EnvironmentStatus, generation: int) -> bool:
-    """Whether nothing is left to do or to wait for, by what the status says of this generation."""
+    """True where nothing is left to do or to wait for, by what the status says of this generation."""
     if status.change or status.applying or status.hold or status.failures:
         return False
     return _ready(status) == ("True", Reason.AT_SETPOINT, generation)

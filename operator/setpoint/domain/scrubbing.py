@@ -276,7 +276,7 @@ def _mask(data: bytes, spans: Iterable[Span]) -> bytes:
 
 
 def static_names(addresses: Iterable[str]) -> frozenset[str]:
-    """What code names in these addresses: `TYPE`, `TYPE.NAME` and `module.NAME`; keys are left out."""
+    """The names in these addresses that come from code: `TYPE`, `TYPE.NAME` and `module.NAME`; keys are left out."""
     found: set[str] = set()
     for address in addresses:
         parts = _KEY.sub("", address).split(".")

@@ -15,7 +15,7 @@ class Shard:
     count: int = 1
 
     def __contains__(self, key: str) -> bool:
-        """Whether the object of an ObjectRef.key belongs to this part; one that is made anew belongs where it did."""
+        """True where an ObjectRef.key's object belongs to this part; one that is made anew belongs where it did."""
         return shard_of(key, self.count) == self.index
 
     @property

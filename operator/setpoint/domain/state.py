@@ -35,7 +35,7 @@ class ResourceInstance:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class StateIdentity:
-    """Which state of which history: what decides whether another may follow."""
+    """One state of one history: what decides whether another may follow."""
 
     lineage: str
     serial: int
@@ -44,7 +44,7 @@ class StateIdentity:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class StateFacts:
-    """What a state file says about itself; `instances` are the managed ones, in the file's order."""
+    """The facts that a state file tells about itself; `instances` are the managed ones, in the file's order."""
 
     lineage: str
     serial: int
@@ -187,7 +187,7 @@ def identity(facts: StateFacts, data: bytes) -> StateIdentity:
 
 
 def is_new_version(head: StateIdentity | None, new: StateIdentity) -> bool:
-    """Whether `new` may follow `head` and adds something to it.
+    """True where `new` may follow `head` and adds something to it.
 
     The head once more is False: Terraform posts the same bytes twice on a graceful stop and after a lost reply.
     Raises ConflictError for another lineage, a lower serial, and an equal serial with other bytes.

@@ -74,7 +74,7 @@ def read_stream(text: bytes) -> Iterator[Message | None]:
 
 
 def is_quiet(messages: Iterable[Message | None], exit_code: int) -> bool:
-    """Whether a plan's stream proves that nothing differs (rule 14), so that `show` need not be asked.
+    """True where a plan's stream proves that nothing differs (rule 14), so that `show` need not be asked.
 
     One change summary of a plan, every output a no-op, nothing else but refreshing. The summary alone proves
     nothing: moves, forgets and output changes count 0/0/0.
@@ -122,7 +122,7 @@ def hook_of(message: Message | None) -> Hook | None:
 
 
 def waits_in(messages: Iterable[Message | None], now: float) -> tuple[Hook, ...]:
-    """What a plan has asked a provider for and has no answer to, the longest wait first. `now` is in Unix time."""
+    """Requests of a plan that no provider has answered yet, the longest wait first. `now` is in Unix time."""
     since: dict[str, float] = {}
     for message in messages:
         began = message is not None and message["type"] in _BEGAN

@@ -34,14 +34,14 @@ class UsualTime:
         return min(timeout, max(FLOOR, _MULTIPLE * self.usual) * 2.0**self.cuts)
 
     def looked(self, bundle: str, seconds: float, *, quiet: bool) -> "UsualTime":
-        """What is known after a look that came to its end; nothing where it found something."""
+        """The usual time after a look that came to its end; unknown where it found something."""
         if not quiet:
             return UsualTime(bundle)
         known = self.seconds if bundle == self.bundle else ()
         return UsualTime(bundle, (*known, seconds)[-_REMEMBERED:])
 
     def was_cut(self) -> "UsualTime":
-        """What is known after a look that was cut."""
+        """The usual time after a look that was cut."""
         return dataclasses.replace(self, cuts=self.cuts + 1)
 
 

@@ -15,7 +15,7 @@ _MAX_LENGTH = 128
 
 
 def satisfies(version: str, constraint: str, *, field: str = "") -> bool:
-    """Whether a version meets all terms of a constraint such as `>= 1.9, < 2`. Raises InvalidError naming the field.
+    """True where a version meets all terms of a constraint such as `>= 1.9, < 2`. Raises InvalidError naming the field.
 
     A pre-release meets only a term that names a pre-release, as in Terraform; what is no version meets nothing.
     """
@@ -25,7 +25,7 @@ def satisfies(version: str, constraint: str, *, field: str = "") -> bool:
 
 
 def is_newer(one: str, other: str) -> bool:
-    """Whether one version is newer than another; what is no version is older than all."""
+    """True where one version is newer than another; what is no version is older than all."""
     return (_read(one) or _NONE) > (_read(other) or _NONE)
 
 

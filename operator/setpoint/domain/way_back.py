@@ -27,7 +27,7 @@ _LOSSES: Mapping[ResourceClass, tuple[Reversibility, str]] = {
     ),
     "Settings": ("ReversibleNewId", "its id is lost"),
 }
-"""What is lost with a resource, by its type's class."""
+"""All that is lost with a resource, by its type's class."""
 
 
 def plan_way_back(

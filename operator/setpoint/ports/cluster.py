@@ -114,7 +114,7 @@ class Clock(Protocol):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class LeaseRecord:
-    """Who leads. `holder` is empty where nobody does; `version` changes with every write, of whomever.
+    """Names who leads. `holder` is empty where nobody does; `version` changes with every write, of whomever.
 
     `shards` is the number of parts that the holder divides all targets into, `wanted` who asks for this one.
     """

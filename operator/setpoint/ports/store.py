@@ -127,7 +127,7 @@ class BlobStore(Protocol):
         ...
 
     def digest(self, data: bytes) -> str:
-        """What `put` would return."""
+        """The digest that `put` would return."""
         ...
 
 

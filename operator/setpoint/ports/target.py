@@ -53,7 +53,7 @@ class TargetSession(Protocol):
         ...
 
     def outcome_recorded(self) -> None:
-        """What the apply did is on record: its traces may go."""
+        """The apply's outcome is on record: its traces may go."""
         ...
 
     def take_notices(self) -> tuple[Notice, ...]:
@@ -65,7 +65,7 @@ class TargetSession(Protocol):
         ...
 
     async def drill_destroy(self) -> str:
-        """Whether what was just made could be destroyed: what stands in the way, empty where nothing does."""
+        """Says what stands in the way of destroying what was just made; empty where nothing does."""
         ...
 
     async def probe_health(self) -> Verification:
@@ -73,7 +73,7 @@ class TargetSession(Protocol):
         ...
 
     async def configuration(self, *, change: str | None, at: str) -> AppliedStatus:
-        """What this pass holds the target to, sealed, for the record."""
+        """The configuration that this pass holds the target to, sealed, for the record."""
         ...
 
     async def publish(self) -> bool:
@@ -85,7 +85,7 @@ class TargetDriver(Protocol):
     """Opens sessions. A new kind of target is a new driver, never a second pipeline."""
 
     def wrote(self, target: ObjectRef, applied: AppliedStatus) -> bool:
-        """Whether Setpoint itself said that this is what is, or is being, applied to the target."""
+        """True where Setpoint itself said that this is what is, or is being, applied to the target."""
         ...
 
     def session(

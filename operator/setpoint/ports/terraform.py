@@ -107,7 +107,7 @@ class RunInputs:
 
     @property
     def command(self) -> str:
-        """What people call the engine's binary."""
+        """The name by which people call the engine's binary."""
         return "tofu" if self.engine_type == "opentofu" else "terraform"
 
 
@@ -222,15 +222,15 @@ class TerraformSession(Protocol):
         ...
 
     def errored_state(self) -> ErroredState | None:
-        """What an earlier apply could not save. While there is one, `plan` raises TransientError."""
+        """The state that an earlier apply could not save. While there is one, `plan` raises TransientError."""
         ...
 
     def outcome_recorded(self) -> None:
-        """What the apply did is on record. Without it the run's folder stays, for `settle` at the next start."""
+        """The apply's outcome is on record. Without it the run's folder stays, for `settle` at the next start."""
         ...
 
     def errored_state_saved(self) -> None:
-        """What it held is safe in the StateStore: it is removed."""
+        """Its content is safe in the StateStore: it is removed."""
         ...
 
     def set_errored_state_aside(self, run: str) -> Path:

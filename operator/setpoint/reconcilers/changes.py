@@ -137,7 +137,7 @@ def show_content(change: model.Change) -> ContentStatus | None:
 
 
 def outcome_of(conditions: Sequence[Condition]) -> ChangeOutcome:
-    """What became of a Change, in a word."""
+    """The outcome of a Change, in a word."""
     found = {condition.type: condition for condition in conditions}
     applied, gated = found.get(ConditionType.APPLIED), found.get(ConditionType.GATED)
     if applied is not None:

@@ -74,7 +74,7 @@ class StatusDraft:
         return get_condition(self._conditions, type_)
 
     def notices(self) -> Iterator[Notice]:
-        """What changed since the pass began and people should hear of; nothing where nothing did."""
+        """Changes since the pass began that people should hear of; nothing where there are none."""
         for type_ in _TOLD:
             before, after = get_condition(tuple(self._before.conditions), type_), self.get(type_)
             if after is None or (before and (before.status, before.reason) == (after.status, after.reason)):

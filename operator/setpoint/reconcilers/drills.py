@@ -68,7 +68,7 @@ def weigh(result: str, message: str, *, repairs: bool) -> Drill:
 def judge_drill(
     environment: Environment, drill: PlanAnalysis | None, *, secrets_moved: bool = False
 ) -> tuple[str, str]:
-    """Whether the drill's plan shows nothing beyond the known drift; (`Passed` or `Failed`, message).
+    """Says whether the drill's plan shows nothing beyond the known drift; (`Passed` or `Failed`, message).
 
     Where the last apply failed or did not converge, the last configuration can't plan empty, nor can it where Secrets
     moved since, which are read anew each time: that it plans is enough.

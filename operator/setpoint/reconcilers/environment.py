@@ -301,7 +301,7 @@ def _refuse_bad_manifest(environment: Environment) -> None:
 
 
 def _in_place(error: Exception, environment: Environment) -> Exception:
-    """What the error means for the target that it happened to."""
+    """The error's meaning for the target that it happened to."""
     if isinstance(error, LostBlobError):
         return StalledError(Reason.BLOB_LOST, error.message)
     if not isinstance(error, NamespaceTerminatingError):

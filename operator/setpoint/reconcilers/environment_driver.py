@@ -102,7 +102,7 @@ class EnvironmentDriver:
         self._settles = settles
 
     def wrote(self, target: ObjectRef, applied: AppliedStatus) -> bool:
-        """Whether the seal on it is the target's."""
+        """True where the seal on it is the target's."""
         return sealed(applied, target, self.blobs) == applied
 
     @contextlib.asynccontextmanager
@@ -345,7 +345,7 @@ class EnvironmentSession:
         return tuple(map(self._scrubber().address, await read_addresses(self._driver.states, self._key)))
 
     def outcome_recorded(self) -> None:
-        """What the apply did is on record."""
+        """Notes that the outcome of the apply is on record."""
         self._workspace.outcome_recorded()
 
     def take_notices(self) -> tuple[Notice, ...]:
@@ -389,7 +389,7 @@ class EnvironmentSession:
     # --- record ---------------------------------------------------------------------------------------------
 
     async def configuration(self, *, change: str | None, at: str) -> AppliedStatus:
-        """What this pass holds the environment to; the variables are sealed."""
+        """The configuration that this pass holds the environment to; the variables are sealed."""
         return await self._configurations.record(self._bundle, self._inputs, change=change, at=at)
 
     async def publish(self) -> bool:

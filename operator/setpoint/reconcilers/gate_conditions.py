@@ -31,7 +31,7 @@ def change_conditions(decision: GateDecision, approve: str) -> tuple[ChangeCondi
 
 
 def reopened(record: ChangeObject, decision: GateDecision) -> tuple[ChangeCondition, ...]:
-    """What a Change that is decided anew is no longer: the same is due again, or a rejection was taken back."""
+    """Conditions no longer true of a Change decided anew: the same is due again, or a rejection was taken back."""
     conditions: list[ChangeCondition] = []
     if is_marked(record, ConditionType.SUPERSEDED):
         conditions.append((ConditionType.SUPERSEDED, "False", Reason.PROGRESSING, "the same change is due again"))

@@ -103,14 +103,14 @@ class GateContext:
         )
 
     def requester(self, change: Change, goal: Goal) -> str | None:
-        """Who asked for it, None where that is not known."""
+        """The requester of the Change, None where that is not known."""
         stamped = self.environment.metadata.annotations.get(REQUESTED_BY_ANNOTATION, "")
         return find_requester(
             change.cause, stamped=stamped, reset_by=goal.reset.spec.requested_by if goal.reset else ""
         )
 
     def barred(self, *names: str | None) -> frozenset[str]:
-        """Whose approval does not count, of those who asked."""
+        """The requesters whose approval does not count."""
         return frozenset(filter(None, names)) if gating.needs_four_eyes(self.all()) else frozenset()
 
     def all(self) -> tuple[SelectedGate, ...]:
@@ -217,7 +217,7 @@ class Gatekeeper:
         return decision
 
     async def judge_drift(self, work: "Pass") -> DriftVerdict:
-        """What the policies of the target's gates say of what the world changed."""
+        """The verdict of the policies of the target's gates on what the world changed."""
         judged = work.observation.judged
         if judged is None or not judged.drift:
             return DriftVerdict()
@@ -241,7 +241,7 @@ class Gatekeeper:
     async def _ask(
         self, context: GateContext, selected: SelectedGate, document: Mapping[str, Any]
     ) -> list[PolicyResult]:
-        """What a gate's sets say. They were given the plan with its secrets, so it is not to be shown as it is."""
+        """The answer of a gate's sets. They were given the plan with its secrets, so it is not to be shown as it is."""
         return [await self._ask_set(context, selected, one, document) for one in selected.gate.policy_sets]
 
     async def _ask_set(
@@ -280,7 +280,7 @@ class Gatekeeper:
             subject=work.proposed.subject,
             ttl=work.environment.spec.approvals.ttl,
             now=self._clock.now(),
-            # Who asked when the Change was made stays barred, should another person edit the spec since.
+            # The requester at the time the Change was made stays barred, should another person edit the spec since.
             barred=work.gates.barred(work.record.spec.requested_by, work.gates.requester(work.change, work.goal)),
         )
         return tally, [str(one) for one in unfit if text_at(one.found, "spec", "changeRef", "name") == name]
@@ -309,7 +309,7 @@ def _shown(
     disclosure: Disclosure,
     redact: Redact,
 ) -> list[PolicyResult]:
-    """What a gate's sets said, without secrets."""
+    """The answers of a gate's sets, without secrets."""
     pairs = zip(selected.gate.policy_sets, results, strict=True)
     policies = [(context.modules.get(reference.name), result) for reference, result in pairs]
     return [

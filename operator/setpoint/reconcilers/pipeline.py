@@ -48,7 +48,7 @@ _AGAIN = dt.timedelta(seconds=1)
 
 @dataclasses.dataclass(slots=True)
 class Pass:
-    """What one pass has learnt so far; each step fills in its part."""
+    """Holds what one pass has learnt so far; each step fills in its part."""
 
     environment: Environment
     goal: Goal
@@ -67,7 +67,7 @@ class Pass:
     outcome: model.Outcome = dataclasses.field(init=False)
     notices: list[Notice] = dataclasses.field(default_factory=list)
     violations: tuple[str, ...] = ()
-    """What of the world's changes violates a policy."""
+    """The world's changes that violate a policy."""
     done: bool = False
     gone: bool = False
     completed: Reset | None = None
@@ -79,7 +79,7 @@ class Pass:
 
     @property
     def warnings(self) -> list[str]:
-        """What who decides on the Change should know: an apply takes what it does not put back into the state."""
+        """Warnings for whoever decides on the Change: an apply takes what it does not put back into the state."""
         return [*self.violations, *self.draft.status.warnings][:_MAX_WARNINGS]
 
     def warn(self, warnings: Sequence[str]) -> None:
@@ -148,7 +148,7 @@ class Pipeline:
     # --- observe, analyse, plan -----------------------------------------------------------------------------
 
     async def observe(self, work: Pass) -> bool:
-        """What is, by one plan."""
+        """Observes what is, by one plan."""
         work.observation = seen = await work.session.observe()
         work.warn(seen.warnings)
         work.draft.set(
@@ -160,7 +160,7 @@ class Pipeline:
         return False
 
     async def analyse(self, work: Pass) -> bool:
-        """What differs, by class; Drifted is about actionable drift, and about any that violates a policy."""
+        """Names what differs, by class; Drifted is about actionable drift, and about any that violates a policy."""
         findings = work.observation.findings
         actionable = drifted_names(findings)
         before = work.environment.status.drift.since

@@ -26,7 +26,7 @@ class PlanReader:
     async def analyse(
         self, plan: PlanRun, ignore: Sequence[IgnoreRule], secrets: Scrubber, commit: Commit
     ) -> PlanAnalysis | None:
-        """What the plan comes to; None for a quiet one. Raises InvalidError for what is no plan."""
+        """The analysis of the plan; None for a quiet one. Raises InvalidError for what is no plan."""
         if plan.document is None:
             return None
         return await self._read(analyse_plan, plan.document, ignore, secrets, commit=commit)

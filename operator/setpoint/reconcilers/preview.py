@@ -19,7 +19,7 @@ from setpoint.reconcilers.seals import without_forgeries
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class PlanReport:
-    """What would change and why. `cause` is None at the setpoint; `error` says why nothing could be planned."""
+    """The pending change and why. `cause` is None at the setpoint; `error` says why nothing could be planned."""
 
     target: ObjectRef
     cause: str | None = None

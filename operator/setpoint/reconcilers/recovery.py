@@ -82,7 +82,7 @@ class Recovery:
         return frozenset(target for run, target in runs if run not in known)
 
     async def _save_state(self, survivor: Survivor) -> str:
-        """What people must know of the state that an apply left behind, empty where there is none or it is saved."""
+        """The message to people about the state that an apply left behind, empty where there is none or it is saved."""
         run, target, data = survivor.run, survivor.target, survivor.errored_state
         if data is None:
             return ""
@@ -177,7 +177,7 @@ def _planned(change: Change) -> tuple[Creation, ...]:
 
 
 async def _spare_others(target: ObjectRef, marking: Awaitable[object]) -> None:
-    """What the API server takes no status of, or knows no more, must not keep all other targets from being begun."""
+    """Keeps a target that the API server takes no status of, or knows no more, from holding up the start of others."""
     try:
         await marking
     except (InvalidError, NotFoundError) as error:

@@ -38,7 +38,7 @@ class RestRegister:
         self._clock = clock
 
     async def inputs_of(self, environment: Environment) -> str | None:
-        """What a look that begins now depends on: to be asked for before it reads anything else."""
+        """The inputs of a look that begins now: to be asked for before it reads anything else."""
         versions = self._secret_versions(environment.ref)
         source = await self._source_digest(environment)
         return None if versions is None or source is None else inputs_of(environment.metadata, versions, source)

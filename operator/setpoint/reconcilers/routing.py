@@ -68,7 +68,7 @@ class Router:
         return requests
 
     def _is_early(self, ref: ObjectRef, obj: JsonObject) -> bool:
-        """Whether it is about to be listed, and not of those that nobody ever looked at."""
+        """True where it is about to be listed, and not of those that nobody ever looked at."""
         if not self._expected or ref.kind != "Environment" or ref in self._seen or not obj.get("status"):
             return False
         return any(ref.key in shard for shard in self._expected)
@@ -113,7 +113,7 @@ def open_resets(found: Iterable[JsonObject]) -> list[Request]:
 
 
 class Referrers:
-    """Who reads which Secret. Holds names and versions alone, and names only of Environments that read any."""
+    """The readers of each Secret. Holds names and versions alone, and names only of Environments that read any."""
 
     def __init__(self) -> None:
         self._names: dict[ObjectRef, frozenset[str]] = {}
@@ -185,7 +185,7 @@ def _secret_names(environment: JsonObject) -> list[str]:
 
 
 def _fingerprint(obj: JsonObject) -> Fingerprint:
-    """What moves when somebody other than us wants something: spec, deletion, annotations; a policy set's digest."""
+    """Parts that move when somebody else wants something: spec, deletion, annotations; a policy set's digest."""
     metadata = obj["metadata"]
     annotations = tuple(sorted((metadata.get("annotations") or {}).items()))
     digest = text_at(obj, "status", "digest") if obj["kind"] == "PolicySet" else None

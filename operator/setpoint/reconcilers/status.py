@@ -63,7 +63,7 @@ async def show_unreadable(
     generation = int(found["metadata"].get("generation") or 0)
     conditions = mark_stalled(known, reason, error.message, generation, now)
     shown = {"conditions": [one.as_json() for one in conditions], "observedGeneration": generation}
-    # Where the API server takes no status of an object as bad as this one, an event and the log say what it would.
+    # The API server may take no status of an object as bad as this one; an event and the log then say what it would.
     with contextlib.suppress(NotFoundError, InvalidError):
         await write_status(cluster, ObjectRef.of(found), {**status, **shown})
     return StalledError(reason, error.message)

@@ -42,7 +42,7 @@ _STUCK_AFTER = 60.0
 
 
 class ControllerMetrics(Protocol):
-    """What a controller counts; runtime.metrics.Metrics is one."""
+    """A counter for a controller; runtime.metrics.Metrics is one."""
 
     def count_reconcile(self, controller: str, result: OutcomeKind, seconds: float) -> None:
         """A reconcile ended."""

@@ -23,7 +23,7 @@ class Division:
         self._seen: dict[str, tuple[LeaseRecord, float]] = {}
 
     async def agrees(self) -> bool:
-        """Whether nobody leads who divides otherwise. False where that can't be known."""
+        """True where nobody leads who divides otherwise. False where that can't be known."""
         try:
             found = await asyncio.gather(*(_read(lease) for lease in self._leases.values()))
         except TransientError as error:

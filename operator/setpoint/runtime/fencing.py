@@ -16,7 +16,7 @@ def current_fence() -> Fence | None:
 
 @contextmanager
 def fenced(fence: Fence | None) -> Iterator[None]:
-    """What is written within, and by tasks that are started within, is written for this term or not at all."""
+    """Writes within, and by tasks that are started within, are made for this term or not at all."""
     token = _FENCE.set(fence)
     try:
         yield

@@ -181,7 +181,7 @@ class Elector:
             work.result()
 
     async def _step_down(self, work: "asyncio.Future[None]", stop: asyncio.Event) -> None:
-        """What is led ends before the Lease does: cancelled at half of the time that is left."""
+        """The work ends before the Lease does: cancelled at half of the time that is left."""
         _LOGGER.error("Lost the Lease; stopping what runs")
         stop.set()
         grace = (self._timing.duration - self._timing.renew_deadline) / 2
@@ -213,7 +213,7 @@ class Elector:
                 _LOGGER.warning("Can't renew the Lease: %s", error)
 
     def _holds(self) -> bool:
-        """Whether the Lease is surely ours: it was last written after that moment, and who waits saw it later still."""
+        """True where the Lease is surely ours: last written after that moment, and who waits saw it later still."""
         return asyncio.get_running_loop().time() - self._renewed_at < self._timing.renew_deadline
 
     async def _reread(self) -> LeaseRecord | None:

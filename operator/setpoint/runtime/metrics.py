@@ -87,7 +87,7 @@ class Metrics:
             self._errors.labels(controller).inc()
 
     def queue_latency(self, controller: str) -> Callable[[float], None]:
-        """What a WorkQueue tells the seconds that a request was ready (`on_latency`)."""
+        """The callback that a WorkQueue tells the seconds that a request was ready (`on_latency`)."""
         return self._latency.labels(controller).observe
 
     def count_dropped_event(self, cause: DropCause) -> None:

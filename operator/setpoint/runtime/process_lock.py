@@ -83,7 +83,7 @@ class FolderLock:
 
 
 def holder_of(path: Path) -> str | None:
-    """Who holds the lock now, as `pid 12 of alice since …: setpoint`; None where nobody does."""
+    """Names who holds the lock now, as `pid 12 of alice since …: setpoint`; None where nobody does."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError:

@@ -46,12 +46,12 @@ class EventRecord:
 
     @property
     def key(self) -> tuple[ObjectRef, str, str, str]:
-        """What makes two records the same event: the later one, with the higher count, replaces the other."""
+        """The fields that make two records the same event: the later one, with the higher count, replaces the other."""
         return self.ref, self.type, self.reason, self.message
 
 
 class EventMetrics(Protocol):
-    """What the recorder counts; runtime.metrics.Metrics is one."""
+    """A counter for the recorder; runtime.metrics.Metrics is one."""
 
     def count_dropped_event(self, cause: Literal["rate", "queue", "sink"]) -> None:
         """An event got lost."""

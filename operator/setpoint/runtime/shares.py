@@ -7,7 +7,7 @@ from setpoint.ports import LeaseRecord
 
 
 class Shares:
-    """Whose each shard is. One that is asked for counts as the asker's already, or each would ask for all."""
+    """The shards and their owners. One that is asked for counts as the asker's already, or each would ask for all."""
 
     def __init__(self, identity: str) -> None:
         self._identity = identity
@@ -18,7 +18,7 @@ class Shares:
         self._owners[shard] = self._identity
 
     def wants(self, shard: Shard, found: LeaseRecord) -> bool:
-        """Whether to ask for a shard that another holds: with one more we still have no more than it has left.
+        """True where another is to be asked for its shard: with one more we still have no more than it has left.
 
         Notes whose it is. From the yes on it counts as ours, or the next question would be answered without it; where
         it was not asked for after all, the next look says so.

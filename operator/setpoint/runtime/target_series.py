@@ -22,7 +22,7 @@ _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class TargetSample:
-    """What is shown of one target. `conditions` are (type, status); times are Unix seconds, None where unknown.
+    """The facts shown of one target. `conditions` are (type, status); times are Unix seconds, None where unknown.
 
     `reason` is that of its Ready condition.
     """

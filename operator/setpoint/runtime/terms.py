@@ -69,7 +69,7 @@ class Term:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing runs."""
+        """True where nothing runs."""
         return not self._running
 
     def close(self) -> None:
@@ -96,7 +96,7 @@ class Terms:
         self._terms: dict[Shard, Term] = {}
 
     def __bool__(self) -> bool:
-        """Whether this process leads anything."""
+        """True where this process leads anything."""
         return bool(self._terms)
 
     def __len__(self) -> int:
@@ -104,7 +104,7 @@ class Terms:
         return len(self._terms)
 
     def is_idle(self, shard: Shard) -> bool:
-        """Whether nothing runs for a shard."""
+        """True where nothing runs for a shard."""
         return shard not in self._terms or self._terms[shard].is_idle
 
     @contextmanager
@@ -118,7 +118,7 @@ class Terms:
             del self._terms[term.shard]
 
     def owns(self, ref: ObjectRef) -> bool:
-        """Whether an object is ours."""
+        """True where an object is ours."""
         return any(ref.key in shard for shard in self._terms)
 
     def within(self, reconcile: Reconcile) -> Reconcile:

@@ -36,7 +36,7 @@ Seen = tuple[str, str]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class WatchOptions:
-    """What is watched: the kinds, in all namespaces where none is named."""
+    """The scope of a watch: the kinds, in all namespaces where none is named."""
 
     kinds: Sequence[str]
     namespaces: Sequence[str] = ()
@@ -68,15 +68,15 @@ class KopfSource:
         self._since = self._loop.time()
 
     def behind(self, objects: Mapping[ObjectRef, Seen]) -> dict[ObjectRef, Seen | None]:
-        """What is otherwise in a list than the watch had it last, with what it had; None where it had nothing."""
+        """Objects that differ in a list from what the watch had last, with what it had; None where it had nothing."""
         return {ref: self._seen.get(ref) for ref, seen in objects.items() if self._seen.get(ref) != seen}
 
     def is_stuck(self, behind: Mapping[ObjectRef, Seen | None]) -> bool:
-        """Whether anything of that has not moved since: what was behind half a minute ago proves a blind watch."""
+        """True where anything of that has not moved since: what was behind half a minute ago proves a blind watch."""
         return any(self._seen.get(ref) == seen for ref, seen in behind.items())
 
     def gone(self, kind: str, objects: Mapping[ObjectRef, Seen]) -> list[ObjectRef]:
-        """What the watch still has and a list of the kind has no more: a deletion that kopf never told of."""
+        """Objects that the watch still has and a list of the kind has no more: a deletion that kopf never told of."""
         return [ref for ref in self._seen if ref.kind == kind and ref not in objects]
 
     def forget(self, ref: ObjectRef) -> None:
@@ -152,7 +152,7 @@ def _call_in(loop: asyncio.AbstractEventLoop, call: Callable[..., Any], *argumen
 
 
 def _tell_of_fault(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """What fails in a callback of kopf's loop concerns a watch that is over."""
+    """A failure in a callback of kopf's loop concerns a watch that is over."""
     _LOGGER.debug("In kopf's loop: %s", context.get("message", ""), exc_info=context.get("exception"))
 
 

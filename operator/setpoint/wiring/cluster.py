@@ -19,14 +19,14 @@ from setpoint.wiring.stores import open_operator_stores
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ClusterParts:
-    """What only a cluster home has, beside what every home has."""
+    """The parts that only a cluster home has, beside what every home has."""
 
     parts: Parts
     connection: KubeConnection
     objects: KubeCluster
     fences: Fences
     shared: bool
-    """Whether other replicas may work on the same store, and so may have left runs elsewhere."""
+    """True where other replicas may work on the same store, and so may have left runs elsewhere."""
 
     def leases(self, namespace: str) -> Mapping[str, KubeLease]:
         """The Leases of every division, by name."""

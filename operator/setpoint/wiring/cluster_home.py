@@ -19,7 +19,7 @@ from setpoint.wiring.leases import LEASES, find_leaders
 
 
 class OperatorOnlyError(SetpointError):
-    """What is asked for is the operator's alone."""
+    """The operator alone does what is asked for."""
 
 
 class DistantTrail:
@@ -65,7 +65,7 @@ class ClusterHome:
         return True
 
     def user(self) -> str:
-        """Who works here: the API server's word."""
+        """The one who works here: the API server's word."""
         return self._user
 
     async def manager(self) -> None:
@@ -77,11 +77,11 @@ class ClusterHome:
         return ()
 
     async def events(self, ref: ObjectRef) -> Sequence[EventRecord]:
-        """What happened to an object, oldest first."""
+        """The events of an object, oldest first."""
         return await self._events.of(ref)
 
     async def leaders(self, namespace: str, tell: Callable[[str], None]) -> Sequence[str]:
-        """Who leads from that namespace, by the Leases there. Raises ForbiddenError, TransientError."""
+        """The leaders in that namespace, by the Leases there. Raises ForbiddenError, TransientError."""
         clock = SystemClock()
         leases = {name: KubeLease(self._connection, namespace, name, clock=clock) for name in LEASES}
         return await find_leaders(leases, tell)

@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
 
 class Events(Protocol):
-    """Where events go, and where they are read."""
+    """The place that events go to and are read from."""
 
     async def __call__(self, record: EventRecord) -> None:
         """Keeps an event."""
         ...
 
     async def of(self, ref: ObjectRef) -> Sequence[EventRecord]:
-        """What happened to an object, oldest first."""
+        """The events of an object, oldest first."""
         ...
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Stores:
-    """Where everything that must last is kept."""
+    """The stores of everything that must last."""
 
     audit: AuditTrail
     blobs: BlobStore
@@ -40,7 +40,7 @@ class Stores:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Foundation:
-    """What the homes differ in: their stores, objects and events, and the folders that they may use.
+    """The parts in which homes differ: their stores, objects and events, and the folders that they may use.
 
     `private` is the manager's own folder; `home_root` bounds what paths in specs may reach, None where there are none.
     `proves_users`: somebody else vouches for who approves, so that the trail need not.

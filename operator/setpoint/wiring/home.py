@@ -64,7 +64,7 @@ class Home:
         return False
 
     def user(self) -> str:
-        """Who works here: the operating system's user."""
+        """The one who works here: the operating system's user."""
         return current_user()
 
     async def manager(self) -> str:
@@ -78,7 +78,7 @@ class Home:
         return (await self._opened.sync.sync()).errors
 
     async def events(self, ref: ObjectRef) -> Sequence[EventRecord]:
-        """What happened to an object, oldest first."""
+        """The events of an object, oldest first."""
         return await self._opened.events.of(ref)
 
     async def plan(self, ref: ObjectRef, progress: Any) -> "PlanReport":
@@ -110,7 +110,7 @@ class Home:
             raise ConflictError(msg)
         entry = AuditEntry("import-state", Phase.FACT, f"user:{self.user()}", ref)
         version = await self._opened.stores.states.append(ref.key, data, run="import", audit=(entry,))
-        # What was looked at before was another state.
+        # Earlier looks were at another state.
         await self._opened.stores.looks.forget(ref.key)
         return version
 

@@ -76,7 +76,7 @@ class Leading:
         return [look, Runnable("doubt", settle, restart=True, finite=True)]
 
     def _beside(self, term: Term) -> list[Runnable]:
-        """What one leader does for all."""
+        """The work that one leader does for all."""
         if term.shard.index:
             return []
         return [self._work.retention(), Runnable("audit", self._check_audit, restart=True, finite=True)]
@@ -88,7 +88,7 @@ class Leading:
 
     @contextlib.asynccontextmanager
     async def _ending(self, term: Term) -> AsyncIterator[None]:
-        """What runs may end by itself; cancelled, as where the Lease is lost, all of it ends at once."""
+        """Lets what runs end by itself; cancelled, as where the Lease is lost, all of it ends at once."""
         try:
             yield
             with contextlib.suppress(TimeoutError):

@@ -27,7 +27,7 @@ LEASES = (LEASE, *(lease_of(shard) for shard in divide(MAX_SHARDS)))
 
 
 async def find_leaders(leases: Mapping[str, LeaseLock], tell: Callable[[str], None]) -> Sequence[str]:
-    """Who keeps one of these Leases, as `HOLDER (Lease NAME)`; `tell` hears for what is waited.
+    """Names who keeps one of these Leases, as `HOLDER (Lease NAME)`; `tell` hears for what is waited.
 
     As in an election the clocks of others count for nothing: a holder lives whose Lease moves within its duration.
     """
@@ -42,7 +42,7 @@ async def find_leaders(leases: Mapping[str, LeaseLock], tell: Callable[[str], No
 
 
 async def _is_kept(lease: LeaseLock, first: LeaseRecord) -> bool:
-    """Whether the Lease moves, and has a holder then: one that is given back moves, too."""
+    """True where the Lease moves, and has a holder then: one that is given back moves, too."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + _seconds(first)
     while loop.time() < deadline:

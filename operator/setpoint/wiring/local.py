@@ -15,7 +15,7 @@ from setpoint.wiring.parts import Parts, open_parts
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class LocalParts:
-    """What only a local home has, beside what every home has."""
+    """The parts that only a local home has, beside what every home has."""
 
     parts: Parts
     home: LocalHome
@@ -44,7 +44,7 @@ async def open_local(
 async def open_parts_of(
     opened: LocalObjects, settings: Settings, secrets: SecretFilter, metrics: Metrics
 ) -> AsyncIterator[Parts]:
-    """What every home has, on top of objects that are open already."""
+    """Opens what every home has, on top of objects that are open already."""
     async with contextlib.AsyncExitStack() as stack:
         yield await open_parts(
             stack, opened.foundation(), settings=settings, clock=opened.clock, metrics=metrics, secrets=secrets

@@ -238,7 +238,7 @@ class _Run:
         self._reports[report.ref] = TargetReport(
             report.ref, _state_of(report), report.reason, report.message, report.change
         )
-        # What it says in full is in the summary of a run that ends, and in the log of one that does not.
+        # The full message is in the summary of a run that ends, and in the log of one that does not.
         self._progress(report.ref, report.reason)
 
 

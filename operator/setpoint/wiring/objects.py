@@ -50,7 +50,7 @@ class LocalObjects:
     sync: ManifestSync
 
     def foundation(self) -> Foundation:
-        """What a manager of this home is built on."""
+        """The foundation of a manager of this home."""
         return Foundation(
             stores=self.stores,
             cluster=self.cluster,

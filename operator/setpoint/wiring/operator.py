@@ -46,14 +46,14 @@ _BLIND_LIMIT_SECONDS = 300.0
 _HESITATION_SECONDS = 0.5
 """For each shard that a replica has, it leaves a free one that much longer to those who have fewer."""
 _HEAR_AGAIN_SECONDS = 2.0
-"""Whom a move concerns is asked of the server, which may be away: an approval doesn't wait for the next resync."""
+"""The server is asked whom a move concerns, and may be away: an approval doesn't wait for the next resync."""
 _POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _DEFAULT_NAMESPACE = "setpoint-system"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class OperatorOptions:
-    """What the command line says of an operator; the settings say the rest."""
+    """The options of an operator on the command line; the settings say the rest."""
 
     context: str | None = None
     kubeconfig: Path | None = None

@@ -45,7 +45,7 @@ from setpoint.wiring.foundation import Events, Foundation
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What a manager is made of on any home. Reconcilers are made from it by the methods."""
+    """The set of parts of a manager on any home. Reconcilers are made from it by the methods."""
 
     settings: Settings
     clock: SystemClock
@@ -86,7 +86,7 @@ class Parts:
         )
 
     def settlement(self, cluster: ClusterClient) -> Settlement:
-        """What follows a pass, over a cluster."""
+        """The settlement after a pass, over a cluster."""
         changes, resets = ChangeRegister(cluster, self.clock), ResetRegister(cluster, self.clock)
         return Settlement(cluster=cluster, changes=changes, resets=resets)
 
@@ -164,7 +164,7 @@ class Parts:
         return tree.digest
 
     def recovery(self) -> Recovery:
-        """What settles an earlier manager's leavings."""
+        """The recovery that settles an earlier manager's leavings."""
         return Recovery(
             cluster=self.cluster,
             audit=self.audit,
@@ -180,7 +180,7 @@ class Parts:
         return await sight_of(self.cluster, self.blobs.digest, target)
 
     def collections(self) -> tuple[Callable[[], Awaitable[object]], ...]:
-        """What removes that which is no longer needed. No blobs where those that need them may be out of sight."""
+        """The jobs that remove what is no longer needed. No blobs where those that need them may be out of sight."""
         collector = BlobCollector(
             blobs=self.blobs,
             cluster=self.cluster,
@@ -197,7 +197,7 @@ class Parts:
         return (self.sources.drop_unused, *([collect] if self.sees_all else []))
 
     def previewer(self) -> Previewer:
-        """What computes plans and changes nothing."""
+        """A previewer, which computes plans and changes nothing."""
         overlay = OverlayCluster(self.cluster)
         return Previewer(
             cluster=overlay,

@@ -33,7 +33,7 @@ _KEY = Path("keys", "blobs.key")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class OperatorStores:
-    """What every home keeps; and of a cluster alone the terms of leadership."""
+    """The stores that every home keeps; and of a cluster alone the terms of leadership."""
 
     stores: Stores
     fences: Fences

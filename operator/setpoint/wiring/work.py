@@ -61,7 +61,7 @@ class Work:
         return [Runnable(one.name, one.run, grace=grace) for one in self.controllers]
 
     def retention(self) -> Runnable:
-        """What tidies up behind them; one leader's."""
+        """The work of tidying up behind them; one leader's."""
         return Runnable("retention", self._keep_collecting, grace=_RETENTION_GRACE, restart=True)
 
     async def _keep_collecting(self, ended: asyncio.Event) -> None:
@@ -220,5 +220,5 @@ class Work:
 
 
 def _is_new(obj: JsonObject) -> bool:
-    """Whether nobody has looked at an object that has a controller."""
+    """True where an object has a controller, and nobody has looked at it."""
     return obj["kind"] in RECONCILED and not obj.get("status")

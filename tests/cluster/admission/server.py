@@ -63,7 +63,7 @@ class Server:
         return ALLOWED
 
     def gone(self, obj: JsonObject) -> bool:
-        """Whether the object is no more."""
+        """True where the object is no more."""
         ref = ObjectRef.of(obj)
         words = ("get", ref.kind, ref.name, *(("-n", ref.namespace) if ref.namespace else ()))
         return "NotFound" in self.cluster.kubectl(*words, check=False).stderr

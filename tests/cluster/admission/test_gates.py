@@ -1,4 +1,4 @@
-"""What governs: gates and policies, which the governance group alone makes softer, and the policies themselves."""
+"""Governance: gates and policies, which the governance group alone makes softer, and the policies themselves."""
 
 import copy
 import json

@@ -1,4 +1,4 @@
-"""What stays: protected Environments, their namespaces, our finalizer and our definitions."""
+"""Protection from removal: protected Environments, their namespaces, our finalizer and our definitions."""
 
 import asyncio
 

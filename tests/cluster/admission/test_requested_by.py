@@ -1,4 +1,4 @@
-"""Who asked for a change: the stamp, and four eyes where there is none."""
+"""The requester of a change: the stamp, and four eyes where there is none."""
 
 import json
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ def stamped(by: str | None) -> JsonObject:
 
 @pytest.fixture
 def people(server: Server, cluster: Cluster, tmp_path: Path) -> Iterator[People]:
-    """Who asks and who approves, beside an operator with its own account and a gate that asks for four eyes."""
+    """People who ask and approve, beside an operator with its own account and a gate that asks for four eyes."""
     gate = {"name": "pairs", "stages": ["plan", "apply"], "fourEyes": True}
     gates = server.example("EnforcementGates", {"metadata.name": "pairs", "spec": {"gates": [gate]}})
     cluster.kubectl("apply", "-f", "-", given=json.dumps(gates), role=GOVERNANCE)

@@ -47,7 +47,7 @@ class _Kind(iface.Resource):
         return schema.Schema(version=1, attributes=[schema.Attribute("id", TEXT, computed=True), name, *cls.attributes])
 
     def made(self, planned: Attributes) -> Attributes:
-        """What the server makes of what is planned."""
+        """The object that the server makes of what is planned."""
         return {**planned, "id": self._key(planned)}
 
     def create(self, ctx: iface.CreateContext, planned: Attributes) -> Attributes | None:

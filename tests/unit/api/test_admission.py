@@ -1,4 +1,4 @@
-"""What the types accept and what an API server with our CRDs accepts is the same."""
+"""The types accept the same objects as an API server with our CRDs."""
 
 import copy
 from typing import Any

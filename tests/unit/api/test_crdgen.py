@@ -32,7 +32,7 @@ def nodes(schema: dict[str, Any], path: str) -> Iterator[tuple[str, dict[str, An
 
 
 def structural_faults(schema: dict[str, Any], root: str) -> list[str]:
-    """What an API server would refuse a schema for."""
+    """The faults for which an API server would refuse a schema."""
     return [f"{path}: {fault}" for path, node in nodes(schema, root) for fault in _faults(path, node)]
 
 

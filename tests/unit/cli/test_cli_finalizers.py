@@ -65,7 +65,7 @@ def held(cluster: FakeCluster, name: str, *more: str, deleted: bool = True, **sp
 
 
 def names(cluster: FakeCluster) -> dict[str, list[str]]:
-    """What is left, with its finalizers."""
+    """The Environments that are left, each with its finalizers."""
     found = cluster.objects("Environment")
     return {one["metadata"]["name"]: one["metadata"].get("finalizers", []) for one in found}
 

@@ -1,4 +1,4 @@
-"""What commands import: one that shows or writes objects does without all that plans and applies."""
+"""The imports of commands: one that shows or writes objects does without all that plans and applies."""
 
 import subprocess
 import sys

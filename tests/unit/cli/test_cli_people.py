@@ -1,4 +1,4 @@
-"""What people ask for: approve, reject, reset, reconcile, suspend, resume, import-state, audit."""
+"""Requests that people make: approve, reject, reset, reconcile, suspend, resume, import-state, audit."""
 
 import datetime as dt
 import json

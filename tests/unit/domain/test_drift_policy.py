@@ -1,4 +1,4 @@
-"""What policies say of drift: only what the world changed counts, and what can't be judged is not passed over."""
+"""The verdict of policies on drift: only what the world changed counts, and what can't be judged is not passed over."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What in a plan expires data, and what does not."""
+"""The changes in a plan that expire data, and those that do not."""
 
 from typing import Any
 

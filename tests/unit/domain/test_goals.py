@@ -1,4 +1,4 @@
-"""What a pass drives an Environment to, and why a Change is made."""
+"""The goal that a pass drives an Environment to, and why a Change is made."""
 
 from typing import Any
 

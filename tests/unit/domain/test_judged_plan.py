@@ -33,7 +33,7 @@ def judge(document: Any, secrets: Scrubber = NO_SECRETS) -> JudgedPlan:
 
 
 def shown(document: Any, text: str, secrets: Scrubber = NO_SECRETS, **more: Any) -> str:
-    """What becomes of a message."""
+    """A message as it is shown."""
     (violation,) = judge(document, secrets).disclosure.show(PolicyResult((Violation("r", text),)), **more).violations
     return violation.message
 
@@ -213,5 +213,5 @@ def test_no_secret_comes_out_of_a_message(hidden: str, known: str, around: tuple
     document = plan(update("t.res", {}, {"attribute": hidden, "other": known}, after_sensitive={"attribute": True}))
     said = f"{around[0]} {hidden} {known} {around[1]} {json.dumps(hidden)}"
     found = shown(document, said, Scrubber([known]))
-    # What stood beside a secret that was longer did not stand apart.
+    # A text beside a secret that was longer did not stand apart.
     assert not Scrubber([known, hidden], words=[hidden]).finds(found.replace("(sensitive)", "X"))

@@ -1,4 +1,4 @@
-"""What was deleted outside is made anew without its data."""
+"""A resource that was deleted outside is made anew without its data."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from setpoint.domain.scrubbing import Scrubber
 
 
 def deleted(address: str, before: dict[str, Any], **more: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What is planned, and the drift, of a resource that was deleted outside."""
+    """The planned change, and the drift, of a resource that was deleted outside."""
     made = change(address, ["create"], after={"name": before.get("name")}, after_unknown={"id": True})
     return made, change(address, ["delete"], before, **more)
 

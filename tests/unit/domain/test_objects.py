@@ -1,4 +1,4 @@
-"""What writes do to objects: invariants beside the cases of tests/conformance/."""
+"""The effect of writes on objects: invariants beside the cases of tests/conformance/."""
 
 import copy
 

@@ -1,4 +1,4 @@
-"""What a plan comes to: on documents that Terraform 1.11.4 wrote, and on small ones for what it seldom does."""
+"""The analysis of a plan: on documents that Terraform 1.11.4 wrote, and on small ones for what it seldom does."""
 
 import copy
 import hashlib

@@ -1,4 +1,4 @@
-"""What holds for any plan at all."""
+"""Properties that hold for any plan at all."""
 
 import copy
 import json

@@ -1,4 +1,4 @@
-"""What a Change must not destroy."""
+"""The resources that a Change must not destroy."""
 
 import dataclasses
 import time

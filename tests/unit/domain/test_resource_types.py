@@ -1,4 +1,4 @@
-"""What is known of types: by the Environment, by the table, by the words in a name."""
+"""Knowledge of types: by the Environment, by the table, by the words in a name."""
 
 import dataclasses
 import re

@@ -1,4 +1,4 @@
-"""What a secret's text stands for."""
+"""The values that a secret's text stands for."""
 
 import pytest
 

@@ -104,7 +104,7 @@ def pack() -> LoadedSet:
 
 
 def ask(document: Any, secrets: Scrubber = NO_SECRETS) -> PolicyResult:
-    """What the pack says of the changes and the drift of a plan, as it is shown."""
+    """The findings of the pack on the changes and the drift of a plan, as it is shown."""
     judged = judged_plan(document, analyse_plan(document, (), secrets).hidden, secrets)
     packages = {one["package"]: PackageDefaults(one) for one in pack().packages}
     found = []

@@ -42,7 +42,7 @@ def document(*resources: Resource) -> dict[str, Any]:
 
 
 def found(pack: LoadedSet, plan: dict[str, Any]) -> list[Violation]:
-    """What the pack says of publicness."""
+    """The violations that the pack finds on publicness."""
     pack.engine.set_input_json(json.dumps({"plan": plan}))
     packages = {one["package"]: PackageDefaults(one) for one in pack.packages}
     answer = read_answers(pack.engine.eval_rule_as_json(ANSWERS).encode(), packages)

@@ -1,4 +1,4 @@
-"""What became of a Change, in a word, from its conditions."""
+"""The outcome of a Change, in a word, from its conditions."""
 
 import datetime as dt
 

@@ -21,7 +21,7 @@ GONE = change("t.a", ["delete"], {"open": True})
 
 
 def denies(drift: Any) -> PolicyResult:
-    """What is open is denied."""
+    """Denies each resource that is open."""
     found = [item["address"] for item in drift if (item["change"]["after"] or {}).get("open")]
     return PolicyResult(tuple(Violation("open", "is open", address, "critical") for address in found))
 

@@ -1,4 +1,4 @@
-"""What the driver does with states that an apply left, with plans, and with a folder that is not its own."""
+"""The driver's handling of states that an apply left, of plans, and of a folder that is not its own."""
 
 import contextlib
 import dataclasses

@@ -1,4 +1,4 @@
-"""What is read of a status that somebody else wrote: nothing that an apply rests on, and nothing that stays."""
+"""A status that somebody else wrote: nothing is read of it that an apply rests on, and nothing that stays."""
 
 from typing import Any
 

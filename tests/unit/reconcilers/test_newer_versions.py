@@ -1,4 +1,4 @@
-"""What a newer Setpoint wrote, met by this one while an upgrade rolls out or is rolled back: kept, or left alone."""
+"""Data of a newer Setpoint, met by this one while an upgrade rolls out or is rolled back: kept, or left alone."""
 
 from typing import Any
 

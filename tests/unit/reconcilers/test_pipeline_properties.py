@@ -1,4 +1,4 @@
-"""What holds whatever people, the world and the process do, in any order."""
+"""Properties that hold whatever people, the world and the process do, in any order."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""What a starting manager makes of an earlier one's leavings."""
+"""The work of a starting manager on an earlier one's leavings."""
 
 import dataclasses
 import functools

@@ -1,4 +1,4 @@
-"""What a process that begins to lead lets rest, since one before it looked, and what it looks at all the same."""
+"""Targets that a new leader lets rest, since one before it looked, and those that it looks at all the same."""
 
 import datetime as dt
 from collections.abc import Callable

@@ -18,7 +18,7 @@ from setpoint.ports import ObjectList
 from setpoint.reconcilers.retention import BlobCollector, keep_collecting
 
 BUNDLE = "sha256:" + "b0" * 32
-# Where an object names the blob that it needs.
+# The places where an object names the blob that it needs.
 PLACES: Mapping[str, Callable[[str], JsonObject]] = {
     "archive in force": lambda blob: {"kind": "Environment", "status": {"applied": {"archive": blob}}},
     "variables in force": lambda blob: {"kind": "Environment", "status": {"applied": {"variables": blob}}},

@@ -1,4 +1,4 @@
-"""Who is woken by what moved, and that our own writing wakes nobody."""
+"""The targets woken by what moved, and that our own writing wakes nobody."""
 
 from typing import Any
 

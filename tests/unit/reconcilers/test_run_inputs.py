@@ -1,4 +1,4 @@
-"""What a run is given: each Secret where it belongs and nowhere else."""
+"""The inputs of a run: each Secret where it belongs and nowhere else."""
 
 import pytest
 from tests.fakes.cluster import InMemoryCluster

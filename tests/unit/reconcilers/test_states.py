@@ -1,4 +1,4 @@
-"""What becomes of a state that Terraform could not save."""
+"""The handling of a state that Terraform could not save."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ PLACE = Path("home/errored/web/run-9.1.tfstate")
 
 
 async def save(states: StateStore, data: bytes, base: int | None = 1) -> tuple[str, list[Path]]:
-    """What is said of it, and where it was put."""
+    """The message on the state, and the place where it was put."""
     moved: list[Path] = []
     errored = ErroredState("run-9", data, base)
     message = await save_errored_state(states, KEY, errored, set_aside=lambda: moved.append(PLACE) or PLACE)

@@ -1,4 +1,4 @@
-"""What a scrape shows of targets: as the last pass left them, and nothing of one that is gone."""
+"""Targets in a scrape: as the last pass left them, and nothing of one that is gone."""
 
 import datetime as dt
 import re

@@ -1,4 +1,4 @@
-"""Nobody leads a part of one division while someone leads a part of another."""
+"""No part of one division has a leader while a part of another has one."""
 
 import asyncio
 import datetime as dt

@@ -1,4 +1,4 @@
-"""What is ours is worked on within its term's fence; the end of a term ends its work and no other."""
+"""Our targets are worked on within their term's fence; the end of a term ends its work and no other."""
 
 import asyncio
 

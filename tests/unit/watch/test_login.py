@@ -24,7 +24,7 @@ ROTATED = dataclasses.replace(FIRST, token="second")
 
 
 class Credentials:
-    """What is found at each reading; the last of them from then on."""
+    """The credentials found at each reading; the last of them from then on."""
 
     def __init__(self, *found: ApiCredentials) -> None:
         self._found = list(found)

@@ -1,4 +1,4 @@
-"""What kopf is told."""
+"""The settings and the handlers that kopf is given."""
 
 from kopf._core.intents.causes import Activity
 

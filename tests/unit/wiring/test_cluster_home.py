@@ -1,4 +1,4 @@
-"""What a person on a cluster can't do from there: each refusal says why, and what to do instead."""
+"""The work that a person on a cluster can't do from there: each refusal says why, and what to do instead."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, cast

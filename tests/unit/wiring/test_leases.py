@@ -1,4 +1,4 @@
-"""Who leads, as one sees it who does not take part in the election."""
+"""The leader, as one sees it who does not take part in the election."""
 
 import asyncio
 import dataclasses

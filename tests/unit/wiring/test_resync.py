@@ -78,7 +78,7 @@ class Watch:
             raise TransientError("Unavailable", "the server is away")
 
     async def _hear(self, _event: object) -> None:
-        """Nobody works here."""
+        """Does nothing: no worker runs here."""
 
     def _live(self, *parts: Any) -> Life:
         self.lives.append(Life(*parts))

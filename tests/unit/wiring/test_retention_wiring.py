@@ -1,4 +1,4 @@
-"""What a manager collects: blobs where it sees all that could need them, and only after any pass is over."""
+"""Collection by a manager: of blobs where it sees all that could need them, and only after any pass is over."""
 
 import dataclasses
 import os

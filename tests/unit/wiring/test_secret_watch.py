@@ -1,4 +1,4 @@
-"""Which Secrets there are, and which moved: also after a watch was lost, and where nobody may look."""
+"""The Secrets that there are, and those that moved: also after a watch was lost, and where nobody may look."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Which store the operator gets, what it says where it can't have it, and that a password is nowhere to be read."""
+"""The store that the operator gets, what it says where it can't have it, and that a password is nowhere to be read."""
 
 import contextlib
 import os

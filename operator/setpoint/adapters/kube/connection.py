@@ -34,7 +34,7 @@ _RETRIES = 2
 _MAX_ERROR = 1 << 20
 _CONNECTION_ERRORS = (aiohttp.ClientError, TimeoutError, OSError, ssl.SSLError)
 _CONFIG_ERRORS = (ConfigException, OSError, ValueError, TypeError, LookupError, AttributeError, yaml.YAMLError)
-"""What the library raises for a kubeconfig of another shape."""
+"""Errors that the library raises for a kubeconfig of another shape."""
 _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
@@ -43,7 +43,7 @@ _Loader = Callable[[client.Configuration], Awaitable[None]]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ConnectionOptions:
-    """Which cluster, as whom. Without `context` and `kubeconfig`: the pod's own, else kubectl's rules."""
+    """The cluster and identity to use. Without `context` and `kubeconfig`: the pod's own, else kubectl's rules."""
 
     context: str | None = None
     kubeconfig: Path | None = None

@@ -71,7 +71,7 @@ def _status(body: bytes) -> dict[str, Any]:
 
 
 def _forbidden(message: str, details: dict[str, Any]) -> ForbiddenError:
-    """What the rules refuse, and what a namespace that ends does (NamespaceLifecycle names it as a cause)."""
+    """The error for a refusal by the rules, or by a namespace that ends (NamespaceLifecycle names it as a cause)."""
     ends = any(cause.get("reason") == "NamespaceTerminating" for cause in details.get("causes") or [])
     return NamespaceTerminatingError(message) if ends else ForbiddenError(message)
 

@@ -14,7 +14,7 @@ from setpoint.runtime.recorder import EventRecord
 _MAX_NOTE = 1024
 """Bytes; the server calls them characters."""
 _CLUSTER_NAMESPACE = "default"
-"""Where events about objects without a namespace are (KEP-383)."""
+"""The namespace of events about objects without one (KEP-383)."""
 _CONTROLLER = "setpoint.dev/operator"
 
 
@@ -37,7 +37,7 @@ class KubeEvents:
             await self._ask("PATCH", resource.item(ref), ref, series, "application/merge-patch+json")
 
     async def of(self, ref: ObjectRef) -> tuple[EventRecord, ...]:
-        """What happened to an object, oldest first."""
+        """The events of an object, oldest first."""
         namespace = ref.namespace or _CLUSTER_NAMESPACE
         query = {"fieldSelector": f"regarding.kind={ref.kind},regarding.name={ref.name}"}
         path = resource_of("Event").collection(namespace)

@@ -20,7 +20,7 @@ class Resource:
     namespaced: bool = True
 
     def accept(self, shape: Literal["PartialObjectMetadata", "PartialObjectMetadataList"]) -> str:
-        """What a watch or a list asks for: of Secrets and ConfigMaps nothing but the metadata."""
+        """The Accept header of a watch or a list: of Secrets and ConfigMaps nothing but the metadata."""
         return f"application/json;as={shape};g=meta.k8s.io;v=v1" if self.kind in SEALED_KINDS else "application/json"
 
     def collection(self, namespace: str | None) -> str:

@@ -214,7 +214,7 @@ class LocalCluster:
 
 
 def _event(row: StoredObject, after: int) -> WatchEvent:
-    """What a row says to a watch that has seen all up to `after`."""
+    """The event of a row for a watch that has seen all up to `after`."""
     decoded = rows.decode(row)
     type_: Literal["ADDED", "MODIFIED", "DELETED"] = "ADDED" if decoded.created_after >= after else "MODIFIED"
     return WatchEvent("DELETED" if row.deleted else type_, decoded.shown())

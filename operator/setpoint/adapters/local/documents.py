@@ -119,7 +119,7 @@ def _words(error: yaml.MarkedYAMLError) -> str:
 
 
 def _is_merge(event: yaml.ScalarEvent) -> bool:
-    """Whether it is YAML's merge key, which in quotes is a key like any other."""
+    """True where it is YAML's merge key, which in quotes is a key like any other."""
     return bool(event.implicit[0]) and event.value == "<<"
 
 
@@ -227,7 +227,7 @@ class _Builder:
             raise DocumentError("a key must be text", line=_line(event))
 
     def _path(self) -> Path:
-        """Where the next value goes."""
+        """The path of the next value."""
         if not self._open:
             return ()
         into = self._open[-1]
@@ -298,7 +298,7 @@ def _number(text: str) -> tuple[Any, str]:
 
 
 def _reader(text: str) -> Callable[[str], int | float] | None:
-    """What reads this number; None for what is text."""
+    """The reader of this number; None for what is text."""
     if _INTEGER.fullmatch(text):
         return int
     if _BASED.fullmatch(text):

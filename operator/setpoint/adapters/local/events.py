@@ -22,7 +22,7 @@ from setpoint.runtime.recorder import EventRecord
 MAX_EVENTS = 1000
 MAX_PER_OBJECT = 50
 _CLUSTER_NAMESPACE = "default"
-"""Where events about objects without a namespace are, as with Kubernetes."""
+"""The namespace of events about objects without one, as with Kubernetes."""
 
 
 class StoredEvents:
@@ -51,7 +51,7 @@ class StoredEvents:
                 await self._remove(old)
 
     async def of(self, ref: ObjectRef) -> tuple[EventRecord, ...]:
-        """What happened to an object, oldest first."""
+        """The events of an object, oldest first."""
         found = await self._store.list(EVENT.name, _namespace(ref))
         records = (_record(rows.decode(row).object) for row in found.items)
         return tuple(sorted((one for one in records if one.ref == ref), key=lambda one: one.last_seen))

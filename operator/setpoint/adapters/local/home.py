@@ -97,12 +97,12 @@ class LocalHome:
 
     @property
     def keys(self) -> Path:
-        """What the blobs are sealed with."""
+        """The keys that the blobs are sealed with."""
         return self.state / "keys"
 
     @property
     def runs(self) -> Path:
-        """What runs of Terraform leave behind."""
+        """The files that runs of Terraform leave behind."""
         return self.state / "runs"
 
     @property
@@ -163,7 +163,7 @@ class ManagerLock:
 
 
 def holder(home: LocalHome) -> str | None:
-    """Who manages the home now, as `pid 12 of alice since …: setpoint up`; None where nobody does."""
+    """The manager of the home now, as `pid 12 of alice since …: setpoint up`; None where there is none."""
     return holder_of(home.manager_lock)
 
 

@@ -32,7 +32,7 @@ Result = TypeVar("Result")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Inventory:
-    """What the manifests declare. `fresh` has the objects of files that were read for it.
+    """The objects that the manifests declare. `fresh` has the objects of files that were read for it.
 
     `complete` is False where the home could not be seen whole: then nothing may be concluded from absence. `unparsed`
     are files that most likely are none of ours: no error unless they once declared something.

@@ -39,7 +39,7 @@ _NONE: frozenset[str] = frozenset()
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a manifest stands: file below the home, number of the document in it, line."""
+    """The place of a manifest: file below the home, number of the document in it, line."""
 
     path: str
     index: int
@@ -51,7 +51,7 @@ class Origin:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ManifestError:
-    """What is wrong with a file or manifest. `line` is 0 and `field` empty where it is about the whole.
+    """An error in a file or manifest. `line` is 0 and `field` empty where it is about the whole.
 
     `ref` is the object that is meant, where that much could be read; else `governs` has the kinds of governance that it
     may be.
@@ -164,7 +164,7 @@ def _governs(value: Any) -> frozenset[str]:
 
 
 def _ref(value: Any) -> ObjectRef | None:
-    """Which object a document means, if it says so."""
+    """The object that a document means, if it says so."""
     if not isinstance(value, dict):
         return None
     kind = kinds.BY_NAME.get(str(value.get("kind")))
@@ -176,7 +176,7 @@ def _ref(value: Any) -> ObjectRef | None:
 
 
 def _problems(value: Any) -> Iterator[Problem]:
-    """What is wrong with a document that means to be a manifest."""
+    """The problems of a document that means to be a manifest."""
     if not isinstance(value, dict):
         yield Problem((), _LIST)
         return

@@ -32,7 +32,7 @@ _Outcome = Literal["created", "changed", "nothing"] | ManifestError
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SyncReport:
-    """What a sync did, and what is wrong with the manifests now."""
+    """The changes that a sync made, and what is wrong with the manifests now."""
 
     created: tuple[ObjectRef, ...] = ()
     changed: tuple[ObjectRef, ...] = ()

@@ -39,7 +39,7 @@ class FoundFile:
 
 @dataclasses.dataclass(slots=True)
 class Tree:
-    """What a walk found. `unreadable` maps a path to what is wrong there; `.` is the home itself."""
+    """The result of a walk. `unreadable` maps a path to what is wrong there; `.` is the home itself."""
 
     files: dict[str, FoundFile] = dataclasses.field(default_factory=dict)
     unreadable: dict[str, str] = dataclasses.field(default_factory=dict)
@@ -117,7 +117,7 @@ def signature_of(path: Path) -> Signature | None:
 
 
 def _entries(root: Path, folder: str) -> list["os.DirEntry[str]"]:
-    """What is in a folder, in order, without hidden names; nothing where it is another home."""
+    """The entries of a folder, in order, without hidden names; nothing where it is another home."""
     with os.scandir(root / folder) as opened:
         found = list(opened)
     if folder and any(entry.name == HOME_FOLDER for entry in found):
@@ -151,7 +151,7 @@ def _regular(path: Path) -> os.stat_result:
 
 
 def _follow(root: Path, path: str) -> Path | None:
-    """Where a link ends; None for a folder, and for a file that the walk finds by itself."""
+    """The path at which a link ends; None for a folder, and for a file that the walk finds by itself."""
     try:
         real = (root / path).resolve(strict=True)
     except FileNotFoundError:

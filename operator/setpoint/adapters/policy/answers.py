@@ -15,7 +15,7 @@ class AnswerError(ValueError):
 
 
 class PackageDefaults:
-    """What the METADATA of one package says, for violations that do not say it themselves."""
+    """Holds what the METADATA of one package says, for violations that do not say it themselves."""
 
     def __init__(self, described: Mapping[str, Any]) -> None:
         about = described.get("about") or {}

@@ -24,7 +24,7 @@ _MAX_WORKERS = 2
 
 
 class _LoadedSet:
-    """What the operator knows of a set in a worker."""
+    """A set in a worker as the operator knows it."""
 
     def __init__(self, answer: Mapping[str, Any]) -> None:
         self.problems = tuple(str(problem) for problem in answer.get("problems", ()))
@@ -62,7 +62,7 @@ class RegorusEngine:
         try:
             text = to_json(document)
         except (TypeError, ValueError):
-            # What it says of a value may quote it.
+            # An error about a value may quote it.
             return PolicyResult(error="the plan can't be written as JSON, so the policies were not asked")
         try:
             async with self._worker(memory_mib, modules.digest) as worker:

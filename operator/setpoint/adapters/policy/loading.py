@@ -32,7 +32,7 @@ class LoadedSet:
 
 
 def describe_error(error: BaseException) -> str:
-    """What regorus says, as `file:line: text` where it names a place."""
+    """The message of regorus, as `file:line: text` where it names a place."""
     text = str(error)
     place, said = _PLACE.search(text), _ERROR.search(text)
     message = said.group(1) if said else text.strip().splitlines()[0] if text.strip() else type(error).__name__

@@ -19,7 +19,7 @@ _SEVERITIES = get_args(Severity)
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Metadata:
-    """What a block says. Empty where it does not say it."""
+    """Holds what a block says. Empty where it does not say it."""
 
     title: str = ""
     description: str = ""

@@ -114,6 +114,6 @@ class WorkerProcess:
 
 
 def _environment() -> dict[str, str]:
-    """Where the package is, and settings that keep regorus small and quiet; nothing of the operator's."""
+    """The place of the package, and settings that keep regorus small and quiet; nothing of the operator's."""
     root = Path(setpoint.__file__).parents[1]
     return {"PYTHONPATH": str(root), "MIMALLOC_ARENA_RESERVE": "0", "RUST_BACKTRACE": "0"}

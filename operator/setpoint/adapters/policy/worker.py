@@ -16,7 +16,7 @@ from setpoint.adapters.policy import frames
 
 _PIPE_BYTES = 2**20
 _BASE_MIB = 96
-"""What Python and regorus take before any policy is loaded."""
+"""The memory that Python and regorus take before any policy is loaded."""
 
 
 def main() -> None:

@@ -60,7 +60,7 @@ class FolderReader:
         return frozenset(folder for folder, sight in [*self._seen.items()] if any(map(sight.saw, moved)))
 
     def _place(self, origin: Path, path: str) -> Path:
-        """Where the folder really is, relative to the home."""
+        """The real place of the folder, relative to the home."""
         if path.startswith("/") or "\0" in path:
             raise refused(f"spec.source.path: {shown(path)} is not relative to the manifest")
         lexical = Path(os.path.normpath(origin.resolve() / path))

@@ -185,7 +185,7 @@ class _Remote:
         return known[0], found.get(f"{known[0]}^{{}}", found[known[0]])
 
     async def ask(self, *patterns: str) -> dict[str, str]:
-        """What the other side advertises under these names, with the objects that they name."""
+        """The refs that the other side advertises under these names, with the objects that they name."""
         result = await self._git("ls-remote", "--quiet", "--", self.url, *patterns, seconds=_ASK_SECONDS)
         if result.code:
             raise failure(result, self.url)

@@ -70,7 +70,7 @@ def _limit_files(pid: int) -> None:
 
 
 async def _bounded(stream: asyncio.StreamReader) -> str | None:
-    """What the stream holds; the other side writes part of it. None for too much, read and dropped to let it end."""
+    """The stream's text; the other side writes part of it. None for too much, read and dropped to let it end."""
     parts, size = [], 0
     while chunk := await stream.read(_CHUNK):
         size += len(chunk)
@@ -87,7 +87,7 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 
 def failure(result: GitResult, url: str) -> StalledError | TransientError:
-    """What a failed git process means for the source."""
+    """The error that a failed git process means for the source."""
     lines = [line.strip() for line in scrub(result.complaint).splitlines() if line.strip()]
     fatal = [line for line in lines if line.startswith(("fatal:", "error:", "remote:", "ERROR:"))] or lines
     why = visible(" ".join(fatal))[:_MAX_SHOWN]

@@ -18,7 +18,7 @@ class Backend(Protocol):
 
     @property
     def errors(self) -> tuple[type[Exception], ...]:
-        """What a failing database raises, with SQLAlchemy in between and without."""
+        """The errors that a failing database raises, with SQLAlchemy in between and without."""
         ...
 
     @property
@@ -39,15 +39,15 @@ class Backend(Protocol):
         ...
 
     def spoils_transaction(self, error: Exception) -> bool:
-        """Whether the transaction may be lost as a whole, and not just the statement."""
+        """True where the transaction may be lost as a whole, and not just the statement."""
         ...
 
     def may_pass(self, error: Exception) -> bool:
-        """Whether nothing was written, and the same on a new connection may succeed."""
+        """True where nothing was written, and the same on a new connection may succeed."""
         ...
 
     def explain(self, error: Exception) -> StoreError:
-        """What an error means. The statement and its values, which may be secret, stay out of it."""
+        """The meaning of an error. The statement and its values, which may be secret, stay out of it."""
         ...
 
     def as_bytes(self, column: str) -> str:
@@ -64,5 +64,5 @@ class Backend(Protocol):
 
 
 def cause(error: Exception) -> BaseException:
-    """What the driver said."""
+    """The error as the driver raised it."""
     return error.orig if isinstance(error, DBAPIError) and error.orig else error

@@ -31,7 +31,7 @@ Result = TypeVar("Result")
 
 
 class Shelf(Protocol):
-    """Where sealed blobs are kept. Its methods block, and raise StoreError."""
+    """The place of sealed blobs. Its methods block, and raise StoreError."""
 
     def put(self, digest: str, pieces: Iterator[bytes]) -> None:
         """Keeps what is sealed, durably. One that is there already is made young again, and no piece is taken."""
@@ -97,7 +97,7 @@ class SealedBlobs:
         return await self._in_thread(lambda: self._shelf.prune(keep, before))
 
     def digest(self, data: bytes) -> str:
-        """What `put` would return."""
+        """The digest that `put` would return."""
         return self._sealer.digest(data)
 
     async def close(self) -> None:

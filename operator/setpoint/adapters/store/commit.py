@@ -63,11 +63,11 @@ class GroupCommit:
         self._thread.start()
 
     def write(self, fn: Callable[[Connection], Any]) -> "asyncio.Future[Any]":
-        """What `fn` returned, or raised, once it is durable."""
+        """The result of `fn`, or its error, once it is durable."""
         return self._submit(write=fn)
 
     def write_batched(self, fn: Batch, item: Any) -> "asyncio.Future[Any]":
-        """What `fn` returned for `item` among others. It must not fail for one item alone."""
+        """The result of `fn` for `item` among others. It must not fail for one item alone."""
         return self._submit(batch=fn, item=item)
 
     def close(self) -> threading.Thread:

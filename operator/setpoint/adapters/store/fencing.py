@@ -42,7 +42,7 @@ def stale(connection: Connection, fences: AbstractSet[Fence]) -> AbstractSet[Fen
 
 
 def refusal(fence: Fence) -> FencedError:
-    """What the writer is told."""
+    """The error for the writer."""
     shard = f" of shard {fence.shard}" if fence.shard else ""
     return FencedError(f"term {fence.epoch}{shard} is over, another leads by now: nothing was written")
 

@@ -37,7 +37,7 @@ class HeadFile:
         self._seal = Seal(key)
 
     def exists(self) -> bool:
-        """Whether there ever was a trail beside this file, however unreadable it is now."""
+        """True where there ever was a trail beside this file, however unreadable it is now."""
         return os.path.lexists(self._path)
 
     def look(self) -> SeenHead:

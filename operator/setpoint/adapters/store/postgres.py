@@ -106,7 +106,7 @@ class PostgresBackend:
         return is_lost(error) or _state(error) in _PASSING_STATES
 
     def explain(self, error: Exception) -> StoreError:
-        """What an error means, with the server's address."""
+        """The meaning of an error, with the server's address."""
         return explained(error, self.name)
 
     def as_bytes(self, column: str) -> str:
@@ -160,7 +160,7 @@ def parse_url(url: str) -> URL:
 
 
 def name_of(url: URL) -> str:
-    """What messages call it: no user, no password."""
+    """The name of the database in messages: no user, no password."""
     named = url.host or url.query.get("host") or "localhost"
     host = named if isinstance(named, str) else ",".join(named)
     return f"PostgreSQL at {host}{f':{url.port}' if url.port else ''}/{url.database}"
@@ -183,13 +183,13 @@ def make_engine(url: URL, *, connections: int) -> Engine:
 
 
 def is_lost(error: BaseException) -> bool:
-    """Whether it was the connection that failed, or could not be made."""
+    """True where the connection failed, or could not be made."""
     found = _state(error)
     return found.startswith(_LOST_STATES) or (not found and isinstance(_origin(error), psycopg.OperationalError))
 
 
 def explained(error: Exception, name: str) -> StoreError:
-    """What an error of the database means."""
+    """The meaning of an error of the database."""
     if isinstance(error, InDoubtError):
         msg = f"{name}: the connection was lost in the middle of COMMIT: whether this was written can't be known"
         return StoreError(msg)

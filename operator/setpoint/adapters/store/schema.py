@@ -16,7 +16,7 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 def is_behind(connection: Connection, name: str) -> bool:
-    """Whether the database `name`, as messages call it, lacks tables that HEAD has.
+    """True where the database `name`, as messages call it, lacks tables that HEAD has.
 
     Raises StoreError for a schema that is newer than HEAD and for a database of another program.
     """

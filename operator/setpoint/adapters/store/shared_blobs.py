@@ -122,7 +122,7 @@ def open_shared_blobs(url: str, key_file: Path) -> SealedBlobs:
 
 
 def _touch(connection: Connection, digest: str) -> bool:
-    """Whether the blob is there, and has been made young where it was not."""
+    """True where the blob is there, and has been made young where it was not."""
     values = {"digest": digest}
     fresh = connection.execute(_FIND, values).scalar()
     return bool(fresh) or (fresh is not None and connection.execute(_TOUCH, values).rowcount == 1)
@@ -150,7 +150,7 @@ def _pieces(connection: Connection, digest: str) -> Iterator[bytes]:
 
 
 def _is_marked(connection: Connection, mark: str) -> bool:
-    """Whether the store is marked with this key. An empty one is marked now."""
+    """True where the store is marked with this key. An empty one is marked now."""
     connection.exec_driver_sql(postgres.TURN)
     found = connection.execute(_MARKS, {"digest": mark}).one()
     if not found.others:

@@ -118,7 +118,7 @@ class SqliteBackend:
         return False
 
     def explain(self, error: Exception) -> StoreError:
-        """What an error means, with the file's path."""
+        """The meaning of an error, with the file's path."""
         return _explained(error, self._path)
 
     def as_bytes(self, column: str) -> str:
@@ -323,7 +323,7 @@ def _missing(path: Path, left: str) -> StoreError:
 
 
 def _explained(error: Exception, path: Path) -> StoreError:
-    """What an error of the database means."""
+    """The meaning of an error of the database."""
     code, said = _code(error), str(cause(error))
     if code in _DAMAGED:
         return _damaged(path, said)

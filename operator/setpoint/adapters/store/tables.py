@@ -103,7 +103,7 @@ class TrailTable(SQLModel, table=True):
 
 
 class AuditPayloadTable(SQLModel, table=True):
-    """What audit rows commit to, apart from them so that it can be erased."""
+    """The content that audit rows commit to, apart from them so that it can be erased."""
 
     __tablename__ = "audit_payload"
 
@@ -141,7 +141,7 @@ class BlobTable(SQLModel, table=True):
 
 
 class BlobPieceTable(SQLModel, table=True):
-    """What is sealed, in the pieces in which it was sealed, from number 0."""
+    """The sealed bytes, in the pieces in which they were sealed, from number 0."""
 
     __tablename__ = "blob_piece"
 

@@ -19,7 +19,7 @@ from setpoint.ports import BlobStore, Bundle, EngineVersion, RunInputs, SourceTr
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class TerraformOptions:
-    """What the settings say of Terraform. `root` is the home's private folder."""
+    """The settings for Terraform. `root` is the home's private folder."""
 
     root: Path
     terraform: Path | None = None

@@ -26,7 +26,7 @@ _SECONDS = 30
 
 
 class Binary(NamedTuple):
-    """What runs: the command's first words, and the version. `stamp` moves when the file is replaced."""
+    """The program to run: the command's first words, and the version. `stamp` moves when the file is replaced."""
 
     words: tuple[str, ...]
     version: EngineVersion

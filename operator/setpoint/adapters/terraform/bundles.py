@@ -73,7 +73,7 @@ class BundleMaker:
         return dict(known for known in found if known is not None)
 
     def _key(self, tree: SourceTree, inputs: RunInputs, engine: EngineVersion) -> str:
-        """What a bundle is made from. Another version of the engine makes no other: a lock file is made once."""
+        """A digest of a bundle's inputs. Another version of the engine makes no other: a lock file is made once."""
         providers = self._environment.configuration if inputs.lock_file == "Generate" else ""
         parts = [tree.digest, engine.type, inputs.lock_file, providers]
         if inputs.module_hosts:
@@ -92,7 +92,7 @@ class BundleMaker:
         return known
 
     def _read_index(self, key: str) -> tuple[str, str] | None:
-        """What an earlier manager made."""
+        """Reads what an earlier manager made."""
         return _read(self._place(key))
 
     def _write_index(self, key: str, known: tuple[str, str]) -> None:
@@ -207,7 +207,7 @@ def _lay_out(tree: SourceTree, folder: Path) -> None:
 
 
 def _needs_providers(source: Path, root: Path, roots: hcl_scan.Files) -> bool:
-    """Whether the root module, or an installed one, needs a provider, so that a lock file must name it."""
+    """True where the root module, or an installed one, needs a provider, so that a lock file must name it."""
     try:
         called = hcl_scan.module_folders((root / MODULES).read_bytes())
     except FileNotFoundError:

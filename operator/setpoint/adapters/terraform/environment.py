@@ -57,7 +57,7 @@ class RunEnvironment:
         return self._mirror is None
 
     def base(self) -> dict[str, str]:
-        """What every command gets."""
+        """The variables that every command gets."""
         return {
             **self._passed,
             "PATH": os.environ.get("PATH", _DEFAULT_PATH),

@@ -69,7 +69,7 @@ def failure(step: str, ended: Ended, secrets: Scrubber, fallback: Reason) -> Rea
         )
     found = _errors(ended, secrets)
     text = "; ".join(explain(ended, secrets))[:_MAX_TEXT]
-    # What has an address is a provider's word: it may say anything.
+    # A diagnostic with an address is a provider's word: it may say anything.
     own = [f"{one.summary}: {one.detail}" for one in found if not one.address]
     if any(_LOCKED.search(said) for said in own):
         return WaitingError(Reason.STATE_LOCKED, f"{step}: the state is locked by another run")
@@ -91,7 +91,7 @@ def failure(step: str, ended: Ended, secrets: Scrubber, fallback: Reason) -> Rea
 
 
 def _waited_for(ended: Ended, secrets: Scrubber) -> str:
-    """What a provider never answered to; the text says nothing of how long."""
+    """Names what a provider never answered to; the text says nothing of how long."""
     waits = [secrets.address(one.address) for one in waits_in(read_stream(ended.stdout), now=0.0)]
     if not waits:
         return ""
@@ -119,12 +119,12 @@ def missing_variables(ended: Ended) -> tuple[str, ...]:
 
 
 def lock_mismatch(unpinned: Sequence[str]) -> str:
-    """What to say where providers are needed that the lock file does not name."""
+    """The message where providers are needed that the lock file does not name."""
     return f".terraform.lock.hcl does not name {', '.join(unpinned)}; {LOCK_REMEDY}"
 
 
 def is_uninitialised(ended: Ended) -> bool:
-    """Whether what init had installed is gone."""
+    """True where what init had installed is gone."""
     return any(_UNINITIALISED.search(one.summary) for one in _errors(ended, NO_SECRETS) if not one.address)
 
 

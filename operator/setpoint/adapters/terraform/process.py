@@ -56,12 +56,12 @@ class Command:
 
     @property
     def stdout(self) -> Path:
-        """Where its standard output goes."""
+        """The file of its standard output."""
         return self.folder / f"{self.name}.out"
 
     @property
     def stderr(self) -> Path:
-        """Where its standard error goes."""
+        """The file of its standard error."""
         return self.folder / f"{self.name}.err"
 
 
@@ -175,7 +175,7 @@ def remove_run(folder: Path) -> None:
 
 
 def started_by_living(note: Mapping[str, object]) -> bool:
-    """Whether the process that wrote a note still runs."""
+    """True where the process that wrote a note still runs."""
     maker = note.get("maker")
     return isinstance(maker, list) and len(maker) == 2 and maker[1] == _start_time(maker[0]) != 0.0
 

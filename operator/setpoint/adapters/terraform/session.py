@@ -194,7 +194,7 @@ class Session:
 
     async def _prepare(self, bundle: Bundle, inputs: RunInputs) -> tuple[Facts, RunInputs]:
         """Lays the bundle out; the inputs, as far as it knows them."""
-        # What is planned with may be applied and recorded, so it must outlast the pass. Whether it is missing is seen
+        # The bundle of a plan may be applied and recorded, so it must outlast the pass. Whether it is missing is seen
         # where its bytes are needed.
         with contextlib.suppress(NotFoundError):
             await self._blobs.renew(bundle.blob)
@@ -332,7 +332,7 @@ class Session:
         return ApplyRun(ok, interrupted, tuple(seen), text, self._folder.errored_state(), created)
 
     def errored_state(self) -> ErroredState | None:
-        """What an earlier apply could not save."""
+        """The state that an earlier apply could not save."""
         data = self._folder.errored_state()
         if data is None:
             return None
@@ -340,7 +340,7 @@ class Session:
         return ErroredState(run, data, base)
 
     def outcome_recorded(self) -> None:
-        """What the apply did is on record."""
+        """Notes that the outcome of the apply is on record."""
         self._recorded = True
 
     def errored_state_saved(self) -> None:

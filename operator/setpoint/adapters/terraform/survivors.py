@@ -65,7 +65,7 @@ def find_applied(root: Path, target: str) -> tuple[str, int | None]:
 
 
 def _notes(root: Path) -> dict[Path, Mapping[str, Any]]:
-    """What the run folders say of themselves."""
+    """The run folders with their notes."""
     runs = root / "runs"
     return {folder: _read_note(folder) for folder in (sorted(runs.iterdir()) if runs.is_dir() else ())}
 

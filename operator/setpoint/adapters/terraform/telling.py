@@ -18,7 +18,7 @@ _EVERY = 30.0
 _LOGGER = logging.getLogger(__name__)
 
 pause = asyncio.sleep
-"""What passes between two looks; a test ends it when it wants to."""
+"""The wait between two looks; a test ends it when it wants to."""
 
 
 class Listener:
@@ -70,5 +70,5 @@ async def _tell(stream: Path, tell: Callable[[Hook], None]) -> None:
             if waits:
                 tell(waits[0])
         except Exception:
-            # Nobody who is told can break the plan.
+            # A failure to tell can't break the plan.
             _LOGGER.exception("what a plan waits for could not be told")

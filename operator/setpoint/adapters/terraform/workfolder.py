@@ -44,7 +44,7 @@ _BACKEND = ".terraform/terraform.tfstate"
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of the bundle that the folder holds.
+    """The facts known of the bundle that the folder holds.
 
     `root` is the root module's folder, in which Terraform runs, empty for the top; `modules` are those that it calls.
     `types` are the variables' types, as they are written; `workspaces` are the places that read the workspace's name.
@@ -108,7 +108,7 @@ class WorkFolder:
             os.close(descriptor)
 
     def is_held(self) -> bool:
-        """Whether a session works in the folder now, of this process or another."""
+        """True where a session works in the folder now, of this process or another."""
         if not self._lock.exists():
             return False
         descriptor = self._open_lock()
@@ -123,7 +123,7 @@ class WorkFolder:
     # --- Files --------------------------------------------------------------------------------------------------
 
     def facts(self) -> Facts | None:
-        """What the folder holds; None where that is not known."""
+        """The facts about what the folder holds; None where that is not known."""
         try:
             note = json.loads(self._note.read_bytes())
             return Facts(
@@ -288,11 +288,11 @@ class WorkFolder:
     # --- Initialisation -----------------------------------------------------------------------------------------
 
     def is_initialised(self, facts: Facts, key: str) -> bool:
-        """Whether the last init ran to its end, for the same key (rule 9)."""
+        """True where the last init ran to its end, for the same key (rule 9)."""
         return facts.init == key and (self.module / ".terraform").is_dir()
 
     def forget_initialisation(self, facts: Facts) -> None:
-        """What init had made is gone, or may be: another one begins."""
+        """Notes that what init had made is gone, or may be: another one begins."""
         self._remember(dataclasses.replace(facts, init="", made=self._made(facts.root)))
 
     def mark_initialised(self, facts: Facts, key: str) -> None:

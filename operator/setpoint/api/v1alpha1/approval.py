@@ -14,7 +14,7 @@ _ONLY_APPROVED_ACCEPTS = "acceptUndrilled goes with the verdict Approved"
 
 
 class ApprovalSpec(ApiModel):
-    """Who says what about which subject. Immutable."""
+    """The approver, the verdict and its subject. Immutable."""
 
     model_config = ConfigDict(
         json_schema_extra=cel(

@@ -12,7 +12,7 @@ Reversibility = Literal["Reversible", "ReversibleNewId", "DataLoss", "NotRestora
 
 
 class ActionSummary(ApiModel):
-    """What happens to one resource. No value appears here."""
+    """The action on one resource. No value appears here."""
 
     address: Annotated[str, Field(max_length=1024)] = Field(description="The resource's address.")
     action: Literal["create", "update", "delete", "replace", "forget", "import", "move"] = Field(
@@ -85,7 +85,7 @@ ChangeOutcome = Literal[
 
 
 class ChangeSpec(ApiModel):
-    """What will happen, named by digest. Immutable."""
+    """The change to be made, named by digest. Immutable."""
 
     target_ref: TargetReference = Field(description="The target that is changed.")
     cause: Cause = Field(description="Why the Change was made.")
@@ -114,7 +114,7 @@ class ChangeSpec(ApiModel):
 
 
 class GateResult(ApiModel):
-    """What one gate said."""
+    """The result of one gate."""
 
     gate: Annotated[str, Field(max_length=253)] = Field(description="The gate's name.")
     stage: Literal["plan", "apply", "reset"] = Field(description="The stage that it guards.")

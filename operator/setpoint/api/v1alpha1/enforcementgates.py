@@ -42,7 +42,7 @@ class BlastRadius(ApiModel):
 
 
 class TargetSelector(ApiModel):
-    """Which targets a gate guards; all where empty."""
+    """The targets that a gate guards; all where empty."""
 
     stages: Annotated[list[Annotated[str, Field(max_length=63)]], Field(max_length=32)] = Field(
         default_factory=list, description="Values of spec.stage."
@@ -118,14 +118,14 @@ class EnforcementGatesSpec(ApiModel):
 
 
 class EnforcementGatesStatus(StatusModel):
-    """Whether every gate can be evaluated."""
+    """Says whether every gate can be evaluated."""
 
     observed_generation: ObservedGeneration = 0
     conditions: Conditions = Field(default_factory=list)
 
 
 class EnforcementGates(KubeObject):
-    """Which policies guard which stage, at which level."""
+    """The policies that guard each stage, and at which level."""
 
     META: ClassVar[KindMeta] = KindMeta(
         plural="enforcementgates",

@@ -15,11 +15,11 @@ _MAX_TYPE = 128
 _TYPE_PATTERN = f"[a-z0-9_*-]{{1,{_MAX_TYPE}}}"
 
 ResourceClass = Literal["Data", "Identity", "Settings"]
-"""What is lost where a resource of a type is destroyed or replaced."""
+"""The loss where a resource of a type is destroyed or replaced."""
 
 
 class Engine(ApiModel):
-    """Which Terraform runs."""
+    """The Terraform that runs."""
 
     type: Literal["terraform", "opentofu"] = Field(default="terraform", description="The binary's family.")
     version: Annotated[str, Field(max_length=128)] = Field(
@@ -83,7 +83,7 @@ class GitSource(ApiModel):
 
 
 class Source(ApiModel):
-    """Where the Terraform code is. Exactly one field; resolved to an immutable bundle named by its content."""
+    """The place of the Terraform code. Exactly one field; resolved to an immutable bundle named by its content."""
 
     model_config = ConfigDict(
         json_schema_extra=cel(
@@ -141,7 +141,7 @@ class IgnoreRule(ApiModel):
 
 
 class DriftPolicy(ApiModel):
-    """What to do about drift."""
+    """The handling of drift."""
 
     mode: Literal["Detect", "Propose", "Heal"] = Field(
         default="Propose", description="Detect: report. Propose: a Change that waits. Heal: apply if the gates pass."
@@ -152,7 +152,7 @@ class DriftPolicy(ApiModel):
 
 
 class ApplyPolicy(ApiModel):
-    """What to do about changes that come from a new spec or source."""
+    """The handling of changes that come from a new spec or source."""
 
     mode: Literal["Manual", "Auto"] = Field(
         default="Manual", description="Manual: wait for an approval. Auto: apply if the gates pass."
@@ -170,7 +170,7 @@ class ApprovalPolicy(ApiModel):
 
 
 class Protection(ApiModel):
-    """What must not be destroyed, and what is lost where it is."""
+    """The resources that must not be destroyed, and what is lost where one is."""
 
     model_config = ConfigDict(
         json_schema_extra=cel(
@@ -222,7 +222,7 @@ class SnapshotPolicy(ApiModel):
 
 
 class ResetPolicy(ApiModel):
-    """What follows when an applied change does not verify."""
+    """The reaction to an applied change that does not verify."""
 
     on_verify_failure: Literal["Propose", "Auto", "Never"] = Field(
         default="Propose",
@@ -247,7 +247,7 @@ class HealthCheck(ApiModel):
 
 
 class EnvironmentSpec(ApiModel):
-    """What the environment must be, and how changes to it are made."""
+    """The environment as it must be, and how changes to it are made."""
 
     stage: Annotated[str, Field(max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")] = Field(
         description="Such as dev, staging or prod; gates select on it."
@@ -344,7 +344,7 @@ class HoldStatus(StatusModel):
 
 
 class EnvironmentStatus(StatusModel):
-    """What was last seen and done."""
+    """The environment as last seen, and what was last done."""
 
     observed_generation: ObservedGeneration = 0
     conditions: Conditions = Field(default_factory=list)

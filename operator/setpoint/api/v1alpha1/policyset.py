@@ -10,7 +10,7 @@ from setpoint.api.v1alpha1.baseline import check_parameters
 
 
 class PolicySource(ApiModel):
-    """Where the Rego modules are. Exactly one field."""
+    """The place of the Rego modules. Exactly one field."""
 
     model_config = ConfigDict(
         json_schema_extra=cel(
@@ -65,7 +65,7 @@ class RuleIndexEntry(ApiModel):
 
 
 class PolicySetStatus(StatusModel):
-    """Whether the set can be used."""
+    """Says whether the set can be used."""
 
     observed_generation: ObservedGeneration = 0
     conditions: Conditions = Field(default_factory=list)

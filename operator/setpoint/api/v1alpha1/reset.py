@@ -25,7 +25,7 @@ class SnapshotReference(ApiModel):
 
 
 class ResetSpec(ApiModel):
-    """Which target, to which snapshot, and why. Immutable."""
+    """The target, the snapshot to reset it to, and the reason. Immutable."""
 
     target_ref: TargetReference = Field(description="The target to reset.")
     snapshot_ref: SnapshotReference = Field(description="The Snapshot, of this target, to go back to.")

@@ -1,4 +1,4 @@
-"""What a connection takes from its environment, and how it sends what it is given."""
+"""The settings that a connection takes from its environment, and how it sends what it is given."""
 
 import json
 from collections.abc import AsyncIterator

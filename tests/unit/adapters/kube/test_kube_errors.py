@@ -1,4 +1,4 @@
-"""What an API server's refusals mean. The bodies are a real server's (1.36), shortened."""
+"""The meaning of an API server's refusals. The bodies are a real server's (1.36), shortened."""
 
 import json
 from typing import Any

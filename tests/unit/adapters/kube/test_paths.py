@@ -1,4 +1,4 @@
-"""Where kinds stand, and that no name leads anywhere else."""
+"""The paths of kinds, and that no name leads anywhere else."""
 
 import pytest
 

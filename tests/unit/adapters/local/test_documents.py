@@ -1,4 +1,4 @@
-"""What YAML and JSON files come to, and what is refused."""
+"""The values of YAML and JSON files, and what is refused."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""Where a home is, what makes it one, and that it has one manager."""
+"""The place of a home, what makes it one, and that it has one manager."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Which documents are manifests, what is wrong with those that are not good, and where."""
+"""The documents that are manifests, what is wrong with those that are not good, and where."""
 
 import os
 from pathlib import Path

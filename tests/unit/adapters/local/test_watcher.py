@@ -13,7 +13,7 @@ from setpoint.adapters.local.watcher import watch_home
 
 
 class Heard:
-    """What the watch told, as it comes."""
+    """The paths that the watch told of, as they come."""
 
     def __init__(self) -> None:
         self._queue: asyncio.Queue[frozenset[str]] = asyncio.Queue()

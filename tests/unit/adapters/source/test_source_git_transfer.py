@@ -1,4 +1,4 @@
-"""What git brings over: only the files that are asked for, within a limit, and no password to another host."""
+"""Transfer by git: only the files that are asked for, within a limit, and no password to another host."""
 
 import os
 import random
@@ -38,7 +38,7 @@ def filtering(repository: Repository) -> Repository:
 
 
 def held(cache: Path, repository: Repository, path: str) -> bool:
-    """Whether the cache holds the content of a file of HEAD."""
+    """True where the cache holds the content of a file of HEAD."""
     (copy,) = cache.glob("git/*/repository")
     return repository.git("rev-parse", f"HEAD:{path}") in pygit2.Repository(str(copy))
 

@@ -59,7 +59,7 @@ def listen_and_kill(child: "subprocess.Popen[bytes]", lines: int) -> list[str]:
 
 
 async def check(place: StorePlace, acknowledged: set[str]) -> None:
-    """What was said to be durable is there, and the chain is whole."""
+    """Asserts that all that was said to be durable is there, and that the chain is whole."""
     async with place.open() as stores:
         report = await stores.trail.verify()
         rows = await stores.trail.rows(limit=1_000_000)

@@ -1,4 +1,4 @@
-"""What a failed command means, for outputs as Terraform 1.11.4 writes them."""
+"""The meaning of a failed command, for outputs as Terraform 1.11.4 writes them."""
 
 import json
 from typing import Any

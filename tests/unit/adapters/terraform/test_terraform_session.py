@@ -310,7 +310,7 @@ async def test_noise_in_a_computed_attribute_is_drift_that_a_plan_shows(rig: Rig
 
 
 def processes(rig: Rig) -> list[psutil.Process]:
-    """What runs for this home now."""
+    """The processes that run for this home now."""
     found = []
     for process in psutil.process_iter():
         try:
