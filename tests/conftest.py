@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,8 +25,14 @@ settings.load_profile("setpoint")
 
 
 def pytest_configure() -> None:
-    """No event loop outside of tests: pytest-asyncio would make one, never close it, and warnings are errors."""
+    """Makes the process as tests expect it.
+
+    No event loop outside of tests: pytest-asyncio would make one, never close it, and warnings are errors. Interrupts
+    are heard: whoever starts the tests in the background of a shell has them ignored, and their children would be deaf.
+    """
     asyncio.set_event_loop(None)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -82,7 +82,7 @@ def test_a_manager_whose_home_is_taken_away_ends_and_lets_no_other_in_meanwhile(
         out, err = manager.communicate(timeout=240)
     assert manager.returncode == 1, out + err
     assert "was removed, moved or replaced while this process worked on it" in err
-    assert "Traceback" not in err
+    assert "Traceback" not in err, err
 
 
 @pytest.fixture

@@ -1,15 +1,18 @@
 """Owns what is remembered of looks at targets, and finding those that rest. For how long is decided in domain.rest."""
 
 import datetime as dt
+import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 from setpoint.api.meta import JsonObject, ObjectRef
 from setpoint.api.v1alpha1.environment import Environment, EnvironmentStatus
-from setpoint.domain.errors import InvalidError
+from setpoint.domain.errors import FencedError, InvalidError, StoreError
 from setpoint.domain.reading import parse
 from setpoint.domain.rest import NO_REST, Look, inputs_of, is_at_setpoint, rest_of
 from setpoint.ports import Clock, LookStore
 from setpoint.reconcilers.target_metrics import TargetMetrics
+
+_LOGGER = logging.getLogger(__name__)
 
 SecretVersions = Callable[[ObjectRef], Mapping[str, str] | None]
 """The resourceVersions of the Secrets that a target reads, by name; None where they are not known yet."""
@@ -44,9 +47,17 @@ class RestRegister:
         return None if versions is None or source is None else inputs_of(environment.metadata, versions, source)
 
     async def record(self, environment: Environment, status: EnvironmentStatus, inputs: str | None) -> None:
-        """Remembers a look, by the status with which it ended, if it found the target at its setpoint."""
+        """Remembers a look, by the status with which it ended, if it found the target at its setpoint.
+
+        One that can't be kept costs another look, and fails nothing. Raises FencedError.
+        """
         if inputs and is_at_setpoint(status, environment.metadata.generation):
-            await self._looks.record(environment.ref.key, Look(inputs, self._clock.now()))
+            try:
+                await self._looks.record(environment.ref.key, Look(inputs, self._clock.now()))
+            except FencedError:
+                raise
+            except StoreError as error:
+                _LOGGER.warning("%s: this look is not remembered: %s", environment.ref, error.message)
 
     async def forget(self, ref: ObjectRef) -> None:
         """The target is gone."""

@@ -12,6 +12,7 @@ from tests.fakes.reconciling import REF, Bench
 
 from setpoint.api.meta import JsonObject, ObjectMeta
 from setpoint.domain import rest
+from setpoint.domain.errors import StoreError
 from setpoint.domain.rest import inputs_of
 from setpoint.reconcilers.target_metrics import TargetMetrics
 from setpoint.runtime.metrics import Metrics
@@ -170,6 +171,22 @@ async def test_one_that_is_not_at_its_setpoint__leaves_no_look() -> None:
     await bench.run()
     assert bench.reports[-1].reason == "ApprovalRequired"
     assert await bench.looks.of([REF.key]) == {}
+
+
+async def test_a_look_that_can_not_be_kept__fails_no_pass(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = Bench()
+
+    async def refuse(*_: object) -> None:
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr(bench.looks, "record", refuse)
+    await bench.declare({})
+    await bench.run()
+    assert bench.reports[-1].reason == "AtSetpoint"
+    assert f"{REF}: this look is not remembered: the disk is full" in caplog.text
+    assert await rest_of(bench) is None
 
 
 async def test_one_that_is_gone__is_forgotten() -> None:
