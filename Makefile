@@ -82,7 +82,7 @@ test: verify ## Verify, then run all tests.
 	$(BIN)/python -m pytest $(PYTEST_FLAGS) $(COVERAGE) $(addprefix --ignore=,$(LATE_TESTS))
 	@echo "==> tests on a Kubernetes API, with OpenTofu, and with OPA"
 	@$(call with_tools,$(TOOLS) $(LATE_TOOLS),|| :) \
-	SETPOINT_REQUIRE_CLUSTER=1 $(BIN)/python -m pytest $(CLUSTER_FLAGS) --dist loadfile $(COVERAGE) $(LATE_TESTS)
+	SETPOINT_REQUIRE_CLUSTER=1 $(BIN)/python -m pytest $(CLUSTER_FLAGS) --dist loadfile --no-loadscope-reorder $(COVERAGE) $(LATE_TESTS)
 
 cover: venv ## All tests with coverage, which takes twice as long.
 	@rm -f .coverage
