@@ -100,7 +100,9 @@ def _is_harmless_word(word: str) -> bool:
 def _parts(value: str) -> Iterator[str]:
     """The secrets within a secret value: the passwords of URLs, and in JSON what looks like one."""
     for login in _LOGIN.finditer(value):
-        yield from (text for part in login.groups() if part for text in (part, unquote(part)))
+        for part in filter(None, login.groups()):
+            yield part
+            yield unquote(part)
     for path, leaf in _json_leaves(value).items():
         name = next((part for part in reversed(path) if isinstance(part, str)), "")
         if isinstance(leaf, str) and (_SECRET_NAME.search(name) or not is_harmless(leaf)):
