@@ -8,7 +8,7 @@ lists are compared as sets, and the objects in lists as blocks.
 
 import json
 from collections import Counter
-from collections.abc import Collection, Hashable, Iterable
+from collections.abc import Callable, Collection, Hashable, Iterable
 from decimal import Decimal
 from typing import Any
 
@@ -122,15 +122,18 @@ def meaning(value: Any, levels: int = _LEVELS) -> Hashable:
 
 def _inner(value: Any, levels: int) -> Hashable:
     """The normal form where empty values differ: of a map's values, and of what a list holds."""
+    if isinstance(value, list) and levels:
+        return "list", frozenset(Counter(_member(item, levels - 1) for item in value).items())
+    return _but_lists(value, levels, _inner)
+
+
+def _but_lists(value: Any, levels: int, inner: Callable[[Any, int], Hashable]) -> Hashable:
+    """The normal form of all but a list that is looked into; `inner` gives that of what a map holds."""
     if isinstance(value, str):
         return _text(value, levels)
-    if not isinstance(value, (dict, list)):
-        return _scalar(value)
-    if not levels:
-        return "written", _written(value)
-    if isinstance(value, dict):
-        return "map", frozenset((key, _inner(item, levels - 1)) for key, item in value.items())
-    return "list", frozenset(Counter(_member(item, levels - 1) for item in value).items())
+    if isinstance(value, dict) and levels:
+        return "map", frozenset((key, inner(item, levels - 1)) for key, item in value.items())
+    return ("written", _written(value)) if isinstance(value, (dict, list)) else _scalar(value)
 
 
 def _member(item: Any, levels: int) -> Hashable:
@@ -205,12 +208,6 @@ def _is_deep(document: Any) -> bool:
 
 def _json(value: Any, levels: int) -> Hashable:
     """JSON as it says it: an array's order counts, and so do null, false and what is missing."""
-    if isinstance(value, str):
-        return _text(value, levels)
-    if not isinstance(value, (dict, list)):
-        return _scalar(value)
-    if not levels:
-        return "written", _written(value)
-    if isinstance(value, dict):
-        return "map", frozenset((key, _json(item, levels - 1)) for key, item in value.items())
-    return "list", tuple(_json(item, levels - 1) for item in value)
+    if isinstance(value, list) and levels:
+        return "list", tuple(_json(item, levels - 1) for item in value)
+    return _but_lists(value, levels, _json)
