@@ -18,11 +18,15 @@ from typing import Any
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from tests.cluster.processes import Process, Reaper, free_ports
+from tests.cluster.processes import PATIENCE, Process, Reaper, free_ports
 from tools.resolve import API_SERVER, CONTROLLER_MANAGER, ETCD, KUBECTL, ToolError, find
+
+from setpoint.adapters.kube import ConnectionOptions
 
 ROOT = Path(__file__).parents[2]
 NAMESPACE = "setpoint-system"
+PATIENT = f"--timeout={PATIENCE:.0f}s"
+"""The flag by which kubectl waits that long."""
 _CONTROLLERS = (
     "namespace-controller",
     "garbage-collector-controller",
@@ -70,8 +74,17 @@ class Cluster:
         """The kubeconfig file of a role."""
         return self.folder / f"{role}.kubeconfig"
 
+    def connection(self, role: str = "admin", **options: Any) -> ConnectionOptions:
+        """Those of a connection of a role that waits for a busy server."""
+        return ConnectionOptions(kubeconfig=self.kubeconfig(role), seconds=PATIENCE, **options)
+
     def kubectl(
-        self, *words: str, role: str = "admin", given: str | None = None, check: bool = True, seconds: float = 60
+        self,
+        *words: str,
+        role: str = "admin",
+        given: str | None = None,
+        check: bool = True,
+        seconds: float = PATIENCE,
     ) -> subprocess.CompletedProcess[str]:
         """Runs kubectl as a role, `given` on its stdin; its failure is an AssertionError unless `check` is off."""
         environment = {**os.environ, "KUBECONFIG": str(self.kubeconfig(role)), "HOME": str(self.folder)}
@@ -108,7 +121,7 @@ class UserCluster(Cluster):
         super().__init__(folder)
         command = (str(self._kubectl), "config", "view", "--raw", "--minify", "--flatten", "-o", "json")
         environment = {**os.environ, "KUBECONFIG": kubeconfig}
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False)
         if done.returncode:
             raise UnavailableError(f"{kubeconfig} can't be used: {done.stderr.strip()}")
         config = json.loads(done.stdout)
@@ -307,5 +320,5 @@ def _status(url: str, token: str = "", context: ssl.SSLContext | None = None) ->
 def _read(url: str, token: str, context: ssl.SSLContext | None) -> bytes:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     request = urllib.request.Request(url, headers=headers)
-    with urllib.request.urlopen(request, timeout=2, context=context) as response:
+    with urllib.request.urlopen(request, timeout=10, context=context) as response:
         return response.read()

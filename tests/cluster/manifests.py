@@ -9,9 +9,9 @@ from typing import Any
 
 import yaml
 from tests.cluster.apiserver import ROOT, Cluster
+from tests.cluster.processes import PATIENCE
 
 MANIFESTS = ROOT / "manifests"
-POLICY_SECONDS = 60.0
 _KEPT = {"CustomResourceDefinition", "Namespace"}
 """Their deletion would take along what others keep in them."""
 
@@ -84,7 +84,7 @@ def applied(cluster: Cluster, folder: Path) -> Iterator[None]:
 
 def until(holds: Callable[[], bool]) -> None:
     """Waits for the API server to take up what it was told: policies are in force, and out of it, within seconds."""
-    deadline = time.monotonic() + POLICY_SECONDS
+    deadline = time.monotonic() + PATIENCE
     while not holds():
         assert time.monotonic() < deadline, "the policies were not taken up"
         time.sleep(0.1)

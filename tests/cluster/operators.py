@@ -13,9 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.cluster.apiserver import NAMESPACE, Cluster
-from tests.cluster.processes import Process, Reaper, free_ports
-
-SECONDS = 90.0
+from tests.cluster.processes import PATIENCE, Process, Reaper, free_ports
 
 
 class Operator:
@@ -140,12 +138,12 @@ class People:
         """The setpoint command on this cluster."""
         command = [sys.executable, "-m", "setpoint", *words, "--context", "test"]
         environ = {**os.environ, "KUBECONFIG": str(self.cluster.kubeconfig(role))}
-        done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=PATIENCE, check=False)
         assert not check or done.returncode == 0, done.stderr + done.stdout
         return done
 
 
-def until(happened: Callable[[], bool], seen: Callable[[], Any] = lambda: "", seconds: float = SECONDS) -> None:
+def until(happened: Callable[[], bool], seen: Callable[[], Any] = lambda: "", seconds: float = PATIENCE) -> None:
     """Waits for something in another process; says what was seen where it does not come."""
     deadline = time.monotonic() + seconds
     while not happened():

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.cluster.apiserver import ROLES, ApiServer, Cluster, UnavailableError, UserCluster
-from tests.cluster.processes import Process, Reaper
+from tests.cluster.apiserver import PATIENT, ROLES, ApiServer, Cluster, UnavailableError, UserCluster
+from tests.cluster.processes import PATIENCE, Process, Reaper
 from tools.resolve import API_SERVER, cache_root
 
 ROOT = Path(__file__).parents[2]
@@ -101,12 +101,12 @@ def test_after_an_outage_other_controllers_act(api_server: ApiServer, controller
     api_server.recover()
     assert api_server.controllers.pid != before
     api_server.kubectl("create", "namespace", f"{namespace}-goes")
-    api_server.kubectl("delete", "namespace", f"{namespace}-goes", "--timeout=60s", seconds=90)
+    api_server.kubectl("delete", "namespace", f"{namespace}-goes", PATIENT)
 
 
 def test_with_controllers_a_namespace_goes(cluster: Cluster, controllers: None, namespace: str) -> None:
     cluster.kubectl("create", "namespace", f"{namespace}-goes")
-    cluster.kubectl("delete", "namespace", f"{namespace}-goes", "--timeout=60s")
+    cluster.kubectl("delete", "namespace", f"{namespace}-goes", PATIENT)
     assert cluster.get("clusterrole", "view")["rules"]
 
 
@@ -147,9 +147,9 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 def test_nothing_outlives_a_session_that_is_killed(tmp_path: Path) -> None:
     command = [sys.executable, "-c", KILLED, str(tmp_path / "log")]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == -signal.SIGKILL
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while Path(f"/proc/{int(done.stdout)}").exists():
         assert time.monotonic() < deadline, "it still runs"
         time.sleep(0.05)

@@ -13,11 +13,9 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.cluster.apiserver import NAMESPACE, ROOT, Cluster
+from tests.cluster.apiserver import NAMESPACE, PATIENT, ROOT, Cluster
 from tests.cluster.operators import Operator, People, environment, running, until
 from tests.unit.api.test_admission import having
-
-pytestmark = pytest.mark.timeout(300)
 
 READER = """
 variable "who" { default = "nobody" }
@@ -42,7 +40,7 @@ def operator(cluster: Cluster, crds: None, tmp_path_factory: pytest.TempPathFact
 def people(cluster: Cluster, namespace: str) -> Iterator[People]:
     people = People(cluster, namespace)
     yield people
-    cluster.kubectl("delete", "environments", "--all", "-n", namespace, "--timeout=60s", seconds=90)
+    cluster.kubectl("delete", "environments", "--all", "-n", namespace, PATIENT)
 
 
 @pytest.fixture
@@ -76,12 +74,12 @@ class Schemas:
                 version["schema"] = {"openAPIV3Schema": loose}
             self._replace(crd)
         # The server takes up a schema within a second or so.
-        until(lambda: self._accepts({"spec": {"stage": 1}}), seconds=30)
+        until(lambda: self._accepts({"spec": {"stage": 1}}))
 
     def restore(self) -> None:
         words = ("apply", "--server-side", "--force-conflicts", "--field-manager=tests", "--validate=strict")
         self._cluster.kubectl(*words, "-f", str(ROOT / "crds"))
-        until(lambda: not self._accepts({"spec": {"stage": 1}}), seconds=30)
+        until(lambda: not self._accepts({"spec": {"stage": 1}}))
 
     def _replace(self, crd: Mapping[str, Any]) -> None:
         words = ("apply", "--server-side", "--force-conflicts", "--field-manager=tests")
@@ -381,7 +379,7 @@ def test_the_longest_name_and_hostile_annotations(people: People, neighbour: Non
         told = people.setpoint("describe", f"environment/{name}", f"change/{change}", "-n", people.namespace).stdout
         assert not set("\u001b\u0007\u009b") & set(told)
         assert not any(line.startswith(FORGED_LINE.strip()) for line in told.splitlines())
-    people.cluster.kubectl("delete", "environment", longest, "-n", people.namespace, "--timeout=60s", seconds=90)
+    people.cluster.kubectl("delete", "environment", longest, "-n", people.namespace, PATIENT)
 
 
 # --- Secrets ----------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from tests.conformance.test_cluster_client import *  # noqa: F403 the suite, col
 from tests.conformance.test_cluster_marks import *  # noqa: F403
 from tests.conformance.test_cluster_watch import *  # noqa: F403
 
-from setpoint.adapters.kube import ConnectionOptions, KubeCluster, connect
+from setpoint.adapters.kube import KubeCluster, connect
 from setpoint.api.meta import ObjectRef
 from setpoint.domain.audit import AuditEntry
 from setpoint.domain.errors import NotFoundError
@@ -53,7 +53,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
 
 @pytest.fixture
 async def home(server: ApiServer) -> AsyncIterator[Home]:
-    options = ConnectionOptions(kubeconfig=server.kubeconfig(), writes_a_second=1000, reads_a_second=1000)
+    options = server.connection(writes_a_second=1000, reads_a_second=1000)
     trail = ListedTrail()
     async with connect(options) as one, connect(options) as two:
         here, there = KubeCluster(one, trail), KubeCluster(two, trail)

@@ -8,7 +8,7 @@ import pytest
 from tests.cluster.apiserver import ROOT, Cluster
 from tests.unit.api.test_admission import BAD, GOOD, TYPES, having
 
-from setpoint.adapters.kube import ConnectionOptions, KubeConnection, connect
+from setpoint.adapters.kube import KubeConnection, connect
 from setpoint.adapters.kube.connection import KubeRequest
 from setpoint.adapters.kube.paths import resource_of
 from setpoint.api.meta import JsonObject, ObjectRef
@@ -101,7 +101,7 @@ pytestmark = pytest.mark.usefixtures("crds")
 
 @pytest.fixture
 async def connection(cluster: Cluster) -> AsyncIterator[KubeConnection]:
-    async with connect(ConnectionOptions(kubeconfig=cluster.kubeconfig())) as opened:
+    async with connect(cluster.connection()) as opened:
         yield opened
 
 

@@ -7,13 +7,10 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import pytest
-from tests.cluster.apiserver import ApiServer, Cluster
+from tests.cluster.apiserver import PATIENT, ApiServer, Cluster
 from tests.cluster.ledgers import edited, reaches, settles
 from tests.cluster.meddler import Answer, Asked, Fault, Hang, Meddler, Reset, meddling
 from tests.cluster.operators import Operator, People, running, until
-
-pytestmark = pytest.mark.timeout(300)
 
 RESTING_SECONDS = 3
 BOOT_SECONDS = 3
@@ -82,7 +79,7 @@ def test_operators_start_at_ten_moments_of_a_boot(
         time.sleep(3.2 * RESYNC_SECONDS)
         assert [operator.metric(BLIND) for _, _, operator in early] == blind
         assert all(operator.ready() for _, _, operator in early)
-        api_server.kubectl("delete", "environment", "shop", "-n", namespace, "--timeout=90s", seconds=120)
+        api_server.kubectl("delete", "environment", "shop", "-n", namespace, PATIENT)
 
 
 @contextlib.contextmanager
@@ -120,7 +117,7 @@ def test_the_wall_clock_jumps_forth_and_back(cluster: Cluster, namespace: str, c
             time.sleep(RESTING_SECONDS)
             assert operator.total(RECONCILES) - done <= 2, "at rest there is next to nothing to do"
         assert "Lost the Lease" not in operator.process.log.read_text()
-        people.cluster.kubectl("delete", "environment", "shop", "-n", namespace, "--timeout=90s", seconds=120)
+        people.cluster.kubectl("delete", "environment", "shop", "-n", namespace, PATIENT)
 
 
 def set_clock(ahead: Path, seconds: int) -> None:
@@ -145,4 +142,4 @@ def test_whom_an_approval_concerns_can_not_be_read_at_once(
             people.approve("shop")
             until(lambda: "is looked at again" in operator.process.log.read_text())
         settles(people, ledger, 1)
-        api_server.kubectl("delete", "environment", "shop", "-n", namespace, "--timeout=90s", seconds=120)
+        api_server.kubectl("delete", "environment", "shop", "-n", namespace, PATIENT)

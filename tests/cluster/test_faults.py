@@ -5,10 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.cluster.apiserver import NAMESPACE, ApiServer, Cluster
+from tests.cluster.apiserver import NAMESPACE, PATIENT, ApiServer, Cluster
 from tests.cluster.operators import Operator, People, environment, running, slow, until
-
-pytestmark = pytest.mark.timeout(300)
 
 APPLY_SECONDS = 6.0
 OUTAGE_SECONDS = 60.0
@@ -31,7 +29,7 @@ def operator(api_server: ApiServer, people: People, tmp_path: Path) -> Iterator[
         api_server.recover()
         if not operator.process.running:
             operator.process.start()
-        people.cluster.kubectl("delete", "environments", "--all", "-n", people.namespace, "--timeout=90s", seconds=120)
+        people.cluster.kubectl("delete", "environments", "--all", "-n", people.namespace, PATIENT)
 
 
 @pytest.fixture
@@ -154,4 +152,4 @@ def test_the_operator_starts_before_the_api_server(api_server: ApiServer, people
                 )
             )
     with running(api_server, tmp_path, "last", state=tmp_path / "state"):
-        people.cluster.kubectl("delete", "environment", "shop", "-n", people.namespace, "--timeout=90s", seconds=120)
+        people.cluster.kubectl("delete", "environment", "shop", "-n", people.namespace, PATIENT)

@@ -96,7 +96,6 @@ def test_the_policy_refuses_who_may_patch_and_is_not_of_governance(people: Peopl
     assert finalizers(people) == {}
 
 
-@pytest.mark.timeout(120)
 def test_a_living_operator_is_left_to_do_it(people: People, tmp_path: Path) -> None:
     people.cluster.kubectl("delete", "lease", "--all", "-n", NAMESPACE, "--ignore-not-found")
     words = (*RELEASE, "environment/shop", "-n", people.namespace, "--yes")

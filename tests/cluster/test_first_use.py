@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cluster.apiserver import NAMESPACE, ROOT, ApiServer, UnavailableError, tool
+from tests.cluster.apiserver import NAMESPACE, PATIENT, ROOT, ApiServer, UnavailableError, tool
 from tests.cluster.conftest import unavailable
 from tests.cluster.manifests import MANIFESTS, built, named, overlay
 from tests.cluster.manifests import until as soon
@@ -138,11 +138,10 @@ def columns(server: ApiServer, kind: str, namespace: str) -> list[dict[str, str]
 
 
 def wait_ready(server: ApiServer, name: str, namespace: str) -> None:
-    words = ("wait", "--for=condition=Ready", f"environment/{name}", "-n", namespace, "--timeout=60s")
-    assert "condition met" in server.kubectl(*words, seconds=90).stdout
+    words = ("wait", "--for=condition=Ready", f"environment/{name}", "-n", namespace, PATIENT)
+    assert "condition met" in server.kubectl(*words).stdout
 
 
-@pytest.mark.timeout(180)
 def test_the_samples_become_ready_with_an_approval(server: ApiServer, operator: Operator) -> None:
     server.kubectl("apply", "-k", str(MANIFESTS / "samples"))
     people = People(server, "setpoint-samples")
@@ -178,7 +177,6 @@ def shop(server: ApiServer) -> People:
     return people
 
 
-@pytest.mark.timeout(240)
 def test_what_somebody_changes_is_noticed_and_healed(server: ApiServer, operator: Operator, shop: People) -> None:
     spec: dict[str, Any] = {
         "stage": "dev",

@@ -18,7 +18,8 @@ from typing import Any
 import psutil
 import pytest
 from tests.cluster.apiserver import ApiServer, Cluster
-from tests.cluster.operators import SECONDS, Operator, People, environment
+from tests.cluster.operators import Operator, People, environment
+from tests.cluster.processes import PATIENCE
 from tests.soak import SOAKING
 
 from setpoint.adapters.store import NAME, AuditTrail, open_sqlite
@@ -179,7 +180,7 @@ class World:
 
     def _wait(self, happened: Callable[[], bool]) -> None:
         """`until`, with fewer questions: many worlds are asked at once."""
-        deadline = time.monotonic() + SECONDS
+        deadline = time.monotonic() + PATIENCE
         while not happened():
             said = f"{self.people.condition('shop')} {self._operator.process.said()}"
             assert time.monotonic() < deadline, f"{self.people.namespace}: waited in vain; {said}"
@@ -260,7 +261,6 @@ async def test_at_every_step_of_the_pipeline(api_server: ApiServer, crds: None, 
         await world.require_a_clean_trail()
 
 
-@pytest.mark.timeout(300)
 async def test_in_the_middle_of_a_replacement__with_terraform(
     api_server: ApiServer, crds: None, tmp_path: Path
 ) -> None:

@@ -22,7 +22,7 @@ DURATION = dt.timedelta(seconds=15)
 
 @pytest.fixture
 async def connection(cluster: Cluster) -> AsyncIterator[KubeConnection]:
-    async with connect(ConnectionOptions(kubeconfig=cluster.kubeconfig())) as opened:
+    async with connect(cluster.connection()) as opened:
         yield opened
 
 
@@ -94,11 +94,11 @@ class TestEvents:
 
 class TestConnection:
     async def test_knows_who_we_are(self, cluster: Cluster) -> None:
-        async with connect(ConnectionOptions(kubeconfig=cluster.kubeconfig("approver"))) as opened:
+        async with connect(cluster.connection("approver")) as opened:
             assert await opened.user() == ROLES["approver"].user
 
     async def test_what_is_forbidden_says_so(self, cluster: Cluster, crds: None) -> None:
-        async with connect(ConnectionOptions(kubeconfig=cluster.kubeconfig("nobody"))) as opened:
+        async with connect(cluster.connection("nobody")) as opened:
             with pytest.raises(ForbiddenError, match="environments"):
                 await KubeCluster(opened, _NoTrail()).list("Environment")  # type: ignore[arg-type]
 
@@ -121,7 +121,7 @@ class TestConnection:
                 pass
 
     async def test_a_server_that_is_away_is_transient(self, api_server: ApiServer) -> None:
-        async with connect(ConnectionOptions(kubeconfig=api_server.kubeconfig())) as opened:
+        async with connect(api_server.connection()) as opened:
             await asyncio.to_thread(api_server.api.kill)
             with pytest.raises(TransientError, match="can't be reached"):
                 await opened.user()

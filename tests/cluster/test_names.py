@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.cluster.apiserver import NAMESPACE, Cluster
+from tests.cluster.apiserver import NAMESPACE, PATIENT, Cluster
 from tests.cluster.operators import Operator, People, environment, running
 
 OTHER = "sha256:" + "0" * 64
@@ -20,7 +20,7 @@ def operator(cluster: Cluster, crds: None, tmp_path_factory: pytest.TempPathFact
 @pytest.fixture
 def people(cluster: Cluster, namespace: str) -> Iterator[People]:
     yield People(cluster, namespace)
-    cluster.kubectl("delete", "environments", "--all", "-n", namespace, "--timeout=60s")
+    cluster.kubectl("delete", "environments", "--all", "-n", namespace, PATIENT)
 
 
 def forge(people: People, kind: str, name: str, **spec: Any) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def test_another_snapshot_under_the_name_is_no_way_back(people: People) -> None:
     (reset,) = people.all("resets")
     refused = people.cluster.kubectl(
         "wait", "--for=condition=Complete=False", f"reset/{reset['metadata']['name']}", "-n", people.namespace,
-        "--timeout=60s", seconds=90,
+        PATIENT,
     )  # fmt: skip
     assert refused.returncode == 0
     assert people.all("resets")[0]["status"]["conditions"][0]["reason"] == "DigestMismatch"

@@ -5,10 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.cluster.apiserver import NAMESPACE, Cluster
+from tests.cluster.apiserver import NAMESPACE, PATIENT, Cluster
 from tests.cluster.operators import Operator, People, environment, running, until
-
-pytestmark = pytest.mark.timeout(240)
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +25,7 @@ def going(cluster: Cluster, operator: Operator) -> Iterator[People]:
     people = People(cluster, f"going-{uuid.uuid4().hex[:8]}")
     cluster.kubectl("create", "namespace", people.namespace)
     yield people
-    cluster.kubectl("wait", "--for=delete", f"namespace/{people.namespace}", "--timeout=60s", seconds=90)
+    cluster.kubectl("wait", "--for=delete", f"namespace/{people.namespace}", PATIENT)
 
 
 def make(people: People, log: Path, policy: str) -> None:
@@ -47,7 +45,7 @@ resource "terraform_data" "a" {{
 
 def test_it_goes_with_an_environment_that_is_retained(going: People, tmp_path: Path) -> None:
     make(going, tmp_path / "log", "Retain")
-    going.cluster.kubectl("delete", "namespace", going.namespace, "--timeout=60s", seconds=90)
+    going.cluster.kubectl("delete", "namespace", going.namespace, PATIENT)
     assert not (tmp_path / "log").exists()
 
 
@@ -62,5 +60,5 @@ def test_one_to_be_destroyed_says_that_it_can_not_be_and_goes_once_it_is_retaine
     assert "set spec.protection.deletionPolicy to Retain" in going.condition("shop")["message"]
     retain = '{"spec":{"protection":{"deletionPolicy":"Retain"}}}'
     going.cluster.kubectl("patch", "environment", "shop", "-n", going.namespace, "--type=merge", "-p", retain)
-    going.cluster.kubectl("wait", "--for=delete", f"namespace/{going.namespace}", "--timeout=60s", seconds=90)
+    going.cluster.kubectl("wait", "--for=delete", f"namespace/{going.namespace}", PATIENT)
     assert not (tmp_path / "log").exists()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.cluster.apiserver import NAMESPACE, Cluster
+from tests.cluster.apiserver import NAMESPACE, PATIENT, Cluster
 from tests.cluster.operators import Operator, People, environment, running, until
 
 OUTPUT = """
@@ -26,15 +26,13 @@ def operator(cluster: Cluster, crds: None, tmp_path_factory: pytest.TempPathFact
 @pytest.fixture
 def people(cluster: Cluster, namespace: str) -> Iterator[People]:
     yield People(cluster, namespace)
-    cluster.kubectl("delete", "environments", "--all", "-n", namespace, "--timeout=60s")
+    cluster.kubectl("delete", "environments", "--all", "-n", namespace, PATIENT)
 
 
 def test_from_apply_to_ready(people: People) -> None:
     people.apply(environment("shop", OUTPUT, variables={"who": "world"}, outputsTo={"secretRef": {"name": "out"}}))
     change = people.approve("shop")
-    people.cluster.kubectl(
-        "wait", "--for=condition=Ready", "environment/shop", "-n", people.namespace, "--timeout=60s", seconds=90
-    )
+    people.cluster.kubectl("wait", "--for=condition=Ready", "environment/shop", "-n", people.namespace, PATIENT)
     assert people.get("change", change)["status"]["conditions"][-1]["reason"] in {"Applied", "Verified", "GatesPassed"}
     secret = people.get("secret", "out")
     assert base64.b64decode(secret["data"]["greeting"]) == b"hello world"
@@ -178,7 +176,7 @@ def test_a_deleted_environment_is_released_and_keeps_what_it_has(people: People)
     people.apply(environment("shop"))
     people.approve("shop")
     people.until_reason("shop", "AtSetpoint")
-    people.cluster.kubectl("delete", "environment", "shop", "-n", people.namespace, "--timeout=60s", seconds=90)
+    people.cluster.kubectl("delete", "environment", "shop", "-n", people.namespace, PATIENT)
     assert people.all("environments") == []
     until(lambda: "Released" in reasons(people, "shop"))
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.cluster.apiserver import NAMESPACE, ROLES, ApiServer, Cluster
+from tests.cluster.apiserver import NAMESPACE, PATIENT, ROLES, ApiServer, Cluster
 from tests.cluster.manifests import MANIFESTS, applied, built, named, namespaced, overlay
 from tests.cluster.operators import Operator, People, environment, running, until
 
@@ -58,7 +58,6 @@ UNHEALTHY = [{"http": {"url": "http://127.0.0.1:9/"}, "timeout": "1s"}]
 OUTPUT = 'variable "a" {}\nresource "terraform_data" "a" { input = var.a }\noutput "a" { value = var.a }'
 
 
-@pytest.mark.timeout(240)
 def test_the_rules_granted_are_the_rules_used(
     cluster: Cluster,
     controllers: None,
@@ -95,7 +94,7 @@ def test_the_rules_granted_are_the_rules_used(
             people.apply(sick, role="platform-engineer")
             people.approve("sick", role="approver")
             until(lambda: people.all("resets") != [])
-            cluster.kubectl("delete", "environment", "sick", "-n", namespace, "--timeout=60s", role="platform-engineer")
+            cluster.kubectl("delete", "environment", "sick", "-n", namespace, PATIENT, role="platform-engineer")
             wanted = granted(rules)
             until(
                 lambda: used(rules, requests(cluster, since)["allow"]) >= wanted,
@@ -109,7 +108,6 @@ def test_the_rules_granted_are_the_rules_used(
 # --- In some namespaces alone -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.timeout(180)
 def test_an_operator_of_some_namespaces_needs_rights_in_these_alone(
     cluster: Cluster, crds: None, namespace: str, tmp_path: Path
 ) -> None:
@@ -129,7 +127,7 @@ def test_an_operator_of_some_namespaces_needs_rights_in_these_alone(
             people.approve("shop")
             people.until_reason("shop", "AtSetpoint")
             until(lambda: people.all("events.events.k8s.io") != [])
-            people.cluster.kubectl("delete", "environment", "shop", "-n", namespace, "--timeout=60s")
+            people.cluster.kubectl("delete", "environment", "shop", "-n", namespace, PATIENT)
         assert elsewhere.condition("shop") == {}, "another's namespace is left alone"
         cluster.kubectl("delete", "-k", str(MANIFESTS / "samples"), "--wait=false", check=False)
     assert requests(cluster, since)["forbid"] == set()
@@ -216,7 +214,6 @@ def test_every_rule_is_tried(objects: list[dict[str, Any]]) -> None:
     assert [rule["resources"][0] for rule in named(objects, "ClusterRole")["rules"]] == [*RULES]
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("resource", RULES)
 def test_without_a_rule_the_operator_names_what_it_lacks(
     cluster: Cluster, objects: list[dict[str, Any]], calm: Calm, namespace: str, tmp_path: Path, resource: str
@@ -230,7 +227,7 @@ def test_without_a_rule_the_operator_names_what_it_lacks(
         operator.process.start()
         cluster.kubectl("create", "secret", "generic", "values", "--from-literal=a=1", "-n", namespace)
         people.apply(environment("shop", OUTPUT, variablesFrom=[{"secretRef": {"name": "values"}}]))
-        until(lambda: missing in said(operator, people), lambda: said(operator, people)[-3000:], seconds=40)
+        until(lambda: missing in said(operator, people), lambda: said(operator, people)[-3000:])
         assert operator.process.running
         if resource in NOT_EVERYBODYS:
             calm.look()
@@ -243,7 +240,6 @@ def test_without_a_rule_the_operator_names_what_it_lacks(
         cluster.kubectl("patch", "environment", "shop", "-n", namespace, "--type=json", "-p", LET_GO, check=False)
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("verb", ["create", "get"])
 def test_without_a_right_on_leases_it_stands_by_and_names_it(
     cluster: Cluster, objects: list[dict[str, Any]], calm: Calm, tmp_path: Path, verb: str
@@ -255,7 +251,7 @@ def test_without_a_right_on_leases_it_stands_by_and_names_it(
     operator = Operator(cluster, tmp_path, "operator", role="operator", state=calm.state)
     try:
         operator.process.start()
-        until(lambda: f'cannot {verb} resource "leases"' in operator.process.said(), operator.process.said, seconds=40)
+        until(lambda: f'cannot {verb} resource "leases"' in operator.process.said(), operator.process.said)
         assert not operator.leads()
         assert calm.ready["status"] == "True"
         apply(cluster, [named(objects, "Role")])

@@ -5,13 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.cluster.apiserver import NAMESPACE, Cluster
+from tests.cluster.apiserver import NAMESPACE, PATIENT, Cluster
 from tests.cluster.operators import Operator, People, environment, until
 from tests.cluster.replicas import Replicas
 
 from setpoint.domain.audit import Phase
-
-pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -36,7 +34,7 @@ def replicas(cluster: Cluster, postgres_url: str, tmp_path: Path) -> Iterator[Re
 def people(cluster: Cluster, namespace: str, replicas: Replicas) -> Iterator[People]:
     people = People(cluster, namespace)
     yield people
-    cluster.kubectl("delete", "environments", "--all", "-n", namespace, "--timeout=90s", seconds=120)
+    cluster.kubectl("delete", "environments", "--all", "-n", namespace, PATIENT)
 
 
 @pytest.fixture

@@ -3,10 +3,8 @@
 from pathlib import Path
 
 import pytest
-from tests.cluster.apiserver import NAMESPACE, Cluster
+from tests.cluster.apiserver import NAMESPACE, PATIENT, Cluster
 from tests.cluster.operators import Operator, People, environment, running, until
-
-pytestmark = pytest.mark.timeout(300)
 
 READER = 'variable "who" {}\nresource "terraform_data" "a" { input = var.who }'
 AT_SETPOINT = 'setpoint_targets{kind="Environment",ready="True",reason="AtSetpoint"}'
@@ -53,4 +51,4 @@ def test_what_rests__rests_on__and_what_moved_meanwhile_is_looked_at(people: Peo
         assert not looked_at(operator, "calm-reader")
         people.setpoint("reconcile", "environment/calm", "-n", people.namespace)
         until(lambda: looked_at(operator, "calm"))
-        people.cluster.kubectl("delete", "environments", "--all", "-n", people.namespace, "--timeout=90s", seconds=120)
+        people.cluster.kubectl("delete", "environments", "--all", "-n", people.namespace, PATIENT)

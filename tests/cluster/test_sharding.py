@@ -12,8 +12,6 @@ from tests.cluster.replicas import Replicas
 from setpoint.api.meta import ObjectRef
 from setpoint.domain.sharding import shard_of
 
-pytestmark = pytest.mark.timeout(300)
-
 SHARDS = 3
 NAMES = tuple(f"shop-{number}" for number in range(6))
 

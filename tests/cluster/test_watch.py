@@ -10,9 +10,10 @@ import pytest
 from kopf._cogs.aiokits import aiotasks
 from kopf._core.reactor import queueing
 from tests.cluster.apiserver import ApiServer, Cluster
+from tests.cluster.processes import PATIENCE
 from tests.conformance.homes import environment
 
-from setpoint.adapters.kube import ConnectionOptions, KubeCluster, KubeConnection, connect
+from setpoint.adapters.kube import KubeCluster, KubeConnection, connect
 from setpoint.api.meta import ObjectRef
 from setpoint.ports import WatchEvent
 from setpoint.watch import KopfSource, WatchOptions
@@ -39,7 +40,7 @@ class Watched:
         self.events.append(event)
         self._moved.set()
 
-    async def until(self, happened: Callable[[], bool], seconds: float = 60.0) -> None:
+    async def until(self, happened: Callable[[], bool], seconds: float = PATIENCE) -> None:
         async with asyncio.timeout(seconds):
             while not happened():
                 self._moved.clear()
@@ -56,7 +57,7 @@ async def watching(
     on_start: Callable[[], Awaitable[None]] | None = None,
     namespaces: tuple[str, ...] = (),
 ) -> AsyncIterator[Watched]:
-    options = ConnectionOptions(kubeconfig=cluster.kubeconfig(role))
+    options = cluster.connection(role)
     async with connect(options) as connection:
         watched = Watched(connection)
 
@@ -83,7 +84,7 @@ async def watching(
 
 
 async def test_tells_of_what_is_there_and_of_what_moves(cluster: Cluster, crds: None, namespace: str) -> None:
-    async with connect(ConnectionOptions(kubeconfig=cluster.kubeconfig())) as connection:
+    async with connect(cluster.connection()) as connection:
         before = KubeCluster(connection, NoTrail())  # type: ignore[arg-type]
         await before.create(environment("old", namespace))
         async with watching(cluster) as watched:

@@ -6,12 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.cluster.apiserver import NAMESPACE, ApiServer, Cluster
+from tests.cluster.apiserver import NAMESPACE, PATIENT, ApiServer, Cluster
 from tests.cluster.ledgers import edited, reaches, settles
 from tests.cluster.meddler import Answer, Asked, Fault, Meddler, meddling
 from tests.cluster.operators import Operator, People, running, until
-
-pytestmark = pytest.mark.timeout(300)
 
 RESYNC_SECONDS = 5
 EDITS = 2
@@ -43,7 +41,7 @@ def operator(cluster: Cluster, meddler: Meddler, tmp_path_factory: pytest.TempPa
 @pytest.fixture
 def people(cluster: Cluster, namespace: str, operator: Operator) -> Iterator[People]:
     yield People(cluster, namespace)
-    cluster.kubectl("delete", "environments", "--all", "-n", namespace, "--timeout=90s", seconds=120)
+    cluster.kubectl("delete", "environments", "--all", "-n", namespace, PATIENT)
 
 
 @pytest.fixture

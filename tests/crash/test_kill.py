@@ -187,7 +187,6 @@ async def check_trail(home: Path) -> None:
     assert len(intents) == len(set(intents)), "a change was applied twice"
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("at", KILLS)
 async def test_the_manager_is_killed_at_any_point__nothing_is_lost(home: Path, at: int) -> None:
     killed = await asyncio.to_thread(run, home, at)
@@ -215,7 +214,6 @@ def processes_of(home: Path) -> dict[int, list[str]]:
     return found
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("made", [0, 1, 3])
 @pytest.mark.parametrize("terraform", [True, False], ids=["with-terraform", "manager-alone"])
 async def test_killed_in_the_middle_of_an_apply__what_is_lost_is_named(home: Path, made: int, terraform: bool) -> None:
@@ -239,7 +237,7 @@ def kill(pid: int) -> None:
 
 def wait_for_apply(home: Path, made: int) -> None:
     """Until Terraform makes objects, and so many were ever made."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while time.monotonic() < deadline:
         making = any("sleep" in line for line in processes_of(home).values())
         if making and len(happened(home, "+")) >= made:

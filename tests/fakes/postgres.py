@@ -35,7 +35,7 @@ os.setgroups([]), os.setgid(nobody.pw_gid), os.setuid(nobody.pw_uid)
 os.execv(sys.argv[1], sys.argv[1:])
 """
 _FAST = ("fsync=off", "full_page_writes=off", "autovacuum=off", "shared_buffers=32MB", "max_wal_size=256MB")
-_START_SECONDS = 60.0
+_START_SECONDS = 240.0
 _numbers = itertools.count()
 
 

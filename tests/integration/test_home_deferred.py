@@ -60,7 +60,6 @@ def changes(story: Story) -> list[tuple[str, str]]:
     return sorted((spec["cause"], spec["resetPlan"]["drill"]) for spec in found)
 
 
-@pytest.mark.timeout(240)
 def test_what_waits_for_a_drifted_resource_heals_with_it(story: Story) -> None:
     declare(story, "one")
     assert story.up() == 0

@@ -5,8 +5,6 @@ import json
 import pytest
 from tests.integration.test_home_features import Home
 
-pytestmark = pytest.mark.timeout(240)
-
 NET = {
     "version": 4,
     "terraform_version": "1.9.0",

@@ -91,7 +91,6 @@ def story(tmp_path, mirror):
     return Story(tmp_path / "home", mirror)
 
 
-@pytest.mark.timeout(240)
 def test_from_the_first_apply_to_a_reset(story):
     story.declare({"a.txt": "one"})
     assert story.up() == 3
@@ -139,7 +138,6 @@ def test_from_the_first_apply_to_a_reset(story):
     assert story.setpoint("audit", "verify").returncode == 0
 
 
-@pytest.mark.timeout(240)
 def test_retain_lets_go_and_a_new_manifest_takes_up_the_state_again(story):
     story.declare({"a.txt": "one"}, apply={"mode": "Auto"})
     assert story.up() == 0
@@ -152,7 +150,6 @@ def test_retain_lets_go_and_a_new_manifest_takes_up_the_state_again(story):
     assert story.status()["state"]["version"] == 1
 
 
-@pytest.mark.timeout(240)
 def test_destroy_waits_for_a_person_and_is_built_from_what_was_applied(story):
     story.declare({"a.txt": "one"}, apply={"mode": "Auto"}, protection={"deletionPolicy": "Destroy"})
     assert story.up() == 0
@@ -166,7 +163,6 @@ def test_destroy_waits_for_a_person_and_is_built_from_what_was_applied(story):
     assert not story.get("environments")["items"]
 
 
-@pytest.mark.timeout(240)
 def test_a_file_that_is_refused_is_no_orphan_and_is_tried_again(story):
     """Mode Auto asks nobody: what the create answered is a no."""
     (story.site / "b.txt").mkdir(parents=True)

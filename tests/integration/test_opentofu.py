@@ -107,7 +107,6 @@ def story(tmp_path: Path, mirror: str | None, tofu: Path) -> TofuStory:
     return TofuStory(tmp_path / "home", mirror, tofu)
 
 
-@pytest.mark.timeout(240)
 def test_from_the_first_apply_over_drift_to_a_reset(story: TofuStory) -> None:
     story.declare({"a.txt": "one"})
     assert story.up() == 3

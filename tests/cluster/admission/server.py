@@ -6,7 +6,7 @@ from typing import Any
 from tests.cluster.apiserver import ROLES, Cluster
 from tests.unit.api.test_admission import having
 
-from setpoint.adapters.kube import ConnectionOptions, connect
+from setpoint.adapters.kube import connect
 from setpoint.adapters.kube.connection import KubeRequest
 from setpoint.adapters.kube.paths import resource_of
 from setpoint.api.meta import JsonObject, ObjectRef
@@ -41,7 +41,7 @@ class Server:
     async def get(self, obj: JsonObject) -> JsonObject:
         """The object as it is."""
         path = resource_of(obj["kind"]).item(ObjectRef.of(obj))
-        async with connect(ConnectionOptions(kubeconfig=self.cluster.kubeconfig())) as connection:
+        async with connect(self.cluster.connection()) as connection:
             return await connection.request(KubeRequest("GET", path, "it"))
 
     async def patch(self, role: str, obj: JsonObject, patch: JsonObject, *, status: bool = False) -> str:
@@ -55,7 +55,7 @@ class Server:
 
     async def ask(self, role: str, method: str, path: str, body: Any, content: str = "application/json") -> str:
         """Any request."""
-        async with connect(ConnectionOptions(kubeconfig=self.cluster.kubeconfig(role))) as connection:
+        async with connect(self.cluster.connection(role)) as connection:
             try:
                 await connection.request(KubeRequest(method, path, "it", body=body, content_type=content))
             except SetpointError as error:

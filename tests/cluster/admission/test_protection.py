@@ -13,7 +13,7 @@ from tests.cluster.admission.server import (
     Server,
     user,
 )
-from tests.cluster.apiserver import ApiServer
+from tests.cluster.apiserver import PATIENT, ApiServer
 
 from setpoint.adapters.kube.paths import resource_of
 from setpoint.api.meta import FINALIZER, JsonObject, ObjectRef
@@ -75,7 +75,7 @@ async def test_a_namespace_with_all_our_kinds_goes(server: Server) -> None:
     assert await server.create(OPERATOR, server.example("Change")) == ALLOWED
     assert await server.create(OPERATOR, server.example("Snapshot")) == ALLOWED
     assert await server.create(APPROVER, server.example("Approval")) == ALLOWED
-    server.cluster.kubectl("delete", "namespace", server.namespace, "--timeout=90s", seconds=100)
+    server.cluster.kubectl("delete", "namespace", server.namespace, PATIENT)
     server.cluster.kubectl("create", "namespace", server.namespace)
 
 
@@ -137,7 +137,6 @@ def foreign_definition() -> JsonObject:
     }
 
 
-@pytest.mark.timeout(240)
 async def test_what_stays_stays_from_the_first_request_after_a_restart(server: Server, api_server: ApiServer) -> None:
     obj = server.example("Environment", {"spec.protection": {"types": ["aws_db_instance"]}})
     assert await server.create(ENGINEER, obj) == ALLOWED

@@ -16,7 +16,7 @@ from tests.cluster.admission.server import (
     Server,
     user,
 )
-from tests.cluster.apiserver import Cluster
+from tests.cluster.apiserver import PATIENT, Cluster
 from tests.cluster.manifests import MANIFESTS, until
 from tests.cluster.operators import People, environment, running
 from tests.unit.api.test_admission import having
@@ -149,8 +149,8 @@ class TestRequestedByStamped:
         people.setpoint("approve", change, "-n", people.namespace, role=APPROVER)
         people.until_reason("shop", "AtSetpoint")
         assert people.get("change", change)["status"]["approvedBy"] == [user(APPROVER)]
-        words = ("delete", "environment", "shop", "-n", people.namespace, "--timeout=60s")
-        people.cluster.kubectl(*words, seconds=90)
+        words = ("delete", "environment", "shop", "-n", people.namespace, PATIENT)
+        people.cluster.kubectl(*words)
 
 
 class TestFourEyesWithoutStamp:
@@ -163,8 +163,8 @@ class TestFourEyesWithoutStamp:
         assert "no approval changes that" in refused.stderr
         (pairs,) = [one for one in people.get("change", change)["status"]["gates"] if one["gate"] == "pairs"]
         assert (pairs["verdict"], pairs["blocks"]) == ("Indeterminate", True)
-        words = ("delete", "environment", "shop", "-n", people.namespace, "--timeout=60s")
-        people.cluster.kubectl(*words, seconds=90)
+        words = ("delete", "environment", "shop", "-n", people.namespace, PATIENT)
+        people.cluster.kubectl(*words)
 
 
 def _stamps(cluster: Cluster) -> bool:

@@ -43,18 +43,25 @@ _Loader = Callable[[client.Configuration], Awaitable[None]]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ConnectionOptions:
-    """The cluster and identity to use. Without `context` and `kubeconfig`: the pod's own, else kubectl's rules."""
+    """The cluster and identity to use. Without `context` and `kubeconfig`: the pod's own, else kubectl's rules.
+
+    `seconds` bounds each exchange that says nothing else.
+    """
 
     context: str | None = None
     kubeconfig: Path | None = None
     user_agent: str = "setpoint"
     reads_a_second: float = READS_A_SECOND
     writes_a_second: float = WRITES_A_SECOND
+    seconds: float = 30.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class KubeRequest:
-    """One request. `subject` names in errors what is asked for; `seconds` bounds the whole exchange."""
+    """One request. `subject` names in errors what is asked for.
+
+    `seconds` bounds the whole exchange; None: as the connection's options do.
+    """
 
     method: str
     path: str
@@ -63,7 +70,7 @@ class KubeRequest:
     body: Any = None
     content_type: str = "application/json"
     accept: str = "application/json"
-    seconds: float = 30.0
+    seconds: float | None = None
 
 
 class KubeConnection:
@@ -72,6 +79,7 @@ class KubeConnection:
     def __init__(self, api: client.ApiClient, load: _Loader, options: ConnectionOptions) -> None:
         self._api = api
         self._load = load
+        self._seconds = options.seconds
         self._loading = asyncio.Lock()
         self._loaded_at = asyncio.get_running_loop().time()
         self._reads = RateLimiter(options.reads_a_second, burst=int(2 * options.reads_a_second))
@@ -125,7 +133,8 @@ class KubeConnection:
     async def stream(self, request: KubeRequest, *, silence_seconds: float) -> AsyncIterator[AsyncIterator[JsonObject]]:
         """The objects of a watch, one a line. Raises TransientError after `silence_seconds` without a byte."""
         await self._reads.acquire()
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=request.seconds, sock_read=silence_seconds)
+        seconds = request.seconds or self._seconds
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=seconds, sock_read=silence_seconds)
         with _unreachable(request.subject):
             response = await self._call(request, timeout)
         try:
@@ -146,8 +155,9 @@ class KubeConnection:
                 await self._load(self._api.configuration)
 
     async def _exchange(self, request: KubeRequest) -> tuple[int, Mapping[str, str], bytes]:
+        seconds = request.seconds or self._seconds
         with _unreachable(request.subject):
-            async with asyncio.timeout(request.seconds), await self._call(request, request.seconds) as answer:
+            async with asyncio.timeout(seconds), await self._call(request, seconds) as answer:
                 return answer.status, answer.headers, await answer.read()
 
     async def _call(self, request: KubeRequest, limit: float | aiohttp.ClientTimeout) -> aiohttp.ClientResponse:

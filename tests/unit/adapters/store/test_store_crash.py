@@ -5,7 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 from tests.fakes.store import StorePlace
 
 from setpoint.domain.audit import Verdict
@@ -70,7 +69,6 @@ async def check(place: StorePlace, acknowledged: set[str]) -> None:
     assert {item.ref.name for item in objects.items} == {run for run in runs if run.split("-")[1] == "0"}
 
 
-@pytest.mark.timeout(120)
 async def test_no_acknowledged_row_is_lost(store_place: StorePlace) -> None:
     async with store_place.open():
         pass
@@ -81,7 +79,6 @@ async def test_no_acknowledged_row_is_lost(store_place: StorePlace) -> None:
     assert len(acknowledged) >= ROUNDS * _ACKNOWLEDGED
 
 
-@pytest.mark.timeout(120)
 async def test_two_processes_write_one_chain(store_place: StorePlace) -> None:
     async with store_place.open():
         pass

@@ -402,7 +402,6 @@ class TestTerms:
         await leader.close()
         await successor.close()
 
-    @pytest.mark.timeout(60)
     async def test_a_process_that_is_stopped_past_its_term_writes_nothing_of_it(
         self, place: StorePlace, tmp_path: Path
     ) -> None:
