@@ -3,7 +3,7 @@
 import time
 
 from setpoint.cli.main import main
-from setpoint.reconcilers.environment import EnvironmentReconciler
+from setpoint.pipeline.reconciler import EnvironmentReconciler
 from setpoint.runtime.requests import Request, Result
 
 WORD = "pass-begins"

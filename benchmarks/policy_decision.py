@@ -22,10 +22,10 @@ import regorus
 
 from setpoint.adapters.policy.engine import RegorusEngine
 from setpoint.adapters.policy.loading import ANSWERS, load
-from setpoint.domain.judged_plan import judged_plan
-from setpoint.domain.plans import analyse_plan
 from setpoint.domain.policies import PolicyModules, PolicyResult
 from setpoint.domain.scrubbing import Scrubber
+from setpoint.targets.environment.plan.analysis import analyse_plan
+from setpoint.targets.environment.plan.judged_plan import judged_plan
 
 CHANGES = 500
 LIMIT_MS = 30.0

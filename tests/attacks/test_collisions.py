@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 from tests.attacks.collide import NONCE, ZERO, Seen, collide
 from tests.fakes.cluster import InMemoryCluster
-from tests.fakes.reconciling import Bench, WorldStates
+from tests.fakes.reconciling import Bench
 from tests.fakes.target import FakeDriver
 
 from setpoint.api.meta import JsonObject, ObjectRef
 from setpoint.domain.audit import Phase
-from setpoint.reconcilers import names
+from setpoint.pipeline import names
 
 # --- Over fakes: at which moment the name is taken ----------------------------------------------------------------
 
@@ -110,7 +110,7 @@ async def test_one_that_is_swapped_is_applied_as_what_it_was_or_not_at_all(nth: 
     await bench.approve()
     (change,) = await bench.changes()
     cluster = Swapping(bench.cluster, nth, swapped)
-    bench.reconciler = bench.make_reconciler(cluster, FakeDriver(bench.world), WorldStates(bench.world))
+    bench.reconciler = bench.make_reconciler(cluster, FakeDriver(bench.world))
     await bench.run_silently()
     intents = [entry for entry in bench.cluster.audit if (entry.action, entry.phase) == ("apply", Phase.INTENT)]
     assert bench.world.applies == (nth == NEVER)
@@ -130,7 +130,7 @@ resource "terraform_data" "evil" {
 }
 """
 SHORT_NAMES = (
-    f"from setpoint.reconcilers import names; names.DIGITS = {DIGITS}; from setpoint.cli.main import main; main()"
+    f"from setpoint.pipeline import names; names.DIGITS = {DIGITS}; from setpoint.cli.main import main; main()"
 )
 
 

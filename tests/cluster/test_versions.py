@@ -45,7 +45,7 @@ def newer(folder: Path, *, migrates: bool) -> Path:
     ):
         replace(types, after, after + field.format(name=name, value=value))
     replace(
-        package / "reconcilers" / "configurations.py",
+        package / "targets" / "environment" / "configurations.py",
         "applied = AppliedStatus(\n",
         'applied = AppliedStatus(\n            zone="here",\n',
     )

@@ -17,11 +17,11 @@ from setpoint.adapters.local.cluster import LocalCluster
 from setpoint.adapters.store.audit import AuditTrail
 from setpoint.adapters.store.blobs import SealedBlobs
 from setpoint.adapters.store.states import SqlStateLocks, SqlStateStore
-from setpoint.adapters.terraform.bundles import BundleMaker
-from setpoint.adapters.terraform.session import Session
-from setpoint.adapters.terraform.workfolder import WorkFolder
 from setpoint.api.meta import ObjectRef
 from setpoint.domain.audit import AuditEntry
+from setpoint.targets.environment.terraform.bundles import BundleMaker
+from setpoint.targets.environment.terraform.session import Session
+from setpoint.targets.environment.terraform.workfolder import WorkFolder
 from setpoint.wiring import run_manager
 
 POINTS = {

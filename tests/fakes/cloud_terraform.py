@@ -16,20 +16,10 @@ from tests.fakes.plans import change, plan
 from tests.fakes.store import state_of
 
 from setpoint.domain.errors import ConflictError, NotFoundError
-from setpoint.domain.orphans import Creation
-from setpoint.ports import (
-    ApplyRun,
-    Bundle,
-    EngineVersion,
-    Notice,
-    PlanRun,
-    ResourceProgress,
-    RunInputs,
-    StateLock,
-    StateLocks,
-    StateStore,
-    Survivor,
-)
+from setpoint.domain.model import ResourceProgress
+from setpoint.ports import Notice, StateLock, StateLocks, StateStore
+from setpoint.targets.environment.plan.orphans import Creation
+from setpoint.targets.environment.ports import ApplyRun, Bundle, EngineVersion, PlanRun, RunInputs, Survivor
 
 BUNDLE = Bundle("sha256:" + "b" * 64, "r1", "sha256:" + "a" * 64)
 Resources = dict[str, str]

@@ -6,7 +6,7 @@ from typing import Any
 from setpoint.api.v1alpha1.snapshot import SnapshotSpec
 from setpoint.cli.examples import EXAMPLES
 from setpoint.domain.shown_content import ShownContent, write_lines
-from setpoint.reconcilers.snapshots import content_digest
+from setpoint.pipeline.snapshots import content_digest
 
 
 def example(kind: str, **changes: Any) -> dict[str, Any]:

@@ -20,10 +20,10 @@ from tests.fakes.reconciling import REF, Bench
 from tests.fakes.store import memory_stores
 
 from setpoint.domain.audit import Phase
-from setpoint.reconcilers.changes import ChangeRegister
-from setpoint.reconcilers.environment_driver import EnvironmentDriver
-from setpoint.reconcilers.recovery import Recovery
-from setpoint.reconcilers.sight import sight_of
+from setpoint.pipeline.changes import ChangeRegister
+from setpoint.pipeline.recovery import Recovery
+from setpoint.targets.environment.driver import EnvironmentDriver
+from setpoint.targets.environment.sight import sight_of
 
 AT_SETPOINT = ("True", "AtSetpoint")
 
@@ -126,7 +126,7 @@ class MortalHome(Bench):
             origin_of=lambda _: Path(),
             threads=InlineExecutor(),
         )
-        self.reconciler = self.make_reconciler(cluster, driver, states)
+        self.reconciler = self.make_reconciler(cluster, driver)
         recovery = Recovery(
             cluster=cluster,
             audit=Mortal(self.trail, fuse),

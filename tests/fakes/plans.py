@@ -8,9 +8,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from setpoint.domain import plans as planned
 from setpoint.domain.digests import keyed_digest
 from setpoint.domain.scrubbing import NO_SECRETS, Scrubber
+from setpoint.targets.environment.plan import analysis as planned
 
 RECORDED = Path(__file__).parents[1] / "data" / "plans"
 NAMES = tuple(sorted(path.stem for path in RECORDED.glob("*.json")))

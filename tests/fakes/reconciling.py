@@ -2,7 +2,6 @@
 
 import dataclasses
 import datetime as dt
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -18,17 +17,16 @@ from setpoint.domain.errors import NotFoundError, StoreSetBackError
 from setpoint.domain.policies import PolicyCheck, PolicyModules, PolicyResult
 from setpoint.domain.reading import items_at
 from setpoint.domain.scrubbing import Scrubber
-from setpoint.ports import ClusterClient, StateStore, StateVersion, TargetDriver
-from setpoint.reconcilers.changes import ChangeRegister
-from setpoint.reconcilers.environment import EnvironmentReconciler, PassReport
-from setpoint.reconcilers.gatekeeper import Gatekeeper
-from setpoint.reconcilers.pipeline import Pipeline
-from setpoint.reconcilers.resets import ResetRegister
-from setpoint.reconcilers.resting import RestRegister
-from setpoint.reconcilers.settlement import Settlement
-from setpoint.reconcilers.sight import sight_of
-from setpoint.reconcilers.snapshots import SnapshotPruner
-from setpoint.reconcilers.target_metrics import TargetMetrics
+from setpoint.pipeline.changes import ChangeRegister
+from setpoint.pipeline.gatekeeper import Gatekeeper
+from setpoint.pipeline.path import Pipeline
+from setpoint.pipeline.reconciler import EnvironmentReconciler, PassReport
+from setpoint.pipeline.resets import ResetRegister
+from setpoint.pipeline.resting import RestRegister
+from setpoint.pipeline.settlement import Settlement
+from setpoint.pipeline.snapshots import SnapshotPruner
+from setpoint.pipeline.target_metrics import TargetMetrics
+from setpoint.ports import ClusterClient, TargetDriver
 from setpoint.runtime.metrics import Metrics
 from setpoint.runtime.requests import Request
 
@@ -71,23 +69,6 @@ class FakePolicies:
         if document["gate"]["stage"] == DRIFT_STAGE:
             return self.of_drift(document["plan"]["resource_drift"])
         return self.answer
-
-
-class WorldStates:
-    """A StateStore as far as a pass asks it by itself: how much the world's state holds. Releases list no addresses."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-
-    async def head(self, target: str, *, run: str | None = None) -> StateVersion | None:
-        del target, run
-        world = self._world
-        if not world.version:
-            return None
-        return StateVersion(world.version, world.version, "lineage", "1", "", 0, len(world.state))
-
-    async def read(self, target: str, version: int | None = None) -> bytes:
-        raise NotFoundError(f"{target} has no state {version}")
 
 
 class Trail:
@@ -146,11 +127,9 @@ class Bench:
         self.secret_versions: Mapping[str, str] | None = {}
         self.source: str | None = "sha256:source"
         self.error: Exception | None = None
-        self.reconciler = self.make_reconciler(self.cluster, FakeDriver(self.world), WorldStates(self.world))
+        self.reconciler = self.make_reconciler(self.cluster, FakeDriver(self.world))
 
-    def make_reconciler(
-        self, cluster: ClusterClient, driver: TargetDriver, states: StateStore
-    ) -> EnvironmentReconciler:
+    def make_reconciler(self, cluster: ClusterClient, driver: TargetDriver) -> EnvironmentReconciler:
         """A reconciler over these ports and the bench's clock, policies and recorders."""
         changes, resets = ChangeRegister(cluster, self.clock), ResetRegister(cluster, self.clock)
         settlement = Settlement(cluster=cluster, changes=changes, resets=resets)
@@ -182,11 +161,9 @@ class Bench:
             changes=changes,
             resets=resets,
             pruner=SnapshotPruner(cluster),
-            states=states,
             rests=self.make_rests(TargetMetrics(metrics)),
             recorder=self.recorder,
             metrics=TargetMetrics(metrics),
-            sight=functools.partial(sight_of, cluster, lambda data: f"sha256:{data.hex()}"),
             clock=self.clock,
             on_progress=lambda *_: None,
             on_report=self.reports.append,

@@ -16,21 +16,21 @@ from setpoint.api.v1alpha1.environment import AppliedStatus, Environment
 from setpoint.api.v1alpha1.snapshot import SnapshotSpec
 from setpoint.domain.digests import digest
 from setpoint.domain.errors import ConflictError
+from setpoint.domain.findings import DriftClass, Finding
 from setpoint.domain.goals import Goal, GoalKind, cause_of
-from setpoint.domain.judged_plan import JudgedPlan
 from setpoint.domain.model import (
     Change,
-    DriftClass,
-    Finding,
     Observation,
     Outcome,
     ResetPlan,
+    ResourceProgress,
     Result,
     Snapshot,
     Verification,
 )
-from setpoint.ports import Notice, ResourceProgress
-from setpoint.reconcilers.snapshots import content_digest
+from setpoint.pipeline.snapshots import content_digest
+from setpoint.ports import Notice
+from setpoint.targets.environment.plan.judged_plan import JudgedPlan
 
 Resources = dict[str, str]
 HEALTHY = Verification(ok=True, reason="Verified", message="")
@@ -81,6 +81,11 @@ class FakeDriver:
         """Configurations are known by their digest."""
         del target
         return applied.bundle in self.world.configurations
+
+    async def holdings(self, ref: ObjectRef) -> tuple[str, ...]:
+        """The resources in the state."""
+        del ref
+        return tuple(sorted(self.world.state))
 
     @contextlib.asynccontextmanager
     async def session(self, target: Environment, goal: Goal, progress) -> AsyncIterator["FakeSession"]:

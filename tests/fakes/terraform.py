@@ -8,7 +8,8 @@ from typing import Any
 
 from setpoint.api.conditions import Reason
 from setpoint.domain.errors import DataUnreadableError, ReasonedError, StalledError, TransientError
-from setpoint.ports import ApplyRun, Bundle, EngineVersion, ErroredState, Notice, PlanRun, Survivor
+from setpoint.ports import Notice
+from setpoint.targets.environment.ports import ApplyRun, Bundle, EngineVersion, ErroredState, PlanRun, Survivor
 
 BUNDLE = Bundle("sha256:" + "b" * 64, "r1", "sha256:" + "a" * 64)
 DONE = ApplyRun(True, False, (), ())

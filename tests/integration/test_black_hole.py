@@ -10,9 +10,9 @@ import pytest
 from tests.fakes.deadlines import Deadlines
 from tests.fixtures.terraform import TARGET, open_rig
 
-from setpoint.adapters.terraform import process, session, telling
 from setpoint.api.conditions import Reason
 from setpoint.domain.errors import TransientError
+from setpoint.targets.environment.terraform import process, session, telling
 
 CODE = """
 terraform {

@@ -21,7 +21,7 @@ from tests.fixtures.terraform import Rig, code, fakepg_mirror, open_rig, tree
 
 from setpoint.api.meta import JsonObject, ObjectRef
 from setpoint.domain.errors import NotFoundError
-from setpoint.reconcilers.environment_driver import EnvironmentDriver
+from setpoint.targets.environment.driver import EnvironmentDriver
 
 __all__ = ["fakepg_mirror"]
 
@@ -74,7 +74,7 @@ class Life(Bench):
             origin_of=lambda _: Path(),
             threads=InlineExecutor(),
         )
-        self.reconciler = self.make_reconciler(self.cluster, driver, rig.stores.states)
+        self.reconciler = self.make_reconciler(self.cluster, driver)
 
     async def _resolve(self, *_: Any, **__: Any) -> Any:
         return tree({"main.tf": self._head + self.code})

@@ -20,11 +20,11 @@ from tests.integration import test_terraform_adapter as adapter
 from tests.integration.test_home_story import Story, mirror
 from tools.resolve import TOFU, ToolError, find
 
-from setpoint.adapters.terraform import TerraformOptions
 from setpoint.api.conditions import Reason
 from setpoint.domain.errors import StalledError
-from setpoint.ports import RunInputs
-from setpoint.server.state_backend import StateBackendServer
+from setpoint.targets.environment.ports import RunInputs
+from setpoint.targets.environment.state_backend import StateBackendServer
+from setpoint.targets.environment.terraform import TerraformOptions
 
 __all__ = ["mirror"]
 

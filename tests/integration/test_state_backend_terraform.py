@@ -11,7 +11,7 @@ import pytest
 from tests.fakes.store import SqlStores, open_sql_stores, state_file
 
 from setpoint.ports import BackendAccess, StateLock
-from setpoint.server.state_backend import StateBackendServer
+from setpoint.targets.environment.state_backend import StateBackendServer
 
 pytestmark = pytest.mark.skipif(shutil.which("terraform") is None, reason="needs the terraform binary")
 

@@ -19,12 +19,13 @@ from tests.fakes.fakecloud import VARIABLE, Cloud
 from tests.fakes.store import memory_stores, open_sql_stores
 from tests.fixtures.terraform import ROOT, TARGET, Rig, bucket, code, fakecloud_mirror
 
-from setpoint.adapters.terraform import TerraformOptions, process
 from setpoint.api.conditions import Reason
 from setpoint.domain import state
 from setpoint.domain.errors import ReasonedError, StalledError, TransientError
-from setpoint.ports import ApplyRun, Bundle, ResourceProgress, RunInputs
-from setpoint.server.state_backend import StateBackendServer
+from setpoint.domain.model import ResourceProgress
+from setpoint.targets.environment.ports import ApplyRun, Bundle, RunInputs
+from setpoint.targets.environment.state_backend import StateBackendServer
+from setpoint.targets.environment.terraform import TerraformOptions, process
 
 __all__ = ["fakecloud_mirror"]
 

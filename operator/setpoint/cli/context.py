@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from setpoint.api.meta import JsonObject, ObjectRef
     from setpoint.cli.reports import Check, PlanReport, RunReport, VerifyReport
-    from setpoint.ports import AuditLog, ClusterClient, ResourceProgress, StateVersion
+    from setpoint.domain.model import ResourceProgress
+    from setpoint.ports import AuditLog, ClusterClient, StateVersion
     from setpoint.runtime.recorder import EventRecord
 
 DONE, FAILED, USAGE, ATTENTION, INTERRUPTED = 0, 1, 2, 3, 130

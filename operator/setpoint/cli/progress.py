@@ -10,7 +10,7 @@ from setpoint.cli.table import plain
 
 if TYPE_CHECKING:
     from setpoint.api.meta import ObjectRef
-    from setpoint.ports import ResourceProgress
+    from setpoint.domain.model import ResourceProgress
 
 _DONE = {"create": "created", "update": "updated", "delete": "deleted", "replace": "replaced", "read": "read"}
 _DOING = {"create": "creating", "update": "updating", "delete": "deleting", "replace": "replacing", "read": "reading"}

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from setpoint.api.meta import ObjectRef
     from setpoint.cli.context import Progress
     from setpoint.cli.reports import RunReport, TargetReport
-    from setpoint.ports import ResourceProgress
+    from setpoint.domain.model import ResourceProgress
 
 _ADDRESS = re.compile(r"(?:[^\s:\[\]]+|\[[0-9A-Fa-f:.]+\]):(\d{1,5})")
 

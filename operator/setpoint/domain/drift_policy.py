@@ -9,8 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from setpoint.api.conditions import Reason
-from setpoint.domain.model import DriftClass, Finding
-from setpoint.domain.plans import is_output
 from setpoint.domain.policies import PolicyResult, Violation
 
 DRIFT_STAGE = "drift"
@@ -58,12 +56,6 @@ def _texts(said: Iterable[tuple[str, Violation]]) -> Iterable[str]:
     for gate, violation in said:
         gates.setdefault(violation, gate)
     return [f"gate {gate}: {violation.text}" for violation, gate in gates.items()]
-
-
-def drifted_names(findings: Iterable[Finding]) -> list[str]:
-    """The resources with actionable drift; outputs only follow them."""
-    actionable = (f for f in findings if not f.ignored and f.drift_class is DriftClass.ACTIONABLE)
-    return sorted({finding.name for finding in actionable if not is_output(finding)})
 
 
 def _drift_message(drifted: Sequence[str]) -> str:

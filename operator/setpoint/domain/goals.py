@@ -10,7 +10,7 @@ from setpoint.api.v1alpha1.change import Cause
 from setpoint.api.v1alpha1.environment import Environment
 from setpoint.api.v1alpha1.reset import Reset, ResetStatus
 from setpoint.api.v1alpha1.snapshot import Snapshot
-from setpoint.domain.model import DriftClass, Finding
+from setpoint.domain.findings import DriftClass, Finding
 
 _MAX_REQUEST = 1024
 

@@ -3,42 +3,27 @@
 import dataclasses
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from setpoint.api.meta import ObjectRef
 from setpoint.api.v1alpha1.change import ActionSummary, Cause, ChangeSummary, ResetAction, Reversibility
-from setpoint.domain.judged_plan import JudgedPlan
+from setpoint.domain.findings import Finding
 from setpoint.domain.shown_content import ShownContent
-
-
-class DriftClass(StrEnum):
-    """Why a resource differs (see docs/explanation/drift.md)."""
-
-    ACTIONABLE = "actionable"
-    INFORMATIONAL = "informational"
-    PENDING = "pending"
-    CASCADE = "cascade"
+from setpoint.targets.environment.plan.judged_plan import JudgedPlan
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Finding:
-    """One difference between declared and actual state. Holds no value: addresses and paths alone.
+class ResourceProgress:
+    """One step of an apply, as it happens, or what a plan waits for.
 
-    `deposed` is the key of an object that an interrupted replacement left, empty for the one in use.
+    `id` is the object's, where it is told: of what it made, once that is there.
     """
 
     address: str
-    drift_class: DriftClass
     action: str
-    paths: tuple[str, ...] = ()
-    ignored: bool = False
-    resource_type: str = ""
-    deposed: str = ""
-
-    @property
-    def name(self) -> str:
-        """The object that it is about, in a text: never the one in use where it is about one that was left."""
-        return f"{self.address} (deposed {self.deposed})" if self.deposed else self.address
+    state: Literal["started", "completed", "failed", "waiting"]
+    seconds: float = 0.0
+    id: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

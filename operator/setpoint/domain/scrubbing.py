@@ -21,8 +21,8 @@ from typing import Any
 
 from ahocorasick_rs import BytesAhoCorasick
 
-from setpoint.domain.plan_values import MIN_SECRET, SENSITIVE
 from setpoint.domain.text_readings import BLANK, UTF8, Reading, Span, readings
+from setpoint.domain.value_paths import MIN_SECRET, SENSITIVE
 
 _INDEX = re.compile(r'\["((?:[^"\\]|\\.)*)"\]')
 _KEY = re.compile(r'\["(?:[^"\\]|\\.)*"\]|\[\d+\]')

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from setpoint.domain.errors import InvalidError
-from setpoint.domain.plan_values import leaves
+from setpoint.domain.value_paths import leaves
 
 
 def variable_values(secrets: Mapping[str, str], structured: Collection[str]) -> dict[str, Any]:

@@ -14,37 +14,18 @@ from setpoint.ports.cluster import (
     WatchEvent,
 )
 from setpoint.ports.policy import PolicyEngine, PolicyResolver
+from setpoint.ports.source import SourceResolver, SourceTree
 from setpoint.ports.states import BackendAccess, StateBackend, StateLock, StateLocks, StateStore, StateVersion
 from setpoint.ports.store import AuditLog, BlobStore, Fence, Fences, LookStore, ObjectStore, StoredObject, StoredObjects
-from setpoint.ports.target import HealthProber, TargetDriver, TargetSession
-from setpoint.ports.terraform import (
-    ApplyRun,
-    Bundle,
-    EngineVersion,
-    ErroredState,
-    ModuleHost,
-    Notice,
-    PlanRun,
-    ResourceProgress,
-    RunInputs,
-    SourceResolver,
-    SourceTree,
-    Survivor,
-    Terraform,
-    TerraformSession,
-)
+from setpoint.ports.target import HealthProber, Notice, OnProgress, TargetDriver, TargetSession
 
 __all__ = [
     "ApiCredentials",
-    "ApplyRun",
     "AuditLog",
     "BackendAccess",
     "BlobStore",
-    "Bundle",
     "Clock",
     "ClusterClient",
-    "EngineVersion",
-    "ErroredState",
     "EventRecorder",
     "Fence",
     "Fences",
@@ -52,15 +33,12 @@ __all__ = [
     "LeaseLock",
     "LeaseRecord",
     "LookStore",
-    "ModuleHost",
     "Notice",
     "ObjectList",
     "ObjectStore",
-    "PlanRun",
+    "OnProgress",
     "PolicyEngine",
     "PolicyResolver",
-    "ResourceProgress",
-    "RunInputs",
     "SourceResolver",
     "SourceTree",
     "StateBackend",
@@ -70,10 +48,7 @@ __all__ = [
     "StateVersion",
     "StoredObject",
     "StoredObjects",
-    "Survivor",
     "TargetDriver",
     "TargetSession",
-    "Terraform",
-    "TerraformSession",
     "WatchEvent",
 ]

@@ -1,15 +1,27 @@
 """Owns the ports for what differs between kinds of target. Declarations only."""
 
+import dataclasses
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
+from setpoint.api.conditions import Reason
 from setpoint.api.meta import ObjectRef
 from setpoint.api.v1alpha1.environment import AppliedStatus, Environment
 from setpoint.domain.gating import GateDecision
 from setpoint.domain.goals import Goal
-from setpoint.domain.model import Change, Observation, Outcome, ResetPlan, Snapshot, Verification
-from setpoint.ports.terraform import Notice, ResourceProgress
+from setpoint.domain.model import Change, Observation, Outcome, ResetPlan, ResourceProgress, Snapshot, Verification
+
+OnProgress = Callable[[ResourceProgress], None]
+"""Hears of each step, in the order in which they come."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that people should hear of, beside how a step ended."""
+
+    reason: Reason
+    text: str
 
 
 class HealthProber(Protocol):
@@ -88,8 +100,12 @@ class TargetDriver(Protocol):
         """True where Setpoint itself said that this is what is, or is being, applied to the target."""
         ...
 
+    async def holdings(self, ref: ObjectRef) -> tuple[str, ...]:
+        """The names of what stays where a target is released, as people may see them; empty: nothing was made."""
+        ...
+
     def session(
-        self, target: Environment, goal: Goal, progress: Callable[[ResourceProgress], None]
+        self, target: Environment, goal: Goal, progress: OnProgress
     ) -> AbstractAsyncContextManager[TargetSession]:
         """Waits for the target and holds it for one pass."""
         ...

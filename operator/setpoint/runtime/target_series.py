@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from setpoint.api.meta import ObjectRef
-from setpoint.domain.model import DriftClass
+from setpoint.domain.findings import DriftClass
 from setpoint.runtime.metric_specs import METRICS, MetricSpec
 
 MAX_SHOWN = 1000

@@ -5,12 +5,12 @@ import dataclasses
 from collections.abc import AsyncIterator, Mapping
 
 from setpoint.adapters.kube import ConnectionOptions, KubeCluster, KubeConnection, KubeEvents, KubeLease, connect
-from setpoint.adapters.terraform import RunWatch
 from setpoint.ports import Fences
 from setpoint.runtime.clock import SystemClock
 from setpoint.runtime.logging import SecretFilter
 from setpoint.runtime.metrics import Metrics
 from setpoint.settings import Settings
+from setpoint.targets.environment.terraform import RunWatch
 from setpoint.wiring.foundation import Foundation
 from setpoint.wiring.leases import LEASES
 from setpoint.wiring.parts import Parts, open_parts

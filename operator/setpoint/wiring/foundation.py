@@ -12,7 +12,7 @@ from setpoint.ports import BlobStore, ClusterClient, LookStore
 from setpoint.runtime.recorder import EventRecord
 
 if TYPE_CHECKING:
-    from setpoint.adapters.terraform import RunWatch
+    from setpoint.targets.environment.terraform import RunWatch
 
 
 class Events(Protocol):

@@ -12,12 +12,13 @@ from setpoint.api.meta import ObjectRef
 from setpoint.domain import standing
 from setpoint.domain.audit import AuditEntry, Phase
 from setpoint.domain.errors import ConflictError
-from setpoint.ports import AuditLog, ClusterClient, ResourceProgress, StateVersion
+from setpoint.domain.model import ResourceProgress
+from setpoint.ports import AuditLog, ClusterClient, StateVersion
 from setpoint.runtime.recorder import EventRecord
 from setpoint.wiring.objects import LocalObjects, make_home, open_objects
 
 if TYPE_CHECKING:
-    from setpoint.reconcilers.preview import PlanReport
+    from setpoint.pipeline.preview import PlanReport
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

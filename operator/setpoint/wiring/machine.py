@@ -14,14 +14,14 @@ from pathlib import Path
 from setpoint.adapters.local import LocalHome, ManifestIndex
 from setpoint.adapters.local.home import HomeError, current_user, holder
 from setpoint.adapters.policy.engine import RegorusEngine
-from setpoint.adapters.terraform.binaries import Binaries
 from setpoint.api.v1alpha1.environment import Engine
 from setpoint.domain import standing
 from setpoint.domain.errors import InvalidError, SetpointError
 from setpoint.domain.policies import PolicyModules
-from setpoint.ports import RunInputs
 from setpoint.runtime.logging import SecretFilter
 from setpoint.settings import Settings, read_settings
+from setpoint.targets.environment.ports import RunInputs
+from setpoint.targets.environment.terraform.binaries import Binaries
 from setpoint.wiring.local import open_local
 
 _SECONDS = 10

@@ -14,10 +14,10 @@ from setpoint.api.conditions import Reason
 from setpoint.api.meta import JsonObject, ObjectRef
 from setpoint.domain.audit import Verdict
 from setpoint.domain.errors import GoneError
+from setpoint.domain.model import ResourceProgress
 from setpoint.domain.reading import items_at, text_at
-from setpoint.ports import ResourceProgress
-from setpoint.reconcilers.environment import PassReport
-from setpoint.reconcilers.routing import EVERY_KIND, WATCHED
+from setpoint.pipeline.reconciler import PassReport
+from setpoint.pipeline.routing import EVERY_KIND, WATCHED
 from setpoint.runtime.logging import configure_logging
 from setpoint.runtime.manager import Manager, Runnable
 from setpoint.runtime.recorder import BufferedEventRecorder

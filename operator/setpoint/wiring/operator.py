@@ -15,12 +15,11 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 from setpoint.adapters.kube import ConnectionOptions
-from setpoint.adapters.terraform import Warden
 from setpoint.api.meta import ObjectRef
 from setpoint.domain.errors import SetpointError, TransientError
 from setpoint.domain.sharding import Shard, divide
+from setpoint.pipeline.routing import WATCHED
 from setpoint.ports import WatchEvent
-from setpoint.reconcilers.routing import WATCHED
 from setpoint.runtime.division import Division
 from setpoint.runtime.leader import Elector, LeaseTiming, Sharing
 from setpoint.runtime.logging import configure_logging
@@ -30,6 +29,7 @@ from setpoint.runtime.shares import Shares
 from setpoint.runtime.terms import Terms
 from setpoint.server.http import serve_http
 from setpoint.settings import Settings, read_settings
+from setpoint.targets.environment.terraform import Warden
 from setpoint.watch import KopfSource, WatchOptions
 from setpoint.wiring.cluster import ClusterParts, open_cluster
 from setpoint.wiring.leading import KILL_SECONDS, Leading

@@ -11,35 +11,36 @@ from setpoint.adapters.policy.engine import RegorusEngine
 from setpoint.adapters.policy.modules import PolicyFolders
 from setpoint.adapters.source.resolver import SourceResolver
 from setpoint.adapters.store import AuditTrail, SqlStateLocks, SqlStateStore
-from setpoint.adapters.terraform import NoWatch, TerraformAdapter, TerraformOptions
 from setpoint.api.meta import KubeObject, ObjectRef
 from setpoint.api.v1alpha1.environment import Environment
 from setpoint.domain.errors import SetpointError
+from setpoint.domain.model import ResourceProgress
 from setpoint.domain.policies import Unread
 from setpoint.domain.scrubbing import Scrubber
 from setpoint.domain.unreachable import parse_allowed
-from setpoint.ports import BlobStore, ClusterClient, LookStore, ResourceProgress
-from setpoint.reconcilers.changes import ChangeRegister
-from setpoint.reconcilers.environment import EnvironmentReconciler, PassReport
-from setpoint.reconcilers.environment_driver import EnvironmentDriver
-from setpoint.reconcilers.gatekeeper import Gatekeeper
-from setpoint.reconcilers.overlay import OverlayCluster
-from setpoint.reconcilers.pipeline import Pipeline
-from setpoint.reconcilers.preview import Previewer
-from setpoint.reconcilers.recovery import Recovery
-from setpoint.reconcilers.resets import ResetRegister
-from setpoint.reconcilers.resting import RestRegister, SecretVersions
-from setpoint.reconcilers.retention import BlobCollector
-from setpoint.reconcilers.settlement import Settlement
-from setpoint.reconcilers.sight import sight_of
-from setpoint.reconcilers.snapshots import SnapshotPruner
-from setpoint.reconcilers.target_metrics import TargetMetrics
+from setpoint.pipeline.changes import ChangeRegister
+from setpoint.pipeline.gatekeeper import Gatekeeper
+from setpoint.pipeline.overlay import OverlayCluster
+from setpoint.pipeline.path import Pipeline
+from setpoint.pipeline.preview import Previewer
+from setpoint.pipeline.reconciler import EnvironmentReconciler, PassReport
+from setpoint.pipeline.recovery import Recovery
+from setpoint.pipeline.resets import ResetRegister
+from setpoint.pipeline.resting import RestRegister, SecretVersions
+from setpoint.pipeline.retention import BlobCollector
+from setpoint.pipeline.settlement import Settlement
+from setpoint.pipeline.snapshots import SnapshotPruner
+from setpoint.pipeline.target_metrics import TargetMetrics
+from setpoint.ports import BlobStore, ClusterClient, LookStore
 from setpoint.runtime.clock import SystemClock
 from setpoint.runtime.logging import SecretFilter
 from setpoint.runtime.metrics import Metrics
 from setpoint.runtime.recorder import BufferedEventRecorder
-from setpoint.server.state_backend import StateBackendServer
 from setpoint.settings import Settings
+from setpoint.targets.environment.driver import EnvironmentDriver
+from setpoint.targets.environment.sight import sight_of
+from setpoint.targets.environment.state_backend import StateBackendServer
+from setpoint.targets.environment.terraform import NoWatch, TerraformAdapter, TerraformOptions
 from setpoint.wiring.foundation import Events, Foundation
 
 
@@ -131,11 +132,9 @@ class Parts:
             changes=ChangeRegister(self.cluster, self.clock),
             resets=ResetRegister(self.cluster, self.clock),
             pruner=SnapshotPruner(self.cluster),
-            states=self.states,
             rests=rests,
             recorder=recorder,
             metrics=metrics,
-            sight=self.sight,
             clock=self.clock,
             on_progress=on_progress,
             on_report=on_report,

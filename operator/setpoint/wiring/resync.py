@@ -8,8 +8,8 @@ from setpoint.adapters.kube import KubeCluster
 from setpoint.api.meta import ObjectRef
 from setpoint.domain.errors import SetpointError
 from setpoint.domain.sharding import Shard
+from setpoint.pipeline.routing import WATCHED
 from setpoint.ports import WatchEvent
-from setpoint.reconcilers.routing import WATCHED
 from setpoint.runtime.manager import ends_within, first_of
 from setpoint.runtime.requests import Request
 from setpoint.watch import KopfSource

@@ -5,14 +5,15 @@ import datetime as dt
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
 from setpoint.api.meta import JsonObject, ObjectRef
+from setpoint.domain.model import ResourceProgress
 from setpoint.domain.rest import NO_REST, UNTIL_ASKED
 from setpoint.domain.sharding import Shard
-from setpoint.ports import ResourceProgress, WatchEvent
-from setpoint.reconcilers.environment import PassReport
-from setpoint.reconcilers.policies import EnforcementGatesReconciler, PolicySetReconciler
-from setpoint.reconcilers.retention import keep_collecting
-from setpoint.reconcilers.routing import WATCHED, Referrers, Router, open_resets
-from setpoint.reconcilers.target_metrics import TargetMetrics
+from setpoint.governance.policies import EnforcementGatesReconciler, PolicySetReconciler
+from setpoint.pipeline.reconciler import PassReport
+from setpoint.pipeline.retention import keep_collecting
+from setpoint.pipeline.routing import WATCHED, Referrers, Router, open_resets
+from setpoint.pipeline.target_metrics import TargetMetrics
+from setpoint.ports import WatchEvent
 from setpoint.runtime.controller import Controller
 from setpoint.runtime.health import Check
 from setpoint.runtime.manager import Runnable

@@ -21,8 +21,8 @@ from setpoint.api.meta import ObjectRef
 from setpoint.api.v1alpha1 import Environment
 from setpoint.api.v1alpha1.change import ActionSummary, ChangeSummary, GateResult, ResetPlanSummary
 from setpoint.cli.progress import ProgressLines
+from setpoint.domain.model import ResourceProgress
 from setpoint.domain.shown_content import ShownContent, write_lines
-from setpoint.ports import ResourceProgress
 
 SHOP = ObjectRef("Environment", "default", "shop")
 CHANGE = "shop-0123456789"

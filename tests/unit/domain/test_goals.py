@@ -9,8 +9,8 @@ from setpoint.api.meta import RESUME_ANNOTATION, SUSPEND_ANNOTATION
 from setpoint.api.v1alpha1.environment import Environment
 from setpoint.api.v1alpha1.reset import Reset
 from setpoint.api.v1alpha1.snapshot import Snapshot
+from setpoint.domain.findings import DriftClass, Finding
 from setpoint.domain.goals import Goal, GoalKind, cause_of, choose_goal, hold_released, is_open, oldest_open_reset
-from setpoint.domain.model import DriftClass, Finding
 
 BUNDLE = "sha256:" + "1" * 64
 HELD = {"hold": {"reason": "AfterReset", "since": "2026-01-02T00:00:00Z", "generation": 3}}

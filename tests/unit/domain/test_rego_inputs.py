@@ -2,10 +2,10 @@
 
 import pytest
 
-from setpoint.domain.judged_plan import judged_plan
 from setpoint.domain.policy_input import policy_input
 from setpoint.domain.rego_inputs import POLICY_INPUT
 from setpoint.domain.scrubbing import NO_SECRETS
+from setpoint.targets.environment.plan.judged_plan import judged_plan
 
 FACTS = {"format_version": "1.2", "terraform_version": "1.11.4", "complete": True, "errored": False}
 TARGET = {"kind": "Environment", "namespace": "default", "name": "e", "stage": "dev", "labels": {}}

@@ -15,8 +15,8 @@ import yaml
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from setpoint.domain.plan_values import MIN_SECRET, SENSITIVE
 from setpoint.domain.scrubbing import NO_SECRETS, Scrubber
+from setpoint.domain.value_paths import MIN_SECRET, SENSITIVE
 
 SECRET = "grebe & tern/2207?"
 

@@ -7,12 +7,12 @@ import pytest
 
 from setpoint.adapters.source.git_process import GitResult
 from setpoint.adapters.source.git_process import failure as git_failure
-from setpoint.adapters.terraform.failures import failure as terraform_failure
-from setpoint.adapters.terraform.process import Ended
 from setpoint.api.conditions import Reason
 from setpoint.domain.errors import StalledError, TransientError
 from setpoint.domain.scrubbing import NO_SECRETS
 from setpoint.domain.transport_errors import Fault, fault_in
+from setpoint.targets.environment.terraform.failures import failure as terraform_failure
+from setpoint.targets.environment.terraform.process import Ended
 
 SAMPLES = json.loads((Path(__file__).parents[2] / "data" / "transport_errors.json").read_text())
 BY_NAME = {f"{one['tool']}: {one['situation']}": one for one in SAMPLES}

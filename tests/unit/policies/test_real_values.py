@@ -19,12 +19,12 @@ from tests.unit.policies.test_ways_to_be_public import document as planned
 
 from setpoint.adapters.policy.answers import PackageDefaults, read_answers
 from setpoint.adapters.policy.loading import ANSWERS, LoadedSet, load
-from setpoint.domain.judged_plan import judged_plan
-from setpoint.domain.plan_values import MIN_SECRET, leaves
 from setpoint.domain.policies import PolicyResult
 from setpoint.domain.policy_input import policy_input
 from setpoint.domain.scrubbing import NO_SECRETS, Scrubber
 from setpoint.domain.secret_values import known_texts
+from setpoint.domain.value_paths import MIN_SECRET, leaves
+from setpoint.targets.environment.plan.judged_plan import judged_plan
 
 PACK = Path(__file__).parents[3] / "policies" / "baseline"
 REAL = Path(__file__).parents[2] / "data" / "provider_plans"

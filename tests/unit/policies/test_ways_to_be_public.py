@@ -8,9 +8,9 @@ import pytest
 
 from setpoint.adapters.policy.answers import PackageDefaults, read_answers
 from setpoint.adapters.policy.loading import ANSWERS, LoadedSet, load
-from setpoint.domain.judged_plan import judged_plan
 from setpoint.domain.policies import Violation
 from setpoint.domain.scrubbing import NO_SECRETS
+from setpoint.targets.environment.plan.judged_plan import judged_plan
 
 PACK = Path(__file__).parents[3] / "policies" / "baseline"
 RECORDED = Path(__file__).parents[2] / "data" / "provider_plans"

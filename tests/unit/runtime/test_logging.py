@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from setpoint.api.meta import ObjectRef
-from setpoint.domain.plan_values import SENSITIVE
+from setpoint.domain.value_paths import SENSITIVE
 from setpoint.runtime.logging import ReconcileContext, SecretFilter, configure_logging, reconcile_context
 
 LOGGER = logging.getLogger("setpoint.test")

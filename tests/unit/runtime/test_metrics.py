@@ -5,7 +5,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from setpoint.api.meta import ObjectRef
-from setpoint.domain.model import DriftClass, Result
+from setpoint.domain.findings import DriftClass
+from setpoint.domain.model import Result
 from setpoint.runtime.metric_specs import METRICS
 from setpoint.runtime.metrics import Metrics
 from setpoint.runtime.requests import OutcomeKind

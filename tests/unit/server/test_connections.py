@@ -15,7 +15,7 @@ from tests.fakes.store import memory_stores
 from setpoint.runtime.metrics import Metrics
 from setpoint.server import http
 from setpoint.server.connections import Limits
-from setpoint.server.state_backend import StateBackendServer
+from setpoint.targets.environment.state_backend import StateBackendServer
 
 FEW = Limits(strangers=8, seconds=3600.0)
 BRIEF = Limits(strangers=8, seconds=0.05)

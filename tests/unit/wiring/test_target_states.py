@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from setpoint.api.meta import ObjectRef
-from setpoint.reconcilers.environment import PassReport
+from setpoint.pipeline.reconciler import PassReport
 from setpoint.wiring.manager import _state_of
 
 ENDED: dict[str, Any] = {

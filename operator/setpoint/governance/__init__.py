@@ -1,0 +1,1 @@
+"""PolicySets and EnforcementGates: what Setpoint says of the policies themselves."""

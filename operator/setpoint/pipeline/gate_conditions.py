@@ -1,0 +1,89 @@
+"""Owns what a decision of the gates says on its Change and on its target. Decides nothing."""
+
+from typing import TYPE_CHECKING
+
+from setpoint.api.conditions import ConditionType, Reason
+from setpoint.api.meta import ObjectRef
+from setpoint.api.v1alpha1.change import Change as ChangeObject
+from setpoint.api.v1alpha1.change import ChangeSpec
+from setpoint.domain import gating
+from setpoint.domain.audit import AuditEntry, Phase
+from setpoint.domain.gating import GateDecision, Verdict
+from setpoint.pipeline.changes import ChangeCondition, is_marked
+from setpoint.pipeline.draft import Status
+
+if TYPE_CHECKING:
+    from setpoint.pipeline.path import Pass
+
+
+def change_conditions(decision: GateDecision, approve: str) -> tuple[ChangeCondition, ...]:
+    """The Change's own conditions by the decision; `approve` is the command that approves it."""
+    reason, message = gating.explain(decision, approve)
+    conditions: list[ChangeCondition] = [(ConditionType.GATED, _gated(decision), reason, message)]
+    if decision.rejected_by:
+        conditions.append((ConditionType.REJECTED, "True", Reason.REJECTED, message))
+    elif decision.missing == 0:
+        by = ", ".join(decision.approved_by)
+        conditions.append((ConditionType.APPROVED, "True", Reason.APPROVED, f"by {by}" if by else "none is asked for"))
+    else:
+        conditions.append((ConditionType.APPROVED, "False", Reason.APPROVAL_REQUIRED, _missing(decision)))
+    return tuple(conditions)
+
+
+def reopened(record: ChangeObject, decision: GateDecision) -> tuple[ChangeCondition, ...]:
+    """Conditions no longer true of a Change decided anew: the same is due again, or a rejection was taken back."""
+    conditions: list[ChangeCondition] = []
+    if is_marked(record, ConditionType.SUPERSEDED):
+        conditions.append((ConditionType.SUPERSEDED, "False", Reason.PROGRESSING, "the same change is due again"))
+    if is_marked(record, ConditionType.REJECTED) and not decision.rejected_by:
+        conditions.append((ConditionType.REJECTED, "False", Reason.PROGRESSING, "nobody rejects it"))
+    return tuple(conditions)
+
+
+def accepted_undrilled(record: ChangeObject, spec: ChangeSpec, decision: GateDecision) -> tuple[AuditEntry, ...]:
+    """The rows on people who passed a failed drill knowingly, once each; what they passed is in the row, too."""
+    told = set(record.status.undrilled_accepted_by)
+    target = ObjectRef(spec.target_ref.kind, record.metadata.namespace, spec.target_ref.name)
+    digests = {"content": spec.digest, "subject": spec.subject, "resetPlan": spec.reset_plan.digest}
+    return tuple(
+        AuditEntry(
+            "accept-undrilled",
+            Phase.FACT,
+            who,
+            target,
+            result=record.metadata.name,
+            digests=digests,
+            payload={"reason": why, "drill": spec.reset_plan.message},
+        )
+        for who, why in sorted(decision.accepted.items())
+        if who not in told
+    )
+
+
+def _gated(decision: GateDecision) -> Status:
+    """Pending is neither: the gates that can decide passed, and people are still to speak."""
+    return "True" if decision.verdict is Verdict.PASS else "Unknown" if decision.verdict is Verdict.PENDING else "False"
+
+
+def _missing(decision: GateDecision) -> str:
+    return f"{len(decision.approved_by)} of {decision.required} approvals"
+
+
+_KEEPING = "; to keep what it has, put its manifest back, or set spec.protection.deletionPolicy to Retain on a cluster"
+
+
+def show_decision(work: "Pass", decision: GateDecision) -> bool:
+    """Drafts what the decision means for the target; True where the pass ends here."""
+    name = work.record.metadata.name
+    reason, message = gating.explain(decision, work.gates.approve_command(name))
+    work.draft.condition(ConditionType.GATED, _gated(decision), reason, message)
+    if decision.verdict is Verdict.PASS:
+        return False
+    if decision.rejected_by:
+        work.draft.ready("False", Reason.REJECTED, f"Change {name}: {message}")
+    elif decision.verdict is Verdict.PENDING:
+        keep = _KEEPING if work.change.cause == "Destroy" else ""
+        work.draft.ready("False", Reason.APPROVAL_REQUIRED, f"Change {name} {message}{keep}")
+    else:
+        work.draft.ready("False", reason, f"Change {name} is blocked: {message}")
+    return True

@@ -1,0 +1,97 @@
+"""Owns what `setpoint plan` shows: the pipeline's steps up to the gates, over a cluster that keeps no write."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+from setpoint.api.meta import ObjectRef
+from setpoint.api.v1alpha1.change import ActionSummary, ChangeSummary, GateResult, ResetPlanSummary
+from setpoint.api.v1alpha1.environment import Environment
+from setpoint.domain.errors import ReasonedError
+from setpoint.domain.goals import Goal, GoalKind, choose_goal
+from setpoint.domain.reading import parse
+from setpoint.domain.shown_content import ShownContent
+from setpoint.pipeline.draft import StatusDraft
+from setpoint.pipeline.path import Pass, Pipeline
+from setpoint.pipeline.resets import ResetRegister
+from setpoint.pipeline.seals import without_forgeries
+from setpoint.ports import Clock, ClusterClient, OnProgress, TargetDriver
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PlanReport:
+    """The pending change and why. `cause` is None at the setpoint; `error` says why nothing could be planned."""
+
+    target: ObjectRef
+    cause: str | None = None
+    summary: ChangeSummary = dataclasses.field(default_factory=ChangeSummary)
+    actions: Sequence[ActionSummary] = ()
+    content: ShownContent | None = None
+    reset_plan: ResetPlanSummary | None = None
+    gates: Sequence[GateResult] = ()
+    approvals_required: int = 0
+    subject: str = ""
+    findings: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    warnings: Sequence[str] = ()
+    notes: Sequence[str] = ()
+    error: str = ""
+
+
+class Previewer:
+    """Computes reports. Everything given to it works on an OverlayCluster."""
+
+    def __init__(
+        self, *, cluster: ClusterClient, driver: TargetDriver, pipeline: Pipeline, resets: ResetRegister, clock: Clock
+    ) -> None:
+        self._cluster = cluster
+        self._driver = driver
+        self._pipeline = pipeline
+        self._resets = resets
+        self._clock = clock
+
+    async def preview(self, ref: ObjectRef, progress: OnProgress) -> PlanReport:
+        """The report on one target. Raises NotFoundError."""
+        environment = without_forgeries(parse(Environment, await self._cluster.get(ref)), self._driver)
+        due = await self._resets.due(environment)
+        goal = choose_goal(environment, *(due or (None, None)), governs=True)
+        if goal.kind in {GoalKind.REST, GoalKind.RELEASE, GoalKind.HOLD}:
+            goal = Goal(GoalKind.SPEC)
+        draft = StatusDraft(environment, self._clock.now())
+        try:
+            async with self._driver.session(environment, goal, progress) as session:
+                work = Pass(environment, goal, session, draft)
+                await self._pipeline.preview(work)
+        except ReasonedError as error:
+            return PlanReport(ref, error=f"{error.reason}: {error.message}")
+        return _report(ref, work)
+
+
+def _report(ref: ObjectRef, work: Pass) -> PlanReport:
+    drift = work.draft.status.drift
+    findings = {
+        "actionable": drift.actionable,
+        "informational": drift.informational,
+        "pending": drift.pending,
+        "cascade": drift.cascade,
+    }
+    warnings = work.warnings
+    if not hasattr(work, "change"):
+        return PlanReport(ref, findings=findings, warnings=warnings)
+    if not hasattr(work, "decision"):
+        change = work.change
+        shown = (change.cause, change.summary, change.actions, change.shown)
+        return PlanReport(ref, *shown, findings=findings, warnings=warnings, notes=change.notes)
+    spec = work.proposed
+    return PlanReport(
+        target=ref,
+        cause=spec.cause,
+        summary=spec.summary,
+        actions=work.change.actions,
+        content=work.change.shown,
+        reset_plan=spec.reset_plan,
+        gates=work.decision.results,
+        approvals_required=work.required,
+        subject=spec.subject,
+        findings=findings,
+        warnings=warnings,
+        notes=work.change.notes,
+    )

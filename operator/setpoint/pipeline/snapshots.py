@@ -1,0 +1,181 @@
+"""Owns taking and pruning snapshots: the index objects, and the sealed bytes that they name."""
+
+import contextlib
+import json
+import re
+from collections.abc import Mapping
+
+from setpoint.api.conditions import Reason
+from setpoint.api.meta import API_VERSION, JsonObject, ObjectRef
+from setpoint.api.v1alpha1 import snapshot as api
+from setpoint.api.v1alpha1.environment import AppliedStatus, Environment
+from setpoint.domain.audit import AuditEntry, Phase
+from setpoint.domain.digests import canonical, digest
+from setpoint.domain.errors import AlreadyExistsError, InvalidError, NotFoundError, StalledError
+from setpoint.domain.model import Observation, Snapshot
+from setpoint.domain.reading import parse, text_at
+from setpoint.pipeline.names import TARGET_LABEL, child_name, target_label
+from setpoint.ports import BlobStore, ClusterClient, StateStore
+
+_DIGITS = re.compile(r"-snap-([0-9a-f]+)\Z")
+
+
+class SnapshotTaker:
+    """Captures the head state under the last applied configuration. The same state gives the same Snapshot."""
+
+    def __init__(self, cluster: ClusterClient, states: StateStore, blobs: BlobStore) -> None:
+        self._cluster = cluster
+        self._states = states
+        self._blobs = blobs
+
+    async def take(
+        self,
+        environment: Environment,
+        applied: AppliedStatus | None,
+        observation: Observation,
+        *,
+        secret_variables: Mapping[str, str],
+    ) -> Snapshot:
+        """Seals what a reset needs and makes the index object, unless it is there."""
+        spec = await self._describe(environment, applied, observation, secret_variables)
+        name = child_name(environment.metadata.name, "snap", spec.digest)
+        await self._ensure(environment, name, spec)
+        return Snapshot(name=name, digest=spec.digest, state_version=spec.state_version, bundle=spec.bundle)
+
+    async def _describe(
+        self,
+        environment: Environment,
+        applied: AppliedStatus | None,
+        observation: Observation,
+        secret_variables: Mapping[str, str],
+    ) -> api.SnapshotSpec:
+        key = environment.ref.key
+        head = await self._states.head(key)
+        outputs = await self._seal_outputs(key) if head else None
+        content = {
+            "targetRef": {"kind": "Environment", "name": environment.metadata.name},
+            "stateVersion": head.version if head else 0,
+            "stateDigest": f"sha256:{head.sha256}" if head else None,
+            "bundle": applied.bundle if applied else None,
+            "archive": applied.archive if applied else None,
+            "revision": applied.revision if applied else "",
+            "variables": applied.variables if applied else None,
+            "secretVariables": {k: self._blobs.digest(v.encode()) for k, v in sorted(secret_variables.items())},
+            "outputs": outputs,
+            "engine": observation.engine,
+            "resources": head.resources if head else 0,
+            "generation": applied.generation if applied else 0,
+            "change": applied.change if applied else None,
+        }
+        described = api.SnapshotSpec.model_validate({**content, "digest": digest({})})
+        return described.model_copy(update={"digest": content_digest(described)})
+
+    async def _seal_outputs(self, key: str) -> str | None:
+        outputs = json.loads(await self._states.read(key)).get("outputs") or {}
+        return await self._blobs.put(canonical(outputs)) if outputs else None
+
+    async def _ensure(self, environment: Environment, name: str, spec: api.SnapshotSpec) -> None:
+        """Makes the index object unless it is there. Raises StalledError where another has its name."""
+        ref = ObjectRef("Snapshot", environment.metadata.namespace, name)
+        entry = AuditEntry(
+            "snapshot", Phase.FACT, "setpoint", environment.ref, digests={"snapshot": spec.digest}, result=name
+        )
+        try:
+            found = await self._cluster.get(ref)
+        except NotFoundError:
+            try:
+                found = await self._cluster.create(_manifest(environment, name, spec), audit=(entry,))
+            except AlreadyExistsError:
+                found = await self._cluster.get(ref)
+        _require_same(found, spec)
+
+
+def _require_same(found: JsonObject, spec: api.SnapshotSpec) -> None:
+    """Raises StalledError unless what is there is what was taken: a name holds a part of the digest alone."""
+    try:
+        same = parse(api.Snapshot, found).spec == spec
+    except InvalidError:
+        same = False
+    if not same:
+        message = (
+            f"there is a Snapshot {found['metadata']['name']} that is not the one that was taken ({spec.digest}), so "
+            "there would be no way back. Find out who made it, then delete it"
+        )
+        raise StalledError(Reason.NAME_TAKEN, message)
+
+
+def content_digest(spec: api.SnapshotSpec) -> str:
+    """The digest of all that a Snapshot says.
+
+    A field that is added later must be left out where it is empty, so that older Snapshots keep their digests.
+    """
+    return digest({name: value for name, value in spec.as_json().items() if name != "digest"})
+
+
+def content_problem(snapshot: api.Snapshot) -> str:
+    """The reason against a Snapshot that was found by name being one that Setpoint took under it; else empty."""
+    spec = snapshot.spec
+    if content_digest(spec) != spec.digest:
+        return "its content is not what its spec.digest says"
+    digits = _DIGITS.search(snapshot.metadata.name)
+    if digits and not spec.digest.removeprefix("sha256:").startswith(digits[1]):
+        return f"its name does not end in the first digits of its spec.digest, {spec.digest}"
+    return ""
+
+
+def _manifest(environment: Environment, name: str, spec: api.SnapshotSpec) -> JsonObject:
+    labels = {TARGET_LABEL: target_label(environment.metadata.name)}
+    metadata = {"name": name, "namespace": environment.metadata.namespace, "labels": labels}
+    return {"apiVersion": API_VERSION, "kind": "Snapshot", "metadata": metadata, "spec": spec.as_json()}
+
+
+class SnapshotPruner:
+    """Removes the oldest Snapshots of a target beyond spec.snapshots.keep, never one that something refers to."""
+
+    def __init__(self, cluster: ClusterClient) -> None:
+        self._cluster = cluster
+
+    async def prune(self, environment: Environment, *, newest: str | None) -> None:
+        """Prunes after a pass; `newest` is the snapshot that the pass has just taken."""
+        namespace = environment.metadata.namespace
+        labels = {TARGET_LABEL: target_label(environment.metadata.name)}
+        found = await self._cluster.list("Snapshot", namespace=namespace, labels=labels)
+        mine = [item for item in found.items if _target(item) == environment.metadata.name]
+        by_age = sorted(mine, key=_age, reverse=True)
+        surplus = by_age[environment.spec.snapshots.keep :]
+        if not surplus:
+            return
+        used = await self._in_use(environment) | {newest}
+        for snapshot in surplus:
+            if snapshot["metadata"]["name"] not in used:
+                await self._delete(environment, ObjectRef.of(snapshot))
+
+    async def _in_use(self, environment: Environment) -> set[str | None]:
+        namespace = environment.metadata.namespace
+        hold = environment.status.hold
+        used = {environment.status.snapshot, hold.snapshot if hold else None}
+        if environment.status.change:
+            with contextlib.suppress(NotFoundError):
+                change = await self._cluster.get(ObjectRef("Change", namespace, environment.status.change))
+                used.add(text_at(change, "spec", "snapshotRef"))
+        for reset in (await self._cluster.list("Reset", namespace=namespace)).items:
+            used.add(text_at(reset, "spec", "snapshotRef", "name"))
+        return used
+
+    async def _delete(self, environment: Environment, ref: ObjectRef) -> None:
+        entry = AuditEntry("snapshot.prune", Phase.FACT, "setpoint", environment.ref, result=ref.name)
+        with contextlib.suppress(NotFoundError):
+            await self._cluster.delete(ref, audit=(entry,))
+
+
+def _target(snapshot: JsonObject) -> str | None:
+    return text_at(snapshot, "spec", "targetRef", "name")
+
+
+def _age(snapshot: JsonObject) -> tuple[str, int]:
+    """When it was taken; one that can't be read is the oldest of its second."""
+    try:
+        version = int(snapshot["spec"]["stateVersion"])
+    except (KeyError, TypeError, ValueError):
+        version = -1
+    return snapshot["metadata"].get("creationTimestamp") or "", version

@@ -1,0 +1,1 @@
+"""The Environment: a cloud environment made by Terraform or OpenTofu."""

@@ -1,0 +1,103 @@
+"""Owns which configuration a pass plans with: the spec's, a snapshot's or the one applied last; and its record."""
+
+import json
+
+from setpoint.api.v1alpha1.environment import AppliedStatus, Environment
+from setpoint.domain.digests import canonical
+from setpoint.domain.errors import LostBlobError, NotFoundError, ReasonedError, StalledError
+from setpoint.domain.goals import Goal, GoalKind
+from setpoint.pipeline.seals import sealed
+from setpoint.ports import BlobStore
+from setpoint.targets.environment.ports import Bundle, RunInputs
+from setpoint.targets.environment.run_inputs import gather_inputs
+from setpoint.targets.environment.secrets import SecretReader
+from setpoint.targets.environment.sources import SourceBundler
+
+
+class Configurations:
+    """The configurations of one Environment, for one goal."""
+
+    def __init__(
+        self, environment: Environment, goal: Goal, reader: SecretReader, blobs: BlobStore, sources: SourceBundler
+    ) -> None:
+        self._environment = environment
+        self._goal = goal
+        self._reader = reader
+        self._blobs = blobs
+        self._sources = sources
+
+    async def inputs(self, *, has_state: bool) -> RunInputs:
+        """The inputs of the goal."""
+        sealed = self._recorded_variables()
+        if sealed is not None:
+            return await self._recorded(sealed, has_state=has_state)
+        spec = self._environment.spec
+        return await gather_inputs(spec, spec.variables, self._reader, has_state=has_state, recorded=False)
+
+    async def bundle(self, inputs: RunInputs) -> Bundle:
+        """The bundle of the goal."""
+        spec = self._goal.snapshot.spec if self._goal.snapshot else None
+        if spec and spec.bundle and spec.archive:
+            return Bundle(digest=spec.bundle, revision=spec.revision, blob=spec.archive)
+        applied = self._environment.status.applied
+        if applied and (self._goal.destroys or self._goal.kind is GoalKind.HOLD):
+            return _bundle_of(applied)
+        return await self._sources.bundle(self._environment, inputs, self._reader)
+
+    async def of_applied(self, applied: AppliedStatus) -> tuple[Bundle, RunInputs]:
+        """The configuration that was applied last, as it would be planned today."""
+        return _bundle_of(applied), await self._recorded(applied.variables, has_state=True)
+
+    async def to_destroy_instead(self, forbidding: Bundle, refusal: StalledError) -> tuple[Bundle, RunInputs]:
+        """The source as it is now, to destroy with where what was applied has `prevent_destroy`.
+
+        That attribute is taken out in the source, and what was applied stays as it was. Raises StalledError where the
+        source still has it, or can't be read.
+        """
+        spec = self._environment.spec
+        try:
+            inputs = await gather_inputs(spec, spec.variables, self._reader, has_state=True, recorded=True)
+            bundle = await self._sources.bundle(self._environment, inputs, self._reader)
+        except ReasonedError as error:
+            message = f"{refusal.message}. Now the source can't be used: {error.message}"
+            raise StalledError(refusal.reason, message) from None
+        if bundle.digest == forbidding.digest:
+            raise refusal
+        return bundle, inputs
+
+    async def record(self, bundle: Bundle, inputs: RunInputs, *, change: str | None, at: str) -> AppliedStatus:
+        """The record of a configuration that is in force; the variables are sealed."""
+        applied = AppliedStatus(
+            bundle=bundle.digest,
+            archive=bundle.blob,
+            revision=bundle.revision,
+            variables=await self._blobs.put(canonical(dict(inputs.variables))),
+            secrets=self.secrets_digest(inputs),
+            generation=self._environment.metadata.generation,
+            change=change,
+            at=at,
+        )
+        return sealed(applied, self._environment.ref, self._blobs)
+
+    def secrets_digest(self, inputs: RunInputs) -> str | None:
+        """By which it is seen that a secret variable moved; None without any."""
+        secrets = dict(inputs.secret_variables)
+        return self._blobs.digest(canonical(secrets)) if secrets else None
+
+    def _recorded_variables(self) -> str | None:
+        if self._goal.snapshot is not None and self._goal.snapshot.spec.variables is not None:
+            return self._goal.snapshot.spec.variables
+        applied = self._environment.status.applied
+        follows_applied = self._goal.kind in {GoalKind.HOLD, GoalKind.DESTROY} or self._goal.destroys
+        return applied.variables if applied and follows_applied else None
+
+    async def _recorded(self, sealed: str, *, has_state: bool) -> RunInputs:
+        try:
+            variables = json.loads(await self._blobs.get(sealed))
+        except NotFoundError:
+            raise LostBlobError.gone("what was recorded of the variables", sealed) from None
+        return await gather_inputs(self._environment.spec, variables, self._reader, has_state=has_state, recorded=True)
+
+
+def _bundle_of(applied: AppliedStatus) -> Bundle:
+    return Bundle(digest=applied.bundle, revision=applied.revision, blob=applied.archive)

@@ -1,0 +1,75 @@
+"""Owns opening passes over Environments, and what is asked of them beside a pass."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Executor
+from pathlib import Path
+
+from setpoint.api.meta import ObjectRef
+from setpoint.api.v1alpha1.environment import AppliedStatus, Environment
+from setpoint.domain.goals import Goal
+from setpoint.pipeline.seals import sealed
+from setpoint.ports import BlobStore, ClusterClient, HealthProber, OnProgress, SourceResolver, StateStore
+from setpoint.targets.environment.pacing import Pacer
+from setpoint.targets.environment.plan_reading import PlanReader
+from setpoint.targets.environment.ports import Terraform
+from setpoint.targets.environment.session import EnvironmentSession, Services
+from setpoint.targets.environment.sight import sight_of
+from setpoint.targets.environment.sources import SourceBundler
+from setpoint.targets.environment.states import read_addresses
+
+
+class EnvironmentDriver:
+    """Opens sessions. `origin_of` gives the folder of the manifest that declares an Environment, None on a cluster.
+
+    `threads` take the pure work on large plans off the event loop. One that does not settle, such as a preview's,
+    saves no state that an earlier apply left, and refuses a folder in which a killed manager's run goes on.
+    """
+
+    def __init__(
+        self,
+        *,
+        cluster: ClusterClient,
+        terraform: Terraform,
+        resolver: SourceResolver,
+        states: StateStore,
+        blobs: BlobStore,
+        prober: HealthProber,
+        origin_of: Callable[[Environment], Path | None],
+        threads: Executor,
+        settles: bool = True,
+    ) -> None:
+        self._services = Services(
+            cluster=cluster,
+            terraform=terraform,
+            sources=SourceBundler(resolver, terraform, origin_of),
+            states=states,
+            blobs=blobs,
+            prober=prober,
+            plans=PlanReader(threads),
+            pacer=Pacer(),
+        )
+        self._settles = settles
+
+    def wrote(self, target: ObjectRef, applied: AppliedStatus) -> bool:
+        """True where the seal on it is the target's."""
+        return sealed(applied, target, self._services.blobs) == applied
+
+    async def holdings(self, ref: ObjectRef) -> tuple[str, ...]:
+        """By the state: what a failed apply made is in it, too, and no status need say so."""
+        head = await self._services.states.head(ref.key)
+        if head is None or not head.resources:
+            return ()
+        addresses = await read_addresses(self._services.states, ref.key)
+        secrets = await sight_of(self._services.cluster, self._services.blobs.digest, ref)
+        return tuple(map(secrets.address, addresses)) or (f"{head.resources} resources of a state that is lost",)
+
+    @contextlib.asynccontextmanager
+    async def session(
+        self, environment: Environment, goal: Goal, progress: OnProgress
+    ) -> AsyncIterator[EnvironmentSession]:
+        """Waits for the work folder and holds it for one pass."""
+        async with self._services.terraform.session(environment.ref.key) as workspace:
+            if not self._settles:
+                workspace.require_settled()
+            yield EnvironmentSession(self._services, environment, goal, workspace, progress)
