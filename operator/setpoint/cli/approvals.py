@@ -32,7 +32,8 @@ from setpoint.cli.output import print_value
 from setpoint.cli.story import field, gate_lines, section, way_back_lines
 from setpoint.cli.table import plain
 from setpoint.cli.tally import Hearing, hear, refuse_empty_word, refuse_rejected
-from setpoint.domain.audit import AuditEntry, Phase
+from setpoint.domain import audit_actions
+from setpoint.domain.audit import AuditEntry
 from setpoint.domain.errors import SetpointError
 from setpoint.domain.gating import WAY_BACK
 from setpoint.domain.reading import parse, text_at
@@ -172,7 +173,7 @@ def _decide(
             accepts=accepts,
             proven=home.proves_users,
         )
-        entry = _entry(home, change, approval, unseen=verdict == "Approved" and not sight.whole)
+        entry = _entry(change, approval, unseen=verdict == "Approved" and not sight.whole)
         created = await home.cluster.create(approval, audit=(entry,))
         if output:
             print_value(created, output)
@@ -308,22 +309,11 @@ def approval_name(change: str, user: str) -> str:
     return change[: _MAX_NAME - len(suffix)] + suffix
 
 
-def _entry(home: Home, change: Change, approval: JsonObject, *, unseen: bool) -> AuditEntry:
+def _entry(change: Change, approval: JsonObject, *, unseen: bool) -> AuditEntry:
     """The row on who said what of which subject, and saw it or not; under the target, so that its trail tells it."""
-    approved = approval["spec"]["verdict"] == "Approved"
     target = ObjectRef(change.spec.target_ref.kind, change.metadata.namespace, change.spec.target_ref.name)
-    said = {
-        key: approval["spec"][key] for key in ("reason", "overrides", "acceptUndrilled") if approval["spec"].get(key)
-    }
-    return AuditEntry(
-        "approve" if approved else "reject",
-        Phase.FACT,
-        home.user(),
-        target,
-        result=change.metadata.name,
-        digests={"content": change.spec.digest, "subject": change.spec.subject},
-        payload={"approval": approval["metadata"]["name"], **said, **({"unseen": True} if unseen else {})},
-    )
+    said, name = ApprovalSpec.model_validate(approval["spec"]), approval["metadata"]["name"]
+    return audit_actions.opinion(target, change.metadata.name, change.spec, approval=name, said=said, unseen=unseen)
 
 
 def _shown(hearing: Hearing, sight: Sight, *, full: bool) -> list[str]:

@@ -13,7 +13,7 @@ from setpoint.cli.kinds import find_object, find_target
 from setpoint.cli.main import SetpointCommand
 from setpoint.cli.options import in_namespace, namespace_option, output_option, reason_option
 from setpoint.cli.output import print_value
-from setpoint.domain.audit import AuditEntry, Phase
+from setpoint.domain import audit_actions
 from setpoint.domain.errors import SetpointError
 
 _MAX_NAME = 253
@@ -49,12 +49,11 @@ def reset(invocation: Invocation, target: str, snapshot: str, reason: str, names
         found = await fetch_by_prefix(home, wanted)
         snapshot_ref = ObjectRef.of(found)
         _refuse_foreign(found, target_ref, lists=invocation.command("get", "snapshots", *in_namespace(target_ref)))
-        digests = {"snapshot": found["spec"]["digest"]}
-        wish = new_reset(target_ref, snapshot_ref, home.user(), reason, digest=found["spec"]["digest"])
-        entry = AuditEntry(
-            "reset", Phase.FACT, home.user(), target_ref, result=snapshot_ref.name, digests=digests,
-            payload={"reset": wish["metadata"]["name"], "reason": reason},
-        )  # fmt: skip
+        digest = found["spec"]["digest"]
+        wish = new_reset(target_ref, snapshot_ref, home.user(), reason, digest=digest)
+        entry = audit_actions.reset_asked(
+            target_ref, wish["metadata"]["name"], who=home.user(), snapshot=snapshot_ref.name, digest=digest, why=reason
+        )
         created = await home.cluster.create(wish, audit=(entry,))
         if output:
             print_value(created, output)

@@ -14,7 +14,7 @@ from setpoint.cli.kinds import find_target
 from setpoint.cli.main import SetpointCommand
 from setpoint.cli.options import namespace_option, output_option
 from setpoint.cli.output import as_list, print_value
-from setpoint.domain.audit import AuditEntry, Phase
+from setpoint.domain import audit_actions
 
 Annotations = Mapping[str, str | None]
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -72,7 +72,7 @@ def _annotate(
     targets: tuple[str, ...],
     namespace: str,
     output: str | None,
-    action: str,
+    action: audit_actions.Wish,
     annotations: Callable[[str], Annotations],
 ) -> int:
     """Records who asks for what, then asks; `annotations` makes them of the user."""
@@ -92,12 +92,12 @@ def _annotate(
     return invocation.run(run)
 
 
-async def _ask(home: Home, ref: ObjectRef, action: str, annotations: Annotations) -> JsonObject:
-    await home.audit.append(AuditEntry(action, Phase.FACT, home.user(), ref))
+async def _ask(home: Home, ref: ObjectRef, action: audit_actions.Wish, annotations: Annotations) -> JsonObject:
+    await home.audit.append(audit_actions.wished(ref, action, home.user()))
     return await home.cluster.annotate(ref, annotations)
 
 
-def _tell(obj: JsonObject, action: str) -> None:
+def _tell(obj: JsonObject, action: audit_actions.Wish) -> None:
     done = {"reconcile": "run requested", "suspend": "suspended", "resume": "resumed"}[action]
     click.echo(f"{ObjectRef.of(obj)} {done}")
     if action == "resume" and obj["spec"].get("suspend"):

@@ -9,7 +9,8 @@ from collections.abc import Iterable
 
 from setpoint.api.model import parse_time
 from setpoint.api.v1alpha1.approval import Approval
-from setpoint.domain.audit import AuditRow, Phase
+from setpoint.domain.audit import AuditRow
+from setpoint.domain.audit_actions import is_approval
 
 _BETWEEN = dt.timedelta(minutes=1)
 """The most that an object may be younger than its row: both are written at once, dated by two looks at the clock."""
@@ -23,7 +24,7 @@ def is_recorded(approval: Approval, rows: Iterable[AuditRow]) -> bool:
 def _tells_of(row: AuditRow, approval: Approval) -> bool:
     """A row whose payload was erased tells of none: it no longer says which, nor what it passes knowingly."""
     entry, spec = row.entry, approval.spec
-    if not row.vouched or (entry.action, entry.phase) != ("approve", Phase.FACT) or entry.payload is None:
+    if not row.vouched or not is_approval(entry) or entry.payload is None:
         return False
     said = (entry.actor, entry.result, entry.digests.get("subject"), entry.payload.get("approval"))
     if said != (spec.approver, spec.change_ref.name, spec.subject, approval.metadata.name):

@@ -9,8 +9,8 @@ from setpoint.api.conditions import ConditionType, Reason
 from setpoint.api.meta import API_VERSION, Condition, JsonObject, ObjectRef
 from setpoint.api.v1alpha1.change import Change, ChangeOutcome, ChangeSpec, ContentStatus, GateResult, ResetPlanSummary
 from setpoint.api.v1alpha1.environment import Environment
-from setpoint.domain import model
-from setpoint.domain.audit import AuditEntry, Phase
+from setpoint.domain import audit_actions, model
+from setpoint.domain.audit import AuditEntry
 from setpoint.domain.conditions import is_true, own_conditions, set_condition
 from setpoint.domain.errors import AlreadyExistsError, ConflictError, InvalidError, NotFoundError, StalledError
 from setpoint.domain.reading import parse
@@ -190,9 +190,8 @@ class ChangeRegister:
         if known is not None:
             return known, False
         try:
-            created = await self._cluster.create(
-                _manifest(environment, name, spec), audit=(_created(environment, name, spec),)
-            )
+            entry = audit_actions.change_created(environment.ref, name, spec)
+            created = await self._cluster.create(_manifest(environment, name, spec), audit=(entry,))
         except AlreadyExistsError:
             created = await self._cluster.get(ObjectRef("Change", namespace, name))
         made = _read(created)
@@ -283,11 +282,6 @@ def _manifest(environment: Environment, name: str, spec: ChangeSpec) -> JsonObje
     labels = {TARGET_LABEL: target_label(environment.metadata.name)}
     metadata = {"name": name, "namespace": environment.metadata.namespace, "labels": labels}
     return {"apiVersion": API_VERSION, "kind": "Change", "metadata": metadata, "spec": spec.as_json()}
-
-
-def _created(environment: Environment, name: str, spec: ChangeSpec) -> AuditEntry:
-    digests = {"content": spec.digest, "subject": spec.subject, "resetPlan": spec.reset_plan.digest}
-    return AuditEntry("change.create", Phase.FACT, "setpoint", environment.ref, result=name, digests=digests)
 
 
 def is_marked(change: Change, type_: ConditionType) -> bool:

@@ -6,8 +6,8 @@ from setpoint.api.conditions import ConditionType, Reason
 from setpoint.api.meta import ObjectRef
 from setpoint.api.v1alpha1.change import Change as ChangeObject
 from setpoint.api.v1alpha1.change import ChangeSpec
-from setpoint.domain import gating
-from setpoint.domain.audit import AuditEntry, Phase
+from setpoint.domain import audit_actions, gating
+from setpoint.domain.audit import AuditEntry
 from setpoint.domain.gating import GateDecision, Verdict
 from setpoint.pipeline.changes import ChangeCondition, is_marked
 from setpoint.pipeline.draft import Status
@@ -44,17 +44,8 @@ def accepted_undrilled(record: ChangeObject, spec: ChangeSpec, decision: GateDec
     """The rows on people who passed a failed drill knowingly, once each; what they passed is in the row, too."""
     told = set(record.status.undrilled_accepted_by)
     target = ObjectRef(spec.target_ref.kind, record.metadata.namespace, spec.target_ref.name)
-    digests = {"content": spec.digest, "subject": spec.subject, "resetPlan": spec.reset_plan.digest}
     return tuple(
-        AuditEntry(
-            "accept-undrilled",
-            Phase.FACT,
-            who,
-            target,
-            result=record.metadata.name,
-            digests=digests,
-            payload={"reason": why, "drill": spec.reset_plan.message},
-        )
+        audit_actions.undrilled_accepted(target, record.metadata.name, spec, who=who, why=why)
         for who, why in sorted(decision.accepted.items())
         if who not in told
     )

@@ -16,8 +16,8 @@ from setpoint.api.v1alpha1.change import ChangeSpec
 from setpoint.api.v1alpha1.enforcementgates import GateStage
 from setpoint.api.v1alpha1.environment import BundleStatus, DriftStatus, Environment, StateStatus
 from setpoint.api.v1alpha1.reset import Reset
-from setpoint.domain import model
-from setpoint.domain.audit import AuditEntry, Phase
+from setpoint.domain import audit_actions, model
+from setpoint.domain.audit import Phase
 from setpoint.domain.drift_policy import drift_condition
 from setpoint.domain.errors import TransientError, WaitingError
 from setpoint.domain.findings import DriftClass, count_classes, drifted_names
@@ -319,7 +319,7 @@ class Pipeline:
         while rows := await self._trail.rows(after=after, target=target):
             after = rows[-1].seq
             for row in rows:
-                if (row.entry.action, row.entry.phase) == ("apply", Phase.INTENT):
+                if (row.entry.action, row.entry.phase) == (audit_actions.APPLY, Phase.INTENT):
                     yield row.entry.digests.get("subject", "")
 
     async def _announce(self, work: Pass) -> None:
@@ -330,17 +330,8 @@ class Pipeline:
         message = f"applying {name}"
         work.draft.ready("False", Reason.PROGRESSING, message)
         work.draft.condition(ConditionType.RECONCILING, "True", Reason.PROGRESSING, message)
-        spec = work.proposed
-        digests = {"content": spec.digest, "subject": spec.subject, "resetPlan": spec.reset_plan.digest}
-        intent = AuditEntry(
-            "apply",
-            Phase.INTENT,
-            "setpoint",
-            work.environment.ref,
-            run=work.session.run,
-            digests=digests,
-            payload={"change": work.record.metadata.name, "approvedBy": sorted(work.decision.approved_by)},
-        )
+        ref, approved_by = work.environment.ref, work.decision.approved_by
+        intent = audit_actions.apply_intended(ref, name, work.proposed, run=work.session.run, approved_by=approved_by)
         status = work.draft.status.as_json()
         await write_status(self._cluster, work.environment.ref, status, audit=(intent,))
 

@@ -12,7 +12,8 @@ from setpoint.api.conditions import ConditionType, Reason
 from setpoint.api.meta import ObjectRef
 from setpoint.api.v1alpha1.change import Change
 from setpoint.api.v1alpha1.environment import Environment
-from setpoint.domain.audit import AuditEntry, AuditRow, Phase
+from setpoint.domain import audit_actions
+from setpoint.domain.audit import AuditRow
 from setpoint.domain.errors import InvalidError, NotFoundError
 from setpoint.domain.reading import parse, text_at
 from setpoint.pipeline.changes import ChangeCondition, ChangeRegister, is_closed, list_orphans
@@ -107,20 +108,10 @@ class Recovery:
                 await _spare_others(target, self._changes.mark(change, stray))
 
     async def _close(self, intent: AuditRow, ref: ObjectRef, orphans: tuple[str, ...], message: str) -> None:
-        outcome = AuditEntry(
-            intent.entry.action,
-            Phase.OUTCOME,
-            "setpoint",
-            ref,
-            run=intent.entry.run,
-            result=Reason.INTERRUPTED,
-            digests=dict(intent.entry.digests),
-            payload={"message": message, "orphans": list(orphans)},
-        )
         interrupted: ChangeCondition = (ConditionType.APPLIED, "False", Reason.INTERRUPTED, message)
         await _spare_others(ref, self._mark_changes(intent, interrupted, orphans))
         await _spare_others(ref, self._mark_environment(ref, orphans))
-        await self._audit.append(outcome)
+        await self._audit.append(audit_actions.interrupted(intent.entry, message=message, orphans=orphans))
 
     async def _orphans(
         self, intent: AuditRow, ref: ObjectRef, survivor: Survivor | None, *, locked: bool

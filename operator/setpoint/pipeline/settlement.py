@@ -9,8 +9,8 @@ from setpoint.api.conditions import ConditionType, Reason
 from setpoint.api.meta import API_VERSION, FINALIZER, JsonObject, ObjectRef
 from setpoint.api.v1alpha1.environment import AppliedStatus, DriftStatus, Environment, HoldStatus, StateStatus
 from setpoint.api.v1alpha1.reset import Reset
-from setpoint.domain import model
-from setpoint.domain.audit import AuditEntry, Phase
+from setpoint.domain import audit_actions, model
+from setpoint.domain.audit import AuditEntry
 from setpoint.domain.errors import AlreadyExistsError, InvalidError, StalledError
 from setpoint.domain.goals import GoalKind
 from setpoint.domain.reading import parse
@@ -126,15 +126,13 @@ class Settlement:
     async def applied(self, work: "Pass") -> None:
         """Writes the outcome of an apply: trail first, then the Change, then the draft."""
         outcome, change = work.outcome, work.record
-        entry = AuditEntry(
-            "apply",
-            Phase.OUTCOME,
-            "setpoint",
+        entry = audit_actions.apply_ended(
             work.environment.ref,
+            work.proposed.subject,
             run=outcome.run,
             result=outcome.result.value,
-            digests={"subject": work.proposed.subject},
-            payload={"completed": list(outcome.completed), "orphans": list(outcome.orphans)},
+            completed=outcome.completed,
+            orphans=outcome.orphans,
         )
         succeeded = outcome.result is model.Result.SUCCEEDED
         message = outcome.message if not succeeded else _count(len(outcome.completed))
@@ -265,7 +263,7 @@ class Settlement:
     async def _finish_destroy(self, work: "Pass") -> None:
         work.draft.ready("True", Reason.DESTROYED, "nothing is left")
         work.tell(Reason.DESTROYED, "everything that it had was destroyed")
-        await self.remove_finalizer(work, AuditEntry("destroy", Phase.FACT, "setpoint", work.environment.ref))
+        await self.remove_finalizer(work, audit_actions.destroyed(work.environment.ref))
         if not work.gone:
             message = "everything was destroyed before its manifest was back; it is made anew"
             work.draft.ready("False", Reason.PROGRESSING, message)
@@ -274,10 +272,7 @@ class Settlement:
         """Lets go of a deleted target: everything that it governs stays, and the trail says what."""
         await self._changes.supersede(work.environment, "the Environment was deleted")
         work.draft.ready("True", Reason.RELEASED, _stays(addresses))
-        payload = {"stays": list(addresses[:1000]), "count": len(addresses)}
-        await self.remove_finalizer(
-            work, AuditEntry("release", Phase.FACT, "setpoint", work.environment.ref, payload=payload)
-        )
+        await self.remove_finalizer(work, audit_actions.released(work.environment.ref, addresses))
 
     async def remove_finalizer(self, work: "Pass", entry: AuditEntry) -> None:
         """Takes our finalizer away, and with it the object.

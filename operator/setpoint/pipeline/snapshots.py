@@ -9,7 +9,7 @@ from setpoint.api.conditions import Reason
 from setpoint.api.meta import API_VERSION, JsonObject, ObjectRef
 from setpoint.api.v1alpha1 import snapshot as api
 from setpoint.api.v1alpha1.environment import AppliedStatus, Environment
-from setpoint.domain.audit import AuditEntry, Phase
+from setpoint.domain import audit_actions
 from setpoint.domain.digests import canonical, digest
 from setpoint.domain.errors import AlreadyExistsError, InvalidError, NotFoundError, StalledError
 from setpoint.domain.model import Observation, Snapshot
@@ -77,9 +77,7 @@ class SnapshotTaker:
     async def _ensure(self, environment: Environment, name: str, spec: api.SnapshotSpec) -> None:
         """Makes the index object unless it is there. Raises StalledError where another has its name."""
         ref = ObjectRef("Snapshot", environment.metadata.namespace, name)
-        entry = AuditEntry(
-            "snapshot", Phase.FACT, "setpoint", environment.ref, digests={"snapshot": spec.digest}, result=name
-        )
+        entry = audit_actions.snapshot_taken(environment.ref, name, spec.digest)
         try:
             found = await self._cluster.get(ref)
         except NotFoundError:
@@ -163,7 +161,7 @@ class SnapshotPruner:
         return used
 
     async def _delete(self, environment: Environment, ref: ObjectRef) -> None:
-        entry = AuditEntry("snapshot.prune", Phase.FACT, "setpoint", environment.ref, result=ref.name)
+        entry = audit_actions.snapshot_pruned(environment.ref, ref.name)
         with contextlib.suppress(NotFoundError):
             await self._cluster.delete(ref, audit=(entry,))
 

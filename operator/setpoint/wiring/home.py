@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from setpoint.adapters.local import LocalHome
 from setpoint.adapters.local.home import current_user, holder
 from setpoint.api.meta import ObjectRef
-from setpoint.domain import standing
-from setpoint.domain.audit import AuditEntry, Phase
+from setpoint.domain import audit_actions, standing
 from setpoint.domain.errors import ConflictError
 from setpoint.domain.model import ResourceProgress
 from setpoint.ports import AuditLog, ClusterClient, StateVersion
@@ -109,7 +108,7 @@ class Home:
         if any(lock.target == ref.key for lock in await self._opened.stores.locks.held()):
             msg = f"the state of {ref} is locked by a run; try again when it is over"
             raise ConflictError(msg)
-        entry = AuditEntry("import-state", Phase.FACT, f"user:{self.user()}", ref)
+        entry = audit_actions.state_imported(ref, self.user())
         version = await self._opened.stores.states.append(ref.key, data, run="import", audit=(entry,))
         # Earlier looks were at another state.
         await self._opened.stores.looks.forget(ref.key)

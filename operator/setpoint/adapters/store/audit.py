@@ -16,8 +16,8 @@ from setpoint.adapters.store.database import Database
 from setpoint.adapters.store.head import newest, sealed_since
 from setpoint.adapters.store.tables import AUDIT_PAYLOAD, AUDIT_ROW, TRAIL
 from setpoint.api.meta import ObjectRef
-from setpoint.domain import audit, standing
-from setpoint.domain.audit import AuditEntry, AuditRow, BadRowError, Draft, Phase, Record, Seal, Verdict, VerifyReport
+from setpoint.domain import audit, audit_actions, standing
+from setpoint.domain.audit import AuditEntry, AuditRow, BadRowError, Draft, Record, Seal, Verdict, VerifyReport
 from setpoint.domain.errors import StoreError, StoreSetBackError
 from setpoint.ports import Clock
 
@@ -112,9 +112,7 @@ class AuditTrail:
         """
         problem = await self.contradiction()
         if problem:
-            await self.append(
-                AuditEntry("store.accept", Phase.FACT, actor, payload={"reason": reason, "found": problem})
-            )
+            await self.append(audit_actions.store_accepted(actor, why=reason, found=problem))
             await self._database.accept()
         return problem
 
