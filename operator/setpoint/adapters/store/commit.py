@@ -13,13 +13,13 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from sqlalchemy import Connection
 
-from setpoint.adapters.store import fencing
 from setpoint.adapters.store.backend import Backend
-from setpoint.domain.errors import StoreError
+from setpoint.domain.errors import FencedError, StoreError
 from setpoint.ports import Fence
 from setpoint.runtime.fencing import current_fence
 
@@ -30,6 +30,7 @@ _RETRY_SECONDS = 0.05
 """Before the second attempt; twice as long before each later one. Readers go on meanwhile, writers wait."""
 _CHECKPOINT_INTERVAL = 1.0
 """Seconds that a commit may be older than the checkpoint that covers it."""
+_STANDING = "SELECT shard, epoch FROM fence"
 
 Batch = Callable[[Connection, Sequence[Any]], Sequence[Any]]
 
@@ -189,10 +190,27 @@ class GroupCommit:
 
 def _turn_away_stale(connection: Connection, jobs: list[_Job]) -> list[_Job]:
     """Those jobs whose term stands; the others have their error. Undoes what an earlier attempt left in them."""
-    stale = fencing.stale(connection, {job.fence for job in jobs if job.fence is not None})
+    stale = _stale(connection, {job.fence for job in jobs if job.fence is not None})
     for job in jobs:
-        job.result, job.error = None, fencing.refusal(job.fence) if job.fence and job.fence in stale else None
+        job.result, job.error = None, _refusal(job.fence) if job.fence and job.fence in stale else None
     return [job for job in jobs if job.fence not in stale]
+
+
+def _stale(connection: Connection, fences: AbstractSet[Fence]) -> AbstractSet[Fence]:
+    """Those of the fences whose term is over, as the transaction sees it."""
+    if not fences:
+        return fences
+    # A handful of rows, by the driver's own cursor: this is part of every commit of a leader.
+    cursor = connection.connection.cursor()
+    cursor.execute(_STANDING)
+    standing = {Fence(*row) for row in cursor.fetchall()}
+    cursor.close()
+    return fences - standing
+
+
+def _refusal(fence: Fence) -> FencedError:
+    shard = f" of shard {fence.shard}" if fence.shard else ""
+    return FencedError(f"term {fence.epoch}{shard} is over, another leads by now: nothing was written")
 
 
 def _settle(jobs: list[_Job]) -> None:
