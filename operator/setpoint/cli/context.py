@@ -23,10 +23,13 @@ if TYPE_CHECKING:
     import asyncio
 
     from setpoint.api.meta import JsonObject, ObjectRef
-    from setpoint.cli.reports import Check, PlanReport, RunReport, VerifyReport
     from setpoint.domain.model import ResourceProgress
+    from setpoint.pipeline.preview import PlanReport
     from setpoint.ports import AuditLog, ClusterClient, StateVersion
     from setpoint.runtime.recorder import EventRecord
+    from setpoint.wiring.home import VerifyReport
+    from setpoint.wiring.machine import Check
+    from setpoint.wiring.manager import RunReport
 
 DONE, FAILED, USAGE, ATTENTION, INTERRUPTED = 0, 1, 2, 3, 130
 """Exit codes (design, section 9); 130 is the shell's for Ctrl-C."""

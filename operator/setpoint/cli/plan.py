@@ -18,7 +18,7 @@ from setpoint.cli.story import field, gate_lines, section, way_back_lines
 from setpoint.cli.table import plain
 
 if TYPE_CHECKING:
-    from setpoint.cli.reports import PlanReport
+    from setpoint.pipeline.preview import PlanReport
 
 
 @click.command(cls=SetpointCommand, examples=("setpoint plan environment/shop-prod",))

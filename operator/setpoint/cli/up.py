@@ -21,8 +21,8 @@ from setpoint.cli.table import plain, render
 if TYPE_CHECKING:
     from setpoint.api.meta import ObjectRef
     from setpoint.cli.context import Progress
-    from setpoint.cli.reports import RunReport, TargetReport
     from setpoint.domain.model import ResourceProgress
+    from setpoint.wiring.manager import RunReport, TargetReport
 
 _ADDRESS = re.compile(r"(?:[^\s:\[\]]+|\[[0-9A-Fa-f:.]+\]):(\d{1,5})")
 
