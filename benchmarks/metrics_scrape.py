@@ -50,7 +50,7 @@ def measured(targets: int) -> Metrics:
 
 async def scrape(metrics: Metrics) -> tuple[float, int, int]:
     """(CPU-seconds a scrape, bytes, series)."""
-    async with serve_http(metrics=metrics, live={}, ready={}, host="127.0.0.1", port=0) as url:
+    async with serve_http("127.0.0.1:0", metrics=metrics, live={}, ready={}) as url:
         await _ask(url, 1)
         before = time.process_time()
         size, series = await _ask(url, SCRAPES)

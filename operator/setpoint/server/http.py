@@ -1,28 +1,39 @@
 """Owns /healthz, /readyz and /metrics. Must not know what is checked or measured."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager
 
 from aiohttp import web
 
-from setpoint.runtime.health import Check
 from setpoint.runtime.metrics import Metrics
 from setpoint.server.connections import Limits
 from setpoint.server.listener import listen
 
+Check = Callable[[], str]
+"""Says in one plain sentence without secrets what is wrong, at once and from memory; empty where nothing is."""
 _Handler = Callable[[web.Request], Awaitable[web.Response]]
 _LIMITS = Limits(strangers=64, seconds=30.0)
 """Everybody is a stranger here: a probe or a scrape that takes longer is over."""
 _EXECUTOR: web.AppKey[ThreadPoolExecutor] = web.AppKey("executor", ThreadPoolExecutor)
 
 
-def serve_http(
-    *, metrics: Metrics, live: Mapping[str, Check], ready: Mapping[str, Check], host: str, port: int
-) -> AbstractAsyncContextManager[str]:
-    """Serves health and metrics while the context is open; gives the base URL. Raises OSError as `listen` does."""
-    return listen(observability_app(metrics=metrics, live=live, ready=ready), host, port, _LIMITS)
+@contextlib.asynccontextmanager
+async def serve_http(
+    address: str | None, *, metrics: Metrics, live: Mapping[str, Check], ready: Mapping[str, Check]
+) -> AsyncIterator[str]:
+    """Serves health and metrics on HOST:PORT while the context is open; gives the base URL, empty without an address.
+
+    Raises OSError as `listen` does.
+    """
+    if not address:
+        yield ""
+        return
+    host, _, port = address.rpartition(":")
+    app = observability_app(metrics=metrics, live=live, ready=ready)
+    async with listen(app, host.strip("[]"), int(port), _LIMITS) as url:
+        yield url
 
 
 def observability_app(*, metrics: Metrics, live: Mapping[str, Check], ready: Mapping[str, Check]) -> web.Application:

@@ -1,10 +1,9 @@
 """Owns running the manager on a local home: recovery, manifests, watches, controllers, and how a run ended."""
 
 import asyncio
-import contextlib
 import dataclasses
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -109,7 +108,8 @@ class _Run:
         manager = self._manager = Manager(self._runnables(version, once=once))
         stopping = asyncio.create_task(manager.stop_on(stop))
         try:
-            async with self._observability():
+            parts = self._parts
+            async with serve_http(parts.settings.listen, metrics=parts.metrics, live=self._work.live(), ready={}):
                 await manager.run()
         finally:
             stopping.cancel()
@@ -168,17 +168,6 @@ class _Run:
         else:
             runnables.append(Runnable("manifests", self._watch_manifests, restart=True))
         return runnables
-
-    @contextlib.asynccontextmanager
-    async def _observability(self) -> AsyncIterator[None]:
-        address = self._parts.settings.listen
-        if not address:
-            yield
-            return
-        host, _, port = address.rpartition(":")
-        live = self._work.live()
-        async with serve_http(metrics=self._parts.metrics, live=live, ready={}, host=host.strip("[]"), port=int(port)):
-            yield
 
     async def _rest(self) -> None:
         """Ends the run once no queue has work and no write is unseen."""

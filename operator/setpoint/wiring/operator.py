@@ -4,14 +4,13 @@ A standby watches and works on nothing. What a leader does with its shard is in 
 """
 
 import asyncio
-import contextlib
 import dataclasses
 import functools
 import logging
 import os
 import secrets as random_bytes
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from setpoint.adapters.kube import ConnectionOptions
@@ -162,7 +161,8 @@ class Operator:
         )
         stopping = asyncio.create_task(manager.stop_on(stop))
         try:
-            async with self._observability():
+            live, ready = self._work.live(), {"watch": self._check_watching}
+            async with serve_http(self._settings.listen, metrics=self._parts.metrics, live=live, ready=ready):
                 await manager.run()
         finally:
             stopping.cancel()
@@ -175,19 +175,6 @@ class Operator:
                     group.create_task(elector.run(ended), name=name)
         except* Exception as crashes:  # noqa: BLE001 nothing is caught: the group is unwrapped
             raise crashes.exceptions[0] from None
-
-    @contextlib.asynccontextmanager
-    async def _observability(self) -> AsyncIterator[None]:
-        if not self._settings.listen:
-            yield
-            return
-        host, _, port = self._settings.listen.rpartition(":")
-        live = self._work.live()
-        ready = {"watch": self._check_watching}
-        async with serve_http(
-            metrics=self._parts.metrics, live=live, ready=ready, host=host.strip("[]"), port=int(port)
-        ):
-            yield
 
     def _check_watching(self) -> str:
         dead = self._source.seconds_dead()

@@ -15,12 +15,12 @@ from setpoint.pipeline.routing import WATCHED, Referrers, Router, open_resets
 from setpoint.pipeline.target_metrics import TargetMetrics
 from setpoint.ports import WatchEvent
 from setpoint.runtime.controller import Controller
-from setpoint.runtime.health import Check
 from setpoint.runtime.manager import Runnable
 from setpoint.runtime.recorder import BufferedEventRecorder
 from setpoint.runtime.requests import Request, Result
 from setpoint.runtime.terms import Terms
 from setpoint.runtime.workqueue import Priority, WorkQueue
+from setpoint.server.http import Check
 from setpoint.wiring.parts import Parts
 
 RECONCILED = ("Environment", "PolicySet", "EnforcementGates")

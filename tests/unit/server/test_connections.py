@@ -114,7 +114,7 @@ async def test_a_wrong_password_is_answered_and_the_connection_ended() -> None:
 
 async def test_the_port_of_health_and_metrics_is_guarded_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "_LIMITS", FEW)
-    serving = http.serve_http(metrics=Metrics(), live={}, ready={}, host="127.0.0.1", port=0)
+    serving = http.serve_http("127.0.0.1:0", metrics=Metrics(), live={}, ready={})
     async with serving as url, aiohttp.ClientSession() as client:
         strangers = Strangers(url)
         await strangers.come(50)

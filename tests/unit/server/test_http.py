@@ -23,7 +23,7 @@ async def get(client: aiohttp.ClientSession, url: str) -> tuple[int, str]:
 async def test_health__live_and_ready_are_asked_apart_and_anew(client: aiohttp.ClientSession) -> None:
     lists = {"objects": "not listed yet", "store": ""}
     ready = {"objects": lambda: lists["objects"], "store": lambda: lists["store"]}
-    async with serve_http(metrics=Metrics(), live={}, ready=ready, host="127.0.0.1", port=0) as url:
+    async with serve_http("127.0.0.1:0", metrics=Metrics(), live={}, ready=ready) as url:
         assert await get(client, f"{url}/healthz") == (200, "ok\n")
         assert await get(client, f"{url}/readyz") == (503, "objects: not listed yet\n")
         lists["objects"] = ""
@@ -34,14 +34,14 @@ async def test_health__a_check_that_raises_has_failed_and_tells_no_details(clien
     def check() -> str:
         raise LookupError("password hunter22")
 
-    async with serve_http(metrics=Metrics(), live={"store": check}, ready={}, host="127.0.0.1", port=0) as url:
+    async with serve_http("127.0.0.1:0", metrics=Metrics(), live={"store": check}, ready={}) as url:
         assert await get(client, f"{url}/healthz") == (503, "store: the check failed: LookupError\n")
 
 
 async def test_metrics__in_text_format(client: aiohttp.ClientSession) -> None:
     metrics = Metrics()
     metrics.count_audit_rows(3)
-    async with serve_http(metrics=metrics, live={}, ready={}, host="127.0.0.1", port=0) as url:
+    async with serve_http("127.0.0.1:0", metrics=metrics, live={}, ready={}) as url:
         response = await client.get(f"{url}/metrics")
         assert response.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
         assert "\nsetpoint_audit_rows_total 3.0\n" in await response.text()
@@ -56,7 +56,7 @@ async def test_metrics__rendering_does_not_hold_up_the_loop(client: aiohttp.Clie
             release.wait(10)
             return super().render()
 
-    async with serve_http(metrics=SlowMetrics(), live={}, ready={}, host="127.0.0.1", port=0) as url:
+    async with serve_http("127.0.0.1:0", metrics=SlowMetrics(), live={}, ready={}) as url:
         scrape = asyncio.create_task(get(client, f"{url}/metrics"))
         assert await asyncio.to_thread(started.wait, 10)
         assert await get(client, f"{url}/healthz") == (200, "ok\n")
@@ -70,6 +70,6 @@ async def test_metrics__rendering_does_not_hold_up_the_loop(client: aiohttp.Clie
     [("POST", "/metrics", 405), ("GET", "/", 404), ("GET", "/../etc/passwd", 404), ("HEAD", "/healthz", 200)],
 )
 async def test_nothing_else_is_served(client: aiohttp.ClientSession, method: str, path: str, status: int) -> None:
-    async with serve_http(metrics=Metrics(), live={}, ready={}, host="127.0.0.1", port=0) as url:
+    async with serve_http("127.0.0.1:0", metrics=Metrics(), live={}, ready={}) as url:
         response = await client.request(method, f"{url}{path}")
         assert response.status == status
