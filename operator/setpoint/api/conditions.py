@@ -56,7 +56,6 @@ class Reason(StrEnum):
     # Waiting for people
     APPROVAL_REQUIRED = "ApprovalRequired"
     APPROVED = "Approved"
-    APPROVAL_EXPIRED = "ApprovalExpired"
     REJECTED = "Rejected"
     HELD = "Held"
     RESET_HOLD = "ResetHold"
@@ -114,7 +113,6 @@ class Reason(StrEnum):
     NOT_DRILLED = "NotDrilled"
     SNAPSHOT_NOT_FOUND = "SnapshotNotFound"
     SNAPSHOT_OF_ANOTHER_TARGET = "SnapshotOfAnotherTarget"
-    CAPTURED = "Captured"
     # Gates
     GATES_PASSED = "GatesPassed"
     GATES_PENDING = "GatesPending"
@@ -146,7 +144,6 @@ REASON_MEANING: dict[Reason, str] = {
     Reason.SUSPENDED: "A person, or spec.suspend, stopped all work on the target.",
     Reason.APPROVAL_REQUIRED: "A Change waits for people to approve it.",
     Reason.APPROVED: "Enough people approved.",
-    Reason.APPROVAL_EXPIRED: "An approval is older than spec.approvals.ttl and no longer counts.",
     Reason.REJECTED: "A person rejected the Change; another one follows when spec, source or world move.",
     Reason.HELD: "Nothing is applied until the spec changes or a person resumes.",
     Reason.RESET_HOLD: "Held after a reset, so that what was undone is not applied again.",
@@ -217,7 +214,6 @@ REASON_MEANING: dict[Reason, str] = {
     Reason.NOT_DRILLED: "The last applied configuration lacks a variable today: a person approves, or gives it back.",
     Reason.SNAPSHOT_NOT_FOUND: "The snapshot, or bytes that it needs, is not in the store.",
     Reason.SNAPSHOT_OF_ANOTHER_TARGET: "The snapshot was taken of another target.",
-    Reason.CAPTURED: "The state was captured and sealed.",
     Reason.GATES_PASSED: "Every gate passed.",
     Reason.GATES_PENDING: "The gates wait for approvals.",
     Reason.UNDRILLED_ACCEPTED: (
@@ -333,7 +329,7 @@ KIND_CONDITIONS: dict[str, dict[ConditionType, tuple[Reason, ...]]] = {
     },
     "Change": {
         ConditionType.GATED: _GATE_REASONS,
-        ConditionType.APPROVED: (Reason.APPROVED, Reason.APPROVAL_REQUIRED, Reason.APPROVAL_EXPIRED),
+        ConditionType.APPROVED: (Reason.APPROVED, Reason.APPROVAL_REQUIRED),
         ConditionType.REJECTED: (Reason.REJECTED, Reason.PROGRESSING),
         ConditionType.APPLIED: (Reason.APPLIED, Reason.APPLY_FAILED, Reason.TIMED_OUT, Reason.INTERRUPTED),
         ConditionType.VERIFIED: _VERIFY_REASONS,
@@ -365,7 +361,6 @@ KIND_CONDITIONS: dict[str, dict[ConditionType, tuple[Reason, ...]]] = {
 
 EVENT_REASONS: tuple[Reason, ...] = (
     Reason.CHANGE_CREATED,
-    Reason.CAPTURED,
     Reason.DESTROYED,
     Reason.RELEASED,
     Reason.DELETION_TAKEN_BACK,

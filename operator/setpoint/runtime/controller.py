@@ -70,7 +70,6 @@ class Controller:
         workers: int = 4,
         timeout: float = 600.0,
         slow_after: float = SLOW_AFTER,
-        on_outcome: Callable[[ReconcileOutcome], None] = lambda _outcome: None,
         uniform: Callable[[], float] = random.random,
     ) -> None:
         self.name = name
@@ -86,7 +85,6 @@ class Controller:
         self._parked: collections.deque[Request] = collections.deque()
         self._group: asyncio.TaskGroup
         self._ending = False
-        self._on_outcome = on_outcome
         self._uniform = uniform
         self._started: dict[Request, float] = {}
         metrics.observe_controller(name, depth=lambda: len(queue), active=lambda: len(self._started))
@@ -180,7 +178,6 @@ class Controller:
         outcome = self._settle(_outcome(request, ending))
         self._metrics.count_reconcile(self.name, outcome.kind, asyncio.get_running_loop().time() - start)
         _log(outcome, ending)
-        self._on_outcome(outcome)
 
     async def _attempt(self, request: Request) -> Result | Exception:
         deadline = asyncio.timeout(self._timeout)

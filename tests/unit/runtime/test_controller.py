@@ -29,21 +29,32 @@ MINUTE = dt.timedelta(minutes=1)
 pytestmark = pytest.mark.looptime(start=0, end=10_000)
 
 
+class Watched(Controller):
+    """A controller that keeps its outcomes."""
+
+    def __init__(self, *args, **options) -> None:
+        super().__init__(*args, **options)
+        self.outcomes: list[ReconcileOutcome] = []
+
+    def _settle(self, outcome: ReconcileOutcome) -> ReconcileOutcome:
+        self.outcomes.append(super()._settle(outcome))
+        return self.outcomes[-1]
+
+
 class Running:
     """A controller at work on a function, and what came of it."""
 
     def __init__(self, reconcile: Callable[[Request], Awaitable[Result]], **options) -> None:
         self.metrics = Metrics()
-        self.outcomes: list[ReconcileOutcome] = []
         self.queue = WorkQueue(backoff=Backoff(base=2, maximum=64, uniform=lambda: 1.0))
-        self.controller = Controller(
+        self.controller = Watched(
             "environment",
             reconcile,
             self.queue,
             metrics=self.metrics,
-            on_outcome=self.outcomes.append,
             **{"workers": 2, "timeout": 100.0, "uniform": lambda: 0.5, **options},
         )
+        self.outcomes = self.controller.outcomes
         self.stop = asyncio.Event()
 
     async def __aenter__(self) -> "Running":
@@ -308,17 +319,6 @@ async def test_metrics__count_what_happened() -> None:
     assert f"{line} 1.0" in after
     assert 'setpoint_reconcile_duration_seconds_count{controller="environment"} 1.0' in after
     assert 'setpoint_active_workers{controller="environment"} 0.0' in after
-
-
-async def test_outcome_callback_fails__the_controller_crashes() -> None:
-    def refuse(_outcome: ReconcileOutcome) -> None:
-        raise LookupError
-
-    controller = Controller("environment", ending(Result()), queue := WorkQueue(), metrics=Metrics(), on_outcome=refuse)
-    queue.add(A)
-    with pytest.raises(ExceptionGroup) as caught:
-        await controller.run(asyncio.Event())
-    assert caught.group_contains(LookupError)
 
 
 # --- What is slow holds nobody up ---------------------------------------------------------------------------------
