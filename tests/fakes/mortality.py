@@ -23,7 +23,6 @@ from setpoint.domain.audit import Phase
 from setpoint.pipeline.changes import ChangeRegister
 from setpoint.pipeline.recovery import Recovery
 from setpoint.targets.environment.driver import EnvironmentDriver
-from setpoint.targets.environment.sight import sight_of
 
 AT_SETPOINT = ("True", "AtSetpoint")
 
@@ -121,6 +120,7 @@ class MortalHome(Bench):
             terraform=terraform,
             resolver=SimpleNamespace(resolve=_resolve),
             states=states,
+            locks=Mortal(self.locks, fuse),
             blobs=blobs,
             prober=SimpleNamespace(),
             origin_of=lambda _: Path(),
@@ -130,11 +130,8 @@ class MortalHome(Bench):
         recovery = Recovery(
             cluster=cluster,
             audit=Mortal(self.trail, fuse),
-            states=states,
-            locks=Mortal(self.locks, fuse),
-            terraform=terraform,
             changes=ChangeRegister(cluster, self.clock),
-            sight=functools.partial(sight_of, cluster, blobs.digest),
+            drivers=[driver],
         )
         try:
             await recovery.run()

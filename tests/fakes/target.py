@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import dataclasses
 import itertools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 
 from setpoint.api.meta import ObjectRef
 from setpoint.api.v1alpha1.change import ActionSummary, ChangeSummary, ResetAction
@@ -25,6 +25,7 @@ from setpoint.domain.model import (
     ResetPlan,
     ResourceProgress,
     Result,
+    Run,
     Snapshot,
     Verification,
 )
@@ -71,16 +72,33 @@ class World:
 
 
 class FakeDriver:
-    """Opens sessions on one world."""
+    """Opens sessions on one world. `traces` are the runs that it knows of; of others it can't say how they ended."""
+
+    kind = Environment
 
     def __init__(self, world: World) -> None:
         self.world = world
         self.open_sessions = 0
+        self.traces: dict[str, Run] = {}
 
     def wrote(self, target: ObjectRef, applied: AppliedStatus) -> bool:
         """Configurations are known by their digest."""
         del target
         return applied.bundle in self.world.configurations
+
+    async def abandoned(self) -> Collection[Run]:
+        """All that there are traces of."""
+        return tuple(self.traces.values())
+
+    async def recover(self, runs: Collection[Run]) -> Mapping[str, Outcome]:
+        """They were interrupted, and may have lost what the world says."""
+        lost = self.world.orphans
+        return {run.id: Outcome(Result.INTERRUPTED, run.id, "", orphans=lost) for run in runs if run.id in self.traces}
+
+    async def recorded(self, runs: Collection[Run]) -> None:
+        """Their traces go."""
+        for run in runs:
+            del self.traces[run.id]
 
     async def holdings(self, ref: ObjectRef) -> tuple[str, ...]:
         """The resources in the state."""

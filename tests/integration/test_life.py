@@ -69,6 +69,7 @@ class Life(Bench):
             terraform=rig.adapter,
             resolver=SimpleNamespace(resolve=self._resolve),
             states=rig.stores.states,
+            locks=rig.stores.locks,
             blobs=rig.stores.blobs,
             prober=SimpleNamespace(),
             origin_of=lambda _: Path(),

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from setpoint.api.meta import ObjectRef
 from setpoint.api.v1alpha1.change import ActionSummary, Cause, ChangeSummary, ResetAction, Reversibility
+from setpoint.api.v1alpha1.change import Change as ChangeObject
 from setpoint.domain.findings import Finding
 from setpoint.domain.shown_content import ShownContent
 from setpoint.targets.environment.plan.judged_plan import JudgedPlan
@@ -106,6 +107,15 @@ class Change:
     kept: str | None = None
     real_addresses: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
     notes: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Run:
+    """One run on a target. `changes` are the Changes that its intent names: one, unless somebody deleted it."""
+
+    id: str
+    target: ObjectRef
+    changes: tuple[ChangeObject, ...] = ()
 
 
 class Result(StrEnum):

@@ -1,7 +1,7 @@
 """Owns the ports for what differs between kinds of target. Declarations only."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -10,7 +10,16 @@ from setpoint.api.meta import ObjectRef
 from setpoint.api.v1alpha1.environment import AppliedStatus, Environment
 from setpoint.domain.gating import GateDecision
 from setpoint.domain.goals import Goal
-from setpoint.domain.model import Change, Observation, Outcome, ResetPlan, ResourceProgress, Snapshot, Verification
+from setpoint.domain.model import (
+    Change,
+    Observation,
+    Outcome,
+    ResetPlan,
+    ResourceProgress,
+    Run,
+    Snapshot,
+    Verification,
+)
 
 OnProgress = Callable[[ResourceProgress], None]
 """Hears of each step, in the order in which they come."""
@@ -96,8 +105,28 @@ class TargetSession(Protocol):
 class TargetDriver(Protocol):
     """Opens sessions. A new kind of target is a new driver, never a second pipeline."""
 
+    @property
+    def kind(self) -> type[Environment]:
+        """The kind of target that it drives."""
+        ...
+
     def wrote(self, target: ObjectRef, applied: AppliedStatus) -> bool:
         """True where Setpoint itself said that this is what is, or is being, applied to the target."""
+        ...
+
+    async def abandoned(self) -> Collection[Run]:
+        """The runs of ended managers that left anything: a trace, a lock. Their outcomes may be on record already."""
+        ...
+
+    async def recover(self, runs: Collection[Run]) -> Mapping[str, Outcome]:
+        """What these runs of an ended manager came to, by their id, once they go on no more.
+
+        One that is left out is in doubt, as where it may still go on on another machine: its target has to wait.
+        """
+        ...
+
+    async def recorded(self, runs: Collection[Run]) -> None:
+        """Notes that what `recover` said of these runs is durable: their traces and locks may go."""
         ...
 
     async def holdings(self, ref: ObjectRef) -> tuple[str, ...]:

@@ -56,24 +56,23 @@ class Leading:
 
     async def _begin(self, term: Term) -> list[Runnable]:
         """Settles what an earlier term left, and asks for a look at everything; returns what is to be done later."""
-        recovery = self._parts.recovery()
-        found = await recovery.find_doubtful() if self._cluster.shared else frozenset()
-        doubtful = frozenset(key for key in found if key in term.shard)
-        await recovery.run(lambda key: key in term.shard and key not in doubtful)
-        self._work.wake(term.admit(but=doubtful))
-        look = Runnable("first look", functools.partial(self._resync.look_at_first, term.shard, doubtful), finite=True)
-        if not doubtful:
+        recovery = self._parts.recovery(lingering=KILL_SECONDS if self._cluster.shared else 0.0)
+        in_doubt = await recovery.run(term.shard.__contains__)
+        self._work.wake(term.admit(but=in_doubt))
+        look = Runnable("first look", functools.partial(self._resync.look_at_first, term.shard, in_doubt), finite=True)
+        if not in_doubt:
             return [look]
-        _LOGGER.warning("An earlier leader's runs may still go on, they are waited for: %s", ", ".join(doubtful))
+        _LOGGER.warning("An earlier leader's runs may still go on, they are waited for: %s", ", ".join(in_doubt))
         due = asyncio.get_running_loop().time() + KILL_SECONDS
 
         async def settle(ended: asyncio.Event) -> None:
-            if not await ends_within(ended, due - asyncio.get_running_loop().time()):
+            left, seconds = in_doubt, due - asyncio.get_running_loop().time()
+            while left and not await ends_within(ended, seconds):
                 # Nothing of an earlier leader can run any more, on any machine.
-                await recovery.run(doubtful.__contains__)
-                self._work.wake(term.admit())
+                left, seconds = await recovery.run(left.__contains__), _RETRY_SECONDS
+                self._work.wake(term.admit(but=left))
 
-        return [look, Runnable("doubt", settle, restart=True, finite=True)]
+        return [look, Runnable("in doubt", settle, restart=True, finite=True)]
 
     def _beside(self, term: Term) -> list[Runnable]:
         """The work that one leader does for all."""

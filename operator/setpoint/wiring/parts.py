@@ -16,7 +16,6 @@ from setpoint.api.v1alpha1.environment import Environment
 from setpoint.domain.errors import SetpointError
 from setpoint.domain.model import ResourceProgress
 from setpoint.domain.policies import Unread
-from setpoint.domain.scrubbing import Scrubber
 from setpoint.domain.unreachable import parse_allowed
 from setpoint.pipeline.changes import ChangeRegister
 from setpoint.pipeline.gatekeeper import Gatekeeper
@@ -38,7 +37,6 @@ from setpoint.runtime.metrics import Metrics
 from setpoint.runtime.recorder import BufferedEventRecorder
 from setpoint.settings import Settings
 from setpoint.targets.environment.driver import EnvironmentDriver
-from setpoint.targets.environment.sight import sight_of
 from setpoint.targets.environment.state_backend import StateBackendServer
 from setpoint.targets.environment.terraform import NoWatch, TerraformAdapter, TerraformOptions
 from setpoint.wiring.foundation import Events, Foundation
@@ -72,18 +70,20 @@ class Parts:
     distant: bool
     """True where people are not on this machine: their commands name a context."""
 
-    def driver(self, cluster: ClusterClient, *, settles: bool = True) -> EnvironmentDriver:
+    def driver(self, cluster: ClusterClient, *, settles: bool = True, lingering: float = 0.0) -> EnvironmentDriver:
         """The Environment's driver over a cluster; a preview's does not settle."""
         return EnvironmentDriver(
             cluster=cluster,
             terraform=self.terraform,
             resolver=self.sources,
             states=self.states,
+            locks=self.locks,
             blobs=self.blobs,
             prober=HttpProber(parse_allowed(self.settings.health_allow)),
             origin_of=self.origin_of,
             threads=self.plan_threads,
             settles=settles,
+            lingering=lingering,
         )
 
     def settlement(self, cluster: ClusterClient) -> Settlement:
@@ -162,21 +162,14 @@ class Parts:
             return None
         return tree.digest
 
-    def recovery(self) -> Recovery:
-        """The recovery that settles an earlier manager's leavings."""
+    def recovery(self, *, lingering: float = 0.0) -> Recovery:
+        """The recovery from an earlier manager's end; `lingering` is how long runs elsewhere may outlive it."""
         return Recovery(
             cluster=self.cluster,
             audit=self.audit,
-            states=self.states,
-            locks=self.locks,
-            terraform=self.terraform,
             changes=ChangeRegister(self.cluster, self.clock),
-            sight=self.sight,
+            drivers=[self.driver(self.cluster, lingering=lingering)],
         )
-
-    async def sight(self, target: ObjectRef) -> Scrubber:
-        """A scrubber that keeps a target's secrets from sight."""
-        return await sight_of(self.cluster, self.blobs.digest, target)
 
     def collections(self) -> tuple[Callable[[], Awaitable[object]], ...]:
         """The jobs that remove what is no longer needed. No blobs where those that need them may be out of sight."""

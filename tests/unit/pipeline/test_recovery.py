@@ -1,24 +1,28 @@
 """The work of a starting manager on an earlier one's leavings."""
 
 import dataclasses
-import functools
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from tests.fakes.cluster import InMemoryCluster
+from tests.fakes.mortality import InlineExecutor
 from tests.fakes.reconciling import FakeClock
 from tests.fakes.store import Stores, memory_stores, state_file, state_of
+from tests.fakes.target import FakeDriver, World
 from tests.fakes.terraform import FakeTerraform
 
 from setpoint.api.meta import JsonObject, ObjectRef
 from setpoint.domain.audit import AuditEntry, Phase
 from setpoint.domain.errors import InvalidError, NotFoundError, SetpointError
+from setpoint.domain.model import Run
 from setpoint.pipeline.changes import ChangeRegister
 from setpoint.pipeline.recovery import Recovery
-from setpoint.ports import StateLock
+from setpoint.ports import StateLock, TargetDriver
+from setpoint.targets.environment.driver import EnvironmentDriver
 from setpoint.targets.environment.plan.orphans import Creation
 from setpoint.targets.environment.ports import Survivor
-from setpoint.targets.environment.sight import sight_of
 
 REF = ObjectRef("Environment", "default", "web")
 CHANGE = ObjectRef("Change", "default", "web-0000000000")
@@ -33,20 +37,27 @@ class Morning:
     stores: Stores
     terraform: FakeTerraform
 
-    @property
-    def recovery(self) -> Recovery:
-        return Recovery(
+    def recovery(self, driver: TargetDriver | None = None, *, lingering: float = 0.0) -> Recovery:
+        changes = ChangeRegister(self.cluster, FakeClock())
+        drivers = [driver or self.driver(lingering)]
+        return Recovery(cluster=self.cluster, audit=self.stores.trail, changes=changes, drivers=drivers)
+
+    def driver(self, lingering: float) -> EnvironmentDriver:
+        return EnvironmentDriver(
             cluster=self.cluster,
-            audit=self.stores.trail,
+            terraform=self.terraform,
+            resolver=SimpleNamespace(),
             states=self.stores.states,
             locks=self.stores.locks,
-            terraform=self.terraform,
-            changes=ChangeRegister(self.cluster, FakeClock()),
-            sight=functools.partial(sight_of, self.cluster, self.stores.blobs.digest),
+            blobs=self.stores.blobs,
+            prober=SimpleNamespace(),
+            origin_of=lambda _: Path(),
+            threads=InlineExecutor(),
+            lingering=lingering,
         )
 
     async def recover(self) -> None:
-        await self.recovery.run()
+        await self.recovery().run()
 
     async def applied(self) -> dict[str, Any]:
         """The Change's word on its apply."""
@@ -195,19 +206,46 @@ async def test_done_twice_it_is_done_once(morning: Morning) -> None:
 
 
 async def test_what_is_anothers_is_left_alone(morning: Morning) -> None:
-    await morning.recovery.run(lambda key: key != REF.key)
+    await morning.recovery().run(lambda key: key != REF.key)
     assert len(await morning.stores.trail.open_intents()) == 1
     assert len(await morning.stores.locks.held()) == 1
     assert "status" not in await morning.cluster.get(CHANGE)
 
 
-async def test_a_run_that_is_none_of_this_machines_is_doubtful(morning: Morning) -> None:
-    assert await morning.recovery.find_doubtful() == {REF.key}
+async def test_a_run_that_is_none_of_this_machines_is_in_doubt_and_left_alone(morning: Morning) -> None:
+    lone = Run("run-0", REF)
+    await morning.stores.locks.release_run("run-1")
+    await morning.stores.locks.acquire(StateLock(REF.key, "lock-0", lone.id, "{}"))
+    before = await morning.stores.trail.rows()
+    assert await morning.recovery(lingering=60).run() == {REF.key}
     morning.terraform.survivors = (survivor(None),)
-    assert await morning.recovery.find_doubtful() == frozenset()
+    assert await morning.recovery(lingering=60).run() == {REF.key}, "by its lock alone"
+    assert (await morning.stores.trail.rows(), morning.terraform.forgotten) == (before, [])
+    assert "status" not in await morning.cluster.get(CHANGE)
+    await morning.stores.locks.release_run(lone.id)
+    assert await morning.recovery(lingering=60).run() == frozenset()
+    assert await morning.stores.trail.open_intents() == ()
+
+
+async def test_a_driver_that_can_not_say_how_a_run_ended__keeps_its_target_waiting(morning: Morning) -> None:
+    driver = FakeDriver(World(orphans=("t.made",)))
+    recovery = morning.recovery(driver)
+    assert await recovery.run() == {REF.key}
+    assert len(await morning.stores.trail.open_intents()) == 1
+    driver.traces["run-1"] = Run("run-1", REF)
+    assert await recovery.run() == frozenset()
+    assert (await morning.cluster.get(CHANGE))["status"]["orphans"] == ["t.made"]
+    assert driver.traces == {}
+
+
+async def test_the_traces_of_a_run_whose_outcome_is_on_record_go(morning: Morning) -> None:
     await morning.recover()
-    morning.terraform.survivors = ()
-    assert await morning.recovery.find_doubtful() == frozenset()
+    rows = await morning.stores.trail.rows()
+    driver = FakeDriver(World())
+    driver.traces = {run: Run(run, ObjectRef("Environment", "default", run)) for run in ("mine", "others")}
+    await morning.recovery(driver).run(lambda key: key.endswith("mine"))
+    assert list(driver.traces) == ["others"]
+    assert await morning.stores.trail.rows() == rows
 
 
 @pytest.mark.parametrize("error", [InvalidError("422"), NotFoundError("404")], ids=str)

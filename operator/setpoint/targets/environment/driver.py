@@ -1,15 +1,18 @@
 """Owns opening passes over Environments, and what is asked of them beside a pass."""
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
+import functools
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from concurrent.futures import Executor
 from pathlib import Path
 
 from setpoint.api.meta import ObjectRef
 from setpoint.api.v1alpha1.environment import AppliedStatus, Environment
 from setpoint.domain.goals import Goal
+from setpoint.domain.model import Outcome, Run
 from setpoint.pipeline.seals import sealed
-from setpoint.ports import BlobStore, ClusterClient, HealthProber, OnProgress, SourceResolver, StateStore
+from setpoint.ports import BlobStore, ClusterClient, HealthProber, OnProgress, SourceResolver, StateLocks, StateStore
+from setpoint.targets.environment.abandoned import AbandonedRuns
 from setpoint.targets.environment.pacing import Pacer
 from setpoint.targets.environment.plan_reading import PlanReader
 from setpoint.targets.environment.ports import Terraform
@@ -24,7 +27,10 @@ class EnvironmentDriver:
 
     `threads` take the pure work on large plans off the event loop. One that does not settle, such as a preview's,
     saves no state that an earlier apply left, and refuses a folder in which a killed manager's run goes on.
+    `lingering` is how many seconds a run on another machine may outlive its manager.
     """
+
+    kind = Environment
 
     def __init__(
         self,
@@ -33,11 +39,13 @@ class EnvironmentDriver:
         terraform: Terraform,
         resolver: SourceResolver,
         states: StateStore,
+        locks: StateLocks,
         blobs: BlobStore,
         prober: HealthProber,
         origin_of: Callable[[Environment], Path | None],
         threads: Executor,
         settles: bool = True,
+        lingering: float = 0.0,
     ) -> None:
         self._services = Services(
             cluster=cluster,
@@ -50,10 +58,24 @@ class EnvironmentDriver:
             pacer=Pacer(),
         )
         self._settles = settles
+        sight = functools.partial(sight_of, cluster, blobs.digest)
+        self._abandoned = AbandonedRuns(terraform, states, locks, sight, lingering=lingering)
 
     def wrote(self, target: ObjectRef, applied: AppliedStatus) -> bool:
         """True where the seal on it is the target's."""
         return sealed(applied, target, self._services.blobs) == applied
+
+    async def abandoned(self) -> Collection[Run]:
+        """The runs of Terraform that left a trace on this machine, or a lock."""
+        return await self._abandoned.find()
+
+    async def recover(self, runs: Collection[Run]) -> Mapping[str, Outcome]:
+        """Stops what runs, saves the states that they left, and says what no state knows."""
+        return await self._abandoned.recover(runs)
+
+    async def recorded(self, runs: Collection[Run]) -> None:
+        """Frees the locks of these runs, and drops what was kept of them."""
+        await self._abandoned.recorded(runs)
 
     async def holdings(self, ref: ObjectRef) -> tuple[str, ...]:
         """By the state: what a failed apply made is in it, too, and no status need say so."""

@@ -66,6 +66,7 @@ class Desk:
             terraform=self.terraform,
             resolver=SimpleNamespace(resolve=self.resolve or _resolve),
             states=self.stores.states,
+            locks=self.stores.locks,
             blobs=self.stores.blobs,
             prober=None,
             origin_of=lambda _: Path(),
