@@ -3,18 +3,18 @@
 import time
 
 from setpoint.cli.main import main
-from setpoint.pipeline.reconciler import EnvironmentReconciler
+from setpoint.pipeline.reconciler import TargetReconciler
 from setpoint.runtime.requests import Request, Result
 
 WORD = "pass-begins"
-_reconcile = EnvironmentReconciler.reconcile
+_reconcile = TargetReconciler.reconcile
 
 
-async def _announced(self: EnvironmentReconciler, request: Request) -> Result:
+async def _announced(self: TargetReconciler, request: Request) -> Result:
     print(WORD, request.ref.name, time.monotonic(), flush=True)
     return await _reconcile(self, request)
 
 
 if __name__ == "__main__":
-    EnvironmentReconciler.reconcile = _announced  # type: ignore[method-assign]
+    TargetReconciler.reconcile = _announced  # type: ignore[method-assign]
     main()

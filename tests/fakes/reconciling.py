@@ -20,7 +20,7 @@ from setpoint.domain.scrubbing import Scrubber
 from setpoint.pipeline.changes import ChangeRegister
 from setpoint.pipeline.gatekeeper import Gatekeeper
 from setpoint.pipeline.path import Pipeline
-from setpoint.pipeline.reconciler import EnvironmentReconciler, PassReport
+from setpoint.pipeline.reconciler import PassReport, TargetReconciler
 from setpoint.pipeline.resets import ResetRegister
 from setpoint.pipeline.resting import RestRegister
 from setpoint.pipeline.settlement import Settlement
@@ -129,7 +129,7 @@ class Bench:
         self.error: Exception | None = None
         self.reconciler = self.make_reconciler(self.cluster, FakeDriver(self.world))
 
-    def make_reconciler(self, cluster: ClusterClient, driver: TargetDriver) -> EnvironmentReconciler:
+    def make_reconciler(self, cluster: ClusterClient, driver: TargetDriver) -> TargetReconciler:
         """A reconciler over these ports and the bench's clock, policies and recorders."""
         changes, resets = ChangeRegister(cluster, self.clock), ResetRegister(cluster, self.clock)
         settlement = Settlement(cluster=cluster, changes=changes, resets=resets)
@@ -153,7 +153,7 @@ class Bench:
             metrics=metrics,
             pause=self.pause,
         )
-        return EnvironmentReconciler(
+        return TargetReconciler(
             cluster=cluster,
             driver=driver,
             pipeline=pipeline,

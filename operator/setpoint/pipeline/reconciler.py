@@ -1,4 +1,4 @@
-"""Owns the Environment's reconciler: choose the goal, run the pipeline, record how it ended. One exit."""
+"""Owns the reconciler of targets: choose the goal, run the pipeline, record how it ended. One exit."""
 
 import contextlib
 import dataclasses
@@ -58,8 +58,8 @@ class PassReport:
     done: bool
 
 
-class EnvironmentReconciler:
-    """Reconciles Environments. `on_progress` hears of every resource, `on_report` of every pass."""
+class TargetReconciler:
+    """Reconciles the targets of one kind. `on_progress` hears of every resource, `on_report` of every pass."""
 
     def __init__(
         self,

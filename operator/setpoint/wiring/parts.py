@@ -22,7 +22,7 @@ from setpoint.pipeline.gatekeeper import Gatekeeper
 from setpoint.pipeline.overlay import OverlayCluster
 from setpoint.pipeline.path import Pipeline
 from setpoint.pipeline.preview import Previewer
-from setpoint.pipeline.reconciler import EnvironmentReconciler, PassReport
+from setpoint.pipeline.reconciler import PassReport, TargetReconciler
 from setpoint.pipeline.recovery import Recovery
 from setpoint.pipeline.resets import ResetRegister
 from setpoint.pipeline.resting import RestRegister, SecretVersions
@@ -114,7 +114,7 @@ class Parts:
             metrics=metrics,
         )
 
-    def environment_reconciler(
+    def target_reconciler(
         self,
         recorder: BufferedEventRecorder,
         metrics: TargetMetrics,
@@ -122,9 +122,9 @@ class Parts:
         *,
         on_progress: Callable[[ObjectRef, ResourceProgress], None],
         on_report: Callable[[PassReport], None],
-    ) -> EnvironmentReconciler:
-        """The Environment's reconciler."""
-        return EnvironmentReconciler(
+    ) -> TargetReconciler:
+        """The reconciler of a kind of target."""
+        return TargetReconciler(
             cluster=self.cluster,
             driver=self.driver(self.cluster),
             pipeline=self.pipeline(self.cluster, self.metrics),

@@ -191,7 +191,7 @@ class Work:
         on_report: Callable[[PassReport], None],
     ) -> tuple[Controller, ...]:
         parts = self._parts
-        environments = parts.environment_reconciler(
+        environments = parts.target_reconciler(
             self._recorder, self._metrics, self._rests, on_progress=on_progress, on_report=on_report
         )
         policy_sets = PolicySetReconciler(
