@@ -146,7 +146,7 @@ async def measure(rounds: int) -> bool:
 
     async def on_real_values() -> PolicyResult:
         judged = judged_plan(document, hidden)
-        answer = await engine.evaluate(modules, as_input(judged.changes), timeout=10, memory_mib=512)
+        answer = await engine.evaluate(modules, as_input(judged.document), timeout=10, memory_mib=512)
         return judged.disclosure.show(answer, texts.values())
 
     async def on_redacted_ones() -> PolicyResult:
@@ -167,7 +167,7 @@ async def measure(rounds: int) -> bool:
     await engine.aclose()
     own, other = (statistics.median(side) for side in zip(*real, strict=True))
     total, beside = (statistics.median(map(sum, samples)) for samples in (real, redacted))
-    text = json.dumps(as_input(judged_plan(document, hidden).changes))
+    text = json.dumps(as_input(judged_plan(document, hidden).document))
     print(
         f"input {len(text) // 1024} KiB, {CHANGES} changes, {len(result.violations)} violations, error {result.error!r}"
     )

@@ -9,8 +9,8 @@ from setpoint.api.meta import ObjectRef
 from setpoint.api.v1alpha1.change import ActionSummary, Cause, ChangeSummary, ResetAction, Reversibility
 from setpoint.api.v1alpha1.change import Change as ChangeObject
 from setpoint.domain.findings import Finding
+from setpoint.domain.judged import Judged
 from setpoint.domain.shown_content import ShownContent
-from setpoint.targets.environment.plan.judged_plan import JudgedPlan
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Observation:
     """The target as it is at one instant, named by the state's version and the bundle that it was compared with.
 
     `content` is the change's content with secrets in clear, or None where nothing would change: it is never stored.
-    `judged` is the plan as policies judge it, which is not stored either.
+    `judged` is what policies judge, which is not stored either.
     """
 
     state_version: int
@@ -45,7 +45,7 @@ class Observation:
     findings: tuple[Finding, ...]
     content: Mapping[str, Any] | None = dataclasses.field(repr=False)
     content_digest: str | None
-    judged: JudgedPlan | None
+    judged: Judged | None
     variables_digest: str
     warnings: tuple[str, ...] = ()
 

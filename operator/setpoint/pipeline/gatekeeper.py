@@ -21,6 +21,7 @@ from setpoint.domain.errors import SetpointError
 from setpoint.domain.findings import DriftClass, Finding
 from setpoint.domain.gating import GateDecision, SelectedGate
 from setpoint.domain.goals import Goal
+from setpoint.domain.judged import NOTHING, Judged, Redact
 from setpoint.domain.model import Change, ResetPlan, Snapshot
 from setpoint.domain.policies import PolicyModules, PolicyResult, Unread
 from setpoint.domain.policy_input import policy_input
@@ -31,7 +32,6 @@ from setpoint.domain.vouching import is_recorded
 from setpoint.pipeline.objects import list_typed
 from setpoint.ports import AuditLog, Clock, ClusterClient, PolicyEngine, PolicyResolver
 from setpoint.runtime.metrics import Metrics
-from setpoint.targets.environment.plan.judged_plan import NO_PLAN, Disclosure, JudgedPlan, Redact
 
 if TYPE_CHECKING:
     from setpoint.pipeline.path import Pass
@@ -190,11 +190,11 @@ class Gatekeeper:
         """The decision over the Change of this pass at a stage."""
         context, change = work.gates, work.change
         gates = context.gates.get(stage, ())
-        judged = work.observation.judged or NO_PLAN
-        documents = [self._document(work, stage, selected.name, judged.changes) for selected in gates]
+        judged = work.observation.judged or NOTHING
+        documents = [self._document(work, stage, selected.name, judged.document) for selected in gates]
         asked = (self._ask(context, one, document) for one, document in zip(gates, documents, strict=True))
         answers = [
-            _shown(context, one, results, judged.disclosure, self._redact)
+            _shown(context, one, results, judged, self._redact)
             for one, results in zip(gates, await asyncio.gather(*asked), strict=True)
         ]
         tally, unfit = await self._tally(work)
@@ -220,7 +220,7 @@ class Gatekeeper:
     async def judge_drift(self, work: "Pass") -> DriftVerdict:
         """The verdict of the policies of the target's gates on what the world changed."""
         judged = work.observation.judged
-        if judged is None or not judged.drift:
+        if judged is None or not judged.drifted:
             return DriftVerdict()
         context = await self.gather(work.environment, "Drift")
         answers = await asyncio.gather(*(self._ask_of_drift(work, context, one, judged) for one in context.all()))
@@ -228,7 +228,7 @@ class Gatekeeper:
         return drift_verdict(found, context.faults)
 
     async def _ask_of_drift(
-        self, work: "Pass", context: GateContext, selected: SelectedGate, judged: JudgedPlan
+        self, work: "Pass", context: GateContext, selected: SelectedGate, judged: Judged
     ) -> list[PolicyResult]:
         async def ask(plan: Mapping[str, Any]) -> list[PolicyResult]:
             return await self._ask(context, selected, _drift_document(work, selected.name, plan))
@@ -237,7 +237,7 @@ class Gatekeeper:
         if any(result.violations for result in found):
             anyway = await ask(judged.without_drift()), await ask(judged.of_nothing())
             found = [caused_by_drift(*results) for results in zip(found, *anyway, strict=True)]
-        return _shown(context, selected, found, judged.disclosure, self._redact)
+        return _shown(context, selected, found, judged, self._redact)
 
     async def _ask(
         self, context: GateContext, selected: SelectedGate, document: Mapping[str, Any]
@@ -307,15 +307,13 @@ def _shown(
     context: GateContext,
     selected: SelectedGate,
     results: Sequence[PolicyResult],
-    disclosure: Disclosure,
+    judged: Judged,
     redact: Redact,
 ) -> list[PolicyResult]:
     """The answers of a gate's sets, without secrets."""
     pairs = zip(selected.gate.policy_sets, results, strict=True)
     policies = [(context.modules.get(reference.name), result) for reference, result in pairs]
-    return [
-        disclosure.show(result, modules.modules.values() if modules else (), redact) for modules, result in policies
-    ]
+    return [judged.show(result, modules.modules.values() if modules else (), redact) for modules, result in policies]
 
 
 def _target(environment: Environment) -> dict[str, Any]:

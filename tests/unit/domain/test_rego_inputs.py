@@ -14,7 +14,7 @@ TARGET = {"kind": "Environment", "namespace": "default", "name": "e", "stage": "
 @pytest.mark.parametrize("of", ["changes", "drift"])
 def test_the_lint_knows_the_document(of: str) -> None:
     judged = judged_plan({**FACTS, "resource_changes": [], "configuration": {}, "variables": {}}, NO_SECRETS)
-    plan = judged.changes if of == "changes" else judged.of_drift()
+    plan = judged.document if of == "changes" else judged.of_drift()
     document = policy_input(
         plan, target=TARGET, cause="SpecChanged", gate="g", stage="plan", now="2026-01-01T00:00:00Z"
     )

@@ -20,6 +20,7 @@ from setpoint.domain.errors import SetpointError
 from setpoint.domain.findings import DriftClass, Finding
 from setpoint.domain.gating import Verdict
 from setpoint.domain.goals import Goal, GoalKind
+from setpoint.domain.judged import NOTHING
 from setpoint.domain.model import Change, Observation, ResetPlan, Snapshot
 from setpoint.domain.policies import PolicyModules, PolicyResult, Unread, Violation
 from setpoint.pipeline.draft import StatusDraft
@@ -27,7 +28,6 @@ from setpoint.pipeline.gate_conditions import change_conditions, show_decision
 from setpoint.pipeline.gatekeeper import GateContext, Gatekeeper
 from setpoint.pipeline.path import Pass
 from setpoint.runtime.metrics import Metrics
-from setpoint.targets.environment.plan.judged_plan import NO_PLAN
 
 DIGESTS = {letter: "sha256:" + letter * 64 for letter in "abcdef"}
 SNAPSHOT = Snapshot("snap", DIGESTS["b"], 7, DIGESTS["c"])
@@ -105,7 +105,7 @@ class Desk:
         work.proposed = spec
         work.record = SimpleNamespace(metadata=SimpleNamespace(name="shop-prod-1"), spec=spec)
         work.observation = Observation(
-            7, 9, "l", 1, DIGESTS["c"], "r1", "fake 1", (), None, None, NO_PLAN, DIGESTS["f"]
+            7, 9, "l", 1, DIGESTS["c"], "r1", "fake 1", (), None, None, NOTHING, DIGESTS["f"]
         )
         return work
 

@@ -108,7 +108,7 @@ def ask(document: Any, secrets: Scrubber = NO_SECRETS) -> PolicyResult:
     judged = judged_plan(document, analyse_plan(document, (), secrets).hidden, secrets)
     packages = {one["package"]: PackageDefaults(one) for one in pack().packages}
     found = []
-    for part in (judged.changes, judged.of_drift()):
+    for part in (judged.document, judged.of_drift()):
         given = policy_input(part, target=TARGET, cause="Drift", gate="g", stage="plan", now="2026-01-01T00:00:00Z")
         pack().engine.set_input_json(json.dumps(given))
         result = read_answers(pack().engine.eval_rule_as_json(ANSWERS).encode(), packages)
@@ -281,7 +281,7 @@ def test_the_keys_of_a_sensitive_map_are_not_shown() -> None:
     document = plan(update("t.a", {}, {"m": {"key-of-a-map": {"k2": "v-in-a-map"}}}, after_sensitive={"m": True}))
     judged = judged_plan(document, analyse_plan(document).hidden)
     loaded = load({"a.rego": SAYS_ALL}, {})
-    loaded.engine.set_input_json(json.dumps({"plan": judged.changes}))
+    loaded.engine.set_input_json(json.dumps({"plan": judged.document}))
     packages = {one["package"]: PackageDefaults(one) for one in loaded.packages}
     shown = judged.disclosure.show(read_answers(loaded.engine.eval_rule_as_json(ANSWERS).encode(), packages))
     assert {one.message for one in shown.violations} == {"m", "(sensitive)"}

@@ -145,10 +145,10 @@ WAYS: dict[str, tuple[tuple[Resource, ...], tuple[Resource, ...]]] = {
 @pytest.mark.parametrize("way", WAYS)
 def test_the_way_is_seen_and_its_twin_is_not(pack: LoadedSet, way: str) -> None:
     public, harmless = WAYS[way]
-    said = found(pack, judged_plan(document(*public), NO_SECRETS).changes)
+    said = found(pack, judged_plan(document(*public), NO_SECRETS).document)
     assert {one.severity for one in said} == {"critical"}
     assert len({one.resource for one in said}) == len(public)
-    assert found(pack, judged_plan(document(*harmless), NO_SECRETS).changes) == []
+    assert found(pack, judged_plan(document(*harmless), NO_SECRETS).document) == []
 
 
 UNKNOWN: dict[str, tuple[Resource, ...]] = {
@@ -183,7 +183,7 @@ UNKNOWN: dict[str, tuple[Resource, ...]] = {
 
 @pytest.mark.parametrize("what", UNKNOWN)
 def test_what_the_apply_will_tell_is_no_pass(pack: LoadedSet, what: str) -> None:
-    said = found(pack, judged_plan(document(*UNKNOWN[what]), NO_SECRETS).changes)
+    said = found(pack, judged_plan(document(*UNKNOWN[what]), NO_SECRETS).document)
     assert [(one.rule, one.severity, one.unknown) for one in said] == [("unjudged", "high", True)]
 
 
@@ -193,9 +193,9 @@ def test_what_the_code_leaves_to_the_provider_is_closed(pack: LoadedSet) -> None
     )
     for item in plan["resource_changes"]:
         item["change"]["after_unknown"] |= {"ingress": True, "policy": True, "grant": True, "acl": True}
-    assert found(pack, judged_plan(plan, NO_SECRETS).changes) == []
+    assert found(pack, judged_plan(plan, NO_SECRETS).document) == []
     del plan["configuration"]
-    said = found(pack, judged_plan(plan, NO_SECRETS).changes)
+    said = found(pack, judged_plan(plan, NO_SECRETS).document)
     assert {one.resource for one in said if one.unknown} == {item["address"] for item in plan["resource_changes"]}
 
 
@@ -211,7 +211,7 @@ def test_what_the_code_leaves_to_the_provider_is_closed(pack: LoadedSet) -> None
     ],
 )
 def test_policies_that_are_none_have_a_verdict(pack: LoadedSet, text: str, rule_: str | None) -> None:
-    said = found(pack, judged_plan(document(("aws_sqs_queue", {"policy": text}, {})), NO_SECRETS).changes)
+    said = found(pack, judged_plan(document(("aws_sqs_queue", {"policy": text}, {})), NO_SECRETS).document)
     assert [one.rule for one in said] == ([rule_] if rule_ else [])
 
 
@@ -223,13 +223,13 @@ def test_drift_is_judged(pack: LoadedSet) -> None:
     judged = judged_plan(plan, NO_SECRETS)
     assert [one.rule for one in found(pack, judged.of_drift())] == ["open-port"]
     assert found(pack, judged.without_drift()) == []
-    assert found(pack, judged.changes) == []
+    assert found(pack, judged.document) == []
 
 
 def test_thousands_of_networks_have_a_verdict(pack: LoadedSet) -> None:
     narrow = [f"{first}.{second}.0.0/16" for first in range(11, 13) for second in range(200)]
-    assert found(pack, judged_plan(document(ingress(cidr_blocks=narrow[:200])), NO_SECRETS).changes) == []
-    said = found(pack, judged_plan(document(ingress(cidr_blocks=narrow)), NO_SECRETS).changes)
+    assert found(pack, judged_plan(document(ingress(cidr_blocks=narrow[:200])), NO_SECRETS).document) == []
+    said = found(pack, judged_plan(document(ingress(cidr_blocks=narrow)), NO_SECRETS).document)
     assert [one.rule for one in said] == ["open-port"]
 
 
@@ -248,6 +248,6 @@ def test_thousands_of_networks_have_a_verdict(pack: LoadedSet) -> None:
 )
 def test_recorded_plans(pack: LoadedSet, name: str, drifted: list[Any], planned: list[Any]) -> None:
     judged = judged_plan(json.loads((RECORDED / f"{name}.json").read_text()), NO_SECRETS)
-    for plan, expected in ((judged.of_drift(), drifted), (judged.changes, planned)):
+    for plan, expected in ((judged.of_drift(), drifted), (judged.document, planned)):
         assert [(one.resource, one.rule, one.unknown) for one in found(pack, plan)] == expected
     assert found(pack, judged.without_drift()) == []

@@ -270,7 +270,7 @@ async def test_plans_are_read_off_the_event_loop(desk: Desk, monkeypatch: pytest
     desk.terraform.document = PENDING
     async with desk.session() as session:
         observation = await session.observe()
-    assert observation.judged.changes["resource_changes"][0]["address"] == "terraform_data.r1"
+    assert observation.judged.document["resource_changes"][0]["address"] == "terraform_data.r1"
     assert set(seen) == {"analyse_plan", "judged_plan"}
     assert all(thread.startswith("plans") for thread in seen.values())
 

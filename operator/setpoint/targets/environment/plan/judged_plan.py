@@ -6,11 +6,12 @@ are `prior_state`, `planned_values`, `variables` and the configuration, for nobo
 """
 
 import dataclasses
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from setpoint.domain.judged import MAX_SHOWN, Redact
 from setpoint.domain.policies import PolicyResult
-from setpoint.domain.scrubbing import NO_SECRETS, Scrubber, Spare
+from setpoint.domain.scrubbing import NO_SECRETS, Scrubber
 from setpoint.domain.secret_values import known_texts
 from setpoint.targets.environment.plan.references import bare, read_references
 from setpoint.targets.environment.plan.structure import NO_STRUCTURE, Structure
@@ -29,8 +30,6 @@ _KEPT = (
     "action_reason",
 )
 _FACTS = ("format_version", "terraform_version", "complete", "errored")
-_MAX_TEXT = 1024
-Redact = Callable[[str, Spare], str]
 
 
 class Disclosure:
@@ -61,7 +60,7 @@ class Disclosure:
 
         def text(said: str) -> str:
             scrubbed = self._hidden.scrub(said, self._structure.holds, self._more)
-            return redact(scrubbed, self._structure.holds)[:_MAX_TEXT]
+            return redact(scrubbed, self._structure.holds)[:MAX_SHOWN]
 
         def address(said: str) -> str:
             is_one = said in self._structure.addresses
@@ -84,16 +83,21 @@ class Disclosure:
 class JudgedPlan:
     """A plan with secrets in clear: it goes to the policy worker, and is never stored, logged or shown.
 
-    `changes` is what gates judge, `drift` what the world changed.
+    `document` is what gates judge, `drift` what the world changed.
     """
 
-    changes: Mapping[str, Any] = dataclasses.field(repr=False)
+    document: Mapping[str, Any] = dataclasses.field(repr=False)
     drift: Sequence[Mapping[str, Any]] = dataclasses.field(default=(), repr=False)
     disclosure: Disclosure = dataclasses.field(default_factory=Disclosure, repr=False)
 
+    @property
+    def drifted(self) -> bool:
+        """True where the world changed something."""
+        return bool(self.drift)
+
     def of_drift(self) -> dict[str, Any]:
         """The plan that holds the drift alone."""
-        return {**self.changes, **_NOTHING, "resource_drift": self.drift}
+        return {**self.document, **_NOTHING, "resource_drift": self.drift}
 
     def without_drift(self) -> dict[str, Any]:
         """The same as it would be had the world changed nothing."""
@@ -102,15 +106,18 @@ class JudgedPlan:
             for item in self.drift
             if item["change"]["after"] is not None
         ]
-        return {**self.changes, **_NOTHING, "resource_drift": recorded}
+        return {**self.document, **_NOTHING, "resource_drift": recorded}
 
     def of_nothing(self) -> dict[str, Any]:
         """A plan in which nothing differs."""
-        return {**self.changes, **_NOTHING}
+        return {**self.document, **_NOTHING}
+
+    def show(self, result: PolicyResult, authored: Collection[str], redact: Redact) -> PolicyResult:
+        """The result without the secrets of this plan."""
+        return self.disclosure.show(result, authored, redact)
 
 
 _NOTHING: Mapping[str, Any] = {"resource_changes": [], "resource_drift": [], "output_changes": {}, "providers": []}
-NO_PLAN = JudgedPlan({})
 
 
 def judged_plan(document: Mapping[str, Any], hidden: Scrubber, known: Scrubber = NO_SECRETS) -> JudgedPlan:

@@ -45,13 +45,13 @@ def shown(document: Any, text: str, secrets: Scrubber = NO_SECRETS, **more: Any)
 def test_policies_see_the_real_values_of_what_would_change(name: str) -> None:
     document = recorded(name)
     judged = judge(document, Scrubber(TOKENS))
-    assert set(judged.changes) == KEYS
+    assert set(judged.document) == KEYS
     acting = [
         item
         for item in document["resource_changes"]
         if item["change"]["actions"] != ["no-op"] or "previous_address" in item or "importing" in item["change"]
     ]
-    seen = judged.changes["resource_changes"]
+    seen = judged.document["resource_changes"]
     for key in ("address", "type", "name", "provider_name", "index"):
         assert [item.get(key) for item in seen] == [item.get(key) for item in acting]
     for key in ("before", "after", "after_unknown", "actions"):
@@ -62,16 +62,16 @@ def test_policies_see_the_real_values_of_what_would_change(name: str) -> None:
 def test_masked_values_are_seen_and_what_nobody_decides_on_is_not() -> None:
     document = recorded("secrets")
     judged = judge(document)
-    assert judged.changes["resource_changes"][1]["change"]["after"]["input"]["user"] == "db"
-    assert "token-value-one" in json.dumps(judged.changes)
-    assert not judged.changes.keys() & {"prior_state", "planned_values", "variables", "configuration"}
+    assert judged.document["resource_changes"][1]["change"]["after"]["input"]["user"] == "db"
+    assert "token-value-one" in json.dumps(judged.document)
+    assert not judged.document.keys() & {"prior_state", "planned_values", "variables", "configuration"}
 
 
 def test_drift_is_seen_apart_from_changes() -> None:
     document = recorded("drift_unnoticed")
     judged = judge(document)
     addresses = [item["address"] for item in document["resource_drift"]]
-    assert judged.changes["resource_drift"] == []
+    assert judged.document["resource_drift"] == []
     assert [item["address"] for item in judged.of_drift()["resource_drift"]] == addresses
     assert judged.of_drift()["resource_changes"] == []
     assert judged.of_drift().keys() == judged.without_drift().keys() == judged.of_nothing().keys() == KEYS
@@ -86,13 +86,13 @@ def test_without_drift_all_is_as_it_was_recorded() -> None:
 
 
 def test_providers_are_named_with_their_constraints_alone() -> None:
-    found = judge(recorded("drift_restored")).changes["providers"]
+    found = judge(recorded("drift_restored")).document["providers"]
     name = "registry.terraform.io/acme/fakecloud"
     assert found == [{"name": "fakecloud", "full_name": name, "version_constraint": "~> 0.1"}]
 
 
 def test_an_import_says_what_is_imported() -> None:
-    changes = judge(recorded("rearranged")).changes["resource_changes"]
+    changes = judge(recorded("rearranged")).document["resource_changes"]
     assert [item["change"].get("importing") for item in changes[:3]] == [
         {"id": "b-adopted1"},
         {"id": "b-adopted2"},

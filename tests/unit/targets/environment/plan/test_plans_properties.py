@@ -167,13 +167,13 @@ def test_policies_get_what_the_plan_holds(document: dict[str, Any]) -> None:
     judged = judged_plan(document, analyse_plan(document).hidden)
     kept = [i for i in given["resource_changes"] if i["change"]["actions"] not in (["no-op"], ["read"])]
     for plan, key, items in (
-        (judged.changes, "resource_changes", kept),
+        (judged.document, "resource_changes", kept),
         (judged.of_drift(), "resource_drift", given["resource_drift"]),
     ):
         assert [i["address"] for i in plan[key]] == [i["address"] for i in items]
         for side in ("before", "after", "after_unknown"):
             assert [i["change"][side] for i in plan[key]] == [i["change"][side] for i in items]
-    assert {n: o["after"] for n, o in judged.changes["output_changes"].items()} == {
+    assert {n: o["after"] for n, o in judged.document["output_changes"].items()} == {
         n: o["after"] for n, o in given["output_changes"].items()
     }
 
