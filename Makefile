@@ -10,6 +10,8 @@ PYTEST_FLAGS ?= -n auto
 # Tests on a cluster mostly wait, for leases, watches and restarts: more of them at a time than there are cores.
 CLUSTER_FLAGS ?= -n $(shell expr 2 '*' "$$(nproc 2>/dev/null || echo 2)")
 COVERAGE :=
+# Tests start hundreds of processes, and each would compile all that it imports: most of what its start costs.
+unexport PYTHONDONTWRITEBYTECODE
 
 # What the demo and most tests run, and what only the last tests do: it takes minutes to build, so it is built meanwhile.
 TOOLS := terraform provider-local
@@ -42,7 +44,7 @@ $(STAMP): requirements/build.lock requirements/dev.lock pyproject.toml
 	@echo "==> $(VENV): packages from requirements/dev.lock, with $(PYTHON)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 	@$(call install,--quiet --require-hashes -r requirements/build.lock)
-	@$(call install,--require-hashes -r requirements/dev.lock)
+	@$(call install,--compile --require-hashes -r requirements/dev.lock)
 	@$(call install,--quiet -e .)
 	@touch $@
 
