@@ -83,6 +83,9 @@ class CloudTerraform:
     async def bundle(self, target: str, tree: Any, inputs: RunInputs) -> Bundle:
         return BUNDLE
 
+    async def bundles(self) -> dict[str, str]:
+        return {BUNDLE.digest: BUNDLE.blob}
+
     @contextlib.asynccontextmanager
     async def session(self, target: str) -> AsyncIterator["CloudSession"]:
         yield CloudSession(self, target, f"run-{next(self._runs)}")

@@ -61,6 +61,7 @@ class World:
     move_before_apply: bool = False
     drift: tuple[dict, ...] = ()
     """The changes by the world, as policies are shown them."""
+    kept: set[str] = dataclasses.field(default_factory=set)
     waits: tuple[ResourceProgress, ...] = ()
     """The resources that a look waits for, as they are told."""
 
@@ -99,6 +100,10 @@ class FakeDriver:
         """Their traces go."""
         for run in runs:
             del self.traces[run.id]
+
+    async def references(self) -> frozenset[str]:
+        """What the world says."""
+        return frozenset(self.world.kept)
 
     async def holdings(self, ref: ObjectRef) -> tuple[str, ...]:
         """The resources in the state."""

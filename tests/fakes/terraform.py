@@ -4,15 +4,35 @@ import contextlib
 import dataclasses
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+
+from tests.fakes.mortality import InlineExecutor
 
 from setpoint.api.conditions import Reason
 from setpoint.domain.errors import DataUnreadableError, ReasonedError, StalledError, TransientError
-from setpoint.ports import Notice
+from setpoint.ports import ClusterClient, Notice
+from setpoint.targets.environment.driver import EnvironmentDriver
 from setpoint.targets.environment.ports import ApplyRun, Bundle, EngineVersion, ErroredState, PlanRun, Survivor
 
 BUNDLE = Bundle("sha256:" + "b" * 64, "r1", "sha256:" + "a" * 64)
 DONE = ApplyRun(True, False, (), ())
+
+
+def driver_over(cluster: ClusterClient, stores: Any, terraform: "FakeTerraform", **options: Any) -> EnvironmentDriver:
+    """The Environment's driver over these; `options` replace what it is made of."""
+    parts = {
+        "cluster": cluster,
+        "terraform": terraform,
+        "resolver": SimpleNamespace(),
+        "states": stores.states,
+        "locks": stores.locks,
+        "blobs": stores.blobs,
+        "prober": None,
+        "origin_of": lambda _: Path(),
+        "threads": InlineExecutor(),
+    }
+    return EnvironmentDriver(**{**parts, **options})
 
 
 @dataclasses.dataclass
@@ -20,7 +40,7 @@ class FakeTerraform:
     """One target's Terraform. `document` is what plans show; `errored` is the errored.tfstate in the work folder.
 
     `unread` are data sources that are gone, `forbidding` the bundles with prevent_destroy in them, `failing` those that
-    can't be planned.
+    can't be planned. `made` are the blobs of the bundles that were made here, by their digests.
     """
 
     document: Mapping[str, Any] | None = None
@@ -35,6 +55,7 @@ class FakeTerraform:
     forbidding: frozenset[str] = frozenset()
     failing: Mapping[str, ReasonedError] = dataclasses.field(default_factory=dict)
     run: str = "run-1"
+    made: Mapping[str, str] = dataclasses.field(default_factory=dict)
     notices: tuple[Notice, ...] = ()
 
     # --- ports.Terraform --------------------------------------------------------------------------------------------
@@ -44,6 +65,9 @@ class FakeTerraform:
 
     async def bundle(self, target: str, tree: Any, inputs: Any) -> Bundle:
         return BUNDLE
+
+    async def bundles(self) -> Mapping[str, str]:
+        return self.made
 
     @contextlib.asynccontextmanager
     async def session(self, target: str) -> AsyncIterator["FakeSession"]:

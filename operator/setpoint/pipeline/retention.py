@@ -1,27 +1,25 @@
 """Owns which sealed blobs are still needed, and when the others are removed. Knows not how or where they are kept.
 
-Needed is what a state version, a sealed Secret or ConfigMap, or an object of ours names, the content of each Change,
-and the bundle of one that is open. What a pass makes or plans with is young until its outcome names it, and young
-blobs stay (`BlobStore.prune`): a pass lasts a day at most, and young means two.
+Needed is what a driver, a sealed Secret or ConfigMap, or an object of ours names, and the content of each Change. What
+a pass makes or plans with is young until its outcome names it, and young blobs stay (`BlobStore.prune`): a pass lasts a
+day at most, and young means two.
 """
 
 import asyncio
 import contextlib
 import logging
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from typing import Any, get_args
 
 from setpoint.api.meta import JsonObject
 from setpoint.api.v1alpha1.change import ChangeOutcome
 from setpoint.domain.errors import SetpointError
 from setpoint.domain.reading import text_at
-from setpoint.ports import BlobStore, ClusterClient
+from setpoint.ports import BlobStore, ClusterClient, TargetDriver
 
 _LOGGER = logging.getLogger(__name__)
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-# Environments first: what is in force moves from them into Snapshots, and may do so between the two lists.
-_REFERRERS = ("Environment", "Snapshot", "Reset")
 _CLOSED = frozenset(get_args(ChangeOutcome)) - {"Waiting", "Blocked", "Approved"}
 _RETRY_SECONDS = 3600.0
 
@@ -29,7 +27,7 @@ _RETRY_SECONDS = 3600.0
 class BlobCollector:
     """Removes sealed blobs that nothing refers to any more.
 
-    `references` list what is needed apart from objects; `bundles` gives the blobs of bundles by the bundles' digests.
+    Beside what the drivers need, `references` list what is needed apart from objects.
     """
 
     def __init__(
@@ -37,14 +35,14 @@ class BlobCollector:
         *,
         blobs: BlobStore,
         cluster: ClusterClient,
-        references: Sequence[Callable[[], Awaitable[frozenset[str]]]],
-        bundles: Callable[[], Awaitable[Mapping[str, str]]],
+        drivers: Collection[TargetDriver],
+        references: Collection[Callable[[], Awaitable[frozenset[str]]]] = (),
         count: Callable[[int], None] = lambda _removed: None,
     ) -> None:
         self._blobs = blobs
         self._cluster = cluster
-        self._references = tuple(references)
-        self._bundles = bundles
+        self._kinds = tuple(driver.kind.__name__ for driver in drivers)
+        self._references = (*(driver.references for driver in drivers), *references)
         self._count = count
 
     async def collect(self) -> int:
@@ -59,30 +57,25 @@ class BlobCollector:
         return removed
 
     async def _find_needed(self) -> frozenset[str]:
-        named = [digest for kind in _REFERRERS for digest in await self._named_by(kind)]
-        listed = [await references() for references in self._references]
-        return frozenset(named).union(await self._of_changes(), *listed)
-
-    async def _named_by(self, kind: str) -> list[str]:
-        """Whatever looks like a digest: to keep what is none costs nothing, to miss one costs the way back."""
-        found = (await self._cluster.list(kind)).items
-        if kind == "Environment" and not found:
+        # Targets first: what is in force moves from them into Snapshots, and may do so between the two lists.
+        targets = await self._named_by(*self._kinds)
+        if targets is None:
             raise _NothingListedError
-        return [digest for item in found for digest in digests_in(item)]
+        named = await self._named_by("Snapshot", "Reset") or frozenset()
+        contents = {text_at(change, "spec", "content") for change in (await self._cluster.list("Change")).items}
+        return targets.union(named, contents - {None}, *[await references() for references in self._references])
 
-    async def _of_changes(self) -> set[str]:
-        """The blobs that people approve or approved, and those that open Changes would apply.
+    async def _named_by(self, *kinds: str) -> frozenset[str] | None:
+        """Whatever looks like a digest: to keep what is none costs nothing, to miss one costs the way back.
 
-        A bundle whose lock file was made for it is not made alike again, and approvals are for this very one.
+        None where there is no object at all.
         """
-        changes = (await self._cluster.list("Change")).items
-        contents = {text_at(change, "spec", "content") for change in changes}
-        wanted = {text_at(change, "spec", "bundle") for change in changes if _is_open(change)}
-        return contents | {blob for bundle, blob in (await self._bundles()).items() if bundle in wanted}
+        found = [item for kind in kinds for item in (await self._cluster.list(kind)).items]
+        return frozenset(digest for item in found for digest in digests_in(item)) if found else None
 
 
 class _NothingListedError(Exception):
-    """No Environment is there: rather the wrong cluster than a reason to remove everything."""
+    """No target is there: rather the wrong cluster than a reason to remove everything."""
 
 
 def digests_in(value: Any) -> Iterator[str]:
@@ -98,7 +91,8 @@ def digests_in(value: Any) -> Iterator[str]:
                 yield from digests_in(item)
 
 
-def _is_open(change: JsonObject) -> bool:
+def is_open(change: JsonObject) -> bool:
+    """True while a Change may still be carried out, as far as it says; one of a later version may."""
     return text_at(change, "status", "outcome") not in _CLOSED
 
 

@@ -129,6 +129,10 @@ class TargetDriver(Protocol):
         """Notes that what `recover` said of these runs is durable: their traces and locks may go."""
         ...
 
+    async def references(self) -> frozenset[str]:
+        """The sealed blobs that must be kept for targets of this kind, beside those that objects name."""
+        ...
+
     async def holdings(self, ref: ObjectRef) -> tuple[str, ...]:
         """The names of what stays where a target is released, as people may see them; empty: nothing was made."""
         ...

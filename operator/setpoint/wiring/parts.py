@@ -176,8 +176,8 @@ class Parts:
         collector = BlobCollector(
             blobs=self.blobs,
             cluster=self.cluster,
-            references=(self.states.blobs, *filter(None, [self.sealed])),
-            bundles=self.terraform.bundles,
+            drivers=[self.driver(self.cluster)],
+            references=[self.sealed] if self.sealed else [],
             count=self.metrics.count_removed_blobs,
         )
 

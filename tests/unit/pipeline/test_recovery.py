@@ -1,17 +1,14 @@
 """The work of a starting manager on an earlier one's leavings."""
 
 import dataclasses
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from tests.fakes.cluster import InMemoryCluster
-from tests.fakes.mortality import InlineExecutor
 from tests.fakes.reconciling import FakeClock
 from tests.fakes.store import Stores, memory_stores, state_file, state_of
 from tests.fakes.target import FakeDriver, World
-from tests.fakes.terraform import FakeTerraform
+from tests.fakes.terraform import FakeTerraform, driver_over
 
 from setpoint.api.meta import JsonObject, ObjectRef
 from setpoint.domain.audit import AuditEntry, Phase
@@ -20,7 +17,6 @@ from setpoint.domain.model import Run
 from setpoint.pipeline.changes import ChangeRegister
 from setpoint.pipeline.recovery import Recovery
 from setpoint.ports import StateLock, TargetDriver
-from setpoint.targets.environment.driver import EnvironmentDriver
 from setpoint.targets.environment.plan.orphans import Creation
 from setpoint.targets.environment.ports import Survivor
 
@@ -39,22 +35,8 @@ class Morning:
 
     def recovery(self, driver: TargetDriver | None = None, *, lingering: float = 0.0) -> Recovery:
         changes = ChangeRegister(self.cluster, FakeClock())
-        drivers = [driver or self.driver(lingering)]
+        drivers = [driver or driver_over(self.cluster, self.stores, self.terraform, lingering=lingering)]
         return Recovery(cluster=self.cluster, audit=self.stores.trail, changes=changes, drivers=drivers)
-
-    def driver(self, lingering: float) -> EnvironmentDriver:
-        return EnvironmentDriver(
-            cluster=self.cluster,
-            terraform=self.terraform,
-            resolver=SimpleNamespace(),
-            states=self.stores.states,
-            locks=self.stores.locks,
-            blobs=self.stores.blobs,
-            prober=SimpleNamespace(),
-            origin_of=lambda _: Path(),
-            threads=InlineExecutor(),
-            lingering=lingering,
-        )
 
     async def recover(self) -> None:
         await self.recovery().run()

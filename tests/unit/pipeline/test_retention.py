@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.fakes.cluster import InMemoryCluster
 from tests.fakes.store import MemoryBlobs, memory_stores, state_file
+from tests.fakes.target import FakeDriver, World
+from tests.fakes.terraform import FakeTerraform, driver_over
 from tests.soak import examples
 
 from setpoint.api.meta import JsonObject, ObjectRef
@@ -56,14 +59,12 @@ class Home:
         async def sealed() -> frozenset[str]:
             return frozenset(self.sealed)
 
-        async def bundles() -> Mapping[str, str]:
-            return self.bundles
-
+        states = SimpleNamespace(blobs=references.get("states", self.stores.states.blobs))
         return BlobCollector(
             blobs=self.blobs,
             cluster=cluster,
-            references=(references.get("states", self.stores.states.blobs), references.get("sealed", sealed)),
-            bundles=bundles,
+            drivers=[driver_over(cluster, self.stores, FakeTerraform(made=self.bundles), states=states)],
+            references=[references.get("sealed", sealed)],
             count=self.counted.append,
         )
 
@@ -134,7 +135,18 @@ async def test_a_bundle_that_no_change_names_is_not_kept(home: Home) -> None:
     assert not await home.readable(archive)
 
 
-async def test_without_an_environment_nothing_is_removed() -> None:
+async def test_what_any_driver_needs_is_kept(home: Home) -> None:
+    worlds = [World(), World()]
+    for number, world in enumerate(worlds):
+        world.kept.add(await home.blobs.put(f"needed {number}".encode()))
+    await home.blobs.put(b"surplus")
+    home.blobs.age()
+    drivers = [FakeDriver(world) for world in worlds]
+    assert await BlobCollector(blobs=home.blobs, cluster=home.cluster, drivers=drivers).collect() == 1
+    assert [await home.readable(blob) for world in worlds for blob in world.kept] == [True, True]
+
+
+async def test_without_a_target_nothing_is_removed() -> None:
     home = Home()
     await home.blobs.put(b"of another cluster")
     home.blobs.age()

@@ -10,6 +10,8 @@ from setpoint.api.meta import ObjectRef
 from setpoint.api.v1alpha1.environment import AppliedStatus, Environment
 from setpoint.domain.goals import Goal
 from setpoint.domain.model import Outcome, Run
+from setpoint.domain.reading import text_at
+from setpoint.pipeline.retention import is_open
 from setpoint.pipeline.seals import sealed
 from setpoint.ports import BlobStore, ClusterClient, HealthProber, OnProgress, SourceResolver, StateLocks, StateStore
 from setpoint.targets.environment.abandoned import AbandonedRuns
@@ -76,6 +78,16 @@ class EnvironmentDriver:
     async def recorded(self, runs: Collection[Run]) -> None:
         """Frees the locks of these runs, and drops what was kept of them."""
         await self._abandoned.recorded(runs)
+
+    async def references(self) -> frozenset[str]:
+        """The states, and the bundles that open Changes would apply.
+
+        A bundle whose lock file was made for it is not made alike again, and approvals are for this very one.
+        """
+        changes = (await self._services.cluster.list("Change")).items
+        wanted = {text_at(change, "spec", "bundle") for change in changes if is_open(change)}
+        bundles = await self._services.terraform.bundles()
+        return await self._services.states.blobs() | {blob for bundle, blob in bundles.items() if bundle in wanted}
 
     async def holdings(self, ref: ObjectRef) -> tuple[str, ...]:
         """By the state: what a failed apply made is in it, too, and no status need say so."""

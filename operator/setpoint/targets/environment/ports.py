@@ -220,6 +220,10 @@ class Terraform(Protocol):
         """Installs modules, checks or makes the lock file, stores the archive. Cached by the tree's digest."""
         ...
 
+    async def bundles(self) -> Mapping[str, str]:
+        """The blobs of the bundles that were made here, by the bundles' digests. Some may be gone since."""
+        ...
+
     def session(self, target: str) -> AbstractAsyncContextManager[TerraformSession]:
         """Waits for the target's work folder and holds it."""
         ...

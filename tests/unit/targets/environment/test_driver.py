@@ -6,7 +6,6 @@ import json
 import threading
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,7 +14,7 @@ from tests.fakes.cluster import InMemoryCluster
 from tests.fakes.plans import change, plan
 from tests.fakes.reconciling import FakeClock
 from tests.fakes.store import Stores, memory_stores, state_file, state_of
-from tests.fakes.terraform import BUNDLE, FakeTerraform
+from tests.fakes.terraform import BUNDLE, FakeTerraform, driver_over
 
 from setpoint.api.conditions import Reason
 from setpoint.api.meta import ObjectRef
@@ -61,18 +60,9 @@ class Desk:
     resolve: Any = None
 
     def driver(self, **options: Any) -> EnvironmentDriver:
-        return EnvironmentDriver(
-            cluster=InMemoryCluster(),
-            terraform=self.terraform,
-            resolver=SimpleNamespace(resolve=self.resolve or _resolve),
-            states=self.stores.states,
-            locks=self.stores.locks,
-            blobs=self.stores.blobs,
-            prober=None,
-            origin_of=lambda _: Path(),
-            threads=self.threads,
-            **options,
-        )
+        resolver = SimpleNamespace(resolve=self.resolve or _resolve)
+        parts = {"resolver": resolver, "threads": self.threads, **options}
+        return driver_over(InMemoryCluster(), self.stores, self.terraform, **parts)
 
     @contextlib.asynccontextmanager
     async def session(self, goal: GoalKind = GoalKind.SPEC, **options: Any) -> AsyncIterator[EnvironmentSession]:
