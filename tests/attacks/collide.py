@@ -16,7 +16,7 @@ from setpoint.adapters.store.sealing import Sealer, load_key
 from setpoint.api.v1alpha1.change import ChangeSpec
 from setpoint.api.v1alpha1.environment import EnvironmentSpec
 from setpoint.domain.digests import canonical
-from setpoint.domain.gating import gates_digest
+from setpoint.domain.gates import gates_digest
 from setpoint.domain.subject import rules_digest, subject_digest
 
 NONCE = "zz.txt"

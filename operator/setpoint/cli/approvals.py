@@ -35,7 +35,7 @@ from setpoint.cli.tally import Hearing, hear, refuse_empty_word, refuse_rejected
 from setpoint.domain import audit_actions
 from setpoint.domain.audit import AuditEntry
 from setpoint.domain.errors import SetpointError
-from setpoint.domain.gating import WAY_BACK
+from setpoint.domain.gates import WAY_BACK
 from setpoint.domain.reading import parse, text_at
 
 _MAX_NAME = 253

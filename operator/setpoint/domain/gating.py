@@ -6,33 +6,19 @@ that has a mandatory level, and no approval passes over it. What is unknown till
 """
 
 import dataclasses
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 
 from setpoint.api.conditions import Reason
 from setpoint.api.meta import REQUESTED_BY_ANNOTATION
-from setpoint.api.v1alpha1.change import Cause, GateResult
-from setpoint.api.v1alpha1.enforcementgates import (
-    EnforcementGate,
-    EnforcementGates,
-    GateStage,
-    Level,
-    PolicySetReference,
-)
+from setpoint.api.v1alpha1.change import GateResult
+from setpoint.api.v1alpha1.enforcementgates import EnforcementGate, GateStage, Level
 from setpoint.domain.approvals import ApprovalTally
-from setpoint.domain.digests import digest
 from setpoint.domain.errors import StalledError
-from setpoint.domain.model import Change
+from setpoint.domain.gates import APPROVALS, GATES, PROTECTION, WAY_BACK, SelectedGate, asked_of
+from setpoint.domain.model import Change, ResetPlan
 from setpoint.domain.policies import PolicyResult, Severity, Violation
 from setpoint.domain.protection import check_blast_radius
-
-GATES = "gates"
-PROTECTION = "protection"
-WAY_BACK = "way-back"
-APPROVALS = "approvals"
-BUILT_IN = frozenset({GATES, PROTECTION, WAY_BACK, APPROVALS})
-"""The gates that guard every Change, whatever EnforcementGates say."""
 
 _MAX_RESULTS = 32
 _MAX_MESSAGES = 20
@@ -71,19 +57,41 @@ _BY_GRAVITY = (
 )
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class SelectedGate:
-    """A gate that guards a target at a stage, under the name that decisions and overrides use."""
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class GateInput:
+    """Everything that the decision over a Change at a stage may look at, gathered once.
 
-    name: str
-    gate: EnforcementGate
+    `answers` maps the name of a gate to what its policy sets said, one result each: a missing one is an Error.
+    `protection` are the messages of `check_protection`; `faults` say which gates and Approvals could not even be read;
+    `requested_by` is `find_requester`'s. `approve` is the command that approves the Change.
+    """
+
+    stage: GateStage
+    change: Change
+    subject: str
+    reset_plan: ResetPlan
+    gates: Sequence[SelectedGate]
+    answers: Mapping[str, Sequence[PolicyResult]]
+    protection: Sequence[str]
+    tally: ApprovalTally
+    required: int
+    faults: Sequence[str] = ()
+    requested_by: str | None = None
+    approve: str = ""
+
+    @property
+    def accepted(self) -> Mapping[str, str]:
+        """People who passed a way back that is not ready knowingly, and why; empty where too few did, or nobody may."""
+        tally, acceptable = self.tally, self.reset_plan.acceptable and not self.reset_plan.ready
+        return tally.accepted if acceptable and len(tally.accepted) >= max(1, self.required) else {}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class GateDecision:
     """A verdict over named digests. Only `decide` makes one; only a Pass at the last stage can be executed.
 
-    `results` are at most 32, those that block first.
+    `results` are at most 32, those that block first. `reason` and `message` are those of the condition Gated: which
+    gate blocks, and what a person can do about it.
     """
 
     verdict: Verdict
@@ -97,6 +105,8 @@ class GateDecision:
     barred: tuple[str, ...]
     accepted: Mapping[str, str]
     """People who passed a failed drill knowingly, and why; empty where nobody had to, or too few did."""
+    reason: Reason
+    message: str
     maker: dataclasses.InitVar[object]
 
     def __post_init__(self, maker: object) -> None:
@@ -121,114 +131,34 @@ class GateDecision:
             raise StalledError(Reason.GATE_BLOCKED, message)
 
 
-# --- Gates that guard a Change -----------------------------------------------------------------------------------
-
-
-def gates_digest(gates: Iterable[SelectedGate]) -> str:
-    """Of the gates as they are written; their order does not matter."""
-    return digest(sorted((selected.name, digest(selected.gate.as_json())) for selected in gates))
-
-
-def stages_of(cause: Cause) -> tuple[GateStage, ...]:
-    """The stages that a Change passes, in order; the last one permits the apply."""
-    return ("reset",) if cause == "Reset" else ("plan", "apply")
-
-
-def select_gates(
-    objects: Iterable[EnforcementGates], *, stage: GateStage, target_stage: str, labels: Mapping[str, str]
-) -> tuple[SelectedGate, ...]:
-    """The gates that guard a target at a stage, by name.
-
-    A name that two objects use, or that a built-in gate has, is written `object.gate`, so that an override names one.
-    """
-    named = [(obj.metadata.name, gate) for obj in objects for gate in obj.spec.gates]
-    uses = Counter(gate.name for _, gate in named)
-    selected = (
-        SelectedGate(f"{owner}.{gate.name}" if uses[gate.name] > 1 or gate.name in BUILT_IN else gate.name, gate)
-        for owner, gate in named
-        if stage in gate.stages and _guards(gate, target_stage, labels)
-    )
-    return tuple(sorted(selected, key=lambda one: one.name))
-
-
-def _guards(gate: EnforcementGate, target_stage: str, labels: Mapping[str, str]) -> bool:
-    selector = gate.selector
-    in_stage = not selector.stages or target_stage in selector.stages
-    return in_stage and all(labels.get(key) == value for key, value in selector.labels.items())
-
-
-def approvals_asked(gates: Iterable[SelectedGate], cause: Cause) -> tuple[int, ...]:
-    """How many approvals each gate asks for, as far as it does."""
-    return tuple(asked for selected in gates if (asked := _asked(selected.gate, cause)) is not None)
-
-
-def _asked(gate: EnforcementGate, cause: Cause) -> int | None:
-    """Four eyes take one other person. Who deleted a target is not known, so it takes one more: one of them did not."""
-    if not gate.four_eyes:
-        return gate.approvals
-    return max(1, gate.approvals or 0) + (cause == "Destroy")
-
-
-def needs_four_eyes(gates: Iterable[SelectedGate]) -> bool:
-    """True where who asked for a Change can't approve it."""
-    return any(selected.gate.four_eyes for selected in gates)
-
-
-def pin_problem(reference: PolicySetReference, found: str | None) -> str:
-    """Why a PolicySet can't be asked: it is missing (None), or its content is not the pinned one. Else empty."""
-    if found is None:
-        return f"PolicySet {reference.name} does not exist or is not ready"
-    if reference.digest is not None and reference.digest != found:
-        return f"PolicySet {reference.name} has the content {found}, and the gate pins {reference.digest}"
-    return ""
-
-
 # --- The decision ------------------------------------------------------------------------------------------------
 
 
-def decide(
-    *,
-    stage: GateStage,
-    change: Change,
-    subject: str,
-    gates: Sequence[SelectedGate],
-    answers: Mapping[str, Sequence[PolicyResult]],
-    protection: Sequence[str],
-    tally: ApprovalTally,
-    required: int,
-    reset_ready: bool,
-    reset_message: str = "",
-    undrilled_acceptable: bool = False,
-    faults: Sequence[str] = (),
-    requested_by: str | None = None,
-) -> GateDecision:
-    """The decision over a Change at a stage.
-
-    `answers` maps the name of a gate to what its policy sets said, one result each: a missing one is an Error.
-    `protection` are the messages of `check_protection`; `faults` say which gates could not even be read;
-    `requested_by` is `find_requester`'s. `undrilled_acceptable`: people may pass a way back that is not ready.
-    """
-    asked_by_nobody = requested_by is None and change.cause != "Destroy"
-    acceptable = undrilled_acceptable and not reset_ready
-    accepted = tally.accepted if acceptable and len(tally.accepted) >= max(1, required) else {}
+def decide(given: GateInput) -> GateDecision:
+    """The decision over a Change at a stage."""
     results = [
-        *_built_in(stage, protection, faults),
-        _way_back(stage, reset_message, tally, accepted, required, ready=reset_ready, acceptable=acceptable),
-        *(_evaluate(stage, one, answers.get(one.name, ()), change, tally, nameless=asked_by_nobody) for one in gates),
-        _approvals(stage, tally, required),
+        *_built_in(given),
+        _way_back(given),
+        *(_evaluate(given, selected) for selected in given.gates),
+        _approvals(given),
     ]
     results.sort(key=lambda result: (not result.blocks, _BY_GRAVITY.index(Verdict(result.verdict))))
+    verdict = Verdict(results[0].verdict) if results[0].blocks else Verdict.PASS
+    kept = tuple(results[:_MAX_RESULTS])
+    reason, message = _explain(given, verdict, kept)
     return GateDecision(
-        verdict=Verdict(results[0].verdict) if results[0].blocks else Verdict.PASS,
-        stage=stage,
-        subject=subject,
-        change=change,
-        results=tuple(results[:_MAX_RESULTS]),
-        required=required,
-        approved_by=tally.approved_by,
-        rejected_by=tally.rejected_by,
-        barred=tally.barred,
-        accepted=accepted,
+        verdict=verdict,
+        stage=given.stage,
+        subject=given.subject,
+        change=given.change,
+        results=kept,
+        required=given.required,
+        approved_by=given.tally.approved_by,
+        rejected_by=given.tally.rejected_by,
+        barred=given.tally.barred,
+        accepted=given.accepted,
+        reason=reason,
+        message=message,
         maker=_MAKER,
     )
 
@@ -250,35 +180,27 @@ def _result(
     )
 
 
-def _built_in(stage: GateStage, protection: Sequence[str], faults: Sequence[str]) -> tuple[GateResult, ...]:
+def _built_in(given: GateInput) -> tuple[GateResult, ...]:
     """The results that no EnforcementGates can loosen."""
-    fixed = ((GATES, Verdict.ERROR, faults), (PROTECTION, Verdict.FAIL, protection))
+    fixed = ((GATES, Verdict.ERROR, given.faults), (PROTECTION, Verdict.FAIL, given.protection))
     return tuple(
-        _result(gate, stage, verdict if messages else Verdict.PASS, messages, blocks=bool(messages))
+        _result(gate, given.stage, verdict if messages else Verdict.PASS, messages, blocks=bool(messages))
         for gate, verdict, messages in fixed
         if messages or gate != GATES
     )
 
 
-def _way_back(
-    stage: GateStage,
-    message: str,
-    tally: ApprovalTally,
-    accepted: Mapping[str, str],
-    required: int,
-    *,
-    ready: bool,
-    acceptable: bool,
-) -> GateResult:
+def _way_back(given: GateInput) -> GateResult:
     """Blocks where going back was not shown to work. What is acceptable passes once enough people said so knowingly."""
-    if ready:
+    stage, back, tally = given.stage, given.reset_plan, given.tally
+    if back.ready:
         return _result(WAY_BACK, stage, Verdict.PASS, blocks=False)
-    said = message or "there is no way back that was shown to plan"
-    if not acceptable:
+    said = back.message or "there is no way back that was shown to plan"
+    if not back.acceptable:
         return _result(WAY_BACK, stage, Verdict.FAIL, [said], blocks=True)
-    if accepted:
-        return _result(WAY_BACK, stage, Verdict.OVERRIDDEN, [told_acceptance(accepted), said], blocks=False)
-    remedy = f"; {_ACCEPT}" + (f" ({len(tally.accepted)} of {required} accepted it)" if tally.accepted else "")
+    if given.accepted:
+        return _result(WAY_BACK, stage, Verdict.OVERRIDDEN, [told_acceptance(given.accepted), said], blocks=False)
+    remedy = f"; {_ACCEPT}" + (f" ({len(tally.accepted)} of {given.required} accepted it)" if tally.accepted else "")
     room = _MAX_MESSAGE - len(remedy)
     return _result(
         WAY_BACK, stage, Verdict.FAIL, [(said if len(said) <= room else f"{said[: room - 1]}…") + remedy], blocks=True
@@ -290,7 +212,8 @@ def told_acceptance(accepted: Mapping[str, str]) -> str:
     return "accepted undrilled by " + "; ".join(f"{who}: {why}" for who, why in sorted(accepted.items()))
 
 
-def _approvals(stage: GateStage, tally: ApprovalTally, required: int) -> GateResult:
+def _approvals(given: GateInput) -> GateResult:
+    stage, tally, required = given.stage, given.tally, given.required
     if tally.rejected_by:
         message = f"rejected by {', '.join(tally.rejected_by)}: {tally.rejection}"
         return _result(APPROVALS, stage, Verdict.FAIL, [message], blocks=True)
@@ -302,17 +225,10 @@ def _approvals(stage: GateStage, tally: ApprovalTally, required: int) -> GateRes
     return _result(APPROVALS, stage, Verdict.PENDING, [message], blocks=True)
 
 
-def _evaluate(
-    stage: GateStage,
-    selected: SelectedGate,
-    answers: Sequence[PolicyResult],
-    change: Change,
-    tally: ApprovalTally,
-    *,
-    nameless: bool,
-) -> GateResult:
+def _evaluate(given: GateInput, selected: SelectedGate) -> GateResult:
     """One gate of EnforcementGates. What went wrong comes before what was found, and that before who is missing."""
-    gate, name = selected.gate, selected.name
+    stage, change, tally = given.stage, given.change, given.tally
+    gate, name, answers = selected.gate, selected.name, given.answers.get(selected.name, ())
     errors = [answer.error for answer in answers if answer.error]
     if len(answers) != len(gate.policy_sets):
         errors.append(f"{len(answers)} of {len(gate.policy_sets)} policy sets were evaluated")
@@ -330,9 +246,9 @@ def _evaluate(
         if overridable := not _UNWAIVABLE & (levels | open_levels):
             messages[0] += f"; setpoint approve with --override {name} --reason WHY passes it"
         return _result(name, stage, verdict, messages, blocks=True, overridable=overridable)
-    if gate.four_eyes and nameless:
+    if gate.four_eyes and given.requested_by is None and change.cause != "Destroy":
         return _result(name, stage, Verdict.INDETERMINATE, [_NAMELESS, *messages], blocks=True)
-    asked = _asked(gate, change.cause) or 0
+    asked = asked_of(gate, change.cause) or 0
     if len(tally.approved_by) < asked:
         messages.append(f"{len(tally.approved_by)} of the {asked} approvals that this gate asks for")
         return _result(name, stage, Verdict.PENDING, messages, blocks=True)
@@ -371,26 +287,22 @@ def _levels(gate: EnforcementGate) -> set[Level]:
 # --- In words ----------------------------------------------------------------------------------------------------
 
 
-def explain(decision: GateDecision, approve: str) -> tuple[Reason, str]:
-    """Reason and message of the condition Gated: which gate blocks, and what a person can do about it.
-
-    `approve` is the command that approves the Change.
-    """
-    if decision.verdict is Verdict.PASS:
-        accepted = decision.accepted
+def _explain(given: GateInput, verdict: Verdict, results: Sequence[GateResult]) -> tuple[Reason, str]:
+    if verdict is Verdict.PASS:
+        accepted = given.accepted
         return (Reason.UNDRILLED_ACCEPTED, told_acceptance(accepted)) if accepted else (Reason.GATES_PASSED, "")
-    if decision.verdict is Verdict.PENDING:
-        return Reason.GATES_PENDING, f"waits for {_people(decision)}: {approve}"
-    blocking = [result for result in decision.results if result.blocks and result.verdict != "Pending"]
+    if verdict is Verdict.PENDING:
+        return Reason.GATES_PENDING, f"waits for {_people(given)}: {given.approve}"
+    blocking = [result for result in results if result.blocks and result.verdict != "Pending"]
     said = "; ".join(f"gate {result.gate}: {_first(result)}" for result in blocking[:3])
     more = f"; and {len(blocking) - 3} more gates" if len(blocking) > 3 else ""
-    reason = Reason.GATE_ERROR if decision.verdict is Verdict.ERROR else Reason.GATE_BLOCKED
+    reason = Reason.GATE_ERROR if verdict is Verdict.ERROR else Reason.GATE_BLOCKED
     return reason, f"{said}{more}"
 
 
-def _people(decision: GateDecision) -> str:
-    asked = max(decision.missing, 1)
-    others = f" by others than {', '.join(decision.barred)}" if decision.barred else ""
+def _people(given: GateInput) -> str:
+    asked = max(given.required - len(given.tally.approved_by), 1)
+    others = f" by others than {', '.join(given.tally.barred)}" if given.tally.barred else ""
     return ("1 approval" if asked == 1 else f"{asked} approvals") + others
 
 

@@ -14,7 +14,7 @@ from setpoint.api.v1alpha1.enforcementgates import EnforcementGates
 from setpoint.api.v1alpha1.policyset import PolicySet, RuleIndexEntry
 from setpoint.domain.conditions import Conditions, is_true, mark_ready, mark_stalled
 from setpoint.domain.errors import InvalidError, NotFoundError, StalledError, WaitingError
-from setpoint.domain.gating import BUILT_IN, pin_problem
+from setpoint.domain.gates import BUILT_IN, pin_problem
 from setpoint.domain.reading import parse
 from setpoint.ports import Clock, ClusterClient, PolicyEngine, PolicyResolver
 from setpoint.runtime.requests import Request, Result

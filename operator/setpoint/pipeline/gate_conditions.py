@@ -6,7 +6,7 @@ from setpoint.api.conditions import ConditionType, Reason
 from setpoint.api.meta import ObjectRef
 from setpoint.api.v1alpha1.change import Change as ChangeObject
 from setpoint.api.v1alpha1.change import ChangeSpec
-from setpoint.domain import audit_actions, gating
+from setpoint.domain import audit_actions
 from setpoint.domain.audit import AuditEntry
 from setpoint.domain.gating import GateDecision, Verdict
 from setpoint.pipeline.changes import ChangeCondition, is_marked
@@ -16,12 +16,11 @@ if TYPE_CHECKING:
     from setpoint.pipeline.path import Pass
 
 
-def change_conditions(decision: GateDecision, approve: str) -> tuple[ChangeCondition, ...]:
-    """The Change's own conditions by the decision; `approve` is the command that approves it."""
-    reason, message = gating.explain(decision, approve)
-    conditions: list[ChangeCondition] = [(ConditionType.GATED, _gated(decision), reason, message)]
+def change_conditions(decision: GateDecision) -> tuple[ChangeCondition, ...]:
+    """The Change's own conditions by the decision."""
+    conditions: list[ChangeCondition] = [(ConditionType.GATED, _gated(decision), decision.reason, decision.message)]
     if decision.rejected_by:
-        conditions.append((ConditionType.REJECTED, "True", Reason.REJECTED, message))
+        conditions.append((ConditionType.REJECTED, "True", Reason.REJECTED, decision.message))
     elif decision.missing == 0:
         by = ", ".join(decision.approved_by)
         conditions.append((ConditionType.APPROVED, "True", Reason.APPROVED, f"by {by}" if by else "none is asked for"))
@@ -66,8 +65,8 @@ _KEEPING = "; to keep what it has, put its manifest back, or set spec.protection
 def show_decision(work: "Pass", decision: GateDecision) -> bool:
     """Drafts what the decision means for the target; True where the pass ends here."""
     name = work.record.metadata.name
-    reason, message = gating.explain(decision, work.gates.approve_command(name))
-    work.draft.condition(ConditionType.GATED, _gated(decision), reason, message)
+    message = decision.message
+    work.draft.condition(ConditionType.GATED, _gated(decision), decision.reason, message)
     if decision.verdict is Verdict.PASS:
         return False
     if decision.rejected_by:
@@ -76,5 +75,5 @@ def show_decision(work: "Pass", decision: GateDecision) -> bool:
         keep = _KEEPING if work.change.cause == "Destroy" else ""
         work.draft.ready("False", Reason.APPROVAL_REQUIRED, f"Change {name} {message}{keep}")
     else:
-        work.draft.ready("False", reason, f"Change {name} is blocked: {message}")
+        work.draft.ready("False", decision.reason, f"Change {name} is blocked: {message}")
     return True

@@ -19,7 +19,16 @@ from setpoint.domain.audit import AuditRow
 from setpoint.domain.drift_policy import DRIFT_STAGE, DriftVerdict, caused_by_drift, drift_verdict
 from setpoint.domain.errors import SetpointError
 from setpoint.domain.findings import DriftClass, Finding
-from setpoint.domain.gating import GateDecision, SelectedGate
+from setpoint.domain.gates import (
+    SelectedGate,
+    approvals_asked,
+    gates_digest,
+    needs_four_eyes,
+    pin_problem,
+    select_gates,
+    stages_of,
+)
+from setpoint.domain.gating import GateDecision, GateInput
 from setpoint.domain.goals import Goal
 from setpoint.domain.judged import NOTHING, Judged, Redact
 from setpoint.domain.model import Change, ResetPlan, Snapshot
@@ -75,7 +84,7 @@ class GateContext:
             snapshot=snapshot.digest,
             reset_plan=reset_plan.digest,
             policies={name: modules.digest for name, modules in self.modules.items()},
-            gates=gating.gates_digest(self.all()),
+            gates=gates_digest(self.all()),
             rules=rules_digest(spec.protection, spec.approvals, required),
             bundle=change.bundle,
             variables=variables,
@@ -96,7 +105,7 @@ class GateContext:
             apply_mode=spec.apply.mode,
             drift_mode=spec.drift.mode,
             written=spec.approvals.required,
-            asked=gating.approvals_asked(self.all(), change.cause),
+            asked=approvals_asked(self.all(), change.cause),
             automatic_reset=goal.reset is not None and goal.reset.spec.automatic,
             orphans=bool(change.orphans),
             mixed=drifted and change.cause == "SpecChanged",
@@ -112,7 +121,7 @@ class GateContext:
 
     def barred(self, *names: str | None) -> frozenset[str]:
         """The requesters whose approval does not count."""
-        return frozenset(filter(None, names)) if gating.needs_four_eyes(self.all()) else frozenset()
+        return frozenset(filter(None, names)) if needs_four_eyes(self.all()) else frozenset()
 
     def all(self) -> tuple[SelectedGate, ...]:
         """Every gate once, whatever its stages."""
@@ -155,8 +164,7 @@ class Gatekeeper:
         objects, unfit = await list_typed(self._cluster, EnforcementGates)
         stage, labels = environment.spec.stage, environment.metadata.labels
         gates = {
-            name: gating.select_gates(objects, stage=name, target_stage=stage, labels=labels)
-            for name in gating.stages_of(cause)
+            name: select_gates(objects, stage=name, target_stage=stage, labels=labels) for name in stages_of(cause)
         }
         names = {ref.name for selected in gates.values() for one in selected for ref in one.gate.policy_sets}
         modules, problems = await self._load(names) if names else ({}, {})
@@ -199,19 +207,20 @@ class Gatekeeper:
         ]
         tally, unfit = await self._tally(work)
         decision = gating.decide(
-            stage=stage,
-            change=change,
-            subject=work.proposed.subject,
-            gates=gates,
-            answers={selected.name: answer for selected, answer in zip(gates, answers, strict=True)},
-            protection=check_protection(change, work.environment.spec.protection),
-            tally=tally,
-            required=work.required,
-            reset_ready=work.reset_plan.ready,
-            reset_message=work.reset_plan.message,
-            undrilled_acceptable=work.reset_plan.acceptable,
-            faults=(*context.faults, *unfit),
-            requested_by=context.requester(change, work.goal),
+            GateInput(
+                stage=stage,
+                change=change,
+                subject=work.proposed.subject,
+                reset_plan=work.reset_plan,
+                gates=gates,
+                answers={selected.name: answer for selected, answer in zip(gates, answers, strict=True)},
+                protection=check_protection(change, work.environment.spec.protection),
+                tally=tally,
+                required=work.required,
+                faults=(*context.faults, *unfit),
+                requested_by=context.requester(change, work.goal),
+                approve=context.approve_command(work.record.metadata.name),
+            )
         )
         for result in decision.results:
             self._metrics.count_gate_decision(result.gate, result.stage, result.verdict)
@@ -249,9 +258,7 @@ class Gatekeeper:
         self, context: GateContext, selected: SelectedGate, reference: PolicySetReference, document: Mapping[str, Any]
     ) -> PolicyResult:
         modules = context.modules.get(reference.name)
-        problem = context.problems.get(reference.name) or gating.pin_problem(
-            reference, modules.digest if modules else None
-        )
+        problem = context.problems.get(reference.name) or pin_problem(reference, modules.digest if modules else None)
         if problem or modules is None:
             return PolicyResult(error=problem)
         seconds = selected.gate.timeout.total_seconds()

@@ -21,7 +21,8 @@ from setpoint.domain.audit import Phase
 from setpoint.domain.drift_policy import drift_condition
 from setpoint.domain.errors import TransientError, WaitingError
 from setpoint.domain.findings import DriftClass, count_classes, drifted_names
-from setpoint.domain.gating import GateDecision, stages_of
+from setpoint.domain.gates import stages_of
+from setpoint.domain.gating import GateDecision
 from setpoint.domain.goals import Goal, GoalKind
 from setpoint.pipeline.changes import ChangeRegister, describe_change, show_content
 from setpoint.pipeline.draft import Notice, StatusDraft
@@ -259,7 +260,7 @@ class Pipeline:
         """Asks the gates of a stage and shows what they say; True where the Change may not go on."""
         work.decision = decision = await self._gatekeeper.decide(work, stage)
         name = work.record.metadata.name
-        conditions = change_conditions(decision, work.gates.approve_command(name))
+        conditions = change_conditions(decision)
         accepted = accepted_undrilled(work.record, work.proposed, decision)
         work.record = await self._changes.mark(
             work.record,

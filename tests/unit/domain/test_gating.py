@@ -11,23 +11,12 @@ from hypothesis import strategies as st
 from setpoint.api.conditions import Reason
 from setpoint.api.meta import ObjectRef
 from setpoint.api.v1alpha1.change import ActionSummary, ChangeSummary
-from setpoint.api.v1alpha1.enforcementgates import EnforcementGate, EnforcementGates, PolicySetReference
+from setpoint.api.v1alpha1.enforcementgates import EnforcementGate
 from setpoint.domain.approvals import ApprovalTally
 from setpoint.domain.errors import StalledError
-from setpoint.domain.gating import (
-    BUILT_IN,
-    GateDecision,
-    SelectedGate,
-    Verdict,
-    approvals_asked,
-    decide,
-    explain,
-    gates_digest,
-    pin_problem,
-    select_gates,
-    stages_of,
-)
-from setpoint.domain.model import Change
+from setpoint.domain.gates import BUILT_IN, SelectedGate
+from setpoint.domain.gating import GateDecision, GateInput, Verdict, decide
+from setpoint.domain.model import Change, ResetPlan
 from setpoint.domain.policies import PolicyResult, Violation
 
 DIGEST = "sha256:" + "0" * 64
@@ -58,17 +47,26 @@ def violated(*severities: str, kind: str = "deny", unknown: bool = False) -> Pol
     return PolicyResult(tuple(Violation("r", "m", severity=one, kind=kind, unknown=unknown) for one in severities))  # type: ignore[arg-type]
 
 
+def make_way_back(*, ready: bool = True, message: str = "", acceptable: bool = False) -> ResetPlan:
+    return ResetPlan(DIGEST, (), "Passed" if ready else "Failed", message, acceptable)
+
+
 def make_decision(*gates: SelectedGate, answers: dict[str, Any] | None = None, **fields: Any) -> GateDecision:
     defaults: dict[str, Any] = {
         "stage": "apply",
         "change": make_change(),
         "subject": DIGEST,
+        "reset_plan": make_way_back(),
         "protection": (),
         "tally": ApprovalTally(),
         "required": 0,
-        "reset_ready": True,
+        "approve": "setpoint approve shop-1",
     }
-    return decide(gates=gates, answers=answers or {}, **(defaults | fields))
+    return decide(GateInput(gates=gates, answers=answers or {}, **(defaults | fields)))
+
+
+def said_by(decision: GateDecision) -> tuple[Reason, str]:
+    return decision.reason, decision.message
 
 
 def verdict_of(decision: GateDecision, gate: str) -> tuple[str, bool]:
@@ -236,7 +234,7 @@ def test_blast_radius_has_the_level_of_the_gate() -> None:
     ("fields", "gate", "verdict"),
     [
         pytest.param({"protection": ("no",)}, "protection", Verdict.FAIL, id="protection"),
-        pytest.param({"reset_ready": False}, "way-back", Verdict.FAIL, id="no-way-back"),
+        pytest.param({"reset_plan": make_way_back(ready=False)}, "way-back", Verdict.FAIL, id="no-way-back"),
         pytest.param({"faults": ("no yaml",)}, "gates", Verdict.ERROR, id="unreadable-gates"),
         pytest.param({"required": 1}, "approvals", Verdict.PENDING, id="approval-missing"),
     ],
@@ -265,9 +263,7 @@ def test_a_failed_drill_is_accepted_by_as_many_as_must_approve(
     decision = make_decision(
         tally=ApprovalTally(approved_by=("ann", "bob"), accepted=accepted),
         required=required,
-        reset_ready=False,
-        reset_message="x" * 2000,
-        undrilled_acceptable=acceptable,
+        reset_plan=make_way_back(ready=False, message="x" * 2000, acceptable=acceptable),
     )
     passes = verdict is Verdict.OVERRIDDEN
     assert verdict_of(decision, "way-back") == (verdict, not passes)
@@ -275,19 +271,19 @@ def test_a_failed_drill_is_accepted_by_as_many_as_must_approve(
     (said,) = (result.messages[0] for result in decision.results if result.gate == "way-back")
     assert ("--accept-undrilled --reason WHY" in said) is (acceptable and not passes)
     told = (Reason.UNDRILLED_ACCEPTED, "accepted undrilled by " + "; ".join(f"{a}: {b}" for a, b in accepted.items()))
-    assert (explain(decision, "c") == told) is passes
+    assert (said_by(decision) == told) is passes
 
 
 def test_a_drill_that_passed_needs_no_word() -> None:
-    decision = make_decision(tally=ApprovalTally(accepted={"ann": "x"}), undrilled_acceptable=True)
+    decision = make_decision(tally=ApprovalTally(accepted={"ann": "x"}), reset_plan=make_way_back(acceptable=True))
     assert (verdict_of(decision, "way-back"), decision.accepted) == (("Pass", False), {})
-    assert explain(decision, "c") == (Reason.GATES_PASSED, "")
+    assert said_by(decision) == (Reason.GATES_PASSED, "")
 
 
 def test_a_rejection_blocks_even_where_no_approval_is_needed() -> None:
     decision = make_decision(tally=ApprovalTally(rejected_by=("bob",), rejection="too risky"))
     assert decision.verdict is Verdict.FAIL
-    assert explain(decision, "c") == (Reason.GATE_BLOCKED, "gate approvals: rejected by bob: too risky")
+    assert said_by(decision) == (Reason.GATE_BLOCKED, "gate approvals: rejected by bob: too risky")
 
 
 def test_a_gate_waits_for_its_own_approvals() -> None:
@@ -305,9 +301,9 @@ FOUR_EYES = {"policySets": [], "fourEyes": True}
 def test_four_eyes_wait_for_somebody_else() -> None:
     alone = make_decision(make_gate(**FOUR_EYES), tally=ApprovalTally(barred=("ann",)), required=1, requested_by="ann")
     assert verdict_of(alone, "rules") == ("Pending", True)
-    assert explain(alone, "setpoint approve c") == (
+    assert said_by(alone) == (
         Reason.GATES_PENDING,
-        "waits for 1 approval by others than ann: setpoint approve c",
+        "waits for 1 approval by others than ann: setpoint approve shop-1",
     )
     (said,) = (result.messages for result in alone.results if result.gate == "approvals")
     assert said == ["0 of 1 approvals; ann asked for it and can't approve it"]
@@ -320,7 +316,7 @@ def test_four_eyes_block_where_nobody_knows_who_asked() -> None:
     for level in LEVELS:
         decision = make_decision(make_gate(**FOUR_EYES, level=level), tally=tally, required=1)
         assert verdict_of(decision, "rules") == ("Indeterminate", True)
-        reason, message = explain(decision, "c")
+        reason, message = said_by(decision)
         assert reason is Reason.GATE_BLOCKED
         assert "lacks the annotation setpoint.dev/requested-by" in message
         assert "component requested-by" in message
@@ -331,22 +327,6 @@ def test_a_violation_is_told_before_who_asked() -> None:
     decision = make_decision(gate, answers={"rules": [violated("high")]})
     assert verdict_of(decision, "rules") == ("Fail", True)
     assert verdict_of(make_decision(gate, answers={"rules": [PolicyResult(error="x")]}), "rules") == ("Error", True)
-
-
-@pytest.mark.parametrize(
-    ("gate", "cause", "asked"),
-    [
-        pytest.param({"fourEyes": True}, "SpecChanged", (1,), id="one-other"),
-        pytest.param({"fourEyes": True, "approvals": 0}, "Drift", (1,), id="none-is-not-enough"),
-        pytest.param({"fourEyes": True, "approvals": 2}, "Reset", (2,), id="as-written"),
-        pytest.param({"fourEyes": True}, "Destroy", (2,), id="who-deleted-it-may-be-one-of-them"),
-        pytest.param({"fourEyes": True, "approvals": 2}, "Destroy", (3,), id="one-more-than-written"),
-        pytest.param({"approvals": 2}, "Destroy", (2,), id="without-four-eyes"),
-        pytest.param({"blastRadius": {}}, "Destroy", (), id="asks-for-nobody"),
-    ],
-)
-def test_how_many_a_gate_asks_for(gate: dict[str, Any], cause: Any, asked: tuple[int, ...]) -> None:
-    assert approvals_asked([make_gate(policySets=[], **gate)], cause) == asked
 
 
 def test_a_deletion_takes_one_approval_more_than_one_person_can_give() -> None:
@@ -394,7 +374,7 @@ def test_the_decision_shows_what_blocks_first_and_not_too_much() -> None:
             {"required": 2}, (Reason.GATES_PENDING, "waits for 2 approvals: setpoint approve shop-1"), id="waits"
         ),
         pytest.param(
-            {"reset_ready": False, "reset_message": "it no longer plans"},
+            {"reset_plan": make_way_back(ready=False, message="it no longer plans")},
             (Reason.GATE_BLOCKED, "gate way-back: it no longer plans"),
             id="blocked",
         ),
@@ -402,12 +382,12 @@ def test_the_decision_shows_what_blocks_first_and_not_too_much() -> None:
     ],
 )
 def test_decisions_in_words(fields: dict[str, Any], expected: tuple[Reason, str]) -> None:
-    assert explain(make_decision(**fields), "setpoint approve shop-1") == expected
+    assert said_by(make_decision(**fields)) == expected
 
 
 def test_a_soft_gate_says_how_to_pass_it() -> None:
     decision = make_decision(make_gate(level="soft-mandatory"), answers={"rules": [violated("low")]})
-    assert "setpoint approve with --override rules --reason WHY passes it" in explain(decision, "c")[1]
+    assert "setpoint approve with --override rules --reason WHY passes it" in said_by(decision)[1]
 
 
 # --- Properties --------------------------------------------------------------------------------------------------
@@ -462,68 +442,10 @@ def test_no_failed_drill_passes_but_by_enough_people_where_that_is_possible(
 ) -> None:
     spoken = dataclasses.replace(tally, accepted=accepted, overrides=frozenset({"way-back"}))
     for required in range(4):
-        decision = make_decision(tally=spoken, required=required, reset_ready=ready, undrilled_acceptable=acceptable)
+        decision = make_decision(
+            tally=spoken, required=required, reset_plan=make_way_back(ready=ready, acceptable=acceptable)
+        )
         passed = acceptable and len(accepted) >= max(1, required)
         assert verdict_of(decision, "way-back")[1] is not (ready or passed)
         assert ready or passed or not decision.permits_apply
         assert decision.accepted == (accepted if passed and not ready else {})
-
-
-# --- Selection and digests ---------------------------------------------------------------------------------------
-
-
-def make_object(name: str, *gates: dict[str, Any]) -> EnforcementGates:
-    spec = {"gates": [{"stages": ["plan"], "approvals": 1, **gate} for gate in gates]}
-    return EnforcementGates.model_validate({"kind": "EnforcementGates", "metadata": {"name": name}, "spec": spec})
-
-
-@pytest.mark.parametrize(
-    ("gate", "selected"),
-    [
-        pytest.param({}, True, id="everything"),
-        pytest.param({"stages": ["apply"]}, False, id="another-stage"),
-        pytest.param({"selector": {"stages": ["prod"]}}, True, id="its-target-stage"),
-        pytest.param({"selector": {"stages": ["dev"]}}, False, id="another-target-stage"),
-        pytest.param({"selector": {"labels": {"team": "a"}}}, True, id="its-label"),
-        pytest.param({"selector": {"labels": {"team": "b"}}}, False, id="another-label"),
-        pytest.param({"selector": {"labels": {"tier": "a"}}}, False, id="a-missing-label"),
-        pytest.param({"selector": {"stages": ["prod"], "labels": {"team": "b"}}}, False, id="both-must-fit"),
-    ],
-)
-def test_gates_are_selected(gate: dict[str, Any], selected: bool) -> None:
-    objects = [make_object("org", {"name": "g", **gate})]
-    found = select_gates(objects, stage="plan", target_stage="prod", labels={"team": "a"})
-    assert [one.name for one in found] == (["g"] if selected else [])
-
-
-def test_names_that_repeat_or_are_taken_are_qualified() -> None:
-    objects = [make_object("a", {"name": "x"}, {"name": "approvals"}), make_object("b", {"name": "x"}, {"name": "y"})]
-    found = select_gates(objects, stage="plan", target_stage="prod", labels={})
-    assert [one.name for one in found] == ["a.approvals", "a.x", "b.x", "y"]
-    assert approvals_asked(found, "SpecChanged") == (1, 1, 1, 1)
-
-
-def test_stages_of_a_change() -> None:
-    assert stages_of("Reset") == ("reset",)
-    assert stages_of("Drift") == ("plan", "apply")
-
-
-def test_the_order_of_gates_does_not_matter_and_their_content_does() -> None:
-    one, two = make_gate("one"), make_gate("two")
-    assert gates_digest([one, two]) == gates_digest([two, one])
-    assert gates_digest([one]) != gates_digest([make_gate("one", level="advisory")])
-
-
-@pytest.mark.parametrize(
-    ("pinned", "found", "problem"),
-    [
-        pytest.param(None, DIGEST, "", id="unpinned"),
-        pytest.param(DIGEST, DIGEST, "", id="as-pinned"),
-        pytest.param(DIGEST, OTHER, "pins", id="another-content"),
-        pytest.param(None, None, "does not exist", id="missing"),
-    ],
-)
-def test_pins(pinned: str | None, found: str | None, problem: str) -> None:
-    said = pin_problem(PolicySetReference(name="baseline", digest=pinned), found)
-    assert problem in said
-    assert bool(said) is bool(problem)

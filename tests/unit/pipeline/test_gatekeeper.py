@@ -450,7 +450,7 @@ async def test_what_people_see(desk: Desk, said: dict, required: int, conditions
         await desk.say(who, verdict)
     work = await desk.work(required=required)
     decision = await desk.gatekeeper.decide(work, "plan")
-    stated = change_conditions(decision, "shop-prod-1")
+    stated = change_conditions(decision)
     assert {type_.value: status for type_, status, _, _ in stated} == conditions
     assert show_decision(work, decision) is (ready is not None)
     condition = work.draft.get(ConditionType.READY)
