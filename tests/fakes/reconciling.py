@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tests.fakes.cluster import InMemoryCluster
-from tests.fakes.store import MemoryLooks
+from tests.fakes.store import MemoryBlobs, MemoryLooks
 from tests.fakes.target import FakeDriver, World, snapshot_manifest
 
 from setpoint.api.conditions import KIND_CONDITIONS, ConditionType
@@ -23,8 +23,9 @@ from setpoint.pipeline.path import Pipeline
 from setpoint.pipeline.reconciler import PassReport, TargetReconciler
 from setpoint.pipeline.resets import ResetRegister
 from setpoint.pipeline.resting import RestRegister
+from setpoint.pipeline.seals import Seals
 from setpoint.pipeline.settlement import Settlement
-from setpoint.pipeline.snapshots import SnapshotPruner
+from setpoint.pipeline.snapshots import SnapshotPruner, SnapshotTaker
 from setpoint.pipeline.target_metrics import TargetMetrics
 from setpoint.ports import ClusterClient, TargetDriver
 from setpoint.runtime.metrics import Metrics
@@ -132,7 +133,8 @@ class Bench:
     def make_reconciler(self, cluster: ClusterClient, driver: TargetDriver) -> TargetReconciler:
         """A reconciler over these ports and the bench's clock, policies and recorders."""
         changes, resets = ChangeRegister(cluster, self.clock), ResetRegister(cluster, self.clock)
-        settlement = Settlement(cluster=cluster, changes=changes, resets=resets)
+        snapshots, seals = SnapshotTaker(cluster), Seals(MemoryBlobs().digest)
+        settlement = Settlement(cluster=cluster, changes=changes, resets=resets, snapshots=snapshots, seals=seals)
         metrics = self.metrics = Metrics()
         gatekeeper = Gatekeeper(
             cluster=cluster,
@@ -149,6 +151,8 @@ class Bench:
             gatekeeper=gatekeeper,
             changes=changes,
             settlement=settlement,
+            snapshots=snapshots,
+            seals=seals,
             trail=self.trail,
             metrics=metrics,
             pause=self.pause,
@@ -161,6 +165,7 @@ class Bench:
             changes=changes,
             resets=resets,
             pruner=SnapshotPruner(cluster),
+            seals=seals,
             rests=self.make_rests(TargetMetrics(metrics)),
             recorder=self.recorder,
             metrics=TargetMetrics(metrics),

@@ -19,6 +19,7 @@ from setpoint.domain.errors import ConflictError
 from setpoint.domain.findings import DriftClass, Finding
 from setpoint.domain.goals import Goal, GoalKind, cause_of
 from setpoint.domain.model import (
+    Captured,
     Change,
     Observation,
     Outcome,
@@ -81,11 +82,6 @@ class FakeDriver:
         self.world = world
         self.open_sessions = 0
         self.traces: dict[str, Run] = {}
-
-    def wrote(self, target: ObjectRef, applied: AppliedStatus) -> bool:
-        """Configurations are known by their digest."""
-        del target
-        return applied.bundle in self.world.configurations
 
     async def abandoned(self) -> Collection[Run]:
         """All that there are traces of."""
@@ -216,14 +212,12 @@ class FakeSession:
             orphans=tuple(self._target.status.orphans),
         )
 
-    async def capture(self, observation: Observation, applied: AppliedStatus | None = None) -> Snapshot:
-        applied = applied or self._target.status.applied
+    async def capture(self, applied: AppliedStatus | None) -> Captured:
         bundle = applied.bundle if applied else None
-        identity = digest({"version": self._world.version, "bundle": bundle})
-        return Snapshot(f"snap-{identity[7:39]}", identity, self._world.version, bundle)
+        return Captured(bundle, {"stateVersion": self._world.version, **_blobs(bundle)})
 
     async def plan_reset(self, change: Change, snapshot: Snapshot) -> ResetPlan:
-        drill = self._world.drill if snapshot.bundle else "NotDrillable"
+        drill = self._world.drill if snapshot.configuration else "NotDrillable"
         actions = tuple(
             ResetAction(address=a.address, action="none", reversibility="Reversible") for a in change.actions
         )
@@ -282,9 +276,12 @@ def snapshot_manifest(environment: str, bundle: str | None, version: int, name: 
     """A Snapshot object for a reset."""
     target = {"kind": "Environment", "name": environment}
     spec = {"targetRef": target, "stateVersion": version, "engine": name}
-    if bundle:
-        spec |= {"bundle": bundle, "archive": bundle, "variables": bundle}
+    spec |= _blobs(bundle)
     described = SnapshotSpec.model_validate({**spec, "digest": digest([name])})
     spec["digest"] = content_digest(described)
     metadata = {"name": name, "namespace": "default"}
     return {"apiVersion": "setpoint.dev/v1alpha1", "kind": "Snapshot", "metadata": metadata, "spec": spec}
+
+
+def _blobs(bundle: str | None) -> dict[str, str]:
+    return dict.fromkeys(("bundle", "archive", "variables"), bundle) if bundle else {}

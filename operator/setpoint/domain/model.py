@@ -51,13 +51,23 @@ class Observation:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Captured:
+    """Everything that a reset needs, as fields of a Snapshot's spec: the kind's own, opaque to the path.
+
+    `configuration` is the digest of what was applied last, None where nothing was.
+    """
+
+    configuration: str | None
+    digests: Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything that a reset needs, by digest."""
+    """The index entry of what was captured. `configuration` is None where nothing had been applied."""
 
     name: str
     digest: str
-    state_version: int
-    bundle: str | None
+    configuration: str | None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

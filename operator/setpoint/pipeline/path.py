@@ -28,7 +28,9 @@ from setpoint.pipeline.changes import ChangeRegister, describe_change, show_cont
 from setpoint.pipeline.draft import Notice, StatusDraft
 from setpoint.pipeline.gate_conditions import accepted_undrilled, change_conditions, reopened, show_decision
 from setpoint.pipeline.gatekeeper import GateContext, Gatekeeper
+from setpoint.pipeline.seals import Seals
 from setpoint.pipeline.settlement import Settlement, held_message
+from setpoint.pipeline.snapshots import SnapshotTaker
 from setpoint.ports import AuditLog, ClusterClient, TargetSession
 from setpoint.runtime.metric_specs import Step as StepName
 from setpoint.runtime.metrics import Metrics
@@ -105,6 +107,8 @@ class Pipeline:
         gatekeeper: Gatekeeper,
         changes: ChangeRegister,
         settlement: Settlement,
+        snapshots: SnapshotTaker,
+        seals: Seals,
         trail: AuditLog,
         metrics: Metrics,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -113,6 +117,8 @@ class Pipeline:
         self._gatekeeper = gatekeeper
         self._changes = changes
         self._settlement = settlement
+        self._snapshots = snapshots
+        self._seals = seals
         self._trail = trail
         self._metrics = metrics
         self._pause = pause
@@ -220,7 +226,8 @@ class Pipeline:
 
     async def guard(self, work: Pass) -> bool:
         """Snapshot and drilled way back; without it nothing is applied."""
-        work.snapshot = await work.session.capture(work.observation)
+        captured = await work.session.capture(work.environment.status.applied)
+        work.snapshot = await self._snapshots.take(work.environment, captured)
         work.reset_plan = plan = await work.session.plan_reset(work.change, work.snapshot)
         work.draft.set(snapshot=work.snapshot.name)
         reasons = {
@@ -327,7 +334,8 @@ class Pipeline:
         """Spends the approval and writes the intent, in one durable write where the home can."""
         work.draft.set(attempts=max(0, work.environment.status.attempts) % _MAX_ATTEMPTS + 1)
         name = work.record.metadata.name
-        work.draft.set(applying=await work.session.configuration(change=name, at=work.draft.now_text))
+        applying = await work.session.configuration(change=name, at=work.draft.now_text)
+        work.draft.set(applying=self._seals.seal(applying, work.environment.ref))
         message = f"applying {name}"
         work.draft.ready("False", Reason.PROGRESSING, message)
         work.draft.condition(ConditionType.RECONCILING, "True", Reason.PROGRESSING, message)

@@ -13,7 +13,7 @@ from setpoint.domain.shown_content import ShownContent
 from setpoint.pipeline.draft import StatusDraft
 from setpoint.pipeline.path import Pass, Pipeline
 from setpoint.pipeline.resets import ResetRegister
-from setpoint.pipeline.seals import without_forgeries
+from setpoint.pipeline.seals import Seals
 from setpoint.ports import Clock, ClusterClient, OnProgress, TargetDriver
 
 
@@ -40,17 +40,25 @@ class Previewer:
     """Computes reports. Everything given to it works on an OverlayCluster."""
 
     def __init__(
-        self, *, cluster: ClusterClient, driver: TargetDriver, pipeline: Pipeline, resets: ResetRegister, clock: Clock
+        self,
+        *,
+        cluster: ClusterClient,
+        driver: TargetDriver,
+        pipeline: Pipeline,
+        resets: ResetRegister,
+        seals: Seals,
+        clock: Clock,
     ) -> None:
         self._cluster = cluster
         self._driver = driver
         self._pipeline = pipeline
         self._resets = resets
+        self._seals = seals
         self._clock = clock
 
     async def preview(self, ref: ObjectRef, progress: OnProgress) -> PlanReport:
         """The report on one target. Raises NotFoundError."""
-        environment = without_forgeries(parse(Environment, await self._cluster.get(ref)), self._driver)
+        environment = self._seals.drop_unsealed(parse(Environment, await self._cluster.get(ref)))
         due = await self._resets.due(environment)
         goal = choose_goal(environment, *(due or (None, None)), governs=True)
         if goal.kind in {GoalKind.REST, GoalKind.RELEASE, GoalKind.HOLD}:

@@ -30,7 +30,7 @@ from setpoint.pipeline.draft import StatusDraft
 from setpoint.pipeline.path import Pass, Pipeline
 from setpoint.pipeline.resets import ResetRegister
 from setpoint.pipeline.resting import RestRegister
-from setpoint.pipeline.seals import without_forgeries
+from setpoint.pipeline.seals import Seals
 from setpoint.pipeline.settlement import Settlement
 from setpoint.pipeline.snapshots import SnapshotPruner
 from setpoint.pipeline.target_metrics import TargetMetrics
@@ -71,6 +71,7 @@ class TargetReconciler:
         changes: ChangeRegister,
         resets: ResetRegister,
         pruner: SnapshotPruner,
+        seals: Seals,
         rests: RestRegister,
         recorder: EventRecorder,
         metrics: TargetMetrics,
@@ -85,6 +86,7 @@ class TargetReconciler:
         self._changes = changes
         self._resets = resets
         self._pruner = pruner
+        self._seals = seals
         self._rests = rests
         self._recorder = recorder
         self._metrics = metrics
@@ -151,7 +153,7 @@ class TargetReconciler:
 
     def _unforged(self, environment: Environment) -> Environment:
         """The Environment without what others wrote where a decision rests on it, which people hear of."""
-        trusted = without_forgeries(environment, self._driver)
+        trusted = self._seals.drop_unsealed(environment)
         if trusted is not environment:
             message = (
                 "status.applied is not what Setpoint wrote: it is taken for absent, and recorded anew once it is seen"

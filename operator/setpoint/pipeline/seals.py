@@ -4,28 +4,38 @@ The last applied configuration decides what counts as drift, what a reset goes b
 Whoever edits a status can't write it: its seal is keyed, as all digests of sealed things are.
 """
 
+from collections.abc import Callable
+
 from setpoint.api.meta import ObjectRef
 from setpoint.api.v1alpha1.environment import AppliedStatus, Environment
 from setpoint.domain.digests import canonical
-from setpoint.ports import BlobStore, TargetDriver
 
 _PURPOSE = b"\xffapplied"
 """No text begins so: nobody can have it digested as a value of a Secret or of a variable."""
 
 
-def sealed(applied: AppliedStatus, target: ObjectRef, blobs: BlobStore) -> AppliedStatus:
-    """The configuration with the seal that it has as this target's."""
-    # Without what is empty: a version that adds a field, empty by default, still knows the seals of those before it.
-    stated = {name: value for name, value in applied.as_json().items() if value and name != "seal"}
-    content = {"target": target.key, "applied": stated}
-    return applied.model_copy(update={"seal": blobs.digest(_PURPOSE + canonical(content))})
+class Seals:
+    """Makes and checks seals. `digest` is keyed by this home."""
 
+    def __init__(self, digest: Callable[[bytes], str]) -> None:
+        self._digest = digest
 
-def without_forgeries(environment: Environment, driver: TargetDriver) -> Environment:
-    """The Environment as if nobody but Setpoint had said what is applied; that is recorded anew once it is seen."""
-    status = environment.status
-    stated = {"applied": status.applied, "applying": status.applying}
-    forged = [name for name, applied in stated.items() if applied and not driver.wrote(environment.ref, applied)]
-    if not forged:
-        return environment
-    return environment.model_copy(update={"status": status.model_copy(update=dict.fromkeys(forged))})
+    def seal(self, applied: AppliedStatus, target: ObjectRef) -> AppliedStatus:
+        """The configuration with the seal that it has as this target's."""
+        # Without what is empty: a version that adds a field, empty by default, still knows the seals of those before.
+        stated = {name: value for name, value in applied.as_json().items() if value and name != "seal"}
+        content = {"target": target.key, "applied": stated}
+        return applied.model_copy(update={"seal": self._digest(_PURPOSE + canonical(content))})
+
+    def verify_seal(self, applied: AppliedStatus, target: ObjectRef) -> bool:
+        """True where Setpoint itself said that this is what is, or is being, applied to the target."""
+        return self.seal(applied, target) == applied
+
+    def drop_unsealed(self, environment: Environment) -> Environment:
+        """The target as if nobody but Setpoint had said what is applied; that is recorded anew once it is seen."""
+        status = environment.status
+        stated = {"applied": status.applied, "applying": status.applying}
+        forged = [name for name, one in stated.items() if one and not self.verify_seal(one, environment.ref)]
+        if not forged:
+            return environment
+        return environment.model_copy(update={"status": status.model_copy(update=dict.fromkeys(forged))})

@@ -18,6 +18,8 @@ from setpoint.pipeline.changes import ChangeRegister, list_orphans
 from setpoint.pipeline.draft import Status
 from setpoint.pipeline.names import TARGET_LABEL, child_name, target_label
 from setpoint.pipeline.resets import ResetRegister
+from setpoint.pipeline.seals import Seals
+from setpoint.pipeline.snapshots import SnapshotTaker
 from setpoint.ports import ClusterClient
 
 if TYPE_CHECKING:
@@ -40,10 +42,14 @@ class Settlement:
         cluster: ClusterClient,
         changes: ChangeRegister,
         resets: ResetRegister,
+        snapshots: SnapshotTaker,
+        seals: Seals,
     ) -> None:
         self._cluster = cluster
         self._changes = changes
         self._resets = resets
+        self._snapshots = snapshots
+        self._seals = seals
 
     # --- nothing left to do ---------------------------------------------------------------------------------
 
@@ -100,6 +106,7 @@ class Settlement:
         seen = work.observation
         if known is None or change or (known.bundle, known.variables) != (seen.bundle, seen.variables_digest):
             applied = await work.session.configuration(change=change, at=work.draft.now_text)
+            applied = self._seals.seal(applied, work.environment.ref)
             work.draft.set(applied=applied)
             await self._snapshot(work, applied)
             return True
@@ -108,7 +115,7 @@ class Settlement:
         return False
 
     async def _snapshot(self, work: "Pass", applied: AppliedStatus) -> None:
-        snapshot = await work.session.capture(work.observation, applied)
+        snapshot = await self._snapshots.take(work.environment, await work.session.capture(applied))
         work.draft.set(snapshot=snapshot.name)
 
     # --- a change -------------------------------------------------------------------------------------------
@@ -223,7 +230,7 @@ class Settlement:
         Where nothing was applied before, the way back would be to destroy everything: that is a person's to ask for.
         The target is looked at again as it is, and at its setpoint once it verifies.
         """
-        if work.snapshot.bundle is None:
+        if work.snapshot.configuration is None:
             return
         self._draft_hold(work, Reason.VERIFY_HOLD, snapshot=None)
         policy = work.environment.spec.reset.on_verify_failure

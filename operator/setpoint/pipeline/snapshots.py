@@ -1,78 +1,37 @@
-"""Owns taking and pruning snapshots: the index objects, and the sealed bytes that they name."""
+"""Owns making and pruning the index objects of snapshots."""
 
 import contextlib
-import json
 import re
-from collections.abc import Mapping
 
 from setpoint.api.conditions import Reason
 from setpoint.api.meta import API_VERSION, JsonObject, ObjectRef
 from setpoint.api.v1alpha1 import snapshot as api
-from setpoint.api.v1alpha1.environment import AppliedStatus, Environment
+from setpoint.api.v1alpha1.environment import Environment
 from setpoint.domain import audit_actions
-from setpoint.domain.digests import canonical, digest
+from setpoint.domain.digests import digest
 from setpoint.domain.errors import AlreadyExistsError, InvalidError, NotFoundError, StalledError
-from setpoint.domain.model import Observation, Snapshot
+from setpoint.domain.model import Captured, Snapshot
 from setpoint.domain.reading import parse, text_at
 from setpoint.pipeline.names import TARGET_LABEL, child_name, target_label
-from setpoint.ports import BlobStore, ClusterClient, StateStore
+from setpoint.ports import ClusterClient
 
 _DIGITS = re.compile(r"-snap-([0-9a-f]+)\Z")
 
 
 class SnapshotTaker:
-    """Captures the head state under the last applied configuration. The same state gives the same Snapshot."""
+    """Makes Snapshots of what a driver captured. The same capture gives the same Snapshot."""
 
-    def __init__(self, cluster: ClusterClient, states: StateStore, blobs: BlobStore) -> None:
+    def __init__(self, cluster: ClusterClient) -> None:
         self._cluster = cluster
-        self._states = states
-        self._blobs = blobs
 
-    async def take(
-        self,
-        environment: Environment,
-        applied: AppliedStatus | None,
-        observation: Observation,
-        *,
-        secret_variables: Mapping[str, str],
-    ) -> Snapshot:
-        """Seals what a reset needs and makes the index object, unless it is there."""
-        spec = await self._describe(environment, applied, observation, secret_variables)
+    async def take(self, environment: Environment, captured: Captured) -> Snapshot:
+        """Makes the index object, unless it is there."""
+        target = {"kind": environment.kind, "name": environment.metadata.name}
+        described = api.SnapshotSpec.model_validate({**captured.digests, "targetRef": target, "digest": digest({})})
+        spec = described.model_copy(update={"digest": content_digest(described)})
         name = child_name(environment.metadata.name, "snap", spec.digest)
         await self._ensure(environment, name, spec)
-        return Snapshot(name=name, digest=spec.digest, state_version=spec.state_version, bundle=spec.bundle)
-
-    async def _describe(
-        self,
-        environment: Environment,
-        applied: AppliedStatus | None,
-        observation: Observation,
-        secret_variables: Mapping[str, str],
-    ) -> api.SnapshotSpec:
-        key = environment.ref.key
-        head = await self._states.head(key)
-        outputs = await self._seal_outputs(key) if head else None
-        content = {
-            "targetRef": {"kind": "Environment", "name": environment.metadata.name},
-            "stateVersion": head.version if head else 0,
-            "stateDigest": f"sha256:{head.sha256}" if head else None,
-            "bundle": applied.bundle if applied else None,
-            "archive": applied.archive if applied else None,
-            "revision": applied.revision if applied else "",
-            "variables": applied.variables if applied else None,
-            "secretVariables": {k: self._blobs.digest(v.encode()) for k, v in sorted(secret_variables.items())},
-            "outputs": outputs,
-            "engine": observation.engine,
-            "resources": head.resources if head else 0,
-            "generation": applied.generation if applied else 0,
-            "change": applied.change if applied else None,
-        }
-        described = api.SnapshotSpec.model_validate({**content, "digest": digest({})})
-        return described.model_copy(update={"digest": content_digest(described)})
-
-    async def _seal_outputs(self, key: str) -> str | None:
-        outputs = json.loads(await self._states.read(key)).get("outputs") or {}
-        return await self._blobs.put(canonical(outputs)) if outputs else None
+        return Snapshot(name=name, digest=spec.digest, configuration=captured.configuration)
 
     async def _ensure(self, environment: Environment, name: str, spec: api.SnapshotSpec) -> None:
         """Makes the index object unless it is there. Raises StalledError where another has its name."""

@@ -11,6 +11,7 @@ from setpoint.api.v1alpha1.environment import AppliedStatus, Environment
 from setpoint.domain.gating import GateDecision
 from setpoint.domain.goals import Goal
 from setpoint.domain.model import (
+    Captured,
     Change,
     Observation,
     Outcome,
@@ -61,8 +62,8 @@ class TargetSession(Protocol):
         """The exact change; None at the setpoint."""
         ...
 
-    async def capture(self, observation: Observation, applied: AppliedStatus | None = None) -> Snapshot:
-        """Everything that a reset to the head state under the configuration last applied (or this one) needs."""
+    async def capture(self, applied: AppliedStatus | None) -> Captured:
+        """Everything that a reset to what is now under this configuration needs, sealed; None: nothing was applied."""
         ...
 
     async def plan_reset(self, change: Change, snapshot: Snapshot) -> ResetPlan:
@@ -94,7 +95,7 @@ class TargetSession(Protocol):
         ...
 
     async def configuration(self, *, change: str | None, at: str) -> AppliedStatus:
-        """The configuration that this pass holds the target to, sealed, for the record."""
+        """The configuration that this pass holds the target to, for the record."""
         ...
 
     async def publish(self) -> bool:
@@ -108,10 +109,6 @@ class TargetDriver(Protocol):
     @property
     def kind(self) -> type[Environment]:
         """The kind of target that it drives."""
-        ...
-
-    def wrote(self, target: ObjectRef, applied: AppliedStatus) -> bool:
-        """True where Setpoint itself said that this is what is, or is being, applied to the target."""
         ...
 
     async def abandoned(self) -> Collection[Run]:

@@ -27,8 +27,9 @@ from setpoint.pipeline.recovery import Recovery
 from setpoint.pipeline.resets import ResetRegister
 from setpoint.pipeline.resting import RestRegister, SecretVersions
 from setpoint.pipeline.retention import BlobCollector
+from setpoint.pipeline.seals import Seals
 from setpoint.pipeline.settlement import Settlement
-from setpoint.pipeline.snapshots import SnapshotPruner
+from setpoint.pipeline.snapshots import SnapshotPruner, SnapshotTaker
 from setpoint.pipeline.target_metrics import TargetMetrics
 from setpoint.ports import BlobStore, ClusterClient, LookStore
 from setpoint.runtime.clock import SystemClock
@@ -89,7 +90,13 @@ class Parts:
     def settlement(self, cluster: ClusterClient) -> Settlement:
         """The settlement after a pass, over a cluster."""
         changes, resets = ChangeRegister(cluster, self.clock), ResetRegister(cluster, self.clock)
-        return Settlement(cluster=cluster, changes=changes, resets=resets)
+        return Settlement(
+            cluster=cluster,
+            changes=changes,
+            resets=resets,
+            snapshots=SnapshotTaker(cluster),
+            seals=Seals(self.blobs.digest),
+        )
 
     def pipeline(self, cluster: ClusterClient, metrics: Metrics) -> Pipeline:
         """The pipeline over a cluster."""
@@ -110,6 +117,8 @@ class Parts:
             gatekeeper=gatekeeper,
             changes=ChangeRegister(cluster, self.clock),
             settlement=self.settlement(cluster),
+            snapshots=SnapshotTaker(cluster),
+            seals=Seals(self.blobs.digest),
             trail=self.audit,
             metrics=metrics,
         )
@@ -132,6 +141,7 @@ class Parts:
             changes=ChangeRegister(self.cluster, self.clock),
             resets=ResetRegister(self.cluster, self.clock),
             pruner=SnapshotPruner(self.cluster),
+            seals=Seals(self.blobs.digest),
             rests=rests,
             recorder=recorder,
             metrics=metrics,
@@ -196,6 +206,7 @@ class Parts:
             driver=self.driver(overlay, settles=False),
             pipeline=self.pipeline(overlay, Metrics()),
             resets=ResetRegister(overlay, self.clock),
+            seals=Seals(self.blobs.digest),
             clock=self.clock,
         )
 

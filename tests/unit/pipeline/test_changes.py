@@ -284,7 +284,7 @@ def test_a_spec_is_cut_to_what_an_object_may_hold(environment: Environment) -> N
         summary=typed.summary,
     )
     plan = ResetPlan(digest=typed.reset_plan.digest, actions=actions, drill="Failed", message="x" * 2000)
-    described = describe_change(content, SUBJECTS["a"], Snapshot("snap", SUBJECTS["b"], 7, None), plan, 2, "a" * 2000)
+    described = describe_change(content, SUBJECTS["a"], Snapshot("snap", SUBJECTS["b"], None), plan, 2, "a" * 2000)
     assert described.requested_by == "a" * 1024
     assert (described.subject, described.snapshot_ref, described.approvals_required) == (SUBJECTS["a"], "snap", 2)
     assert (len(described.reset_plan.actions), len(described.reset_plan.message)) == (50, 1024)

@@ -30,7 +30,7 @@ from setpoint.pipeline.path import Pass
 from setpoint.runtime.metrics import Metrics
 
 DIGESTS = {letter: "sha256:" + letter * 64 for letter in "abcdef"}
-SNAPSHOT = Snapshot("snap", DIGESTS["b"], 7, DIGESTS["c"])
+SNAPSHOT = Snapshot("snap", DIGESTS["b"], DIGESTS["c"])
 WAY_BACK = ResetPlan(DIGESTS["d"], (), "Passed")
 DENY = PolicyResult((Violation("r1", "no"),))
 SPEC = Goal(GoalKind.SPEC)

@@ -12,7 +12,7 @@ from setpoint.api.meta import JsonObject, ObjectRef
 from setpoint.api.v1alpha1.environment import AppliedStatus
 from setpoint.domain import audit
 from setpoint.domain.errors import StalledError
-from setpoint.pipeline.seals import sealed
+from setpoint.pipeline.seals import Seals
 
 DIGEST = "sha256:" + "a" * 64
 WEATHER = {"sky": "clear"}
@@ -106,13 +106,13 @@ class NewerApplied(AppliedStatus):
 def test_each_version_accepts_the_seal_of_the_other(
     writer: type[AppliedStatus], reader: type[AppliedStatus], zone: JsonObject
 ) -> None:
-    blobs = MemoryBlobs()
-    written = sealed(writer.model_validate({**APPLIED, **zone}), REF, blobs)
+    seals = Seals(MemoryBlobs().digest)
+    written = seals.seal(writer.model_validate({**APPLIED, **zone}), REF)
     read = reader.model_validate(written.as_json())
-    assert sealed(read, REF, blobs).seal == written.seal
+    assert seals.verify_seal(read, REF)
     assert all(not field.get_default() for field in reader.model_fields.values() if not field.is_required())
     forged = reader.model_validate({**written.as_json(), "zone": "elsewhere"})
-    assert sealed(forged, REF, blobs).seal != written.seal
+    assert not seals.verify_seal(forged, REF)
 
 
 def row(header: bytes, prev: bytes) -> audit.Record:

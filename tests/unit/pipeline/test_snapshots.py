@@ -15,25 +15,12 @@ from setpoint.api.meta import JsonObject, ObjectRef
 from setpoint.api.v1alpha1 import snapshot as api
 from setpoint.api.v1alpha1.environment import AppliedStatus, Environment
 from setpoint.domain.errors import StalledError
-from setpoint.domain.model import Observation, Snapshot
+from setpoint.domain.model import Snapshot
 from setpoint.pipeline.snapshots import SnapshotPruner, SnapshotTaker, content_problem
+from setpoint.targets.environment.capturing import capture_state
 
 DIGEST = "sha256:" + "7e" * 32
 APPLIED = AppliedStatus(bundle=DIGEST, archive=DIGEST, variables=DIGEST, generation=3, at="2026-01-01T00:00:00Z")
-SEEN = Observation(
-    state_version=0,
-    serial=0,
-    lineage="",
-    resources=0,
-    bundle=DIGEST,
-    revision="r1",
-    engine="terraform 1.11.4",
-    findings=(),
-    content=None,
-    content_digest=None,
-    judged=None,
-    variables_digest=DIGEST,
-)
 SECRET = "hunter2-very-secret"
 
 
@@ -51,8 +38,9 @@ class Taker:
         self._environment = environment
 
     async def take(self, applied: AppliedStatus | None = APPLIED, **secrets: str) -> Snapshot:
-        taker = SnapshotTaker(self._cluster, self._stores.states, self._stores.blobs)
-        return await taker.take(self._environment, applied, SEEN, secret_variables=secrets)
+        states, blobs, key = self._stores.states, self._stores.blobs, self._environment.ref.key
+        captured = await capture_state(states, blobs, key, applied, engine="terraform 1.11.4", secret_variables=secrets)
+        return await SnapshotTaker(self._cluster).take(self._environment, captured)
 
     async def save(self, data: bytes) -> None:
         await self._stores.states.append(self._environment.ref.key, data, run="run-1")
@@ -68,8 +56,9 @@ def taker(cluster: InMemoryCluster, stores: Stores, environment: Environment) ->
 
 async def test_one_before_the_first_apply_holds_nothing(taker: Taker) -> None:
     taken = await taker.take(None)
-    assert (taken.state_version, taken.bundle) == (0, None)
+    assert taken.configuration is None
     (kept,) = await taker.kept()
+    assert kept["spec"]["stateVersion"] == 0
     assert kept["metadata"]["name"] == taken.name
     assert not {"bundle", "archive", "variables", "stateDigest", "outputs"} & kept["spec"].keys()
 

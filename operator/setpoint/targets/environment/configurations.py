@@ -6,7 +6,6 @@ from setpoint.api.v1alpha1.environment import AppliedStatus, Environment
 from setpoint.domain.digests import canonical
 from setpoint.domain.errors import LostBlobError, NotFoundError, ReasonedError, StalledError
 from setpoint.domain.goals import Goal, GoalKind
-from setpoint.pipeline.seals import sealed
 from setpoint.ports import BlobStore
 from setpoint.targets.environment.ports import Bundle, RunInputs
 from setpoint.targets.environment.run_inputs import gather_inputs
@@ -67,7 +66,7 @@ class Configurations:
 
     async def record(self, bundle: Bundle, inputs: RunInputs, *, change: str | None, at: str) -> AppliedStatus:
         """The record of a configuration that is in force; the variables are sealed."""
-        applied = AppliedStatus(
+        return AppliedStatus(
             bundle=bundle.digest,
             archive=bundle.blob,
             revision=bundle.revision,
@@ -77,7 +76,6 @@ class Configurations:
             change=change,
             at=at,
         )
-        return sealed(applied, self._environment.ref, self._blobs)
 
     def secrets_digest(self, inputs: RunInputs) -> str | None:
         """By which it is seen that a secret variable moved; None without any."""

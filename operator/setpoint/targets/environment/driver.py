@@ -7,12 +7,11 @@ from concurrent.futures import Executor
 from pathlib import Path
 
 from setpoint.api.meta import ObjectRef
-from setpoint.api.v1alpha1.environment import AppliedStatus, Environment
+from setpoint.api.v1alpha1.environment import Environment
 from setpoint.domain.goals import Goal
 from setpoint.domain.model import Outcome, Run
 from setpoint.domain.reading import text_at
 from setpoint.pipeline.retention import is_open
-from setpoint.pipeline.seals import sealed
 from setpoint.ports import BlobStore, ClusterClient, HealthProber, OnProgress, SourceResolver, StateLocks, StateStore
 from setpoint.targets.environment.abandoned import AbandonedRuns
 from setpoint.targets.environment.pacing import Pacer
@@ -62,10 +61,6 @@ class EnvironmentDriver:
         self._settles = settles
         sight = functools.partial(sight_of, cluster, blobs.digest)
         self._abandoned = AbandonedRuns(terraform, states, locks, sight, lingering=lingering)
-
-    def wrote(self, target: ObjectRef, applied: AppliedStatus) -> bool:
-        """True where the seal on it is the target's."""
-        return sealed(applied, target, self._services.blobs) == applied
 
     async def abandoned(self) -> Collection[Run]:
         """The runs of Terraform that left a trace on this machine, or a lock."""

@@ -11,11 +11,11 @@ from setpoint.domain.digests import canonical
 from setpoint.domain.errors import ConflictError, StalledError, TransientError
 from setpoint.domain.gating import GateDecision
 from setpoint.domain.goals import Goal, cause_of
-from setpoint.domain.model import Change, Observation, Outcome, ResetPlan, Result, Snapshot, Verification
+from setpoint.domain.model import Captured, Change, Observation, Outcome, ResetPlan, Result, Snapshot, Verification
 from setpoint.domain.scrubbing import Scrubber, label_keys
-from setpoint.pipeline.snapshots import SnapshotTaker
 from setpoint.ports import BlobStore, ClusterClient, HealthProber, Notice, OnProgress, StateStore, StateVersion
 from setpoint.targets.environment import drills
+from setpoint.targets.environment.capturing import capture_state
 from setpoint.targets.environment.configurations import Configurations
 from setpoint.targets.environment.destroying import notes_of, plan_goal
 from setpoint.targets.environment.drills import Drill
@@ -85,7 +85,6 @@ class EnvironmentSession:
         self._progress = progress
         self._key = environment.ref.key
         self._errored = ErroredStates(services.states, self._key, workspace)
-        self._snapshots = SnapshotTaker(services.cluster, services.states, services.blobs)
         self._notices: tuple[Notice, ...] = ()
         self._reader = SecretReader(services.cluster, environment.metadata.namespace)
         self._configurations = Configurations(environment, goal, self._reader, services.blobs, services.sources)
@@ -208,11 +207,11 @@ class EnvironmentSession:
 
     # --- guard ----------------------------------------------------------------------------------------------
 
-    async def capture(self, observation: Observation, applied: AppliedStatus | None = None) -> Snapshot:
-        """The head version of the state under the last applied configuration."""
-        applied = applied or self._environment.status.applied
-        return await self._snapshots.take(
-            self._environment, applied, observation, secret_variables=self._inputs.secret_variables
+    async def capture(self, applied: AppliedStatus | None) -> Captured:
+        """The head version of the state under a configuration."""
+        services, secrets = self._services, self._inputs.secret_variables
+        return await capture_state(
+            services.states, services.blobs, self._key, applied, engine=str(self._engine), secret_variables=secrets
         )
 
     async def plan_reset(self, change: Change, snapshot: Snapshot) -> ResetPlan:
@@ -223,7 +222,7 @@ class EnvironmentSession:
 
     async def _drill(self, change: Change, snapshot: Snapshot) -> Drill:
         applied = self._environment.status.applied
-        if snapshot.bundle is None or applied is None:
+        if snapshot.configuration is None or applied is None:
             return Drill("NotDrillable", drills.undrillable(self._plan.prevent_destroy))
         if change.cause == "Drift" and change.bundle == applied.bundle:
             return Drill("Passed")

@@ -29,8 +29,9 @@ from setpoint.domain.errors import (
     WaitingError,
 )
 from setpoint.domain.goals import Goal, GoalKind
-from setpoint.domain.model import Outcome, Result
+from setpoint.domain.model import Outcome, Result, Snapshot
 from setpoint.pipeline.preview import Previewer
+from setpoint.pipeline.seals import Seals
 from setpoint.ports import Notice
 from setpoint.targets.environment import plan_reading
 from setpoint.targets.environment.driver import EnvironmentDriver
@@ -238,6 +239,7 @@ async def test_a_preview_says_why_it_did_not_look(desk: Desk) -> None:
         driver=desk.driver(settles=False),
         pipeline=None,
         resets=SimpleNamespace(due=_resolve),
+        seals=Seals(desk.stores.blobs.digest),
         clock=FakeClock(),
     )
     report = await previewer.preview(ObjectRef("Environment", "default", "web"), lambda _: None)
@@ -380,7 +382,7 @@ async def test_a_failed_drill_can_be_accepted_where_nothing_else_leads_out(
         observation = await session.observe()
         change = await session.plan(observation)
         assert change is not None
-        plan = await session.plan_reset(change, await session.capture(observation))
+        plan = await session.plan_reset(change, Snapshot("snap", BUNDLE.digest, OLD))
     assert (plan.drill, plan.acceptable) == drill
     assert not plan.ready
     assert ("Mend that first" in plan.message) is (not plan.acceptable)
@@ -395,7 +397,7 @@ async def test_an_outage_says_nothing_of_the_way_back(desk: Desk) -> None:
         change = await session.plan(observation)
         assert change is not None
         with pytest.raises(TransientError, match="connection refused"):
-            await session.plan_reset(change, await session.capture(observation))
+            await session.plan_reset(change, Snapshot("snap", BUNDLE.digest, OLD))
 
 
 # --- What stays where a target is released ----------------------------------------------------------------------------

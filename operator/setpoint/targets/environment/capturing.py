@@ -1,0 +1,44 @@
+"""Owns what a Snapshot says of an Environment: its state, outputs and configuration, by digest. Keeps nothing."""
+
+import json
+from collections.abc import Mapping
+
+from setpoint.api.v1alpha1.environment import AppliedStatus
+from setpoint.domain.digests import canonical
+from setpoint.domain.model import Captured
+from setpoint.ports import BlobStore, StateStore
+
+
+async def capture_state(
+    states: StateStore,
+    blobs: BlobStore,
+    key: str,
+    applied: AppliedStatus | None,
+    *,
+    engine: str,
+    secret_variables: Mapping[str, str],
+) -> Captured:
+    """The head state under a configuration; its outputs are sealed. The same state gives the same."""
+    head = await states.head(key)
+    return Captured(
+        configuration=applied.bundle if applied else None,
+        digests={
+            "stateVersion": head.version if head else 0,
+            "stateDigest": f"sha256:{head.sha256}" if head else None,
+            "bundle": applied.bundle if applied else None,
+            "archive": applied.archive if applied else None,
+            "revision": applied.revision if applied else "",
+            "variables": applied.variables if applied else None,
+            "secretVariables": {name: blobs.digest(text.encode()) for name, text in sorted(secret_variables.items())},
+            "outputs": await _seal_outputs(states, blobs, key) if head else None,
+            "engine": engine,
+            "resources": head.resources if head else 0,
+            "generation": applied.generation if applied else 0,
+            "change": applied.change if applied else None,
+        },
+    )
+
+
+async def _seal_outputs(states: StateStore, blobs: BlobStore, key: str) -> str | None:
+    outputs = json.loads(await states.read(key)).get("outputs") or {}
+    return await blobs.put(canonical(outputs)) if outputs else None
