@@ -24,7 +24,7 @@ from setpoint.api.meta import ObjectRef
 from setpoint.domain import state
 from setpoint.domain.audit import AuditEntry, Phase
 from setpoint.wiring import Home, open_home
-from setpoint.wiring.objects import open_objects
+from setpoint.wiring.local import open_local
 
 RESOURCES = 4
 VICTIM = Path(__file__).with_name("victim.py")
@@ -150,8 +150,8 @@ async def approve(home: Home, status: dict) -> None:
 
 async def read_states(home: Path) -> list[set[str]]:
     """The ids in each version of the state."""
-    async with open_objects(LocalHome.open(home)) as opened:
-        states = opened.stores.states
+    async with open_local(LocalHome.open(home)) as opened:
+        states = opened.states
         head = await states.head(REF.key)
         facts = [state.parse(await states.read(REF.key, number)) for number in range(1, head.version + 1)]
     return [{instance.id for instance in one.instances} for one in facts]

@@ -1,56 +1,68 @@
-"""Owns putting a cluster home together: the API server, the operator's store, and what every home has."""
+"""Owns the backends of a cluster home: the API server, and the operator's store."""
 
 import contextlib
 import dataclasses
 from collections.abc import AsyncIterator, Mapping
 
 from setpoint.adapters.kube import ConnectionOptions, KubeCluster, KubeConnection, KubeEvents, KubeLease, connect
+from setpoint.adapters.store import AuditTrail, SqlFences, SqlLooks, SqlStateLocks, SqlStateStore
 from setpoint.ports import Fences
 from setpoint.runtime.clock import SystemClock
 from setpoint.runtime.logging import SecretFilter
 from setpoint.runtime.metrics import Metrics
 from setpoint.settings import Settings
 from setpoint.targets.environment.terraform import RunWatch
-from setpoint.wiring.foundation import Foundation
+from setpoint.wiring.backends import Backends
 from setpoint.wiring.leases import LEASES
-from setpoint.wiring.parts import Parts, open_parts
-from setpoint.wiring.stores import open_operator_stores
+from setpoint.wiring.stores import open_database
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class ClusterParts:
-    """The parts that only a cluster home has, beside what every home has."""
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterBackends(Backends):
+    """The backends of a cluster home, and what it alone has.
 
-    parts: Parts
+    `shared` is True where other replicas may work on the same store, and so may have left runs elsewhere.
+    """
+
+    cluster: KubeCluster
     connection: KubeConnection
-    objects: KubeCluster
     fences: Fences
     shared: bool
-    """True where other replicas may work on the same store, and so may have left runs elsewhere."""
 
     def leases(self, namespace: str) -> Mapping[str, KubeLease]:
         """The Leases of every division, by name."""
-        return {name: KubeLease(self.connection, namespace, name, clock=self.parts.clock) for name in LEASES}
+        return {name: KubeLease(self.connection, namespace, name, clock=self.clock) for name in LEASES}
 
 
 @contextlib.asynccontextmanager
 async def open_cluster(
-    options: ConnectionOptions, settings: Settings, secrets: SecretFilter, *, identity: str, watch: RunWatch
-) -> AsyncIterator[ClusterParts]:
-    """Opens everything that the operator needs, and closes it again. Asks the API server nothing yet.
+    options: ConnectionOptions,
+    settings: Settings,
+    *,
+    identity: str,
+    metrics: Metrics,
+    secrets: SecretFilter,
+    watch: RunWatch,
+) -> AsyncIterator[ClusterBackends]:
+    """Opens the backends of the operator, and closes them again. Asks the API server nothing yet.
 
     Raises StoreError for a store that can't be used, InvalidError for a kubeconfig or settings that can't be.
     """
-    clock, metrics = SystemClock(), Metrics()
+    clock = SystemClock()
     async with contextlib.AsyncExitStack() as stack:
         connection = await stack.enter_async_context(connect(options))
-        opened = await open_operator_stores(
-            stack, settings, identity=identity, clock=clock, metrics=metrics, secrets=secrets
-        )
-        objects = KubeCluster(connection, opened.stores.audit, namespaces=settings.served_namespaces)
-        foundation = Foundation(
-            stores=opened.stores,
-            cluster=objects,
+        database, blobs = open_database(stack, settings, identity=identity, secrets=secrets)
+        audit = AuditTrail(database, clock, count_rows=metrics.count_audit_rows)
+        states = SqlStateStore(database, blobs, audit, clock)
+        stack.callback(states.close)
+        yield ClusterBackends(
+            clock=clock,
+            audit=audit,
+            blobs=blobs,
+            states=states,
+            locks=SqlStateLocks(database, clock),
+            looks=SqlLooks(database),
+            cluster=KubeCluster(connection, audit, namespaces=settings.served_namespaces),
             events=KubeEvents(connection, instance=identity),
             private=settings.state_dir,
             home_root=None,
@@ -58,7 +70,7 @@ async def open_cluster(
             proves_users=True,
             watch=watch,
             sees_all=not settings.served_namespaces,
+            connection=connection,
+            fences=SqlFences(database),
+            shared=settings.store_url is not None,
         )
-        parts = await open_parts(stack, foundation, settings=settings, clock=clock, metrics=metrics, secrets=secrets)
-        shared = settings.store_url is not None
-        yield ClusterParts(parts, connection, objects, opened.fences, shared)

@@ -14,7 +14,7 @@ from setpoint.domain.errors import ConflictError
 from setpoint.domain.model import ResourceProgress
 from setpoint.ports import AuditLog, ClusterClient, StateVersion
 from setpoint.runtime.recorder import EventRecord
-from setpoint.wiring.objects import LocalObjects, make_home, open_objects
+from setpoint.wiring.local import LocalBackends, make_home, open_local
 
 if TYPE_CHECKING:
     from setpoint.pipeline.preview import PlanReport
@@ -40,23 +40,23 @@ class VerifyReport:
 class Home:
     """One open home: its objects. What a plan needs beside them is put together when one is asked for."""
 
-    def __init__(self, opened: LocalObjects) -> None:
-        self._opened = opened
+    def __init__(self, backends: LocalBackends) -> None:
+        self._backends = backends
 
     @property
     def root(self) -> Path:
         """The folder with the manifests."""
-        return self._opened.home.root
+        return self._backends.home.root
 
     @property
     def cluster(self) -> ClusterClient:
         """Its objects."""
-        return self._opened.cluster
+        return self._backends.cluster
 
     @property
     def audit(self) -> AuditLog:
         """Its trail."""
-        return self._opened.stores.audit
+        return self._backends.audit
 
     @property
     def proves_users(self) -> bool:
@@ -69,54 +69,54 @@ class Home:
 
     async def manager(self) -> str:
         """The one who manages it now, empty where nobody does: by the lock that a manager holds."""
-        return holder(self._opened.home) or ""
+        return holder(self._backends.home) or ""
 
     async def sync(self) -> Sequence[object]:
         """Reads the manifests now; returns what is wrong with them."""
-        if not self._opened.home.writable:
-            return (f"{self._opened.home.state} can't be written: objects are shown as they were when it last was",)
-        return (await self._opened.sync.sync()).errors
+        if not self._backends.home.writable:
+            return (f"{self._backends.home.state} can't be written: objects are shown as they were when it last was",)
+        return (await self._backends.sync.sync()).errors
 
     async def events(self, ref: ObjectRef) -> Sequence[EventRecord]:
         """The events of an object, oldest first."""
-        return await self._opened.events.of(ref)
+        return await self._backends.events.of(ref)
 
     async def plan(self, ref: ObjectRef, progress: Any) -> "PlanReport":
         """Computes what would be done, and changes nothing."""
         from setpoint.runtime.logging import SecretFilter  # noqa: PLC0415 most commands do without all of these
         from setpoint.runtime.metrics import Metrics  # noqa: PLC0415
         from setpoint.settings import read_settings  # noqa: PLC0415
-        from setpoint.wiring.local import open_parts_of  # noqa: PLC0415
+        from setpoint.wiring.services import open_services  # noqa: PLC0415
 
         progress(ref, "planning")
 
         def hear(step: ResourceProgress) -> None:
             progress(ref, "planning", step)
 
-        async with open_parts_of(self._opened, read_settings(), SecretFilter(), Metrics()) as parts:
-            return await parts.previewer().preview(ref, hear)
+        async with open_services(self._backends, read_settings(), Metrics(), SecretFilter()) as services:
+            return await services.previewer(ref.kind).preview(ref, hear)
 
     async def content(self, digest: str) -> bytes | None:
         """A Change's content, from the store. Raises NotFoundError, StoreError."""
-        return await self._opened.stores.blobs.get(digest)
+        return await self._backends.blobs.get(digest)
 
     async def import_state(self, ref: ObjectRef, data: bytes) -> StateVersion:
         """Adopts a Terraform state as version 1. Raises ConflictError where a state is managed already."""
-        if await self._opened.stores.states.head(ref.key) is not None:
+        if await self._backends.states.head(ref.key) is not None:
             msg = f"{ref} has a managed state already; a reset brings an earlier one back"
             raise ConflictError(msg)
-        if any(lock.target == ref.key for lock in await self._opened.stores.locks.held()):
+        if any(lock.target == ref.key for lock in await self._backends.locks.held()):
             msg = f"the state of {ref} is locked by a run; try again when it is over"
             raise ConflictError(msg)
         entry = audit_actions.state_imported(ref, self.user())
-        version = await self._opened.stores.states.append(ref.key, data, run="import", audit=(entry,))
+        version = await self._backends.states.append(ref.key, data, run="import", audit=(entry,))
         # Earlier looks were at another state.
-        await self._opened.stores.looks.forget(ref.key)
+        await self._backends.looks.forget(ref.key)
         return version
 
     async def verify_audit(self) -> VerifyReport:
         """Checks every row of the trail."""
-        found = await self._opened.stores.audit.verify()
+        found = await self._backends.audit.verify()
         remedy = standing.REMEDY if await self.store_problem() else ""
         return VerifyReport(
             found.verdict.value,
@@ -130,11 +130,11 @@ class Home:
 
     async def store_problem(self) -> str:
         """The reason against the store being the one that stood here, as a clause; empty where there is none."""
-        return await self._opened.stores.audit.contradiction()
+        return await self._backends.audit.contradiction()
 
     async def accept_store(self, reason: str) -> str:
         """Goes on with the store as it is, on record; returns what spoke against it."""
-        return await self._opened.stores.audit.accept(f"user:{self.user()}", reason)
+        return await self._backends.audit.accept(f"user:{self.user()}", reason)
 
 
 @contextlib.asynccontextmanager
@@ -144,5 +144,5 @@ async def open_home(root: Path, *, create: bool = False) -> AsyncIterator[Home]:
     Raises NothingDeclaredError, HomeError, StoreError.
     """
     home = await make_home(root) if create else LocalHome.open(root)
-    async with open_objects(home) as opened:
-        yield Home(opened)
+    async with open_local(home) as backends:
+        yield Home(backends)

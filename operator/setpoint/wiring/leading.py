@@ -11,8 +11,9 @@ from setpoint.domain.errors import SetpointError
 from setpoint.domain.sharding import Shard
 from setpoint.runtime.manager import Manager, Runnable, ends_within, first_of
 from setpoint.runtime.terms import Term, Terms
-from setpoint.wiring.cluster import ClusterParts
+from setpoint.wiring.cluster import ClusterBackends
 from setpoint.wiring.resync import Resync
+from setpoint.wiring.services import Services
 from setpoint.wiring.work import Work
 
 _LOGGER = logging.getLogger(__name__)
@@ -23,20 +24,19 @@ _RETRY_SECONDS = 2.0
 
 
 class Leading:
-    """Leads shards, each for one term after another. `drain` is how many seconds a graceful end waits for work."""
+    """Leads shards, each for one term after another."""
 
-    def __init__(self, cluster: ClusterParts, terms: Terms, work: Work, resync: Resync, *, drain: float) -> None:
-        self._cluster = cluster
-        self._parts = cluster.parts
+    def __init__(self, backends: ClusterBackends, services: Services, terms: Terms, work: Work, resync: Resync) -> None:
+        self._backends = backends
+        self._services = services
         self._terms = terms
         self._work = work
         self._resync = resync
-        self._drain = drain
 
     async def lead(self, shard: Shard, stop: asyncio.Event) -> None:
         """A term, until `stop`, a cancellation, or the refusal of what it writes, since another has begun."""
         try:
-            term = Term(shard, await self._cluster.fences.acquire(str(shard)))
+            term = Term(shard, await self._backends.fences.acquire(str(shard)))
         except SetpointError as error:
             await _pause(error, stop)
             return
@@ -56,7 +56,7 @@ class Leading:
 
     async def _begin(self, term: Term) -> list[Runnable]:
         """Settles what an earlier term left, and asks for a look at everything; returns what is to be done later."""
-        recovery = self._parts.recovery(lingering=KILL_SECONDS if self._cluster.shared else 0.0)
+        recovery = self._services.recovery(lingering=KILL_SECONDS if self._backends.shared else 0.0)
         in_doubt = await recovery.run(term.shard.__contains__)
         self._work.wake(term.admit(but=in_doubt))
         look = Runnable("first look", functools.partial(self._resync.look_at_first, term.shard, in_doubt), finite=True)
@@ -82,8 +82,8 @@ class Leading:
 
     async def _check_audit(self, _ended: asyncio.Event) -> None:
         """Beside the work: a long trail must not keep it waiting."""
-        verdict = (await self._parts.audit.verify()).verdict
-        self._parts.metrics.set_audit_chain_ok(verdict is Verdict.INTACT)
+        verdict = (await self._backends.audit.verify()).verdict
+        self._services.metrics.set_audit_chain_ok(verdict is Verdict.INTACT)
 
     @contextlib.asynccontextmanager
     async def _ending(self, term: Term) -> AsyncIterator[None]:
@@ -91,7 +91,7 @@ class Leading:
         try:
             yield
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._drain):
+                async with asyncio.timeout(self._services.settings.drain_seconds):
                     await term.drain()
         finally:
             await term.cut()

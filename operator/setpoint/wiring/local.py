@@ -1,23 +1,47 @@
-"""Owns putting a whole local home together: its objects, and what every manager and every plan has on top of them."""
+"""Owns the backends of a local home: what reads and writes its objects, and nothing that most commands do without."""
 
 import contextlib
 import dataclasses
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
 
-from setpoint.adapters.local import LocalHome, ManifestSync
-from setpoint.adapters.store import SqlObjectStore
-from setpoint.runtime.logging import SecretFilter
-from setpoint.runtime.metrics import Metrics
-from setpoint.settings import Settings
-from setpoint.wiring.objects import LocalObjects, open_objects
-from setpoint.wiring.parts import Parts, open_parts
+from setpoint.adapters.local import LocalCluster, LocalHome, ManifestIndex, ManifestSync, StoredEvents
+from setpoint.adapters.local.manifests import DECLARED_KINDS
+from setpoint.adapters.store import (
+    AuditTrail,
+    SealedBlobs,
+    SqlLooks,
+    SqlObjectStore,
+    SqlStateLocks,
+    SqlStateStore,
+    begin_sqlite,
+    open_sqlite,
+    read_sqlite,
+)
+from setpoint.api.meta import API_VERSION
+from setpoint.domain.errors import NothingDeclaredError
+from setpoint.runtime.clock import SystemClock
+from setpoint.wiring.backends import Backends
+
+_NOTHING_DECLARED = f"""\
+holds no manifest, so no home was made of it.
+Looked for: files *.yaml, *.yml and *.json in it and its folders, with an object of {API_VERSION} \
+({", ".join(DECLARED_KINDS)}). Hidden folders, links out of it and other homes are left out.
+To begin, write one, such as hello.yaml beside a folder infra with Terraform code, and run this again:
+
+  apiVersion: {API_VERSION}
+  kind: Environment
+  metadata: {{name: hello}}
+  spec:
+    stage: dev
+    source: {{path: ./infra}}"""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class LocalParts:
-    """The parts that only a local home has, beside what every home has."""
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class LocalBackends(Backends):
+    """The backends of a local home, and what it alone has."""
 
-    parts: Parts
+    cluster: LocalCluster
     home: LocalHome
     objects: SqlObjectStore
     sync: ManifestSync
@@ -25,27 +49,73 @@ class LocalParts:
 
 @contextlib.asynccontextmanager
 async def open_local(
-    home: LocalHome, settings: Settings, secrets: SecretFilter, *, managed: bool = False
-) -> AsyncIterator[LocalParts]:
-    """Opens everything that a local home needs, and closes it again. Raises StoreError for a store that is damaged.
+    home: LocalHome,
+    *,
+    check: bool = False,
+    held: Sequence[Path] = (),
+    count_rows: Callable[[int], None] = lambda _rows: None,
+) -> AsyncIterator[LocalBackends]:
+    """Opens a home's store and manifests, and closes them again. Raises StoreError for a store that is damaged.
 
-    `managed`: for the manager, which holds the lock. The whole database is read first, and both have to stay in place.
+    A home that can't be written is opened to be read: each write to it raises StoreError.
+
+    `check` reads the whole database first: for a manager, not for each command. `held` are files that have to stay
+    where they are. `count_rows` hears of audit rows.
     """
-    metrics = Metrics()
-    held = [home.manager_lock] if managed else []
-    async with (
-        open_objects(home, check=managed, held=held, count_rows=metrics.count_audit_rows) as opened,
-        open_parts_of(opened, settings, secrets, metrics) as parts,
-    ):
-        yield LocalParts(parts, home, opened.objects, opened.sync)
-
-
-@contextlib.asynccontextmanager
-async def open_parts_of(
-    opened: LocalObjects, settings: Settings, secrets: SecretFilter, metrics: Metrics
-) -> AsyncIterator[Parts]:
-    """Opens what every home has, on top of objects that are open already."""
+    clock = SystemClock()
     async with contextlib.AsyncExitStack() as stack:
-        yield await open_parts(
-            stack, opened.foundation(), settings=settings, clock=opened.clock, metrics=metrics, secrets=secrets
+        # The key is made with the blobs, and the rows are sealed with it.
+        if home.writable:
+            begin_sqlite(home.database, beside=home.filled_by_runs)
+        blobs = SealedBlobs.open(home.blobs, home.key)
+        stack.push_async_callback(blobs.close)
+        if home.writable:
+            database = open_sqlite(home.database, home.key, held=held, check=check)
+        else:
+            database = read_sqlite(home.database, home.key)
+        stack.push_async_callback(database.close)
+        audit = AuditTrail(database, clock, count_rows=count_rows)
+        states = SqlStateStore(database, blobs, audit, clock)
+        stack.callback(states.close)
+        objects = SqlObjectStore(database, audit)
+        index = ManifestIndex(home.root, memory=home.state / "manifests.json")
+        stack.push_async_callback(index.close)
+        cluster = LocalCluster(objects, blobs, index, clock=clock)
+        sync = ManifestSync(cluster, index)
+        yield LocalBackends(
+            clock=clock,
+            audit=audit,
+            blobs=blobs,
+            states=states,
+            locks=SqlStateLocks(database, clock),
+            looks=SqlLooks(database),
+            cluster=cluster,
+            events=StoredEvents(objects),
+            private=home.state,
+            home_root=home.root,
+            origin_of=lambda obj: sync.folder_of(obj.ref),
+            proves_users=False,
+            sealed=cluster.blobs,
+            unread=sync.unread,
+            home=home,
+            objects=objects,
+            sync=sync,
         )
+
+
+async def make_home(root: Path) -> LocalHome:
+    """Makes a folder that declares something a home, or opens the home that it is.
+
+    Raises NothingDeclaredError where there is neither, HomeError where it can't be written.
+    """
+    home = LocalHome.at(root)
+    if not home.state.exists():
+        index = ManifestIndex(home.root)
+        try:
+            inventory = await index.refresh()
+        finally:
+            await index.close()
+        # Manifests that can't be read are told of by the home itself, which knows the file and the line.
+        if not inventory.errors and not any(ref.kind in DECLARED_KINDS for ref in inventory.entries):
+            raise NothingDeclaredError(f"{home.root} {_NOTHING_DECLARED}")
+    return LocalHome.create(root)

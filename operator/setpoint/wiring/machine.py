@@ -18,7 +18,6 @@ from setpoint.api.v1alpha1.environment import Engine
 from setpoint.domain import standing
 from setpoint.domain.errors import InvalidError, SetpointError
 from setpoint.domain.policies import PolicyModules
-from setpoint.runtime.logging import SecretFilter
 from setpoint.settings import Settings, read_settings
 from setpoint.targets.environment.ports import RunInputs
 from setpoint.targets.environment.terraform.binaries import Binaries
@@ -51,7 +50,7 @@ async def doctor(root: Path | None) -> Sequence[Check]:
         checks.append(Check("settings", False, error.message, "set it right, or unset it"))
     checks += [_engine(settings), _mirror(settings), await _policies(), _port(settings), _git(), _ssh()]
     if root is not None:
-        checks += await _home(root, settings)
+        checks += await _home(root)
     return checks
 
 
@@ -129,12 +128,12 @@ def _ssh() -> Check:
     return Check("ssh", bool(ssh), ssh or "not on PATH", "install it where sources come over SSH", needed=False)
 
 
-async def _home(root: Path, settings: Settings) -> list[Check]:
+async def _home(root: Path) -> list[Check]:
     """The home and, where it can be opened, what it is made of."""
     try:
         home = LocalHome.open(root)
-        async with open_local(home, settings, SecretFilter()) as local:
-            problem = await local.parts.audit.contradiction()
+        async with open_local(home) as backends:
+            problem = await backends.audit.contradiction()
     except HomeError as error:
         mine = f"chown -R {shlex.quote(current_user())} {shlex.quote(str(root / '.setpoint'))}"
         return [Check("home", False, error.message, f"let this user own and write it ({mine}), or work as its owner")]

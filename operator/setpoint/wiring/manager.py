@@ -19,12 +19,13 @@ from setpoint.pipeline.reconciler import PassReport
 from setpoint.pipeline.routing import EVERY_KIND, WATCHED
 from setpoint.runtime.logging import configure_logging
 from setpoint.runtime.manager import Manager, Runnable
+from setpoint.runtime.metrics import Metrics
 from setpoint.runtime.recorder import BufferedEventRecorder
 from setpoint.runtime.requests import Request
 from setpoint.server.http import serve_http
 from setpoint.settings import read_settings
-from setpoint.wiring.local import LocalParts, open_local
-from setpoint.wiring.objects import make_home
+from setpoint.wiring.local import LocalBackends, make_home, open_local
+from setpoint.wiring.services import Services, open_services
 from setpoint.wiring.standing import StoreWatch
 from setpoint.wiring.work import RECONCILED, Work
 
@@ -74,26 +75,30 @@ async def run_manager(
         logging.getLogger("setpoint.runtime.controller").setLevel(logging.ERROR)
     home = await make_home(root)
     with ManagerLock(home):
-        async with open_local(home, settings, secrets, managed=True) as local:
-            await local.parts.recovery().run()
-            verdict = (await local.parts.audit.verify()).verdict
-            local.parts.metrics.set_audit_chain_ok(verdict is Verdict.INTACT)
-            return await _Run(local, progress, due=due).go(once=once, stop=stop)
+        metrics, held = Metrics(), [home.manager_lock]
+        async with (
+            open_local(home, check=True, held=held, count_rows=metrics.count_audit_rows) as backends,
+            open_services(backends, settings, metrics, secrets) as services,
+        ):
+            await services.recovery().run()
+            verdict = (await backends.audit.verify()).verdict
+            metrics.set_audit_chain_ok(verdict is Verdict.INTACT)
+            return await _Run(backends, services, progress, due=due).go(once=once, stop=stop)
 
 
 class _Run:
     """One run of the manager."""
 
-    def __init__(self, local: LocalParts, progress: Any, *, due: bool) -> None:
-        self._local = local
-        self._parts = parts = local.parts
+    def __init__(self, backends: LocalBackends, services: Services, progress: Any, *, due: bool) -> None:
+        self._backends = backends
+        self._services = services
         self._progress = progress
         self._reports: dict[ObjectRef, TargetReport] = {}
         self._errors: tuple[object, ...] = ()
         self._recorder = BufferedEventRecorder(
-            parts.events, clock=parts.clock, metrics=parts.metrics, redact=parts.secrets.redact
+            backends.events, clock=backends.clock, metrics=services.metrics, redact=services.secrets.redact
         )
-        self._work = Work(parts, self._recorder, on_start=self._begin, on_progress=self._hear, on_report=self._keep)
+        self._work = Work(services, self._recorder, on_start=self._begin, on_progress=self._hear, on_report=self._keep)
         self._due = due
         self._rests: frozenset[ObjectRef] = frozenset()
         self._seen = 0
@@ -108,8 +113,8 @@ class _Run:
         manager = self._manager = Manager(self._runnables(version, once=once))
         stopping = asyncio.create_task(manager.stop_on(stop))
         try:
-            parts = self._parts
-            async with serve_http(parts.settings.listen, metrics=parts.metrics, live=self._work.live(), ready={}):
+            services, live = self._services, self._work.live()
+            async with serve_http(services.settings.listen, metrics=services.metrics, live=live, ready={}):
                 await manager.run()
         finally:
             stopping.cancel()
@@ -120,7 +125,7 @@ class _Run:
     async def _resting(self) -> list[TargetReport]:
         """The Environments that no pass was made of, since they rest: suspended, or at their setpoint and not due."""
         found = []
-        for obj in (await self._parts.cluster.list("Environment")).items:
+        for obj in (await self._backends.cluster.list("Environment")).items:
             ref, ready = ObjectRef.of(obj), _ready(obj)
             if ref in self._rests and ready:
                 state: TargetState = "at the setpoint" if ready["status"] == "True" else "needs attention"
@@ -132,13 +137,13 @@ class _Run:
 
         A PolicySet that no gate names guards nothing: it is told of, and the run is no worse for it.
         """
-        gates = (await self._parts.cluster.list("EnforcementGates")).items
+        gates = (await self._backends.cluster.list("EnforcementGates")).items
         named: set[str] = set()
         for obj in gates:
             for gate in items_at(obj, "spec", "gates"):
                 named.update(text_at(one, "name") for one in items_at(gate, "policySets"))
         found = []
-        for obj in (*(await self._parts.cluster.list("PolicySet")).items, *gates):
+        for obj in (*(await self._backends.cluster.list("PolicySet")).items, *gates):
             ref, ready = ObjectRef.of(obj), _ready(obj)
             if ready.get("status") != "False":
                 continue
@@ -150,8 +155,8 @@ class _Run:
 
     async def _load(self) -> str:
         """Reads the manifests and asks for a look at everything that is due; returns where the watch goes on."""
-        self._errors = (await self._local.sync.sync()).errors
-        version = str(await self._local.objects.version())
+        self._errors = (await self._backends.sync.sync()).errors
+        version = str(await self._backends.objects.version())
         await self._learn_secrets()
         self._rests = await self._work.look_at_all(rests=self._due)
         self._seen = int(version)
@@ -160,7 +165,7 @@ class _Run:
     def _runnables(self, version: str, *, once: bool) -> list[Runnable]:
         runnables = [Runnable("events", self._recorder.run, grace=5.0), *self._work.runnables(), self._work.retention()]
         # A run that ends by itself says in its report what is wrong with the store.
-        self._store = StoreWatch(self._parts.audit, on_standing=self._work.look_at_all, quiet=once)
+        self._store = StoreWatch(self._backends.audit, on_standing=self._work.look_at_all, quiet=once)
         runnables.append(Runnable("store", self._store.run))
         runnables.append(Runnable("watch", lambda ended: self._watch(version, EVERY_KIND if once else WATCHED, ended)))
         if once:
@@ -173,7 +178,7 @@ class _Run:
         """Ends the run once no queue has work and no write is unseen."""
         while True:
             await self._work.idle()
-            if await self._local.objects.version() <= self._seen and self._work.is_idle():
+            if await self._backends.objects.version() <= self._seen and self._work.is_idle():
                 self._manager.stop()
                 return
             await asyncio.sleep(0.02)
@@ -184,7 +189,7 @@ class _Run:
         """Follows the objects; lists everything anew where the watch can't go on."""
         while not ended.is_set():
             try:
-                async for event in self._parts.cluster.watch(kinds, resource_version=version):
+                async for event in self._backends.cluster.watch(kinds, resource_version=version):
                     await self._route(event)
             except GoneError:
                 version = await self._load()
@@ -194,25 +199,25 @@ class _Run:
         self._seen = max(self._seen, int(event.object["metadata"]["resourceVersion"]))
 
     async def _watch_manifests(self, ended: asyncio.Event) -> None:
-        await watch_home(self._local.home.root, self._files_changed, ended)
+        await watch_home(self._backends.home.root, self._files_changed, ended)
 
     async def _files_changed(self, paths: frozenset[str]) -> None:
         """Edits become objects, and files of a source or of a Secret wake those that use them."""
-        unread = self._local.sync.unread()
-        report = await self._local.sync.sync()
+        unread = self._backends.sync.unread()
+        report = await self._backends.sync.sync()
         self._errors = report.errors
-        if self._local.sync.unread() != unread:
+        if self._backends.sync.unread() != unread:
             await self._work.wake_waiting()
         for error in report.errors:
             self._progress(ObjectRef("Manifest", "", str(getattr(error, "file", "?"))), str(error))
-        readers = self._parts.sources.readers_of(paths)
-        touched = self._local.sync.affected(paths, readers) if paths else frozenset()
+        readers = self._services.sources.readers_of(paths)
+        touched = self._backends.sync.affected(paths, readers) if paths else frozenset()
         self._work.wake(Request(ref) for ref in touched if ref.kind in RECONCILED)
         await self._learn_secrets()
 
     async def _learn_secrets(self) -> None:
         """Wakes those that read one that moved since this was last asked."""
-        self._work.know_secrets((await self._parts.cluster.list("Secret")).items)
+        self._work.know_secrets((await self._backends.cluster.list("Secret")).items)
 
     # --- What comes of it ---------------------------------------------------------------------------------------
 

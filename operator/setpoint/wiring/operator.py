@@ -23,18 +23,20 @@ from setpoint.runtime.division import Division
 from setpoint.runtime.leader import Elector, LeaseTiming, Sharing
 from setpoint.runtime.logging import configure_logging
 from setpoint.runtime.manager import Manager, Runnable, ends_within
+from setpoint.runtime.metrics import Metrics
 from setpoint.runtime.recorder import BufferedEventRecorder
 from setpoint.runtime.shares import Shares
 from setpoint.runtime.terms import Terms
 from setpoint.server.http import serve_http
-from setpoint.settings import Settings, read_settings
+from setpoint.settings import read_settings
 from setpoint.targets.environment.terraform import Warden
 from setpoint.watch import KopfSource, WatchOptions
-from setpoint.wiring.cluster import ClusterParts, open_cluster
+from setpoint.wiring.cluster import ClusterBackends, open_cluster
 from setpoint.wiring.leading import KILL_SECONDS, Leading
 from setpoint.wiring.leases import lease_of
 from setpoint.wiring.resync import Resync
 from setpoint.wiring.secret_watch import SecretWatch
+from setpoint.wiring.services import Services, open_services
 from setpoint.wiring.standing import StoreWatch
 from setpoint.wiring.work import Work
 
@@ -81,8 +83,14 @@ async def run_operator(options: OperatorOptions, stop: asyncio.Event) -> None:
     identity = settings.identity or f"{socket.gethostname()}-{random_bytes.token_hex(4)}"
     warden = Warden(LeaseTiming().renew_deadline, KILL_SECONDS)
     try:
-        async with open_cluster(connection, settings, hidden, identity=identity, watch=warden) as cluster:
-            await Operator(cluster, settings, identity, warden).run(stop)
+        metrics = Metrics()
+        async with (
+            open_cluster(
+                connection, settings, identity=identity, metrics=metrics, secrets=hidden, watch=warden
+            ) as backends,
+            open_services(backends, settings, metrics, hidden) as services,
+        ):
+            await Operator(backends, services, identity, warden).run(stop)
     finally:
         await warden.close()
 
@@ -90,36 +98,38 @@ async def run_operator(options: OperatorOptions, stop: asyncio.Event) -> None:
 class Operator:
     """One replica."""
 
-    def __init__(self, cluster: ClusterParts, settings: Settings, identity: str, warden: Warden) -> None:
-        self._cluster = cluster
-        self._parts = parts = cluster.parts
-        self._settings = settings
+    def __init__(self, backends: ClusterBackends, services: Services, identity: str, warden: Warden) -> None:
+        self._backends = backends
+        self._metrics = metrics = services.metrics
+        self._settings = settings = services.settings
         self._recorder = BufferedEventRecorder(
-            parts.events, clock=parts.clock, metrics=parts.metrics, redact=parts.secrets.redact
+            backends.events, clock=backends.clock, metrics=metrics, redact=services.secrets.redact
         )
         self._source = KopfSource(
             WatchOptions(WATCHED, settings.served_namespaces),
-            credentials=cluster.connection.credentials,
+            credentials=backends.connection.credentials,
             deliver=self._deliver,
             on_start=self._await_server,
-            count_restart=parts.metrics.count_watch_restart,
+            count_restart=metrics.count_watch_restart,
         )
-        parts.metrics.observe_watch(self._source.seconds_dead)
+        metrics.observe_watch(self._source.seconds_dead)
         for shard in divide(settings.shards):
-            parts.metrics.set_leader(shard.label, False)
+            metrics.set_leader(shard.label, False)
         self._moved: asyncio.Queue[WatchEvent] = asyncio.Queue()
         self._terms = Terms()
-        self._work = Work(parts, self._recorder, terms=self._terms)
-        self._secrets = SecretWatch(parts.cluster, on_list=self._work.know_secrets, on_move=self._work.hear_of_secret)
-        self._resync = Resync(
-            cluster.objects, self._source, self._secrets, self._work, interval=settings.resync_seconds
+        self._work = Work(services, self._recorder, terms=self._terms)
+        self._secrets = SecretWatch(
+            backends.cluster, on_list=self._work.know_secrets, on_move=self._work.hear_of_secret
         )
-        self._leading = Leading(cluster, self._terms, self._work, self._resync, drain=settings.drain_seconds)
+        self._resync = Resync(
+            backends.cluster, self._source, self._secrets, self._work, interval=settings.resync_seconds
+        )
+        self._leading = Leading(backends, services, self._terms, self._work, self._resync)
         self._electors = self._make_electors(identity, warden)
 
     def _make_electors(self, identity: str, warden: Warden) -> Mapping[str, Elector]:
         """One for each shard, by its Lease."""
-        leases = self._cluster.leases(self._settings.lease_namespace or _pod_namespace())
+        leases = self._backends.leases(self._settings.lease_namespace or _pod_namespace())
         division, shares = Division(leases, self._settings.shards), Shares(identity)
         return {
             lease_of(shard): Elector(
@@ -140,7 +150,7 @@ class Operator:
         }
 
     def _change_leader(self, shares: Shares, shard: Shard, leads: bool) -> None:
-        self._parts.metrics.set_leader(shard.label, leads)
+        self._metrics.set_leader(shard.label, leads)
         if leads:
             shares.take(shard)
 
@@ -151,7 +161,7 @@ class Operator:
                 Runnable("events", self._recorder.run, grace=5.0),
                 Runnable("watch", self._source.run, grace=15.0),
                 Runnable("watchdog", self._check_watch),
-                Runnable("store", StoreWatch(self._parts.audit).run),
+                Runnable("store", StoreWatch(self._backends.audit).run),
                 *self._work.runnables(),
                 Runnable("moves", self._hear),
                 Runnable("resync", self._resync.run),
@@ -162,7 +172,7 @@ class Operator:
         stopping = asyncio.create_task(manager.stop_on(stop))
         try:
             live, ready = self._work.live(), {"watch": self._check_watching}
-            async with serve_http(self._settings.listen, metrics=self._parts.metrics, live=live, ready=ready):
+            async with serve_http(self._settings.listen, metrics=self._metrics, live=live, ready=ready):
                 await manager.run()
         finally:
             stopping.cancel()
@@ -184,9 +194,9 @@ class Operator:
 
     async def _await_server(self) -> None:
         """Kopf that connects while the API server still boots stays blind for ever: we ask first, and list."""
-        await self._cluster.connection.text("/readyz")
+        await self._backends.connection.text("/readyz")
         for kind in WATCHED:
-            async for _ in self._cluster.objects.pages(kind):
+            async for _ in self._backends.cluster.pages(kind):
                 break
 
     def _deliver(self, event: WatchEvent) -> None:

@@ -1,7 +1,6 @@
 """Owns which store the operator gets: PostgreSQL, which replicas share, or one SQLite file for one replica."""
 
 import contextlib
-import dataclasses
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -11,44 +10,23 @@ from setpoint.adapters.store import (
     AuditTrail,
     Database,
     SealedBlobs,
-    SqlFences,
-    SqlLooks,
-    SqlStateLocks,
-    SqlStateStore,
     begin_sqlite,
     open_sqlite,
 )
 from setpoint.domain.errors import InvalidError, StoreError
-from setpoint.ports import Clock, Fences
 from setpoint.runtime.clock import SystemClock
 from setpoint.runtime.logging import SecretFilter
-from setpoint.runtime.metrics import Metrics
 from setpoint.runtime.process_lock import ProcessLock
 from setpoint.settings import Settings, read_settings
-from setpoint.wiring.foundation import Stores
 
 _LOCK = "operator.lock"
 _KEY = Path("keys", "blobs.key")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class OperatorStores:
-    """The stores that every home keeps; and of a cluster alone the terms of leadership."""
-
-    stores: Stores
-    fences: Fences
-
-
-async def open_operator_stores(
-    stack: contextlib.AsyncExitStack,
-    settings: Settings,
-    *,
-    identity: str,
-    clock: Clock,
-    metrics: Metrics,
-    secrets: SecretFilter,
-) -> OperatorStores:
-    """Opens the store that the settings name; the stack closes it.
+def open_database(
+    stack: contextlib.AsyncExitStack, settings: Settings, *, identity: str, secrets: SecretFilter
+) -> tuple[Database, SealedBlobs]:
+    """Opens the database and the blobs that the settings name; the stack closes them.
 
     Raises StoreError for a store that can't be reached, is damaged, or on SQLite is another replica's already;
     InvalidError for settings that can't be used.
@@ -59,13 +37,7 @@ async def open_operator_stores(
     else:
         database, blobs = _open_postgres(stack, settings.store_url.get_secret_value(), settings, secrets)
     stack.push_async_callback(blobs.close)
-    audit = AuditTrail(database, clock, count_rows=metrics.count_audit_rows)
-    states = SqlStateStore(database, blobs, audit, clock)
-    stack.callback(states.close)
-    stores = Stores(
-        audit=audit, blobs=blobs, states=states, locks=SqlStateLocks(database, clock), looks=SqlLooks(database)
-    )
-    return OperatorStores(stores, SqlFences(database))
+    return database, blobs
 
 
 class OperatorStore:

@@ -21,7 +21,7 @@ from setpoint.runtime.requests import Request, Result
 from setpoint.runtime.terms import Terms
 from setpoint.runtime.workqueue import Priority, WorkQueue
 from setpoint.server.http import Check
-from setpoint.wiring.parts import Parts
+from setpoint.wiring.services import Services
 
 RECONCILED = ("Environment", "PolicySet", "EnforcementGates")
 """The kinds that have a controller."""
@@ -37,7 +37,7 @@ class Work:
 
     def __init__(
         self,
-        parts: Parts,
+        services: Services,
         recorder: BufferedEventRecorder,
         *,
         terms: Terms | None = None,
@@ -45,20 +45,20 @@ class Work:
         on_progress: Callable[[ObjectRef, ResourceProgress], None] = lambda _ref, _step: None,
         on_report: Callable[[PassReport], None] = lambda _report: None,
     ) -> None:
-        self._parts = parts
+        self._services = services
         self._recorder = recorder
         self._terms = terms
         self._on_start = on_start
-        self._router = Router(parts.cluster)
+        self._router = Router(services.backends.cluster)
         self._referrers = Referrers()
-        self._metrics = TargetMetrics(parts.metrics)
-        self._rests = parts.rests(self._metrics, self._referrers.versions_of)
-        self.queues = {kind: WorkQueue(on_latency=parts.metrics.queue_latency(kind)) for kind in RECONCILED}
+        self._metrics = TargetMetrics(services.metrics)
+        self._rests = services.rests(self._metrics, self._referrers.versions_of)
+        self.queues = {kind: WorkQueue(on_latency=services.metrics.queue_latency(kind)) for kind in RECONCILED}
         self.controllers = self._make_controllers(on_progress, on_report)
 
     def runnables(self) -> list[Runnable]:
         """The controllers, with the time that a graceful stop gives them."""
-        grace = self._parts.settings.drain_seconds
+        grace = self._services.settings.drain_seconds
         return [Runnable(one.name, one.run, grace=grace) for one in self.controllers]
 
     def retention(self) -> Runnable:
@@ -66,8 +66,8 @@ class Work:
         return Runnable("retention", self._keep_collecting, grace=_RETENTION_GRACE, restart=True)
 
     async def _keep_collecting(self, ended: asyncio.Event) -> None:
-        settings = self._parts.settings
-        await keep_collecting(self._parts.collections(), settings.collect_seconds, ended)
+        settings = self._services.settings
+        await keep_collecting(self._services.collections(), settings.collect_seconds, ended)
 
     def live(self) -> Mapping[str, Check]:
         """The health of each controller."""
@@ -86,7 +86,7 @@ class Work:
         """Asks for a look at every object that has a controller; returns those that rest, as `look_at` does."""
         resting: set[ObjectRef] = set()
         for kind in self.queues:
-            resting |= await self.look_at(kind, (await self._parts.cluster.list(kind)).items, rests=rests)
+            resting |= await self.look_at(kind, (await self._services.backends.cluster.list(kind)).items, rests=rests)
         return frozenset(resting)
 
     def expect(self, shard: Shard) -> None:
@@ -190,30 +190,27 @@ class Work:
         on_progress: Callable[[ObjectRef, ResourceProgress], None],
         on_report: Callable[[PassReport], None],
     ) -> tuple[Controller, ...]:
-        parts = self._parts
-        environments = parts.target_reconciler(
+        services, backends = self._services, self._services.backends
+        targets = services.reconcilers(
             self._recorder, self._metrics, self._rests, on_progress=on_progress, on_report=on_report
         )
         policy_sets = PolicySetReconciler(
-            cluster=parts.cluster,
-            engine=parts.policy_engine,
-            policies=parts.policies,
-            clock=parts.clock,
-            origin_of=parts.origin_of,
+            cluster=backends.cluster,
+            engine=services.policy_engine,
+            policies=services.policies,
+            clock=backends.clock,
+            origin_of=backends.origin_of,
         )
-        gates = EnforcementGatesReconciler(cluster=parts.cluster, clock=parts.clock)
-        reconciles = {
-            "Environment": self._announced(environments.reconcile),
-            "PolicySet": policy_sets.reconcile,
-            "EnforcementGates": gates.reconcile,
-        }
+        gates = EnforcementGatesReconciler(cluster=backends.cluster, clock=backends.clock)
+        reconciles = {kind: self._announced(reconciler.reconcile) for kind, reconciler in targets.items()}
+        reconciles |= {"PolicySet": policy_sets.reconcile, "EnforcementGates": gates.reconcile}
         return tuple(
             Controller(
                 kind,
                 self._terms.within(reconcile) if self._terms is not None else reconcile,
                 self.queues[kind],
-                metrics=parts.metrics,
-                workers=parts.settings.workers if kind == "Environment" else 1,
+                metrics=services.metrics,
+                workers=services.settings.workers if kind in targets else 1,
                 timeout=_RECONCILE_TIMEOUT,
             )
             for kind, reconcile in reconciles.items()

@@ -23,7 +23,7 @@ HEAVY = {
     "setpoint.targets.environment.terraform",
     "setpoint.pipeline",
     "setpoint.server",
-    "setpoint.wiring.parts",
+    "setpoint.wiring.services",
     "watchfiles",
 }
 ANY_AT_ALL = HEAVY | {"cryptography", "pydantic", "sqlalchemy", "sqlmodel", "setpoint.wiring", "yaml"}

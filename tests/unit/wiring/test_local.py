@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from setpoint.domain.errors import NothingDeclaredError
-from setpoint.wiring.objects import make_home
+from setpoint.wiring.local import make_home
 
 ENVIRONMENT = "apiVersion: setpoint.dev/v1alpha1\nkind: Environment\nmetadata: {name: e}\n"
 SPEC = "spec: {stage: dev, source: {path: ./infra}}\n"

@@ -9,6 +9,7 @@ from setpoint.adapters.store import AuditTrail, SqlStateLocks, SqlStateStore
 from setpoint.api.meta import KubeObject, ObjectRef
 from setpoint.domain.policies import Unread
 from setpoint.ports import BlobStore, ClusterClient, LookStore
+from setpoint.runtime.clock import SystemClock
 from setpoint.runtime.recorder import EventRecord
 
 if TYPE_CHECKING:
@@ -28,19 +29,8 @@ class Events(Protocol):
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Stores:
-    """The stores of everything that must last."""
-
-    audit: AuditTrail
-    blobs: BlobStore
-    states: SqlStateStore
-    locks: SqlStateLocks
-    looks: LookStore
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Foundation:
-    """The parts in which homes differ: their stores, objects and events, and the folders that they may use.
+class Backends:
+    """The backends of a home: its stores, objects and events, and the folders that it may use.
 
     `private` is the manager's own folder; `home_root` bounds what paths in specs may reach, None where there are none.
     `proves_users`: somebody else vouches for who approves, so that the trail need not.
@@ -48,7 +38,12 @@ class Foundation:
     `unread` tells of manifests that can't be read and may govern.
     """
 
-    stores: Stores
+    clock: SystemClock
+    audit: AuditTrail
+    blobs: BlobStore
+    states: SqlStateStore
+    locks: SqlStateLocks
+    looks: LookStore
     cluster: ClusterClient
     events: Events
     private: Path

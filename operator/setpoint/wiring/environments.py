@@ -1,0 +1,90 @@
+"""Owns opening what drives Environments: Terraform, and the backend that it keeps its states in."""
+
+import contextlib
+import dataclasses
+from concurrent.futures import Executor, ThreadPoolExecutor
+from typing import ClassVar
+
+from setpoint.adapters.health import HttpProber
+from setpoint.adapters.source.resolver import SourceResolver
+from setpoint.api.v1alpha1.environment import Environment
+from setpoint.domain.errors import SetpointError
+from setpoint.domain.unreachable import parse_allowed
+from setpoint.ports import ClusterClient
+from setpoint.runtime.logging import SecretFilter
+from setpoint.runtime.metrics import Metrics
+from setpoint.settings import Settings
+from setpoint.targets.environment.driver import EnvironmentDriver
+from setpoint.targets.environment.state_backend import StateBackendServer
+from setpoint.targets.environment.terraform import NoWatch, TerraformAdapter, TerraformOptions
+from setpoint.wiring.backends import Backends
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Environments:
+    """The target kind Environment of a manager. `threads` take the pure work on large plans off the event loop."""
+
+    kind: ClassVar = Environment
+    backends: Backends
+    sources: SourceResolver
+    terraform: TerraformAdapter
+    prober: HttpProber
+    threads: Executor
+
+    def driver(self, cluster: ClusterClient, *, settles: bool = True, lingering: float = 0.0) -> EnvironmentDriver:
+        """A driver over a cluster."""
+        return EnvironmentDriver(
+            cluster=cluster,
+            terraform=self.terraform,
+            resolver=self.sources,
+            states=self.backends.states,
+            locks=self.backends.locks,
+            blobs=self.backends.blobs,
+            prober=self.prober,
+            origin_of=self.backends.origin_of,
+            threads=self.threads,
+            settles=settles,
+            lingering=lingering,
+        )
+
+    async def source_digest(self, environment: Environment) -> str | None:
+        """Of a folder of the home as it is now; a repository is looked at again at the interval."""
+        source = environment.spec.source
+        if source.path is None:
+            return ""
+        try:
+            tree = await self.sources.resolve(source, origin=self.backends.origin_of(environment), credentials={})
+        except SetpointError:
+            # The look itself says what is wrong.
+            return None
+        return tree.digest
+
+
+async def open_environments(
+    stack: contextlib.AsyncExitStack,
+    backends: Backends,
+    settings: Settings,
+    *,
+    metrics: Metrics,
+    secrets: SecretFilter,
+    sources: SourceResolver,
+) -> Environments:
+    """Opens it; the stack closes it."""
+    backend = StateBackendServer(
+        backends.states, backends.locks, count_locks=lambda held: metrics.set_state_locks("held", held)
+    )
+    await stack.enter_async_context(backend.serving())
+    options = TerraformOptions(
+        backends.private, settings.terraform, settings.tofu, settings.terraform_mirror, settings.passthrough
+    )
+    terraform = TerraformAdapter(
+        options,
+        blobs=backends.blobs,
+        backend=backend,
+        register_secrets=secrets.add,
+        register_addresses=secrets.spare,
+        watch=backends.watch or NoWatch(),
+    )
+    stack.push_async_callback(terraform.close)
+    threads = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="setpoint-plans"))
+    return Environments(backends, sources, terraform, HttpProber(parse_allowed(settings.health_allow)), threads)
