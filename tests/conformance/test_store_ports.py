@@ -81,6 +81,27 @@ class TestAuditLog:
         await stores.trail.append(entry(Phase.OUTCOME, "b"))
         assert await stores.trail.open_intents() == ()
 
+    async def test_applies_that_were_begun_are_counted_by_target_and_subject(self, stores: Stores) -> None:
+        def begun(subject: str, ref: ObjectRef = REF, phase: Phase = Phase.INTENT, action: str = "apply") -> AuditEntry:
+            return AuditEntry(
+                action, phase, "setpoint", ref, "run", digests={"content": "sha256:0a", "subject": subject}
+            )
+
+        await stores.trail.append(
+            begun("sha256:01"), begun("sha256:02"), begun("sha256:01"), begun("sha256:011"), begun("sha256:03", OTHER),
+            begun("sha256:04", phase=Phase.OUTCOME), begun("sha256:05", action="verify"),
+            AuditEntry("apply", Phase.INTENT, "setpoint", REF, "run", digests={"content": "sha256:06"}),
+            begun('sha256:"\\ü'), FACT,
+        )  # fmt: skip
+        count = stores.trail.applies_begun
+        subjects = ("01", "02", "011", "1", "03", "04", "05", "06", "0a", '"\\ü')
+        found = {subject: await count(REF, f"sha256:{subject}") for subject in subjects}
+        assert {subject: number for subject, number in found.items() if number} == {
+            "01": 2, "02": 1, "011": 1, '"\\ü': 1
+        }  # fmt: skip
+        assert (await count(REF), await count(OTHER), await count(OTHER, "sha256:03")) == (6, 1, 1)
+        assert await count(dataclasses.replace(REF, name="none")) == 0
+
     async def test_many_at_once_stay_one_chain(self, stores: Stores) -> None:
         seqs = await asyncio.gather(*(stores.trail.append(FACT, FACT) for _ in range(50)))
         assert sorted(seq for pair in seqs for seq in pair) == list(range(1, 101))

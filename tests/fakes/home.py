@@ -14,6 +14,7 @@ from tests.fakes.cluster import InMemoryCluster
 from setpoint.api.meta import JsonObject, ObjectRef
 from setpoint.api.model import format_time
 from setpoint.domain.audit import AuditEntry, AuditRow, Phase
+from setpoint.domain.audit_actions import is_begun_apply
 from setpoint.domain.errors import NotFoundError
 from setpoint.ports import StateVersion
 from setpoint.runtime.recorder import EventRecord
@@ -45,6 +46,9 @@ class ListAuditLog:
 
     def _at(self, seq: int) -> str:
         return self.now() if self.now else f"2026-01-01T00:00:{seq % 60:02}Z"
+
+    async def applies_begun(self, target: ObjectRef, subject: str | None = None) -> int:
+        return sum(is_begun_apply(entry, target, subject) for entry in self.entries)
 
     async def open_intents(self) -> tuple[AuditRow, ...]:
         closed = {entry.run for entry in self.entries if entry.phase is Phase.OUTCOME}

@@ -11,7 +11,8 @@ from tests.fakes.target import FakeDriver, World, snapshot_manifest
 
 from setpoint.api.conditions import KIND_CONDITIONS, ConditionType
 from setpoint.api.meta import JsonObject, ObjectRef
-from setpoint.domain.audit import AuditEntry, AuditRow
+from setpoint.domain.audit import AuditEntry
+from setpoint.domain.audit_actions import is_begun_apply
 from setpoint.domain.drift_policy import DRIFT_STAGE
 from setpoint.domain.errors import NotFoundError, StoreSetBackError
 from setpoint.domain.policies import PolicyCheck, PolicyModules, PolicyResult
@@ -73,7 +74,7 @@ class FakePolicies:
 
 
 class Trail:
-    """The rows that the cluster in memory was given, a page at a time."""
+    """The rows that the cluster in memory was given."""
 
     def __init__(self, cluster: InMemoryCluster) -> None:
         self._cluster = cluster
@@ -83,9 +84,8 @@ class Trail:
         if self.set_back:
             raise StoreSetBackError(self.set_back)
 
-    async def rows(self, *, after: int = 0, limit: int = 1000, target: ObjectRef | None = None) -> tuple[AuditRow, ...]:
-        rows = [AuditRow(seq, "", entry, b"", b"", b"", b"") for seq, entry in enumerate(self._cluster.audit, 1)]
-        return tuple(row for row in rows if row.seq > after and row.entry.target == target)[: min(limit, 3)]
+    async def applies_begun(self, target: ObjectRef, subject: str | None = None) -> int:
+        return sum(is_begun_apply(entry, target, subject) for entry in self._cluster.audit)
 
 
 @dataclasses.dataclass

@@ -31,6 +31,7 @@ from setpoint.adapters.store.shared_blobs import open_shared_blobs
 from setpoint.api.meta import ObjectRef
 from setpoint.domain import audit, state
 from setpoint.domain.audit import GENESIS, AuditEntry, AuditRow, Phase, Record
+from setpoint.domain.audit_actions import is_begun_apply
 from setpoint.domain.errors import (
     AlreadyExistsError,
     ConflictError,
@@ -205,6 +206,9 @@ class MemoryAuditLog:
     async def rows(self, *, after: int = 0, limit: int = 1000, target: ObjectRef | None = None) -> tuple[AuditRow, ...]:
         found = [r for r in self.records if r.seq > after and (target is None or r.target == target.key)]
         return tuple(audit.parse(record, vouched=True) for record in found[:limit])
+
+    async def applies_begun(self, target: ObjectRef, subject: str | None = None) -> int:
+        return sum(is_begun_apply(audit.parse(record).entry, target, subject) for record in self.records)
 
     async def open_intents(self) -> tuple[AuditRow, ...]:
         done = {record.run for record in self.records if record.phase == Phase.OUTCOME}

@@ -12,7 +12,7 @@ from setpoint.api.v1alpha1.approval import ApprovalSpec
 from setpoint.api.v1alpha1.change import ChangeSpec
 from setpoint.domain.audit import AuditEntry, Phase
 
-APPLY = "apply"
+_APPLY = "apply"
 _APPROVE = "approve"
 _SETPOINT = "setpoint"
 """The actor of all that no person did."""
@@ -42,7 +42,7 @@ def apply_intended(
 ) -> AuditEntry:
     """An apply is about to begin."""
     payload = {"change": change, "approvedBy": sorted(approved_by)}
-    return AuditEntry(APPLY, Phase.INTENT, _SETPOINT, target, run=run, digests=_digests(spec), payload=payload)
+    return AuditEntry(_APPLY, Phase.INTENT, _SETPOINT, target, run=run, digests=_digests(spec), payload=payload)
 
 
 def apply_ended(
@@ -51,7 +51,7 @@ def apply_ended(
     """An apply came to its end, good or bad."""
     payload = {"completed": list(completed), "orphans": list(orphans)}
     digests = {"subject": subject}
-    return AuditEntry(APPLY, Phase.OUTCOME, _SETPOINT, target, run, result, digests=digests, payload=payload)
+    return AuditEntry(_APPLY, Phase.OUTCOME, _SETPOINT, target, run, result, digests=digests, payload=payload)
 
 
 def interrupted(intent: AuditEntry, *, message: str, orphans: Sequence[str]) -> AuditEntry:
@@ -137,6 +137,12 @@ def store_accepted(who: str, *, why: str, found: str) -> AuditEntry:
 
 
 # --- found again --------------------------------------------------------------------------------------------
+
+
+def is_begun_apply(entry: AuditEntry, target: ObjectRef, subject: str | None = None) -> bool:
+    """True where the row tells of an apply that began on the target; with a subject, of one of that subject."""
+    begun = (entry.action, entry.phase, entry.target) == (_APPLY, Phase.INTENT, target)
+    return begun and subject in {None, entry.digests.get("subject")}
 
 
 def is_approval(entry: AuditEntry) -> bool:

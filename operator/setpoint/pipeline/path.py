@@ -7,17 +7,15 @@ this module calls `apply`, and only with a GateDecision that passed. It must not
 import asyncio
 import dataclasses
 import datetime as dt
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from setpoint.api.conditions import ConditionType, Reason
-from setpoint.api.meta import ObjectRef
 from setpoint.api.v1alpha1.change import Change as ChangeObject
 from setpoint.api.v1alpha1.change import ChangeSpec
 from setpoint.api.v1alpha1.enforcementgates import GateStage
 from setpoint.api.v1alpha1.environment import BundleStatus, DriftStatus, Environment, StateStatus
 from setpoint.api.v1alpha1.reset import Reset
 from setpoint.domain import audit_actions, model
-from setpoint.domain.audit import Phase
 from setpoint.domain.drift_policy import drift_condition
 from setpoint.domain.errors import TransientError, WaitingError
 from setpoint.domain.findings import DriftClass, count_classes, drifted_names
@@ -315,20 +313,11 @@ class Pipeline:
 
         Where that was set back, the Change is proposed anew. Raises WaitingError then.
         """
-        begun = [row async for row in self._applies_begun(work.environment.ref)]
-        if work.proposed.subject in begun:
-            work.draft.set(attempts=max(len(begun), work.environment.status.attempts + 1))
+        if await self._trail.applies_begun(work.environment.ref, work.proposed.subject):
+            applies = await self._trail.applies_begun(work.environment.ref)
+            work.draft.set(attempts=max(applies, work.environment.status.attempts + 1))
             message = f"Change {work.record.metadata.name} was begun before, so its approval is spent"
             raise WaitingError(Reason.PROGRESSING, message, requeue_after=_AGAIN)
-
-    async def _applies_begun(self, target: ObjectRef) -> AsyncIterator[str]:
-        """The subjects of all applies that the trail knows."""
-        after = 0
-        while rows := await self._trail.rows(after=after, target=target):
-            after = rows[-1].seq
-            for row in rows:
-                if (row.entry.action, row.entry.phase) == (audit_actions.APPLY, Phase.INTENT):
-                    yield row.entry.digests.get("subject", "")
 
     async def _announce(self, work: Pass) -> None:
         """Spends the approval and writes the intent, in one durable write where the home can."""

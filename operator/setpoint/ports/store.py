@@ -91,6 +91,13 @@ class AuditLog(Protocol):
         """Rows with seq > after, oldest first."""
         ...
 
+    async def applies_begun(self, target: ObjectRef, subject: str | None = None) -> int:
+        """The number of applies that were begun on a target; with a subject, of those that carry it out.
+
+        Raises StoreError, also where one of them can't be read.
+        """
+        ...
+
     async def open_intents(self) -> tuple[AuditRow, ...]:
         """Intents whose run has no outcome: what a crash left in doubt."""
         ...

@@ -33,6 +33,10 @@ class DistantTrail:
         """Refuses."""
         _refuse_trail()
 
+    async def applies_begun(self, *_: Any) -> int:
+        """Refuses."""
+        _refuse_trail()
+
     async def open_intents(self) -> tuple[AuditRow, ...]:
         """Refuses."""
         _refuse_trail()

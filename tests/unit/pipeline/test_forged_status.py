@@ -58,7 +58,7 @@ async def test_an_approval_is_spent_by_the_trail_even_where_the_count_was_set_ba
     assert ((await bench.status())["attempts"], bench.world.applies) == (1, 1)
 
 
-async def test_the_trail_is_read_to_its_end() -> None:
+async def test_the_count_goes_on_after_all_that_the_trail_tells_of() -> None:
     bench = Bench()
     bench.world.result = Result.FAILED
     for number in range(1, 5):

@@ -4,11 +4,12 @@ import dataclasses
 import datetime as dt
 import functools
 import itertools
+import json
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, Table, literal_column, select
+from sqlalchemy import Connection, LargeBinary, Row, Select, Table, bindparam, literal_column, select, text
 from sqlalchemy.engine.interfaces import DBAPICursor
 
 from setpoint.adapters.store.backend import cause
@@ -17,7 +18,7 @@ from setpoint.adapters.store.head import newest, sealed_since
 from setpoint.adapters.store.tables import AUDIT_PAYLOAD, AUDIT_ROW, TRAIL
 from setpoint.api.meta import ObjectRef
 from setpoint.domain import audit, audit_actions, standing
-from setpoint.domain.audit import AuditEntry, AuditRow, BadRowError, Draft, Record, Seal, Verdict, VerifyReport
+from setpoint.domain.audit import AuditEntry, AuditRow, BadRowError, Draft, Phase, Record, Seal, Verdict, VerifyReport
 from setpoint.domain.errors import StoreError, StoreSetBackError
 from setpoint.ports import Clock
 
@@ -87,12 +88,23 @@ class AuditTrail:
             query = query.where(AUDIT_ROW.c.target == target.key)
         return await self._parsed(query)
 
+    async def applies_begun(self, target: ObjectRef, subject: str | None = None) -> int:
+        """The number of applies that were begun on a target, or of those of a subject. Raises StoreError."""
+        query = self._records.where(AUDIT_ROW.c.target == target.key, AUDIT_ROW.c.phase == Phase.INTENT.value)
+        if subject is not None:
+            # The database finds few that may; what a row tells of is read of its header.
+            held = text(self._database.backend.holds("audit_row.header", "subject"))
+            quoted = json.dumps(subject, ensure_ascii=False).encode()
+            query = query.where(held.bindparams(bindparam("subject", quoted, LargeBinary)))
+        rows = await self._parsed(query)
+        return sum(audit_actions.is_begun_apply(row.entry, target, subject) for row in rows)
+
     async def open_intents(self) -> tuple[AuditRow, ...]:
         """Intents whose run has no outcome, oldest first."""
         other = AUDIT_ROW.alias("other")
-        outcome = select(other.c.seq).where(other.c.run == AUDIT_ROW.c.run, other.c.phase == audit.Phase.OUTCOME.value)
+        outcome = select(other.c.seq).where(other.c.run == AUDIT_ROW.c.run, other.c.phase == Phase.OUTCOME.value)
         return await self._parsed(
-            self._records.where(AUDIT_ROW.c.phase == audit.Phase.INTENT.value, ~outcome.correlate(AUDIT_ROW).exists())
+            self._records.where(AUDIT_ROW.c.phase == Phase.INTENT.value, ~outcome.correlate(AUDIT_ROW).exists())
         )
 
     async def contradiction(self) -> str:

@@ -54,6 +54,10 @@ class Backend(Protocol):
         """SQL for a text column's bytes as they are stored, be they UTF-8 or not."""
         ...
 
+    def holds(self, column: str, part: str) -> str:
+        """SQL that is true where the column's bytes hold those of the parameter `part`."""
+        ...
+
     def data_version(self) -> int:
         """A number that moves with every commit of objects or audit rows, of any process."""
         ...

@@ -113,6 +113,10 @@ class PostgresBackend:
         """SQL for a text's bytes; here no text is ever anything but UTF-8."""
         return f"convert_to({column}, 'UTF8')"
 
+    def holds(self, column: str, part: str) -> str:
+        """SQL that looks for bytes in a bytea."""
+        return f"position(:{part} in {column}) > 0"
+
     def data_version(self) -> int:
         """How many writes of objects there were, and of audit rows."""
         with self.reads.connect() as connection:

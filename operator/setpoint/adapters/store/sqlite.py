@@ -125,6 +125,10 @@ class SqliteBackend:
         """SQL for a text as it is stored; the driver refuses to return one that is no UTF-8."""
         return f"CAST({column} AS BLOB)"
 
+    def holds(self, column: str, part: str) -> str:
+        """SQL that looks for bytes in a BLOB."""
+        return f"instr({column}, :{part}) > 0"
+
     def data_version(self) -> int:
         """Moves when any other connection commits; only comparable with what the same connection said before."""
         with self._sentinel_lock:
