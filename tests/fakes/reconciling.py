@@ -19,13 +19,15 @@ from setpoint.domain.policies import PolicyCheck, PolicyModules, PolicyResult
 from setpoint.domain.reading import items_at
 from setpoint.domain.scrubbing import Scrubber
 from setpoint.pipeline.changes import ChangeRegister
+from setpoint.pipeline.configurations import Configurations
 from setpoint.pipeline.gatekeeper import Gatekeeper
+from setpoint.pipeline.lifecycle import Lifecycle
+from setpoint.pipeline.outcomes import Outcomes
 from setpoint.pipeline.path import Pipeline
-from setpoint.pipeline.reconciler import PassReport, TargetReconciler
+from setpoint.pipeline.reconciler import Listeners, PassReport, TargetReconciler
 from setpoint.pipeline.resets import ResetRegister
 from setpoint.pipeline.resting import RestRegister
 from setpoint.pipeline.seals import Seals
-from setpoint.pipeline.settlement import Settlement
 from setpoint.pipeline.snapshots import SnapshotPruner, SnapshotTaker
 from setpoint.pipeline.target_metrics import TargetMetrics
 from setpoint.ports import ClusterClient, TargetDriver
@@ -133,8 +135,8 @@ class Bench:
     def make_reconciler(self, cluster: ClusterClient, driver: TargetDriver) -> TargetReconciler:
         """A reconciler over these ports and the bench's clock, policies and recorders."""
         changes, resets = ChangeRegister(cluster, self.clock), ResetRegister(cluster, self.clock)
-        snapshots, seals = SnapshotTaker(cluster), Seals(MemoryBlobs().digest)
-        settlement = Settlement(cluster=cluster, changes=changes, resets=resets, snapshots=snapshots, seals=seals)
+        lifecycle, seals = Lifecycle(cluster, changes), Seals(MemoryBlobs().digest)
+        configurations = Configurations(seals, changes, SnapshotTaker(cluster), SnapshotPruner(cluster))
         metrics = self.metrics = Metrics()
         gatekeeper = Gatekeeper(
             cluster=cluster,
@@ -147,31 +149,24 @@ class Bench:
             witness=None,
         )
         pipeline = Pipeline(
-            cluster=cluster,
             gatekeeper=gatekeeper,
             changes=changes,
-            settlement=settlement,
-            snapshots=snapshots,
-            seals=seals,
+            resets=resets,
+            outcomes=Outcomes(cluster, changes, lifecycle, configurations),
+            configurations=configurations,
             trail=self.trail,
             metrics=metrics,
             pause=self.pause,
         )
         return TargetReconciler(
-            cluster=cluster,
             driver=driver,
             pipeline=pipeline,
-            settlement=settlement,
-            changes=changes,
+            lifecycle=lifecycle,
+            configurations=configurations,
             resets=resets,
-            pruner=SnapshotPruner(cluster),
-            seals=seals,
             rests=self.make_rests(TargetMetrics(metrics)),
-            recorder=self.recorder,
-            metrics=TargetMetrics(metrics),
+            listeners=Listeners(self.recorder, TargetMetrics(metrics), lambda *_: None, self.reports.append),
             clock=self.clock,
-            on_progress=lambda *_: None,
-            on_report=self.reports.append,
         )
 
     def make_rests(self, metrics: TargetMetrics) -> RestRegister:

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
+from typing import TypedDict, Unpack
 
 from pydantic.alias_generators import to_camel
 
@@ -29,6 +30,20 @@ _SHOWN_LINE = 4 << 10
 
 _MAX_LISTED = 50
 """As many objects as a status lists."""
+
+
+class ChangeFields(TypedDict, total=False):
+    """The fields of a Change's status that are set beside its conditions, by their Python names."""
+
+    approved_by: list[str]
+    barred: list[str]
+    content: ContentStatus | None
+    gates: list[GateResult]
+    orphans: list[str]
+    run: str
+    undrilled_accepted_by: list[str]
+    warnings: list[str]
+
 
 ChangeCondition = tuple[ConditionType, Status, Reason, str]
 """Type, status, reason, message."""
@@ -230,32 +245,15 @@ class ChangeRegister:
         self,
         change: Change,
         *conditions: ChangeCondition,
-        gates: Sequence[GateResult] | None = None,
-        content: ContentStatus | None = None,
-        approved_by: Iterable[str] | None = None,
-        barred: Iterable[str] | None = None,
-        undrilled_accepted_by: Iterable[str] | None = None,
-        run: str | None = None,
-        orphans: Sequence[str] | None = None,
-        warnings: Sequence[str] | None = None,
         dropped: Sequence[ConditionType] = (),
         audit: Sequence[AuditEntry] = (),
+        **fields: Unpack[ChangeFields],
     ) -> Change:
         """Moves conditions (type, status, reason, message) and what else is given; returns the Change as it is now."""
-        given: dict[str, object] = {
-            "gates": None if gates is None else list(gates),
-            "content": content,
-            "run": run,
-            "orphans": list(orphans) if orphans else None,
-            "warnings": None if warnings is None else list(warnings),
-        }
         moved = self._with(change, conditions, dropped)
-        given["approved_by"] = None if approved_by is None else sorted(approved_by)
-        given["barred"] = None if barred is None else sorted(barred)
-        given["undrilled_accepted_by"] = None if undrilled_accepted_by is None else sorted(undrilled_accepted_by)
         status = change.status.model_copy(
-            update={name: value for name, value in given.items() if value is not None}
-            | {"conditions": moved, "outcome": outcome_of(moved), "observed_generation": change.metadata.generation}
+            update={**fields, "conditions": moved, "outcome": outcome_of(moved)}
+            | {"observed_generation": change.metadata.generation}
         )
         await write_status(self._cluster, change.ref, status.as_json(), audit=audit)
         return change.model_copy(update={"status": status})

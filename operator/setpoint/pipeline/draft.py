@@ -2,16 +2,25 @@
 
 import dataclasses
 import datetime as dt
-from collections.abc import Iterator
-from typing import Any, Literal
+from collections.abc import Iterator, Sequence
+from typing import Literal, TypedDict, Unpack
 
 from setpoint.api.conditions import REASON_MEANING, ConditionType, Reason
 from setpoint.api.meta import Condition
 from setpoint.api.model import format_time
-from setpoint.api.v1alpha1.environment import Environment, EnvironmentStatus
+from setpoint.api.v1alpha1.environment import (
+    AppliedStatus,
+    BundleStatus,
+    DriftStatus,
+    Environment,
+    EnvironmentStatus,
+    HoldStatus,
+    StateStatus,
+)
 from setpoint.domain.conditions import get_condition, own_conditions, remove_condition, set_condition
 
 Status = Literal["True", "False", "Unknown"]
+NoticeType = Literal["Normal", "Warning"]
 _ALARMING = {ConditionType.DRIFTED, ConditionType.HELD, ConditionType.STALLED}
 _TOLD = (
     ConditionType.READY,
@@ -20,26 +29,49 @@ _TOLD = (
     ConditionType.VERIFIED,
     ConditionType.HELD,
 )
+_MAX_WARNINGS = 20
+_MAX_WARNING = 1024
+
+
+class StatusFields(TypedDict, total=False):
+    """The fields of a status that steps set, by their Python names."""
+
+    applied: AppliedStatus | None
+    applying: AppliedStatus | None
+    attempts: int
+    bundle: BundleStatus
+    change: str | None
+    drift: DriftStatus
+    failures: int
+    handled_reconcile: str | None
+    hold: HoldStatus | None
+    not_converging: list[str]
+    observed_generation: int
+    orphans: list[str]
+    snapshot: str | None
+    state: StateStatus
+    warnings: list[str]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Notice:
     """Something to tell people: becomes an event."""
 
-    type: Literal["Normal", "Warning"]
+    type: NoticeType
     reason: Reason
     message: str
 
 
 class StatusDraft:
-    """An Environment's status in the making."""
+    """An Environment's status in the making, and what people should hear of it."""
 
     def __init__(self, environment: Environment, now: dt.datetime) -> None:
         self._before = environment.status
         self._generation = environment.metadata.generation
         self._now = now
         self._conditions = own_conditions(environment.status.conditions)
-        self._fields: dict[str, Any] = {"observed_generation": self._generation}
+        self._fields: StatusFields = {"observed_generation": self._generation}
+        self._told: list[Notice] = []
 
     @property
     def status(self) -> EnvironmentStatus:
@@ -51,8 +83,8 @@ class StatusDraft:
         """The instant of the pass, as it is written into a status."""
         return format_time(self._now)
 
-    def set(self, **fields: Any) -> None:
-        """Sets status fields, by their Python names."""
+    def set(self, **fields: Unpack[StatusFields]) -> None:
+        """Sets fields of the status."""
         self._fields |= fields
 
     def condition(self, type_: ConditionType, status: Status, reason: Reason, message: str = "") -> None:
@@ -73,8 +105,25 @@ class StatusDraft:
         """A condition as drafted so far."""
         return get_condition(self._conditions, type_)
 
+    def tell(self, reason: Reason, message: str, type_: NoticeType = "Normal") -> None:
+        """Adds something that people should hear of, whatever the conditions say."""
+        self._told.append(Notice(type_, reason, message))
+
+    def warn(self, warnings: Sequence[str]) -> None:
+        """Shows what a look warns of, and tells of what is new."""
+        shown = [one[:_MAX_WARNING] for one in warnings[:_MAX_WARNINGS]]
+        for one in shown:
+            if one not in self.status.warnings:
+                self.tell(Reason.WARNED, one, "Warning")
+        self.set(warnings=shown)
+
+    def warnings_of(self, violations: Sequence[str]) -> list[str]:
+        """Warnings for whoever decides on a Change: an apply takes what it does not put back into the state."""
+        return [*violations, *self.status.warnings][:_MAX_WARNINGS]
+
     def notices(self) -> Iterator[Notice]:
-        """Changes since the pass began that people should hear of; nothing where there are none."""
+        """What was told, then the changes since the pass began that people should hear of."""
+        yield from self._told
         for type_ in _TOLD:
             before, after = get_condition(tuple(self._before.conditions), type_), self.get(type_)
             if after is None or (before and (before.status, before.reason) == (after.status, after.reason)):

@@ -1,7 +1,5 @@
 """Owns what a decision of the gates says on its Change and on its target. Decides nothing."""
 
-from typing import TYPE_CHECKING
-
 from setpoint.api.conditions import ConditionType, Reason
 from setpoint.api.meta import ObjectRef
 from setpoint.api.v1alpha1.change import Change as ChangeObject
@@ -10,10 +8,8 @@ from setpoint.domain import audit_actions
 from setpoint.domain.audit import AuditEntry
 from setpoint.domain.gating import GateDecision, Verdict
 from setpoint.pipeline.changes import ChangeCondition, is_marked
-from setpoint.pipeline.draft import Status
-
-if TYPE_CHECKING:
-    from setpoint.pipeline.path import Pass
+from setpoint.pipeline.draft import Status, StatusDraft
+from setpoint.pipeline.gatekeeper import Proposed
 
 
 def change_conditions(decision: GateDecision) -> tuple[ChangeCondition, ...]:
@@ -62,18 +58,17 @@ def _missing(decision: GateDecision) -> str:
 _KEEPING = "; to keep what it has, put its manifest back, or set spec.protection.deletionPolicy to Retain on a cluster"
 
 
-def show_decision(work: "Pass", decision: GateDecision) -> bool:
-    """Drafts what the decision means for the target; True where the pass ends here."""
-    name = work.record.metadata.name
-    message = decision.message
-    work.draft.condition(ConditionType.GATED, _gated(decision), decision.reason, message)
+def show_decision(draft: StatusDraft, proposed: Proposed, decision: GateDecision) -> None:
+    """Drafts what the decision means for the target."""
+    name = proposed.record.metadata.name
+    reason, message = decision.reason, decision.message
+    draft.condition(ConditionType.GATED, _gated(decision), reason, message)
     if decision.verdict is Verdict.PASS:
-        return False
+        return
     if decision.rejected_by:
-        work.draft.ready("False", Reason.REJECTED, f"Change {name}: {message}")
+        draft.ready("False", Reason.REJECTED, f"Change {name}: {message}")
     elif decision.verdict is Verdict.PENDING:
-        keep = _KEEPING if work.change.cause == "Destroy" else ""
-        work.draft.ready("False", Reason.APPROVAL_REQUIRED, f"Change {name} {message}{keep}")
+        keep = _KEEPING if proposed.guarded.change.cause == "Destroy" else ""
+        draft.ready("False", Reason.APPROVAL_REQUIRED, f"Change {name} {message}{keep}")
     else:
-        work.draft.ready("False", decision.reason, f"Change {name} is blocked: {message}")
-    return True
+        draft.ready("False", reason, f"Change {name} is blocked: {message}")

@@ -5,11 +5,12 @@ import dataclasses
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from setpoint.api.meta import MANIFEST_ERROR_ANNOTATION, REQUESTED_BY_ANNOTATION, ObjectRef
 from setpoint.api.v1alpha1.approval import Approval
-from setpoint.api.v1alpha1.change import Cause
+from setpoint.api.v1alpha1.change import Cause, ChangeSpec
+from setpoint.api.v1alpha1.change import Change as ChangeObject
 from setpoint.api.v1alpha1.enforcementgates import EnforcementGates, GateStage, PolicySetReference
 from setpoint.api.v1alpha1.environment import Environment
 from setpoint.api.v1alpha1.policyset import PolicySet
@@ -28,10 +29,10 @@ from setpoint.domain.gates import (
     select_gates,
     stages_of,
 )
-from setpoint.domain.gating import GateDecision, GateInput
+from setpoint.domain.gating import GateDecision, GateInput, Verdict
 from setpoint.domain.goals import Goal
 from setpoint.domain.judged import NOTHING, Judged, Redact
-from setpoint.domain.model import Change, ResetPlan, Snapshot
+from setpoint.domain.model import Change, Observation, ResetPlan, Snapshot
 from setpoint.domain.policies import PolicyModules, PolicyResult, Unread
 from setpoint.domain.policy_input import policy_input
 from setpoint.domain.protection import check_protection
@@ -39,11 +40,9 @@ from setpoint.domain.reading import text_at
 from setpoint.domain.subject import rules_digest, subject_digest
 from setpoint.domain.vouching import is_recorded
 from setpoint.pipeline.objects import list_typed
+from setpoint.pipeline.passes import Guarded, Pass
 from setpoint.ports import AuditLog, Clock, ClusterClient, PolicyEngine, PolicyResolver
 from setpoint.runtime.metrics import Metrics
-
-if TYPE_CHECKING:
-    from setpoint.pipeline.path import Pass
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -128,6 +127,34 @@ class GateContext:
         return tuple({one.name: one for gates in self.gates.values() for one in gates}.values())
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Proposed:
+    """A guarded change as people see it, with the gates that guard it.
+
+    `spec` is the Change as this pass computed it: decided on, approved, spent, recorded; `record` is where people see
+    it.
+    """
+
+    guarded: Guarded
+    gates: GateContext
+    required: int
+    spec: ChangeSpec
+    record: ChangeObject
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Gated:
+    """A proposed change with the decision of the gates of a stage."""
+
+    proposed: Proposed
+    decision: GateDecision
+
+    @property
+    def passes(self) -> bool:
+        """True where the change may go on."""
+        return self.decision.verdict is Verdict.PASS
+
+
 class Gatekeeper:
     """Asks gates. Whatever can't be asked blocks. `unread` tells of manifests that may govern and are no objects.
 
@@ -194,41 +221,41 @@ class Gatekeeper:
                 problems |= {name: f"PolicySet {name}: {one.text}" for name in meant}
         return modules, problems
 
-    async def decide(self, work: "Pass", stage: GateStage) -> GateDecision:
+    async def decide(self, work: Pass, proposed: Proposed, stage: GateStage) -> GateDecision:
         """The decision over the Change of this pass at a stage."""
-        context, change = work.gates, work.change
+        context, change, reset_plan = proposed.gates, proposed.guarded.change, proposed.guarded.reset_plan
         gates = context.gates.get(stage, ())
-        judged = work.observation.judged or NOTHING
-        documents = [self._document(work, stage, selected.name, judged.document) for selected in gates]
+        judged = proposed.guarded.observed.seen.judged or NOTHING
+        documents = [self._document(work, proposed, stage, selected.name, judged.document) for selected in gates]
         asked = (self._ask(context, one, document) for one, document in zip(gates, documents, strict=True))
         answers = [
             _shown(context, one, results, judged, self._redact)
             for one, results in zip(gates, await asyncio.gather(*asked), strict=True)
         ]
-        tally, unfit = await self._tally(work)
+        tally, unfit = await self._tally(work, proposed)
         decision = gating.decide(
             GateInput(
                 stage=stage,
                 change=change,
-                subject=work.proposed.subject,
-                reset_plan=work.reset_plan,
+                subject=proposed.spec.subject,
+                reset_plan=reset_plan,
                 gates=gates,
                 answers={selected.name: answer for selected, answer in zip(gates, answers, strict=True)},
                 protection=check_protection(change, work.environment.spec.protection),
                 tally=tally,
-                required=work.required,
+                required=proposed.required,
                 faults=(*context.faults, *unfit),
                 requested_by=context.requester(change, work.goal),
-                approve=context.approve_command(work.record.metadata.name),
+                approve=context.approve_command(proposed.record.metadata.name),
             )
         )
         for result in decision.results:
             self._metrics.count_gate_decision(result.gate, result.stage, result.verdict)
         return decision
 
-    async def judge_drift(self, work: "Pass") -> DriftVerdict:
+    async def judge_drift(self, work: Pass, seen: Observation) -> DriftVerdict:
         """The verdict of the policies of the target's gates on what the world changed."""
-        judged = work.observation.judged
+        judged = seen.judged
         if judged is None or not judged.drifted:
             return DriftVerdict()
         context = await self.gather(work.environment, "Drift")
@@ -237,7 +264,7 @@ class Gatekeeper:
         return drift_verdict(found, context.faults)
 
     async def _ask_of_drift(
-        self, work: "Pass", context: GateContext, selected: SelectedGate, judged: Judged
+        self, work: Pass, context: GateContext, selected: SelectedGate, judged: Judged
     ) -> list[PolicyResult]:
         async def ask(plan: Mapping[str, Any]) -> list[PolicyResult]:
             return await self._ask(context, selected, _drift_document(work, selected.name, plan))
@@ -265,31 +292,36 @@ class Gatekeeper:
         memory = selected.gate.memory_mib
         return await self._engine.evaluate(modules, document, timeout=seconds, memory_mib=memory)
 
-    def _document(self, work: "Pass", stage: GateStage, gate: str, plan: Mapping[str, Any]) -> dict[str, Any]:
+    def _document(
+        self, work: Pass, proposed: Proposed, stage: GateStage, gate: str, plan: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        change, reset_plan = proposed.guarded.change, proposed.guarded.reset_plan
         return policy_input(
             plan,
             target=_target(work.environment),
-            cause=work.change.cause,
-            summary=work.change.summary,
+            cause=change.cause,
+            summary=change.summary,
             gate=gate,
             stage=stage,
-            reset_actions=work.reset_plan.actions,
-            worst=work.reset_plan.worst,
+            reset_actions=reset_plan.actions,
+            worst=reset_plan.worst,
             now=work.draft.now_text,
         )
 
-    async def _tally(self, work: "Pass") -> tuple[ApprovalTally, list[str]]:
+    async def _tally(self, work: Pass, proposed: Proposed) -> tuple[ApprovalTally, list[str]]:
         """Counts who approved the Change, and names its Approvals that can't be read: one of those may reject it."""
         approvals, unfit = await list_typed(self._cluster, Approval, namespace=work.environment.metadata.namespace)
-        name = work.record.metadata.name
+        name = proposed.record.metadata.name
         given = [one for one in approvals if one.spec.change_ref.name == name]
         tally = count_approvals(
             await self._recorded(work.environment.ref, given),
-            subject=work.proposed.subject,
+            subject=proposed.spec.subject,
             ttl=work.environment.spec.approvals.ttl,
             now=self._clock.now(),
             # The requester at the time the Change was made stays barred, should another person edit the spec since.
-            barred=work.gates.barred(work.record.spec.requested_by, work.gates.requester(work.change, work.goal)),
+            barred=proposed.gates.barred(
+                proposed.record.spec.requested_by, proposed.gates.requester(proposed.guarded.change, work.goal)
+            ),
         )
         return tally, [str(one) for one in unfit if text_at(one.found, "spec", "changeRef", "name") == name]
 
@@ -305,7 +337,7 @@ class Gatekeeper:
         return counted
 
 
-def _drift_document(work: "Pass", gate: str, plan: Mapping[str, Any]) -> dict[str, Any]:
+def _drift_document(work: Pass, gate: str, plan: Mapping[str, Any]) -> dict[str, Any]:
     target, now = _target(work.environment), work.draft.now_text
     return policy_input(plan, target=target, cause="Drift", gate=gate, stage=DRIFT_STAGE, now=now)
 

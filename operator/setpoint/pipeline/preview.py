@@ -11,9 +11,12 @@ from setpoint.domain.goals import Goal, GoalKind, choose_goal
 from setpoint.domain.reading import parse
 from setpoint.domain.shown_content import ShownContent
 from setpoint.pipeline.draft import StatusDraft
-from setpoint.pipeline.path import Pass, Pipeline
+from setpoint.pipeline.gatekeeper import Gated
+from setpoint.pipeline.passes import Ending, Observed, Pass, Planned
+from setpoint.pipeline.path import Pipeline, Reached
 from setpoint.pipeline.resets import ResetRegister
 from setpoint.pipeline.seals import Seals
+from setpoint.pipeline.stored import StoredStatus
 from setpoint.ports import Clock, ClusterClient, OnProgress, TargetDriver
 
 
@@ -66,40 +69,41 @@ class Previewer:
         draft = StatusDraft(environment, self._clock.now())
         try:
             async with self._driver.session(environment, goal, progress) as session:
-                work = Pass(environment, goal, session, draft)
-                await self._pipeline.preview(work)
+                stored = StoredStatus(self._cluster, environment)
+                reached = await self._pipeline.propose(Pass(environment, goal, session, draft, stored, Ending()))
         except ReasonedError as error:
             return PlanReport(ref, error=f"{error.reason}: {error.message}")
-        return _report(ref, work)
+        return _report(ref, draft, reached)
 
 
-def _report(ref: ObjectRef, work: Pass) -> PlanReport:
-    drift = work.draft.status.drift
+def _report(ref: ObjectRef, draft: StatusDraft, reached: Reached) -> PlanReport:
+    drift = draft.status.drift
     findings = {
         "actionable": drift.actionable,
         "informational": drift.informational,
         "pending": drift.pending,
         "cascade": drift.cascade,
     }
-    warnings = work.warnings
-    if not hasattr(work, "change"):
-        return PlanReport(ref, findings=findings, warnings=warnings)
-    if not hasattr(work, "decision"):
-        change = work.change
-        shown = (change.cause, change.summary, change.actions, change.shown)
-        return PlanReport(ref, *shown, findings=findings, warnings=warnings, notes=change.notes)
-    spec = work.proposed
-    return PlanReport(
-        target=ref,
-        cause=spec.cause,
-        summary=spec.summary,
-        actions=work.change.actions,
-        content=work.change.shown,
-        reset_plan=spec.reset_plan,
-        gates=work.decision.results,
-        approvals_required=work.required,
-        subject=spec.subject,
-        findings=findings,
-        warnings=warnings,
-        notes=work.change.notes,
-    )
+    match reached:
+        case Observed():
+            return PlanReport(ref, findings=findings, warnings=draft.warnings_of(reached.violations))
+        case Planned(observed, change):
+            shown = (change.cause, change.summary, change.actions, change.shown)
+            warnings = draft.warnings_of(observed.violations)
+            return PlanReport(ref, *shown, findings=findings, warnings=warnings, notes=change.notes)
+        case Gated(proposed, decision):
+            spec, change = proposed.spec, proposed.guarded.change
+            return PlanReport(
+                target=ref,
+                cause=spec.cause,
+                summary=spec.summary,
+                actions=change.actions,
+                content=change.shown,
+                reset_plan=spec.reset_plan,
+                gates=decision.results,
+                approvals_required=proposed.required,
+                subject=spec.subject,
+                findings=findings,
+                warnings=draft.warnings_of(proposed.guarded.observed.violations),
+                notes=change.notes,
+            )

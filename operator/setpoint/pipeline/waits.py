@@ -4,12 +4,13 @@ import asyncio
 import logging
 
 from setpoint.api.conditions import ConditionType, Reason
-from setpoint.api.v1alpha1.environment import Environment
+from setpoint.api.meta import ObjectRef
+from setpoint.api.v1alpha1.environment import Environment, EnvironmentStatus
 from setpoint.domain.errors import SetpointError
 from setpoint.domain.model import ResourceProgress
 from setpoint.pipeline.draft import StatusDraft
-from setpoint.ports import Clock, ClusterClient, EventRecorder
-from setpoint.runtime.status import write_status
+from setpoint.pipeline.stored import StoredStatus
+from setpoint.ports import Clock, EventRecorder
 
 _LONG = 45.0
 """Seconds of a wait that people should hear of."""
@@ -17,26 +18,21 @@ _LOGGER = logging.getLogger(__name__)
 
 
 class WaitShow:
-    """Hears the progress of one pass. `environment` is as it was read: nothing else of its status is moved."""
+    """Hears the progress of one pass; nothing but that condition is moved."""
 
-    def __init__(self, cluster: ClusterClient, recorder: EventRecorder, clock: Clock, environment: Environment) -> None:
-        self._cluster = cluster
+    def __init__(self, stored: StoredStatus, recorder: EventRecorder, clock: Clock, ref: ObjectRef) -> None:
+        self._stored = stored
         self._recorder = recorder
         self._clock = clock
-        self._environment = environment
+        self._ref = ref
         self._writing: asyncio.Task[None] | None = None
-
-    @property
-    def wrote(self) -> bool:
-        """True where the status is no longer as it was read."""
-        return self._writing is not None
 
     def hear(self, step: ResourceProgress) -> None:
         """Shows the first long wait."""
         if step.state != "waiting" or step.seconds < _LONG or self._writing is not None:
             return
         message = f"waiting for {step.address} for {step.seconds:.0f} s"
-        self._recorder.event(self._environment.ref, "Warning", Reason.PROVIDER_SILENT, message)
+        self._recorder.event(self._ref, "Warning", Reason.PROVIDER_SILENT, message)
         self._writing = asyncio.create_task(self._write(message))
 
     async def end(self) -> None:
@@ -45,9 +41,12 @@ class WaitShow:
             await asyncio.wait({self._writing})
 
     async def _write(self, message: str) -> None:
-        draft = StatusDraft(self._environment, self._clock.now())
-        draft.condition(ConditionType.RECONCILING, "True", Reason.PROVIDER_SILENT, message)
+        def waiting(environment: Environment) -> EnvironmentStatus:
+            draft = StatusDraft(environment, self._clock.now())
+            draft.condition(ConditionType.RECONCILING, "True", Reason.PROVIDER_SILENT, message)
+            return draft.status
+
         try:
-            await write_status(self._cluster, self._environment.ref, draft.status.as_json())
+            await self._stored.amend(waiting)
         except SetpointError as error:
-            _LOGGER.warning("what %s waits for could not be shown: %s", self._environment.ref, error.message)
+            _LOGGER.warning("what %s waits for could not be shown: %s", self._ref, error.message)

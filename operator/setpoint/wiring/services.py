@@ -11,17 +11,19 @@ from setpoint.adapters.source.resolver import SourceResolver
 from setpoint.api.meta import ObjectRef
 from setpoint.domain.model import ResourceProgress
 from setpoint.pipeline.changes import ChangeRegister
+from setpoint.pipeline.configurations import Configurations
 from setpoint.pipeline.gatekeeper import Gatekeeper
+from setpoint.pipeline.lifecycle import Lifecycle
+from setpoint.pipeline.outcomes import Outcomes
 from setpoint.pipeline.overlay import OverlayCluster
 from setpoint.pipeline.path import Pipeline
 from setpoint.pipeline.preview import Previewer
-from setpoint.pipeline.reconciler import PassReport, TargetReconciler
+from setpoint.pipeline.reconciler import Listeners, PassReport, TargetReconciler
 from setpoint.pipeline.recovery import Recovery
 from setpoint.pipeline.resets import ResetRegister
 from setpoint.pipeline.resting import RestRegister, SecretVersions
 from setpoint.pipeline.retention import BlobCollector
 from setpoint.pipeline.seals import Seals
-from setpoint.pipeline.settlement import Settlement
 from setpoint.pipeline.snapshots import SnapshotPruner, SnapshotTaker
 from setpoint.pipeline.target_metrics import TargetMetrics
 from setpoint.ports import ClusterClient
@@ -47,12 +49,10 @@ class Services:
     targets: Mapping[str, OpenTarget]
     """By kind."""
 
-    def settlement(self, cluster: ClusterClient) -> Settlement:
-        """The settlement after a pass, over a cluster."""
-        changes, resets = ChangeRegister(cluster, self.backends.clock), ResetRegister(cluster, self.backends.clock)
-        return Settlement(
-            cluster=cluster, changes=changes, resets=resets, snapshots=SnapshotTaker(cluster), seals=self.seals()
-        )
+    def configurations(self, cluster: ClusterClient) -> Configurations:
+        """The configurations that targets are held to, over a cluster."""
+        changes = ChangeRegister(cluster, self.backends.clock)
+        return Configurations(self.seals(), changes, SnapshotTaker(cluster), SnapshotPruner(cluster))
 
     def seals(self) -> Seals:
         """The seals on what targets say is applied to them."""
@@ -72,13 +72,13 @@ class Services:
             unread=self.backends.unread,
             distant=self.backends.home_root is None,
         )
+        changes, configurations = ChangeRegister(cluster, self.backends.clock), self.configurations(cluster)
         return Pipeline(
-            cluster=cluster,
             gatekeeper=gatekeeper,
-            changes=ChangeRegister(cluster, self.backends.clock),
-            settlement=self.settlement(cluster),
-            snapshots=SnapshotTaker(cluster),
-            seals=self.seals(),
+            changes=changes,
+            resets=ResetRegister(cluster, self.backends.clock),
+            outcomes=Outcomes(cluster, changes, Lifecycle(cluster, changes), configurations),
+            configurations=configurations,
             trail=self.backends.audit,
             metrics=metrics,
         )
@@ -96,20 +96,14 @@ class Services:
         cluster, clock = self.backends.cluster, self.backends.clock
         return {
             kind: TargetReconciler(
-                cluster=cluster,
                 driver=target.driver(cluster),
                 pipeline=self.pipeline(cluster, self.metrics),
-                settlement=self.settlement(cluster),
-                changes=ChangeRegister(cluster, clock),
+                lifecycle=Lifecycle(cluster, ChangeRegister(cluster, clock)),
+                configurations=self.configurations(cluster),
                 resets=ResetRegister(cluster, clock),
-                pruner=SnapshotPruner(cluster),
-                seals=self.seals(),
                 rests=rests,
-                recorder=recorder,
-                metrics=metrics,
+                listeners=Listeners(recorder, metrics, on_progress, on_report),
                 clock=clock,
-                on_progress=on_progress,
-                on_report=on_report,
             )
             for kind, target in self.targets.items()
         }

@@ -251,7 +251,7 @@ async def test_a_mark_adds_to_what_is_there(
     change, _ = await register.ensure(environment, spec("a"))
     result = GateResult(gate="rules", stage="plan", verdict="Pass")
     gated = (ConditionType.GATED, "True", Reason.GATES_PASSED, "")
-    change = await register.mark(change, gated, gates=[result], approved_by={"bob", "ada"})
+    change = await register.mark(change, gated, gates=[result], approved_by=["ada", "bob"])
     entry = AuditEntry("apply", Phase.OUTCOME, "setpoint", environment.ref, run="run-1")
     change = await register.mark(change, APPLIED, run="run-1", audit=(entry,))
     found = Change.model_validate(await cluster.get(change.ref))

@@ -25,8 +25,9 @@ from setpoint.domain.model import Change, Observation, ResetPlan, Snapshot
 from setpoint.domain.policies import PolicyModules, PolicyResult, Unread, Violation
 from setpoint.pipeline.draft import StatusDraft
 from setpoint.pipeline.gate_conditions import change_conditions, show_decision
-from setpoint.pipeline.gatekeeper import GateContext, Gatekeeper
-from setpoint.pipeline.path import Pass
+from setpoint.pipeline.gatekeeper import GateContext, Gated, Gatekeeper, Proposed
+from setpoint.pipeline.passes import Ending, Guarded, Observed, Pass
+from setpoint.pipeline.stored import StoredStatus
 from setpoint.runtime.metrics import Metrics
 
 DIGESTS = {letter: "sha256:" + letter * 64 for letter in "abcdef"}
@@ -96,18 +97,16 @@ class Desk:
         required = context.required_approvals(self.change, SPEC, ())
         return context.subject(self.change, SNAPSHOT, WAY_BACK, variables=DIGESTS["f"], required=required)
 
-    async def work(self, *, required: int = 0) -> Pass:
-        """A pass that has come to the gates."""
+    async def work(self, goal: Goal = SPEC, *, required: int = 0) -> tuple[Pass, Proposed]:
+        """A pass, and what it has come to the gates with."""
         draft = StatusDraft(self.environment, self.clock.now())
-        work = Pass(self.environment, SPEC, SimpleNamespace(), draft)
-        work.gates, work.change, work.reset_plan, work.required = await self.gather(), self.change, WAY_BACK, required
+        stored = StoredStatus(self.cluster, self.environment)
+        work = Pass(self.environment, goal, SimpleNamespace(), draft, stored, Ending())
+        seen = Observation(7, 9, "l", 1, DIGESTS["c"], "r1", "fake 1", (), None, None, NOTHING, DIGESTS["f"])
+        guarded = Guarded(Observed(seen, ()), self.change, SNAPSHOT, WAY_BACK)
         spec = SimpleNamespace(subject=DIGESTS["e"], requested_by=self.change_by)
-        work.proposed = spec
-        work.record = SimpleNamespace(metadata=SimpleNamespace(name="shop-prod-1"), spec=spec)
-        work.observation = Observation(
-            7, 9, "l", 1, DIGESTS["c"], "r1", "fake 1", (), None, None, NOTHING, DIGESTS["f"]
-        )
-        return work
+        record = SimpleNamespace(metadata=SimpleNamespace(name="shop-prod-1"), spec=spec)
+        return work, Proposed(guarded, await self.gather(), required, spec, record)
 
     async def say(self, who: str, verdict: str = "Approved") -> None:
         spec = {"changeRef": {"name": "shop-prod-1"}, "subject": DIGESTS["e"], "verdict": verdict, "approver": who}
@@ -284,14 +283,14 @@ async def test_who_asked_does_not_approve(
     desk.change_by = change_by
     for who in approvers:
         await desk.say(who)
-    assert (await desk.gatekeeper.decide(await desk.work(required=1), "plan")).verdict is verdict
+    assert (await desk.gatekeeper.decide(*await desk.work(required=1), "plan")).verdict is verdict
 
 
 async def test_without_such_a_gate_who_asked_may_approve(desk: Desk) -> None:
     desk.environment.metadata.annotations[REQUESTED_BY_ANNOTATION] = desk.change_by = "paula"
     await desk.gates({"policySets": [], "approvals": 1})
     await desk.say("paula")
-    assert (await desk.gatekeeper.decide(await desk.work(required=1), "plan")).verdict is Verdict.PASS
+    assert (await desk.gatekeeper.decide(*await desk.work(required=1), "plan")).verdict is Verdict.PASS
 
 
 async def test_who_asked_for_a_reset_does_not_approve_it(desk: Desk) -> None:
@@ -299,9 +298,8 @@ async def test_who_asked_for_a_reset_does_not_approve_it(desk: Desk) -> None:
     replace(desk, cause="Reset")
     reset = Reset.model_validate(example("Reset", requestedBy="ada"))
     await desk.say("ada")
-    work = await desk.work(required=1)
-    work.goal = Goal(GoalKind.SNAPSHOT, reset, SimpleNamespace())
-    decision = await desk.gatekeeper.decide(work, "reset")
+    goal = Goal(GoalKind.SNAPSHOT, reset, SimpleNamespace())
+    decision = await desk.gatekeeper.decide(*await desk.work(goal, required=1), "reset")
     assert (decision.verdict, decision.barred) == (Verdict.PENDING, ("ada",))
 
 
@@ -335,7 +333,7 @@ async def test_what_the_gates_come_to(
     if gates:
         await desk.gates(*gates)
     desk.policies.answer = answer
-    decision = await desk.gatekeeper.decide(await desk.work(), "plan")
+    decision = await desk.gatekeeper.decide(*await desk.work(), "plan")
     assert decision.verdict is verdict
     for result in decision.results:
         series = f'setpoint_gate_decisions_total{{gate="{result.gate}",stage="plan",verdict="{result.verdict}"}} 1.0'
@@ -344,7 +342,7 @@ async def test_what_the_gates_come_to(
 
 async def test_gates_that_can_not_be_read_block(desk: Desk) -> None:
     await desk.cluster.plant(example("EnforcementGates", name="old", gates=[{"name": "g", "rules": []}]))
-    decision = await desk.gatekeeper.decide(await desk.work(), "apply")
+    decision = await desk.gatekeeper.decide(*await desk.work(), "apply")
     assert decision.verdict is Verdict.ERROR
     assert not decision.permits_apply
     assert "EnforcementGates old: spec.gates.0.stages" in decision.results[0].messages[0]
@@ -382,7 +380,7 @@ async def test_manifests_that_may_govern_and_can_not_be_read(
         await desk.gates(gate)
     desk.unread = (unread,)
     for stage in ("plan", "apply"):
-        decision = await desk.gatekeeper.decide(await desk.work(), stage)
+        decision = await desk.gatekeeper.decide(*await desk.work(), stage)
         assert decision.verdict is (Verdict.ERROR if says else Verdict.PASS)
         blocking = [f"{result.gate}: {result.messages[0]}" for result in decision.results if result.blocks]
         assert blocking == ([says] if says else [])
@@ -395,7 +393,7 @@ async def test_what_was_read_before_and_is_broken_since_blocks(desk: Desk, kind:
     name = "org" if kind == "EnforcementGates" else "rules"
     await desk.cluster.annotate(ObjectRef(kind, "", name), {MANIFEST_ERROR_ANNOTATION: "g.yaml:3: no"})
     desk.unread = (Unread("g.yaml:3: no", frozenset({kind}), name),)
-    decision = await desk.gatekeeper.decide(await desk.work(), "apply")
+    decision = await desk.gatekeeper.decide(*await desk.work(), "apply")
     blocking = [result.messages for result in decision.results if result.blocks]
     assert blocking == [["g.yaml:3: no"] if kind == "EnforcementGates" else ["PolicySet rules: g.yaml:3: no"]]
 
@@ -403,7 +401,7 @@ async def test_what_was_read_before_and_is_broken_since_blocks(desk: Desk, kind:
 async def test_policies_of_another_schema_are_named_with_the_field(desk: Desk) -> None:
     await desk.cluster.plant(example("PolicySet", name="rules", source={}))
     await desk.gates({})
-    decision = await desk.gatekeeper.decide(await desk.work(), "apply")
+    decision = await desk.gatekeeper.decide(*await desk.work(), "apply")
     assert decision.verdict is Verdict.ERROR
     assert decision.results[0].messages[0].startswith("PolicySet rules: spec.source: ")
 
@@ -411,13 +409,13 @@ async def test_policies_of_another_schema_are_named_with_the_field(desk: Desk) -
 @pytest.mark.parametrize(("change", "verdict"), [("shop-prod-1", Verdict.ERROR), ("shop-prod-2", Verdict.PASS)])
 async def test_an_approval_that_can_not_be_read_may_be_a_rejection(desk: Desk, change: str, verdict: Verdict) -> None:
     await desk.cluster.plant(example("Approval", name="old", changeRef={"name": change}, verdict="Perhaps"))
-    assert (await desk.gatekeeper.decide(await desk.work(), "apply")).verdict is verdict
+    assert (await desk.gatekeeper.decide(*await desk.work(), "apply")).verdict is verdict
 
 
 async def test_what_a_policy_is_told(desk: Desk) -> None:
     await desk.policy_set()
     await desk.gates({})
-    await desk.gatekeeper.decide(await desk.work(), "plan")
+    await desk.gatekeeper.decide(*await desk.work(), "plan")
     (document,) = desk.policies.asked
     assert document["target"] == {
         "kind": "Environment",
@@ -448,11 +446,12 @@ async def test_what_a_policy_is_told(desk: Desk) -> None:
 async def test_what_people_see(desk: Desk, said: dict, required: int, conditions: dict, ready: str | None) -> None:
     for who, verdict in said.items():
         await desk.say(who, verdict)
-    work = await desk.work(required=required)
-    decision = await desk.gatekeeper.decide(work, "plan")
+    work, proposed = await desk.work(required=required)
+    decision = await desk.gatekeeper.decide(work, proposed, "plan")
     stated = change_conditions(decision)
     assert {type_.value: status for type_, status, _, _ in stated} == conditions
-    assert show_decision(work, decision) is (ready is not None)
+    show_decision(work.draft, proposed, decision)
+    assert Gated(proposed, decision).passes is (ready is None)
     condition = work.draft.get(ConditionType.READY)
     assert (condition.reason if condition else None) == ready
     if ready:
@@ -463,8 +462,8 @@ async def test_a_blocked_change_says_by_what(desk: Desk) -> None:
     await desk.policy_set()
     await desk.gates({})
     desk.policies.answer = DENY
-    work = await desk.work()
-    assert show_decision(work, await desk.gatekeeper.decide(work, "plan"))
+    work, proposed = await desk.work()
+    show_decision(work.draft, proposed, await desk.gatekeeper.decide(work, proposed, "plan"))
     condition = work.draft.get(ConditionType.READY)
     assert condition.reason == "GateBlocked"
     assert condition.message.startswith("Change shop-prod-1 is blocked: gate g: [medium] r1: no")
@@ -483,8 +482,8 @@ async def test_where_nobody_else_proves_it_an_approval_counts_only_with_its_own_
     payload = {"approval": "ada"}
     entry = AuditEntry("approve", Phase.FACT, "ada", desk.environment.ref, result="shop-prod-1", payload=payload)
     await desk.trail.append(dataclasses.replace(entry, digests={"subject": DIGESTS["e"]}))
-    decision = await desk.gatekeeper.decide(await desk.work(required=2), "plan")
+    decision = await desk.gatekeeper.decide(*await desk.work(required=2), "plan")
     assert (decision.approved_by, decision.missing) == (("ada",), 1)
     assert "bob is in no row of the audit trail" in caplog.text
     desk.gatekeeper = desk.make_gatekeeper(witness=None)
-    assert (await desk.gatekeeper.decide(await desk.work(required=2), "plan")).missing == 0, "the API server proves it"
+    assert (await desk.gatekeeper.decide(*await desk.work(required=2), "plan")).missing == 0, "the API server proves it"

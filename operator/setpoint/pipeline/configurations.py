@@ -1,0 +1,82 @@
+"""Owns the configuration in force: read with care, recorded under a seal, with a Snapshot of what it made."""
+
+from setpoint.api.conditions import ConditionType
+from setpoint.api.v1alpha1.environment import AppliedStatus, Environment
+from setpoint.domain.model import Observation, Snapshot
+from setpoint.pipeline.changes import ChangeRegister, is_marked
+from setpoint.pipeline.passes import Pass
+from setpoint.pipeline.seals import Seals
+from setpoint.pipeline.snapshots import SnapshotPruner, SnapshotTaker
+
+
+class Configurations:
+    """The configurations that targets are held to."""
+
+    def __init__(self, seals: Seals, changes: ChangeRegister, snapshots: SnapshotTaker, pruner: SnapshotPruner) -> None:
+        self._seals = seals
+        self._changes = changes
+        self._snapshots = snapshots
+        self._pruner = pruner
+
+    # --- before a pass --------------------------------------------------------------------------------------
+
+    def drop_unsealed(self, environment: Environment) -> Environment:
+        """The target as if nobody but Setpoint had said what is applied; the same object where nobody did."""
+        return self._seals.drop_unsealed(environment)
+
+    async def finish_interrupted(self, environment: Environment) -> Environment:
+        """Finishes what a killed manager had begun to write down: the configuration of an apply that it ended.
+
+        Where the Change does not say that the apply succeeded, nothing can be said of what is in force.
+        """
+        applying = environment.status.applying
+        if applying is None:
+            return environment
+        change = await self._changes.get(environment.metadata.namespace, applying.change or "")
+        if change is not None and is_marked(change, ConditionType.APPLIED):
+            update: dict[str, object] = {"applied": applying, "snapshot": None}
+        else:
+            update = {"failures": max(1, environment.status.failures)}
+        status = environment.status.model_copy(update={**update, "applying": None})
+        return environment.model_copy(update={"status": status})
+
+    # --- in a pass ------------------------------------------------------------------------------------------
+
+    async def of_pass(self, work: Pass, *, change: str | None) -> AppliedStatus:
+        """The configuration that the pass holds its target to, sealed; `change` is what applies it."""
+        configuration = await work.session.configuration(change=change, at=work.draft.now_text)
+        return self._seals.seal(configuration, work.environment.ref)
+
+    async def capture(self, work: Pass, applied: AppliedStatus | None) -> Snapshot:
+        """A Snapshot of what is, as made under a configuration; None: nothing was applied."""
+        return await self._snapshots.take(work.environment, await work.session.capture(applied))
+
+    async def record(self, work: Pass, seen: Observation, *, change: str | None) -> bool:
+        """Records the configuration in force, for drills, resets and destroys to build on; takes a snapshot of it.
+
+        True where it is another than before.
+        """
+        if work.goal.destroys:
+            work.draft.set(applied=None, snapshot=None)
+            return False
+        known = work.draft.status.applied
+        if known is None or change or (known.bundle, known.variables) != (seen.bundle, seen.variables_digest):
+            applied = await self.of_pass(work, change=change)
+            work.draft.set(applied=applied)
+            await self._snapshot(work, applied)
+            return True
+        before = work.environment.status.state
+        state_moved = before is None or before.version != seen.state_version
+        if work.environment.status.snapshot is None or state_moved:
+            await self._snapshot(work, known)
+        return False
+
+    async def _snapshot(self, work: Pass, applied: AppliedStatus) -> None:
+        snapshot = await self.capture(work, applied)
+        work.draft.set(snapshot=snapshot.name)
+
+    async def prune_snapshots(self, work: Pass) -> None:
+        """Removes old Snapshots where this pass took another."""
+        newest = work.draft.status.snapshot
+        if newest != work.environment.status.snapshot:
+            await self._pruner.prune(work.environment, newest=newest)

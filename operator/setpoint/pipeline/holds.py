@@ -1,0 +1,105 @@
+"""Owns holds: a target is kept as it is after a reset, and after an apply that did not verify; and what ends that."""
+
+from setpoint.api.conditions import ConditionType, Reason
+from setpoint.api.meta import API_VERSION, JsonObject, ObjectRef
+from setpoint.api.v1alpha1.environment import Environment, HoldStatus
+from setpoint.api.v1alpha1.reset import Reset
+from setpoint.domain.errors import AlreadyExistsError, InvalidError, StalledError
+from setpoint.domain.goals import GoalKind
+from setpoint.domain.reading import parse
+from setpoint.pipeline.draft import StatusDraft
+from setpoint.pipeline.names import TARGET_LABEL, child_name, target_label
+from setpoint.pipeline.passes import Applied, Pass
+from setpoint.ports import ClusterClient
+
+
+def draft_held(environment: Environment, draft: StatusDraft) -> None:
+    """States that the target is held, as its status says."""
+    hold = environment.status.hold
+    draft.ready("False", Reason.HELD, _held_message(environment, hold.snapshot if hold else None))
+
+
+def release_hold(work: Pass) -> None:
+    """Ends a hold where the pass goes to the spec again."""
+    if work.goal.kind is GoalKind.SPEC and work.environment.status.hold is not None:
+        work.draft.set(hold=None)
+        work.draft.condition(ConditionType.HELD, "False", Reason.RESUMED)
+
+
+def hold_at_snapshot(work: Pass) -> None:
+    """Ends a reset: the target stays at its snapshot."""
+    reset, snapshot = work.goal.reset, work.goal.snapshot
+    if reset is None or snapshot is None:
+        return
+    name = snapshot.metadata.name
+    _draft_hold(work, Reason.RESET_HOLD, snapshot=name)
+    work.draft.ready("False", Reason.HELD, _held_message(work.environment, name))
+    work.draft.tell(Reason.RESET_COMPLETE, f"reset to {name}")
+    work.ending.completed = reset
+    work.ending.done = True
+
+
+async def hold_unverified(work: Pass, applied: Applied, cluster: ClusterClient) -> None:
+    """Holds after a Change that did not verify: it is not applied again; a way back is asked for as the spec says.
+
+    Where nothing was applied before, the way back would be to destroy everything: that is a person's to ask for.
+    The target is looked at again as it is, and at its setpoint once it verifies.
+    """
+    snapshot = applied.guarded.snapshot
+    if snapshot.configuration is None:
+        return
+    _draft_hold(work, Reason.VERIFY_HOLD, snapshot=None)
+    policy = work.environment.spec.reset.on_verify_failure
+    if policy == "Never" or work.goal.kind is not GoalKind.SPEC:
+        return
+    metadata = work.environment.metadata
+    name = child_name(metadata.name, "reset", applied.spec.subject)
+    wanted = _reset_manifest(work.environment, applied, name, automatic=policy == "Auto")
+    try:
+        await cluster.create(wanted)
+    except AlreadyExistsError:
+        _require_same_reset(await cluster.get(ObjectRef("Reset", metadata.namespace, name)), wanted)
+    work.draft.tell(Reason.RESET_REQUESTED, f"Reset {name} to {snapshot.name} was asked for by policy", "Warning")
+
+
+def _draft_hold(work: Pass, reason: Reason, *, snapshot: str | None) -> None:
+    generation = work.environment.metadata.generation
+    work.draft.set(hold=HoldStatus(reason=reason, since=work.draft.now_text, generation=generation, snapshot=snapshot))
+    message = "nothing is applied until the spec changes or a person resumes"
+    work.draft.condition(ConditionType.HELD, "True", reason, message)
+
+
+def _held_message(environment: Environment, snapshot: str | None) -> str:
+    """The reason why nothing is applied, and what ends that."""
+    why = f"held at {snapshot} after a reset" if snapshot else "held: an apply did not verify"
+    metadata = environment.metadata
+    space = "" if metadata.namespace == "default" else f" -n {metadata.namespace}"
+    return f"{why}; change the spec or run setpoint resume environment/{metadata.name}{space}"
+
+
+def _reset_manifest(environment: Environment, applied: Applied, name: str, *, automatic: bool) -> JsonObject:
+    snapshot = applied.guarded.snapshot
+    spec = {
+        "targetRef": {"kind": "Environment", "name": environment.metadata.name},
+        "snapshotRef": {"name": snapshot.name, "digest": snapshot.digest},
+        "reason": f"{applied.record.metadata.name} did not verify",
+        "requestedBy": "policy",
+        "automatic": automatic,
+    }
+    labels = {TARGET_LABEL: target_label(environment.metadata.name)}
+    metadata = {"name": name, "namespace": environment.metadata.namespace, "labels": labels}
+    return {"apiVersion": API_VERSION, "kind": "Reset", "metadata": metadata, "spec": spec}
+
+
+def _require_same_reset(found: JsonObject, wanted: JsonObject) -> None:
+    """Raises StalledError where the Reset of that name asks for something else."""
+    try:
+        same = parse(Reset, found).spec == parse(Reset, wanted).spec
+    except InvalidError:
+        same = False
+    if not same:
+        message = (
+            f"there is a Reset {found['metadata']['name']} that asks for something else than policy does. Find out who "
+            "made it, then delete it"
+        )
+        raise StalledError(Reason.NAME_TAKEN, message)

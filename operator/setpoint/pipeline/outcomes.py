@@ -1,0 +1,175 @@
+"""Owns what a pass came to: the setpoint, an apply with its outcome, a verification. Plans and applies nothing."""
+
+from setpoint.api.conditions import ConditionType, Reason
+from setpoint.api.v1alpha1.change import Change as ChangeObject
+from setpoint.api.v1alpha1.environment import DriftStatus, StateStatus
+from setpoint.domain import audit_actions, model
+from setpoint.domain.goals import GoalKind
+from setpoint.pipeline.changes import ChangeRegister, list_orphans
+from setpoint.pipeline.configurations import Configurations
+from setpoint.pipeline.draft import Status
+from setpoint.pipeline.gatekeeper import Proposed
+from setpoint.pipeline.holds import draft_held, hold_at_snapshot, hold_unverified
+from setpoint.pipeline.lifecycle import Lifecycle
+from setpoint.pipeline.passes import Applied, Pass
+from setpoint.ports import ClusterClient
+
+_REASONS = {
+    model.Result.SUCCEEDED: Reason.APPLIED,
+    model.Result.FAILED: Reason.APPLY_FAILED,
+    model.Result.INTERRUPTED: Reason.INTERRUPTED,
+}
+_MAX_LISTED = 50
+
+
+class Outcomes:
+    """Records what passes came to."""
+
+    def __init__(
+        self, cluster: ClusterClient, changes: ChangeRegister, lifecycle: Lifecycle, configurations: Configurations
+    ) -> None:
+        self._cluster = cluster
+        self._changes = changes
+        self._lifecycle = lifecycle
+        self._configurations = configurations
+
+    # --- nothing left to do ---------------------------------------------------------------------------------
+
+    async def at_setpoint(self, work: Pass, seen: model.Observation) -> None:
+        """There is no change: close what waited, record what is in force, say so."""
+        if work.environment.status.change:
+            called_off = await self._changes.supersede(work.environment, "nothing is left to change")
+            if any(change.spec.cause == "Destroy" for change in called_off):
+                work.draft.tell(Reason.DELETION_TAKEN_BACK, "its manifest is back: nothing is destroyed")
+            work.draft.set(change=None)
+        if work.goal.kind is GoalKind.HOLD:
+            draft_held(work.environment, work.draft)
+            return
+        if await self._configurations.record(work, seen, change=None):
+            await self._drill_anew(work)
+        work.draft.set(not_converging=[], failures=0)
+        await self._reach(work, await self._confirm(work))
+
+    async def _confirm(self, work: Pass) -> model.Verification:
+        """A target that was unhealthy is asked again; else the empty plan is the proof."""
+        verified = work.draft.get(ConditionType.VERIFIED)
+        if verified is not None and verified.reason == Reason.UNHEALTHY and not work.goal.destroys:
+            return await work.session.probe_health()
+        return model.Verification(ok=True, reason=Reason.VERIFIED, message="")
+
+    async def _reach(self, work: Pass, verification: model.Verification) -> None:
+        """The goal is reached: conditions, outputs, and what the goal itself asks for."""
+        if not verification.ok:
+            _draft_unverified(work, verification)
+            return
+        work.draft.condition(ConditionType.VERIFIED, "True", Reason.VERIFIED)
+        work.draft.condition(ConditionType.GATED, "True", Reason.GATES_PASSED)
+        if work.goal.kind is GoalKind.SNAPSHOT:
+            hold_at_snapshot(work)
+        elif work.goal.kind is GoalKind.DESTROY:
+            await self._lifecycle.end_destroyed(work.environment, work.draft, work.ending)
+        else:
+            work.draft.drop(ConditionType.HELD)
+            work.draft.set(hold=None)
+            work.draft.ready("True", Reason.AT_SETPOINT)
+        if not work.goal.destroys:
+            await work.session.publish()
+
+    # --- a change -------------------------------------------------------------------------------------------
+
+    async def applied(self, work: Pass, proposed: Proposed, outcome: model.Outcome) -> ChangeObject:
+        """Writes the outcome of an apply: trail first, then the Change, then the draft; returns the Change."""
+        name = proposed.record.metadata.name
+        entry = audit_actions.apply_ended(
+            work.environment.ref,
+            proposed.spec.subject,
+            run=outcome.run,
+            result=outcome.result.value,
+            completed=outcome.completed,
+            orphans=outcome.orphans,
+        )
+        succeeded = outcome.result is model.Result.SUCCEEDED
+        message = outcome.message if not succeeded else _count(len(outcome.completed))
+        record = await self._changes.mark(
+            proposed.record,
+            (ConditionType.APPLIED, "True" if succeeded else "False", _REASONS[outcome.result], message),
+            run=outcome.run,
+            orphans=list_orphans(outcome.orphans),
+            audit=(entry,),
+        )
+        work.session.outcome_recorded()
+        work.draft.tell(_REASONS[outcome.result], f"{name}: {message}", "Normal" if succeeded else "Warning")
+        self._draft_outcome(work, outcome)
+        if succeeded:
+            await self._configurations.record(work, proposed.guarded.observed.seen, change=name)
+        return record
+
+    def _draft_outcome(self, work: Pass, outcome: model.Outcome) -> None:
+        work.draft.set(
+            change=None,
+            applying=None,
+            not_converging=[],
+            state=StateStatus(
+                version=outcome.state_version,
+                serial=outcome.serial,
+                lineage=outcome.lineage,
+                resources=outcome.resources,
+            ),
+        )
+        if outcome.result is model.Result.SUCCEEDED:
+            work.draft.set(failures=0, orphans=[])
+            return
+        work.draft.set(failures=work.environment.status.failures + 1, orphans=list_orphans(outcome.orphans))
+        if outcome.orphans:
+            listed = ", ".join(outcome.orphans[:5])
+            work.draft.tell(Reason.ORPHANS_SUSPECTED, f"perhaps made, and in no state: {listed}", "Warning")
+
+    async def verified(self, work: Pass, applied: Applied, verification: model.Verification) -> None:
+        """Writes what the second look found, and acts on it."""
+        status: Status = "True" if verification.ok else "False"
+        reason = Reason(verification.reason)
+        await self._changes.mark(applied.record, (ConditionType.VERIFIED, status, reason, verification.message))
+        work.ending.done = verification.ok
+        if verification.ok:
+            work.draft.set(drift=DriftStatus())
+            work.draft.condition(ConditionType.DRIFTED, "False", Reason.NO_DRIFT)
+            await self._drill_first(work, applied.guarded.reset_plan)
+            await self._reach(work, verification)
+            return
+        _draft_unverified(work, verification)
+        if reason is Reason.NOT_CONVERGING:
+            work.draft.set(not_converging=list(verification.paths[:_MAX_LISTED]))
+        elif reason is not Reason.DRIFT_DETECTED:
+            await hold_unverified(work, applied, self._cluster)
+
+    # --- drills after the fact ------------------------------------------------------------------------------
+
+    async def _drill_first(self, work: Pass, reset_plan: model.ResetPlan) -> None:
+        """The first apply had nothing to drill before it, so its destroy is planned right after."""
+        if reset_plan.drill != "NotDrillable" or work.goal.destroys:
+            work.draft.condition(ConditionType.RESET_READY, "True", Reason.DRILL_PASSED)
+            return
+        await self._drill_destroy(work)
+
+    async def _drill_anew(self, work: Pass) -> None:
+        """An obstacle to going back may stand in the code alone, and no longer do so."""
+        ready = work.draft.get(ConditionType.RESET_READY)
+        if ready is not None and ready.reason == Reason.DRILL_FAILED:
+            await self._drill_destroy(work)
+
+    async def _drill_destroy(self, work: Pass) -> None:
+        problem = await work.session.drill_destroy()
+        if problem:
+            work.draft.condition(ConditionType.RESET_READY, "False", Reason.DRILL_FAILED, problem)
+        else:
+            work.draft.condition(ConditionType.RESET_READY, "True", Reason.DRILL_PASSED)
+
+
+def _draft_unverified(work: Pass, verification: model.Verification) -> None:
+    reason = Reason(verification.reason)
+    work.draft.condition(ConditionType.VERIFIED, "False", reason, verification.message)
+    work.draft.ready("False", reason, verification.message)
+
+
+def _count(resources: int) -> str:
+    return f"{resources} resource" + "s" * (resources != 1)

@@ -1,0 +1,75 @@
+"""Owns what a pass over a target works with, and the values that its steps hand on, each made whole at once."""
+
+import dataclasses
+
+from setpoint.api.v1alpha1.change import Change as ChangeObject
+from setpoint.api.v1alpha1.change import ChangeSpec
+from setpoint.api.v1alpha1.environment import Environment
+from setpoint.api.v1alpha1.reset import Reset
+from setpoint.domain import model
+from setpoint.domain.goals import Goal
+from setpoint.pipeline.draft import StatusDraft
+from setpoint.pipeline.stored import StoredStatus
+from setpoint.ports import TargetSession
+
+
+@dataclasses.dataclass(slots=True)
+class Ending:
+    """The facts of a pass that its one exit must know of, however the pass ended.
+
+    `done`: something was carried out and verified. `gone`: the object is no more. `completed` is the Reset that this
+    pass is the end of; it is closed once the hold that keeps what it brought is written.
+    """
+
+    observed: bool = False
+    done: bool = False
+    gone: bool = False
+    completed: Reset | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Pass:
+    """What every step of one pass works with."""
+
+    environment: Environment
+    goal: Goal
+    session: TargetSession
+    draft: StatusDraft
+    stored: StoredStatus
+    ending: Ending
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Observed:
+    """What is; `violations` are the world's changes that violate a policy."""
+
+    seen: model.Observation
+    violations: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Planned:
+    """What is to change. `waits`: it is shown, and for now not proposed."""
+
+    observed: Observed
+    change: model.Change
+    waits: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Guarded:
+    """A change with its snapshot and the way back."""
+
+    observed: Observed
+    change: model.Change
+    snapshot: model.Snapshot
+    reset_plan: model.ResetPlan
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Applied:
+    """A change that was carried out; `record` says so."""
+
+    guarded: Guarded
+    spec: ChangeSpec
+    record: ChangeObject
