@@ -9,13 +9,13 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 from tests.fakes.fakecloud import Cloud
 from tests.fakes.store import open_sql_stores
-from tests.fixtures.terraform import TARGET, Rig, bucket, code, lay_out_mirror
+from tests.fixtures.terraform import TARGET, Rig, bucket, code, mirror_of_fakes
 from tests.integration import test_terraform_adapter as adapter
 from tests.integration.test_home_story import Story, mirror
 from tools.resolve import TOFU, ToolError, find
@@ -183,11 +183,11 @@ class TofuRig(Rig):
 
 
 @pytest.fixture(scope="module")
-def tofu_mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tofu_mirror(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The fake providers, under the name of the registry that each of the two asks by default."""
-    folder = lay_out_mirror(tmp_path_factory.mktemp("mirror"))
-    shutil.copytree(folder / "registry.terraform.io", folder / "registry.opentofu.org")
-    return folder
+    with mirror_of_fakes(tmp_path_factory.mktemp("mirror")) as folder:
+        shutil.copytree(folder / "registry.terraform.io", folder / "registry.opentofu.org")
+        yield folder
 
 
 @pytest.fixture
