@@ -7,13 +7,13 @@ import click
 import pytest
 from hypothesis import given, settings
 from tests.fakes.plans import analyse_plan, change, large_plan, plan, plans, update
-from tests.soak import examples
+from tests.soak import dear_examples
 from tests.unit.cli.test_value_lines import UNSAFE
 
 from setpoint.cli.content_lines import content_lines, content_value
 from setpoint.domain.shown_content import ShownContent, read_line, write_lines
 
-some = settings(max_examples=examples(40))
+some = settings(max_examples=dear_examples(40))
 
 
 def shown(*changes: dict[str, Any], **more: Any) -> ShownContent:

@@ -8,7 +8,7 @@ import pytest
 import rfc8785
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.soak import examples
+from tests.soak import dear_examples
 
 from setpoint.api.meta import ObjectRef
 from setpoint.domain import audit
@@ -58,7 +58,7 @@ def test_headers_are_rfc_8785_and_say_everything(entry: AuditEntry) -> None:
     assert (row.entry, row.at) == (entry, AT)
 
 
-@settings(max_examples=examples(30))
+@settings(max_examples=dear_examples(30))
 @given(st.lists(ENTRIES, max_size=5))
 def test_what_was_chained_is_intact(entries: list[AuditEntry]) -> None:
     records, prev = [], GENESIS

@@ -14,6 +14,7 @@ import pytest
 import yaml
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
+from tests.soak import dear_examples
 
 from setpoint.domain.scrubbing import NO_SECRETS, Scrubber
 from setpoint.domain.value_paths import MIN_SECRET, SENSITIVE
@@ -257,6 +258,7 @@ static = st.tuples(st.lists(identifiers, max_size=2), identifiers, identifiers).
 )
 
 
+@settings(max_examples=dear_examples(100))
 @given(addresses=st.lists(static, min_size=1, max_size=4), data=st.data(), other=secrets)
 def test_no_address_and_no_type_is_altered_and_no_secret_comes_out(
     addresses: list[str], data: st.DataObject, other: str

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.fakes.plans import analyse_plan, change, large_plan, plan, plans, update
-from tests.soak import examples
+from tests.soak import dear_examples
 
 from setpoint.domain.errors import InvalidError
 from setpoint.domain.shown_content import ShownContent, read_line, write_lines
 
-some = settings(max_examples=examples(40))
+some = settings(max_examples=dear_examples(40))
 
 
 def shown(document: Any) -> ShownContent:

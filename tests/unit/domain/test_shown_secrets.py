@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.fakes.plans import analyse_plan, change, plan, plans, update
-from tests.soak import examples
+from tests.soak import dear_examples
 
 from setpoint.domain.scrubbing import Scrubber
 
-some = settings(max_examples=examples(40))
+some = settings(max_examples=dear_examples(40))
 
 _MARK = "hidden-{:06}"
 _KNOWN = 'p4ss/word "quoted"'

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.soak import examples
+from tests.soak import dear_examples
 
 from setpoint.domain import state
 from setpoint.domain.errors import ConflictError, InvalidError
@@ -122,7 +122,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=examples(30))
+@settings(max_examples=dear_examples(30))
 @given(
     extra=st.dictionaries(st.text().filter(lambda name: name not in document()), JSON),
     indent=st.sampled_from([None, 0, 2]),

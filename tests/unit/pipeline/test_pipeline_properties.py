@@ -5,11 +5,11 @@ import asyncio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.fakes.reconciling import Bench
-from tests.soak import examples
+from tests.soak import dear_examples
 
 AUTO = {"apply": {"mode": "Auto"}, "drift": {"mode": "Heal"}}
 RESOURCES = st.dictionaries(st.sampled_from("abcd"), st.sampled_from("123"), max_size=4)
-RELAXED = settings(max_examples=examples(60))
+RELAXED = settings(max_examples=dear_examples(60))
 
 
 @RELAXED

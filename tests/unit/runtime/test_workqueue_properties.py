@@ -6,7 +6,7 @@ import looptime
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from tests.soak import examples
+from tests.soak import dear_examples
 
 from setpoint.api.meta import ObjectRef
 from setpoint.runtime.backoff import Backoff
@@ -109,4 +109,4 @@ class QueueMachine(RuleBasedStateMachine):
 
 
 TestQueue = QueueMachine.TestCase
-TestQueue.settings = settings(max_examples=examples(60), stateful_step_count=30)
+TestQueue.settings = settings(max_examples=dear_examples(60), stateful_step_count=30)

@@ -6,10 +6,11 @@ import sys
 from pathlib import Path
 
 from tests.fakes.store import StorePlace
+from tests.soak import SOAKING
 
 from setpoint.domain.audit import Verdict
 
-ROUNDS = 10
+ROUNDS = 10 if SOAKING else 3
 _ACKNOWLEDGED = 25
 _CHILD = """
 import asyncio, sys

@@ -3,9 +3,10 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.fakes.plans import analyse_plan, change, plan, plans
+from tests.soak import dear_examples
 
 from setpoint.domain.model import Change
 from setpoint.targets.environment.plan.expiring import Expiring, find_expiring
@@ -113,6 +114,7 @@ def test_a_value_that_only_the_apply_tells_counts_as_shorter() -> None:
     assert updated("aws_cloudwatch_log_group", before, after, after_unknown={"retention_in_days": True})
 
 
+@settings(max_examples=dear_examples(100))
 @given(plans(), st.sampled_from(["aws_s3_bucket", "aws_s3_bucket_versioning", "aws_sqs_queue", "x_thing"]))
 def test_any_plan_is_read_and_names_only_what_acts(document: dict[str, Any], type_: str) -> None:
     for one in document["resource_changes"]:

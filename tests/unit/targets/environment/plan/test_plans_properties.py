@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.fakes.plans import NAMES, analyse_plan, plans, recorded
-from tests.soak import examples
+from tests.soak import dear_examples, examples
 
 from setpoint.api.v1alpha1.environment import IgnoreRule
 from setpoint.domain.errors import InvalidError
@@ -18,7 +18,7 @@ from setpoint.targets.environment.plan.changes import read_outputs, read_resourc
 from setpoint.targets.environment.plan.judged_plan import judged_plan
 
 SECRET = "s3cr3t-in-a-leaf"
-some = settings(max_examples=examples(40))
+some = settings(max_examples=dear_examples(40))
 
 
 rules = st.lists(
