@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from tests.fakes.store import Stores, memory_stores, open_sql_stores, state_file
 
+from setpoint.adapters.store.state_versions import StateLock
 from setpoint.api.meta import ObjectRef
 from setpoint.domain.audit import AuditEntry, Phase
 from setpoint.domain.errors import (
@@ -21,7 +22,7 @@ from setpoint.domain.errors import (
     NotFoundError,
 )
 from setpoint.domain.rest import Look
-from setpoint.ports import Fence, StateLock, StoredObject
+from setpoint.ports import Fence, StoredObject
 from setpoint.runtime.fencing import fenced
 
 REF = ObjectRef("Environment", "default", "shop")

@@ -21,8 +21,8 @@ from tests.soak import SOAKING
 
 from setpoint.adapters.local import LocalHome
 from setpoint.api.meta import ObjectRef
-from setpoint.domain import state
 from setpoint.domain.audit import AuditEntry, Phase
+from setpoint.targets.environment.plan import state
 from setpoint.wiring import Home, open_home
 from setpoint.wiring.local import open_local
 

@@ -15,11 +15,13 @@ from typing import Any
 from tests.fakes.plans import change, plan
 from tests.fakes.store import state_of
 
+from setpoint.adapters.store.state_versions import StateLock
 from setpoint.domain.errors import ConflictError, NotFoundError
 from setpoint.domain.model import ResourceProgress
-from setpoint.ports import Notice, StateLock, StateLocks, StateStore
+from setpoint.ports import Notice
 from setpoint.targets.environment.plan.orphans import Creation
 from setpoint.targets.environment.ports import ApplyRun, Bundle, EngineVersion, PlanRun, RunInputs, Survivor
+from setpoint.targets.environment.state_ports import StateLocks, StateStore
 
 BUNDLE = Bundle("sha256:" + "b" * 64, "r1", "sha256:" + "a" * 64)
 Resources = dict[str, str]

@@ -11,12 +11,12 @@ from typing import Any
 from click.testing import Result
 from tests.fakes.cluster import InMemoryCluster
 
+from setpoint.adapters.store.state_versions import StateVersion
 from setpoint.api.meta import JsonObject, ObjectRef
 from setpoint.api.model import format_time
 from setpoint.domain.audit import AuditEntry, AuditRow, Phase
 from setpoint.domain.audit_actions import is_begun_apply
 from setpoint.domain.errors import NotFoundError
-from setpoint.ports import StateVersion
 from setpoint.runtime.recorder import EventRecord
 
 Run = Callable[..., Result]

@@ -28,8 +28,9 @@ from setpoint.adapters.store import (
 from setpoint.adapters.store.postgres import open_postgres
 from setpoint.adapters.store.sealing import load_key
 from setpoint.adapters.store.shared_blobs import open_shared_blobs
+from setpoint.adapters.store.state_versions import StateIdentity, StateLock, StateVersion, identity, is_new_version
 from setpoint.api.meta import ObjectRef
-from setpoint.domain import audit, state
+from setpoint.domain import audit
 from setpoint.domain.audit import GENESIS, AuditEntry, AuditRow, Phase, Record
 from setpoint.domain.audit_actions import is_begun_apply
 from setpoint.domain.errors import (
@@ -42,21 +43,10 @@ from setpoint.domain.errors import (
     StoreSetBackError,
 )
 from setpoint.domain.rest import Look
-from setpoint.domain.state import StateIdentity
-from setpoint.ports import (
-    AuditLog,
-    BlobStore,
-    Fences,
-    LookStore,
-    ObjectStore,
-    StateLock,
-    StateLocks,
-    StateStore,
-    StateVersion,
-    StoredObject,
-    StoredObjects,
-)
+from setpoint.ports import AuditLog, BlobStore, Fences, LookStore, ObjectStore, StoredObject, StoredObjects
 from setpoint.runtime.fencing import current_fence
+from setpoint.targets.environment.plan import state
+from setpoint.targets.environment.state_ports import StateLocks, StateStore
 
 AT = "2026-01-01T00:00:00.000000Z"
 
@@ -116,7 +106,7 @@ async def open_sql_stores(folder: Path, url: str = "") -> AsyncIterator[SqlStore
     """The stores of a home: in SQLite, which is made where it is not there, or in the PostgreSQL database of a URL."""
     database, blobs = _open_postgres(folder, url) if url else _open_sqlite(folder)
     trail = AuditTrail(database, FixedClock())
-    states = SqlStateStore(database, blobs, trail, FixedClock())
+    states = SqlStateStore(database, blobs, trail, FixedClock(), state.parse)
     locks, objects = SqlStateLocks(database, FixedClock()), SqlObjectStore(database, trail)
     try:
         yield SqlStores(trail, blobs, states, locks, objects, SqlFences(database), SqlLooks(database), database)
@@ -339,12 +329,12 @@ class MemoryStates:
         self, target: str, data: bytes, *, run: str, lock: str | None = None, audit: Sequence[AuditEntry] = ()
     ) -> StateVersion:
         facts = state.parse(data)
-        new = state.identity(facts, data)
+        new = identity(facts, data)
         self._trail.fences.check()
         if lock is not None and not self._locks.holds(target, lock, run):
             raise ConflictError(f"the state of {target} is not locked by run {run}")
         head = await self.head(target)
-        if head and not state.is_new_version(StateIdentity(head.lineage, head.serial, head.sha256), new):
+        if head and not is_new_version(StateIdentity(head.lineage, head.serial, head.sha256), new):
             return head
         version = StateVersion(
             (head.version if head else 0) + 1, facts.serial, facts.lineage, facts.terraform_version, new.sha256,

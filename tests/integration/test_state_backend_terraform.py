@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from tests.fakes.store import SqlStores, open_sql_stores, state_file
 
-from setpoint.ports import BackendAccess, StateLock
+from setpoint.adapters.store.state_versions import StateLock
 from setpoint.targets.environment.state_backend import StateBackendServer
+from setpoint.targets.environment.state_ports import BackendAccess
 
 pytestmark = pytest.mark.skipif(shutil.which("terraform") is None, reason="needs the terraform binary")
 

@@ -20,9 +20,9 @@ from tests.fakes.store import memory_stores, open_sql_stores
 from tests.fixtures.terraform import ROOT, TARGET, Rig, bucket, code, fakecloud_mirror
 
 from setpoint.api.conditions import Reason
-from setpoint.domain import state
 from setpoint.domain.errors import ReasonedError, StalledError, TransientError
 from setpoint.domain.model import ResourceProgress
+from setpoint.targets.environment.plan import state
 from setpoint.targets.environment.ports import ApplyRun, Bundle, RunInputs
 from setpoint.targets.environment.state_backend import StateBackendServer
 from setpoint.targets.environment.terraform import TerraformOptions, process

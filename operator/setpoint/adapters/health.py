@@ -1,4 +1,4 @@
-"""Owns looking at a target from outside over HTTP. Implements ports.HealthProber; decides nothing."""
+"""Owns looking at a target from outside over HTTP. Implements the HealthProber of targets; decides nothing."""
 
 import asyncio
 import errno

@@ -22,10 +22,11 @@ from setpoint.domain.errors import NotFoundError, SetpointError
 if TYPE_CHECKING:
     import asyncio
 
+    from setpoint.adapters.store.state_versions import StateVersion
     from setpoint.api.meta import JsonObject, ObjectRef
     from setpoint.domain.model import ResourceProgress
     from setpoint.pipeline.preview import PlanReport
-    from setpoint.ports import AuditLog, ClusterClient, StateVersion
+    from setpoint.ports import AuditLog, ClusterClient
     from setpoint.runtime.recorder import EventRecord
     from setpoint.wiring.home import VerifyReport
     from setpoint.wiring.machine import Check

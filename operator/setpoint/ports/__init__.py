@@ -15,9 +15,8 @@ from setpoint.ports.cluster import (
 )
 from setpoint.ports.policy import PolicyEngine, PolicyResolver
 from setpoint.ports.source import SourceResolver, SourceTree
-from setpoint.ports.states import BackendAccess, StateBackend, StateLock, StateLocks, StateStore, StateVersion
 from setpoint.ports.store import AuditLog, BlobStore, Fence, Fences, LookStore, ObjectStore, StoredObject, StoredObjects
-from setpoint.ports.target import HealthProber, Notice, OnProgress, TargetDriver, TargetSession
+from setpoint.ports.target import Notice, OnProgress, TargetDriver, TargetSession
 
 __all__ = [
     "ApiCredentials",
@@ -29,7 +28,6 @@ __all__ = [
     "EventRecorder",
     "Fence",
     "Fences",
-    "HealthProber",
     "LeaseLock",
     "LeaseRecord",
     "LookStore",

@@ -34,14 +34,6 @@ class Notice:
     text: str
 
 
-class HealthProber(Protocol):
-    """Looks at a target from outside."""
-
-    async def probe(self, url: str, status: int, seconds: float) -> str:
-        """GETs until the status comes back or the time is over; what is wrong, empty where nothing is."""
-        ...
-
-
 class TargetSession(Protocol):
     """The one thing that differs between kinds of target: the I/O steps of one pass (design, section 8)."""
 

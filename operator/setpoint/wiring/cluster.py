@@ -11,6 +11,7 @@ from setpoint.runtime.clock import SystemClock
 from setpoint.runtime.logging import SecretFilter
 from setpoint.runtime.metrics import Metrics
 from setpoint.settings import Settings
+from setpoint.targets.environment.plan import state
 from setpoint.targets.environment.terraform import RunWatch
 from setpoint.wiring.backends import Backends
 from setpoint.wiring.leases import LEASES
@@ -53,7 +54,7 @@ async def open_cluster(
         connection = await stack.enter_async_context(connect(options))
         database, blobs = open_database(stack, settings, identity=identity, secrets=secrets)
         audit = AuditTrail(database, clock, count_rows=metrics.count_audit_rows)
-        states = SqlStateStore(database, blobs, audit, clock)
+        states = SqlStateStore(database, blobs, audit, clock, state.parse)
         stack.callback(states.close)
         yield ClusterBackends(
             clock=clock,

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from setpoint.adapters.local import LocalHome
 from setpoint.adapters.local.home import current_user, holder
+from setpoint.adapters.store.state_versions import StateVersion
 from setpoint.api.meta import ObjectRef
 from setpoint.domain import audit_actions, standing
 from setpoint.domain.errors import ConflictError
 from setpoint.domain.model import ResourceProgress
-from setpoint.ports import AuditLog, ClusterClient, StateVersion
+from setpoint.ports import AuditLog, ClusterClient
 from setpoint.runtime.recorder import EventRecord
 from setpoint.wiring.local import LocalBackends, make_home, open_local
 

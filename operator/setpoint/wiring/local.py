@@ -21,6 +21,7 @@ from setpoint.adapters.store import (
 from setpoint.api.meta import API_VERSION
 from setpoint.domain.errors import NothingDeclaredError
 from setpoint.runtime.clock import SystemClock
+from setpoint.targets.environment.plan import state
 from setpoint.wiring.backends import Backends
 
 _NOTHING_DECLARED = f"""\
@@ -75,7 +76,7 @@ async def open_local(
             database = read_sqlite(home.database, home.key)
         stack.push_async_callback(database.close)
         audit = AuditTrail(database, clock, count_rows=count_rows)
-        states = SqlStateStore(database, blobs, audit, clock)
+        states = SqlStateStore(database, blobs, audit, clock, state.parse)
         stack.callback(states.close)
         objects = SqlObjectStore(database, audit)
         index = ManifestIndex(home.root, memory=home.state / "manifests.json")

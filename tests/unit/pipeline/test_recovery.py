@@ -10,13 +10,14 @@ from tests.fakes.store import Stores, memory_stores, state_file, state_of
 from tests.fakes.target import FakeDriver, World
 from tests.fakes.terraform import FakeTerraform, driver_over
 
+from setpoint.adapters.store.state_versions import StateLock
 from setpoint.api.meta import JsonObject, ObjectRef
 from setpoint.domain.audit import AuditEntry, Phase
 from setpoint.domain.errors import InvalidError, NotFoundError, SetpointError
 from setpoint.domain.model import Run
 from setpoint.pipeline.changes import ChangeRegister
 from setpoint.pipeline.recovery import Recovery
-from setpoint.ports import StateLock, TargetDriver
+from setpoint.ports import TargetDriver
 from setpoint.targets.environment.plan.orphans import Creation
 from setpoint.targets.environment.ports import Survivor
 

@@ -1,8 +1,8 @@
-"""Owns the rows of Terraform states and of the locks on them. What may follow what is decided in domain.state."""
+"""Owns the rows of Terraform states and of the locks on them. What may follow what is state_versions."""
 
 import asyncio
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -10,12 +10,18 @@ from sqlalchemy import Connection, Row, bindparam, delete, insert, select
 
 from setpoint.adapters.store.audit import AuditTrail, NewRows
 from setpoint.adapters.store.database import Database
+from setpoint.adapters.store.state_versions import (
+    StateFacts,
+    StateIdentity,
+    StateLock,
+    StateVersion,
+    identity,
+    is_new_version,
+)
 from setpoint.adapters.store.tables import STATE_LOCK, STATE_VERSION
-from setpoint.domain import state
 from setpoint.domain.audit import AuditEntry
 from setpoint.domain.errors import ConflictError, LostBlobError, NotFoundError
-from setpoint.domain.state import StateFacts, StateIdentity
-from setpoint.ports import BlobStore, Clock, StateLock, StateVersion
+from setpoint.ports import BlobStore, Clock
 
 # Made once: to build a statement takes longer than to run it.
 _VERSIONS = select(STATE_VERSION).where(STATE_VERSION.c.target == bindparam("target"))
@@ -31,13 +37,21 @@ _FREE_RUN = delete(STATE_LOCK).where(STATE_LOCK.c.run == bindparam("run"))
 
 
 class SqlStateStore:
-    """The StateStore over the home's database and blobs."""
+    """The StateStore over the home's database and blobs. `parse` raises InvalidError for what is no state."""
 
-    def __init__(self, database: Database, blobs: BlobStore, trail: AuditTrail, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        blobs: BlobStore,
+        trail: AuditTrail,
+        clock: Clock,
+        parse: Callable[[bytes], StateFacts],
+    ) -> None:
         self._database = database
         self._blobs = blobs
         self._trail = trail
         self._clock = clock
+        self._parse = parse
         self._parser = ThreadPoolExecutor(1, thread_name_prefix="setpoint-states")
 
     async def head(self, target: str, *, run: str | None = None) -> StateVersion | None:
@@ -63,12 +77,12 @@ class SqlStateStore:
         self, target: str, data: bytes, *, run: str, lock: str | None = None, audit: Sequence[AuditEntry] = ()
     ) -> StateVersion:
         """Adds a version; see the port."""
-        facts, identity = await asyncio.get_running_loop().run_in_executor(self._parser, _examine, data)
+        facts, found = await asyncio.get_running_loop().run_in_executor(self._parser, self._examine, data)
         values = {
             "serial": facts.serial,
             "lineage": facts.lineage,
             "terraform_version": facts.terraform_version,
-            "sha256": identity.sha256,
+            "sha256": found.sha256,
             "size": len(data),
             "resources": len(facts.instances),
             "blob": await self._blobs.put(data),
@@ -80,7 +94,7 @@ class SqlStateStore:
         def add(connection: Connection) -> StateVersion:
             if lock is not None:
                 _check_lock(connection, target, lock, run)
-            return _append(connection, target, identity, values, rows)
+            return _append(connection, target, found, values, rows)
 
         return await self._database.write(add)
 
@@ -88,6 +102,10 @@ class SqlStateStore:
         """The blobs that hold states."""
         query = select(STATE_VERSION.c.blob)
         return await self._database.read(lambda connection: frozenset(connection.execute(query).scalars()))
+
+    def _examine(self, data: bytes) -> tuple[StateFacts, StateIdentity]:
+        facts = self._parse(data)
+        return facts, identity(facts, data)
 
     def close(self) -> None:
         """Ends the thread."""
@@ -135,11 +153,6 @@ class SqlStateLocks:
         return await self._database.read(lambda connection: tuple(map(_as_lock, connection.execute(_LOCKS))))
 
 
-def _examine(data: bytes) -> tuple[StateFacts, StateIdentity]:
-    facts = state.parse(data)
-    return facts, state.identity(facts, data)
-
-
 def _instant(clock: Clock) -> str:
     return clock.now().astimezone(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
@@ -151,11 +164,11 @@ def _find(connection: Connection, target: str, version: int | None) -> Row[Any] 
 
 
 def _append(
-    connection: Connection, target: str, identity: StateIdentity, values: dict[str, Any], rows: NewRows
+    connection: Connection, target: str, new: StateIdentity, values: dict[str, Any], rows: NewRows
 ) -> StateVersion:
     row = _find(connection, target, None)
     head = StateIdentity(row.lineage, row.serial, row.sha256) if row else None
-    if row is not None and not state.is_new_version(head, identity):
+    if row is not None and not is_new_version(head, new):
         return _version(row)
     connection.execute(_ADD_VERSION, {"target": target, "version": row.version + 1 if row else 1, **values})
     rows.record(connection)

@@ -8,10 +8,10 @@ from collections.abc import Callable, Collection, Mapping
 from setpoint.api.meta import ObjectRef
 from setpoint.api.v1alpha1.change import Change
 from setpoint.domain.model import Outcome, Result, Run
-from setpoint.ports import StateLocks, StateStore
 from setpoint.targets.environment.plan.orphans import Creation
 from setpoint.targets.environment.ports import ErroredState, Survivor, Terraform
 from setpoint.targets.environment.sight import Sight
+from setpoint.targets.environment.state_ports import StateLocks, StateStore
 from setpoint.targets.environment.states import save_errored_state, suspect_orphans
 
 

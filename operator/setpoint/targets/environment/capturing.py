@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from setpoint.api.v1alpha1.environment import AppliedStatus
 from setpoint.domain.digests import canonical
 from setpoint.domain.model import Captured
-from setpoint.ports import BlobStore, StateStore
+from setpoint.ports import BlobStore
+from setpoint.targets.environment.state_ports import StateStore
 
 
 async def capture_state(

@@ -12,14 +12,15 @@ from setpoint.domain.goals import Goal
 from setpoint.domain.model import Outcome, Run
 from setpoint.domain.reading import text_at
 from setpoint.pipeline.retention import is_open
-from setpoint.ports import BlobStore, ClusterClient, HealthProber, OnProgress, SourceResolver, StateLocks, StateStore
+from setpoint.ports import BlobStore, ClusterClient, OnProgress, SourceResolver
 from setpoint.targets.environment.abandoned import AbandonedRuns
 from setpoint.targets.environment.pacing import Pacer
 from setpoint.targets.environment.plan_reading import PlanReader
-from setpoint.targets.environment.ports import Terraform
+from setpoint.targets.environment.ports import HealthProber, Terraform
 from setpoint.targets.environment.session import EnvironmentSession, Services
 from setpoint.targets.environment.sight import sight_of
 from setpoint.targets.environment.sources import SourceBundler
+from setpoint.targets.environment.state_ports import StateLocks, StateStore
 from setpoint.targets.environment.states import read_addresses
 
 

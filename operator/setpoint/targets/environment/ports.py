@@ -1,4 +1,4 @@
-"""Owns the port for bundles and runs of Terraform, and the shapes that it exchanges. Declarations only."""
+"""Owns the ports for runs of Terraform and for health, and the shapes that they exchange. Declarations only."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -238,4 +238,12 @@ class Terraform(Protocol):
 
     def forget(self, run: str, target: str) -> None:
         """Drops what was kept of a settled run: its state and its outcome are on record."""
+        ...
+
+
+class HealthProber(Protocol):
+    """Looks at a target from outside."""
+
+    async def probe(self, url: str, status: int, seconds: float) -> str:
+        """GETs until the status comes back or the time is over; what is wrong, empty where nothing is."""
         ...

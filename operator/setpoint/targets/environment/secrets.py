@@ -14,7 +14,8 @@ from setpoint.domain.errors import NotFoundError, StalledError
 from setpoint.domain.scrubbing import Scrubber
 from setpoint.domain.secret_values import plain_keys
 from setpoint.domain.visible import visible
-from setpoint.ports import ClusterClient, Notice, StateStore
+from setpoint.ports import ClusterClient, Notice
+from setpoint.targets.environment.state_ports import StateStore
 
 _MANAGED = {"app.kubernetes.io/managed-by": "setpoint"}
 _MAX_NAMED = 5

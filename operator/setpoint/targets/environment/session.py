@@ -5,6 +5,7 @@ It holds the target's work folder from the first plan to the last look.
 
 import dataclasses
 
+from setpoint.adapters.store.state_versions import StateVersion
 from setpoint.api.conditions import Reason
 from setpoint.api.v1alpha1.environment import AppliedStatus, Environment
 from setpoint.domain.digests import canonical
@@ -13,7 +14,7 @@ from setpoint.domain.gating import GateDecision
 from setpoint.domain.goals import Goal, cause_of
 from setpoint.domain.model import Captured, Change, Observation, Outcome, ResetPlan, Result, Snapshot, Verification
 from setpoint.domain.scrubbing import Scrubber, label_keys
-from setpoint.ports import BlobStore, ClusterClient, HealthProber, Notice, OnProgress, StateStore, StateVersion
+from setpoint.ports import BlobStore, ClusterClient, Notice, OnProgress
 from setpoint.targets.environment import drills
 from setpoint.targets.environment.capturing import capture_state
 from setpoint.targets.environment.configurations import Configurations
@@ -30,6 +31,7 @@ from setpoint.targets.environment.ports import (
     Bundle,
     EngineVersion,
     ErroredState,
+    HealthProber,
     PlanRun,
     RunInputs,
     Terraform,
@@ -37,6 +39,7 @@ from setpoint.targets.environment.ports import (
 )
 from setpoint.targets.environment.secrets import SecretReader, publish_outputs
 from setpoint.targets.environment.sources import SourceBundler
+from setpoint.targets.environment.state_ports import StateStore
 from setpoint.targets.environment.states import (
     ErroredStates,
     read_addresses,

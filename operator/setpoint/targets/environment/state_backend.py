@@ -21,11 +21,13 @@ from urllib.parse import quote
 
 from aiohttp import web
 
+from setpoint.adapters.store.state_versions import StateLock
 from setpoint.domain.errors import ConflictError, FencedError, InvalidError, NotFoundError, SetpointError, StoreError
-from setpoint.ports import BackendAccess, Fence, StateLock, StateLocks, StateStore
+from setpoint.ports import Fence
 from setpoint.runtime.fencing import current_fence, fenced
 from setpoint.server.connections import GATE, Limits
 from setpoint.server.listener import listen
+from setpoint.targets.environment.state_ports import BackendAccess, StateLocks, StateStore
 
 BODY_LIMIT = 512 << 20
 """Bytes of the largest state that is taken."""

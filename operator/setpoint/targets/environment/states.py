@@ -10,8 +10,8 @@ import uuid
 from collections.abc import Callable, Collection
 from pathlib import Path
 
+from setpoint.adapters.store.state_versions import StateVersion
 from setpoint.api.conditions import Reason
-from setpoint.domain import state
 from setpoint.domain.errors import (
     ConflictError,
     InvalidError,
@@ -22,10 +22,11 @@ from setpoint.domain.errors import (
     TransientError,
 )
 from setpoint.domain.scrubbing import NO_SECRETS, Scrubber
-from setpoint.ports import StateStore, StateVersion
+from setpoint.targets.environment.plan import state
 from setpoint.targets.environment.plan.orphans import Creation, find_orphans
 from setpoint.targets.environment.plan.versions import is_newer
 from setpoint.targets.environment.ports import EngineVersion, ErroredState, TerraformSession
+from setpoint.targets.environment.state_ports import StateStore
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -7,10 +7,11 @@ import pytest
 from tests.fakes.store import StorePlace, open_sql_stores, state_file
 
 from setpoint.adapters.store import objects
+from setpoint.adapters.store.state_versions import StateLock
 from setpoint.api.meta import ObjectRef
 from setpoint.domain.audit import AuditEntry, Phase
 from setpoint.domain.errors import ConflictError, GoneError
-from setpoint.ports import StateLock, StoredObject
+from setpoint.ports import StoredObject
 
 FACT = AuditEntry("Noted", Phase.FACT, "user:me")
 

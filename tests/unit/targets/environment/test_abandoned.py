@@ -4,10 +4,10 @@ import pytest
 from tests.fakes.store import memory_stores
 from tests.fakes.terraform import FakeTerraform
 
+from setpoint.adapters.store.state_versions import StateLock
 from setpoint.api.meta import ObjectRef
 from setpoint.domain.model import Result, Run
 from setpoint.domain.scrubbing import NO_SECRETS, Scrubber
-from setpoint.ports import StateLock
 from setpoint.targets.environment.abandoned import AbandonedRuns
 from setpoint.targets.environment.ports import Survivor
 

@@ -13,10 +13,12 @@ import aiohttp
 import pytest
 from tests.fakes.store import Stores, memory_stores, open_sql_stores, state_file
 
+from setpoint.adapters.store.state_versions import StateLock
 from setpoint.domain.errors import StoreError
-from setpoint.ports import BackendAccess, Fence, StateLock
+from setpoint.ports import Fence
 from setpoint.runtime.fencing import fenced
 from setpoint.targets.environment.state_backend import StateBackendServer
+from setpoint.targets.environment.state_ports import BackendAccess
 
 TARGET = "environment/default/shop"
 LOCK = {"ID": "lock-1", "Operation": "OperationTypeApply", "Who": "me@here", "Info": "hunter2"}

@@ -7,8 +7,8 @@ import pytest
 from tests.fakes.store import memory_stores, state_file
 
 from setpoint.domain.errors import StalledError, StoreError
-from setpoint.ports import StateStore
 from setpoint.targets.environment.ports import EngineVersion, ErroredState
+from setpoint.targets.environment.state_ports import StateStore
 from setpoint.targets.environment.states import refuse_newer_state, save_errored_state
 
 KEY = "environment/default/web"

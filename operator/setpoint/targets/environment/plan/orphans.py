@@ -10,9 +10,9 @@ from typing import Any
 
 from setpoint.domain.model import ResourceProgress
 from setpoint.domain.scrubbing import NO_SECRETS, Scrubber
-from setpoint.domain.state import ResourceInstance
 from setpoint.domain.value_paths import leaves
 from setpoint.targets.environment.plan.refusals import is_refusal
+from setpoint.targets.environment.plan.state import ResourceInstance
 from setpoint.targets.environment.plan.stream import Diagnostic, Message, diagnostics, hook_of
 
 _MAKING = frozenset({"create", "replace"})

@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from setpoint.ports import BlobStore, SourceTree, StateBackend
+from setpoint.ports import BlobStore, SourceTree
 from setpoint.targets.environment.ports import Bundle, EngineVersion, RunInputs, Survivor
+from setpoint.targets.environment.state_ports import StateBackend
 from setpoint.targets.environment.terraform import survivors
 from setpoint.targets.environment.terraform.binaries import Binaries
 from setpoint.targets.environment.terraform.bundles import BundleMaker, module_secrets

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from setpoint.api.conditions import Reason
 from setpoint.domain.errors import InvalidError, StalledError
-from setpoint.ports import BackendAccess
 from setpoint.targets.environment.plan.credentials import secret_texts
+from setpoint.targets.environment.state_ports import BackendAccess
 
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _OURS = ("TF_", "LD_", "DYLD_", "SETPOINT_", "PYTHON", "GIT_CONFIG")

@@ -25,10 +25,11 @@ from setpoint.domain.errors import (
 )
 from setpoint.domain.model import ResourceProgress
 from setpoint.domain.scrubbing import Scrubber, label_keys
-from setpoint.ports import BackendAccess, BlobStore, Notice, OnProgress, StateBackend
+from setpoint.ports import BlobStore, Notice, OnProgress
 from setpoint.targets.environment.plan.orphans import ApplyAccount, Creation
 from setpoint.targets.environment.plan.stream import addresses, is_quiet, read_stream, warnings
 from setpoint.targets.environment.ports import ApplyRun, Bundle, ErroredState, PlanRun, RunInputs
+from setpoint.targets.environment.state_ports import BackendAccess, StateBackend
 from setpoint.targets.environment.terraform import survivors
 from setpoint.targets.environment.terraform.binaries import Binaries, Binary, builder
 from setpoint.targets.environment.terraform.environment import RunEnvironment

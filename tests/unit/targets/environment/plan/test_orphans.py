@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from setpoint.domain.scrubbing import Scrubber
-from setpoint.domain.state import ResourceInstance
 from setpoint.pipeline.changes import list_orphans
 from setpoint.targets.environment.plan.orphans import ApplyAccount, Creation, find_orphans, still_suspected
+from setpoint.targets.environment.plan.state import ResourceInstance
 from setpoint.targets.environment.plan.stream import read_stream
 
 ADDRESSES = ["t.a", "t.a[0]", 't.a["k"]', 'module.m["x"].t.a']

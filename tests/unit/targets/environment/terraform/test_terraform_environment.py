@@ -6,7 +6,7 @@ import pytest
 
 from setpoint.api.conditions import Reason
 from setpoint.domain.errors import StalledError
-from setpoint.ports import BackendAccess
+from setpoint.targets.environment.state_ports import BackendAccess
 from setpoint.targets.environment.terraform.environment import RunEnvironment
 
 ACCESS = BackendAccess("http://127.0.0.1:1/state/t", "run", "password")

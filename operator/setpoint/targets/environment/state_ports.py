@@ -5,21 +5,8 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Literal, Protocol
 
+from setpoint.adapters.store.state_versions import StateLock, StateVersion
 from setpoint.domain.audit import AuditEntry
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class StateVersion:
-    """One Terraform state. `version` is our own count per target, from 1, and only rises; `run` wrote it."""
-
-    version: int
-    serial: int
-    lineage: str
-    terraform_version: str
-    sha256: str
-    size: int
-    resources: int
-    run: str = ""
 
 
 class StateStore(Protocol):
@@ -46,16 +33,6 @@ class StateStore(Protocol):
     async def blobs(self) -> frozenset[str]:
         """The blobs that hold states: what `BlobStore.prune` must keep for this store."""
         ...
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class StateLock:
-    """One lock on a target's state. `id` and `holder` (JSON text) are Terraform's, `run` is ours."""
-
-    target: str
-    id: str
-    run: str
-    holder: str
 
 
 class StateLocks(Protocol):

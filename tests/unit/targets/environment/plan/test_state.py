@@ -1,6 +1,5 @@
-"""Terraform state files: what is read, what is refused, what may follow what."""
+"""Terraform state files: what is read, what is refused."""
 
-import hashlib
 import json
 from typing import Any
 
@@ -9,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.soak import dear_examples
 
-from setpoint.domain import state
-from setpoint.domain.errors import ConflictError, InvalidError
-from setpoint.domain.state import ResourceInstance, StateFacts, StateIdentity
+from setpoint.domain.errors import InvalidError
+from setpoint.targets.environment.plan import state
+from setpoint.targets.environment.plan.state import ResourceInstance, StateFacts
 
 
 def document(**changes: Any) -> dict[str, Any]:
@@ -136,39 +135,6 @@ def test_the_scan_agrees_with_a_json_parser(extra: dict[str, Any], indent: int |
 def test_arbitrary_bytes_are_refused_and_nothing_else(data: bytes) -> None:
     with pytest.raises(InvalidError):
         state.parse(data)
-
-
-HEAD = StateIdentity("l", 5, "aa")
-
-
-@pytest.mark.parametrize(
-    ("head", "new", "expected"),
-    [
-        (None, HEAD, True),
-        (HEAD, HEAD, False),
-        (HEAD, StateIdentity("l", 6, "bb"), True),
-        (HEAD, StateIdentity("l", 60, "aa"), True),
-        (HEAD, StateIdentity("l", 5, "bb"), "other content"),
-        (HEAD, StateIdentity("l", 4, "bb"), "older"),
-        (HEAD, StateIdentity("m", 6, "bb"), "belongs to something else"),
-        (HEAD, StateIdentity("m", 5, "aa"), "belongs to something else"),
-    ],
-    ids=["first", "same again", "next", "jump", "same serial", "lower serial", "lineage", "lineage, same serial"],
-)
-def test_what_may_follow(head: StateIdentity | None, new: StateIdentity, expected: bool | str) -> None:
-    if isinstance(expected, bool):
-        assert state.is_new_version(head, new) is expected
-    else:
-        with pytest.raises(ConflictError, match=expected):
-            state.is_new_version(head, new)
-
-
-def test_identity_is_over_the_plain_bytes() -> None:
-    data = text()
-    facts = state.parse(data)
-    assert state.identity(facts, data) == StateIdentity(
-        "l", 3, hashlib.sha256(data).hexdigest()
-    )  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,16 @@
-"""Owns what Setpoint reads in a Terraform state file, and which state may follow which. Pure.
+"""Owns what Setpoint reads in a Terraform state file. Pure.
 
 States are large and hold secrets: nothing here keeps or quotes values of attributes, ids apart, and resources are
 decoded one at a time, so that a thread that parses 64 MB lets others run in between.
 """
 
 import dataclasses
-import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from setpoint.domain.errors import ConflictError, InvalidError
+from setpoint.domain.errors import InvalidError
 
 FORMAT = 4
 """The state format of Terraform 0.12 and newer, and of OpenTofu."""
@@ -31,15 +30,6 @@ class ResourceInstance:
     type: str = ""
     id: str = dataclasses.field(default="", repr=False)
     tainted: bool = False
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class StateIdentity:
-    """One state of one history: what decides whether another may follow."""
-
-    lineage: str
-    serial: int
-    sha256: str
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -179,30 +169,3 @@ def with_lineage(data: bytes, *, lineage: str, serial: int) -> bytes:
     if not isinstance(document, dict) or document.get("lineage") != "":
         return data
     return json.dumps({**document, "lineage": lineage, "serial": serial}).encode()
-
-
-def identity(facts: StateFacts, data: bytes) -> StateIdentity:
-    """The identity of a state: `sha256` is that of the plain bytes, in hex."""
-    return StateIdentity(facts.lineage, facts.serial, hashlib.sha256(data).hexdigest())
-
-
-def is_new_version(head: StateIdentity | None, new: StateIdentity) -> bool:
-    """True where `new` may follow `head` and adds something to it.
-
-    The head once more is False: Terraform posts the same bytes twice on a graceful stop and after a lost reply.
-    Raises ConflictError for another lineage, a lower serial, and an equal serial with other bytes.
-    """
-    if head is None:
-        return True
-    if head == new:
-        return False
-    if head.lineage != new.lineage:
-        msg = f"the state is of lineage {new.lineage}, and {head.lineage} is managed here: it belongs to something else"
-        raise ConflictError(msg)
-    if new.serial < head.serial:
-        msg = f"the state has serial {new.serial}, and {head.serial} is the newest here: it is older"
-        raise ConflictError(msg)
-    if new.serial == head.serial:
-        msg = f"the state has serial {new.serial} as the newest here, and other content: someone else wrote first"
-        raise ConflictError(msg)
-    return True
