@@ -10,13 +10,14 @@ from typing import Any
 
 from click.testing import Result
 from tests.fakes.cluster import InMemoryCluster
+from tests.fakes.store import MemoryAuditLog, MemoryBlobs, MemoryLocks, MemoryLooks, MemoryStates
 
-from setpoint.adapters.store.state_versions import StateVersion
 from setpoint.api.meta import JsonObject, ObjectRef
 from setpoint.api.model import format_time
 from setpoint.domain.audit import AuditEntry, AuditRow, Phase
 from setpoint.domain.audit_actions import is_begun_apply
 from setpoint.domain.errors import NotFoundError
+from setpoint.ports.commands import Answer, Verb
 from setpoint.runtime.recorder import EventRecord
 
 Run = Callable[..., Result]
@@ -70,6 +71,14 @@ class Report:
         return self.fields[name]
 
 
+class MemoryBackends:
+    """The places where a home keeps states, in memory."""
+
+    def __init__(self) -> None:
+        self.locks, self.looks = MemoryLocks(), MemoryLooks()
+        self.states = MemoryStates(MemoryBlobs(), self.locks, MemoryAuditLog())
+
+
 @dataclasses.dataclass
 class FakeHome:
     """A home whose answers a test decides."""
@@ -84,7 +93,7 @@ class FakeHome:
     contents: dict[str, bytes] | None = None
     plan_report: Any = None
     verify_report: Any = None
-    imported: list[tuple[ObjectRef, bytes]] = dataclasses.field(default_factory=list)
+    performed: list[tuple[str, ObjectRef, dict[str, Any]]] = dataclasses.field(default_factory=list)
     set_back: str = ""
     accepted: list[str] = dataclasses.field(default_factory=list)
 
@@ -118,9 +127,9 @@ class FakeHome:
             raise NotFoundError(msg)
         return self.contents[digest]
 
-    async def import_state(self, ref: ObjectRef, data: bytes) -> StateVersion:
-        self.imported.append((ref, data))
-        return StateVersion(1, 7, "lineage-1", "1.11.4", "sha", len(data), 3)
+    async def perform(self, verb: Verb, ref: ObjectRef, **arguments: Any) -> Answer:
+        self.performed.append((verb.name, ref, arguments))
+        return await verb.run(MemoryBackends(), ref, self.user(), **arguments)
 
     async def verify_audit(self) -> Any:
         return self.verify_report

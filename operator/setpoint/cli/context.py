@@ -13,7 +13,7 @@ import stat
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
@@ -22,14 +22,13 @@ from setpoint.domain.errors import NotFoundError, SetpointError
 if TYPE_CHECKING:
     import asyncio
 
-    from setpoint.adapters.store.state_versions import StateVersion
     from setpoint.api.meta import JsonObject, ObjectRef
     from setpoint.domain.model import ResourceProgress
     from setpoint.pipeline.preview import PlanReport
     from setpoint.ports import AuditLog, ClusterClient
+    from setpoint.ports.commands import Answer, Check, Verb
     from setpoint.runtime.recorder import EventRecord
     from setpoint.wiring.home import VerifyReport
-    from setpoint.wiring.machine import Check
     from setpoint.wiring.manager import RunReport
 
 DONE, FAILED, USAGE, ATTENTION, INTERRUPTED = 0, 1, 2, 3, 130
@@ -109,8 +108,8 @@ class Home(Store, Protocol):
         """A Change's content from the store; None where the store is out of reach. Raises NotFoundError, StoreError."""
         ...
 
-    async def import_state(self, ref: ObjectRef, data: bytes) -> StateVersion:
-        """Adopts a Terraform state. Raises ConflictError, InvalidError."""
+    async def perform(self, verb: Verb, ref: ObjectRef, **arguments: Any) -> Answer:
+        """Does what a verb does that the target's kind has alone. Raises SetpointError."""
         ...
 
     async def verify_audit(self) -> VerifyReport:

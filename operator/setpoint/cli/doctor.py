@@ -16,7 +16,7 @@ from setpoint.cli.output import print_value
 from setpoint.cli.table import plain, render
 
 if TYPE_CHECKING:
-    from setpoint.wiring.machine import Check
+    from setpoint.ports.commands import Check
 
 
 @click.command(cls=SetpointCommand)

@@ -32,7 +32,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "approve": ("approvals", "Approve a Change as it is shown."),
     "reject": ("approvals", "Reject a Change as it is shown."),
     "reset": ("reset", "Ask to bring a target back to a snapshot."),
-    "import-state": ("state", "Adopt an existing Terraform state."),
     "finalizers": ("finalizers", "Let go of objects whose operator is gone."),
     "audit": ("audit", "Read and verify the audit trail."),
     "store": ("store", "Say what is to be done about a store that was set back."),
@@ -42,6 +41,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "completion": ("completion", "Print the completion script of a shell."),
 }
 """Command to (module, summary). A test holds the summaries against the commands' own help."""
+_VERBS_BEHIND = "reset"
+"""The command behind which those of targets are listed."""
 _COLLECT_AFTER = 50_000
 """How many objects more there may be before Python looks for garbage."""
 
@@ -62,12 +63,12 @@ class LazyGroup(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 click's signature
         """The commands in the order in which people meet them."""
-        return list(COMMANDS)
+        return list(summaries())
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 click's signature
         """Imports one command."""
         if cmd_name not in COMMANDS:
-            return None
+            return _target_command(cmd_name)
         module = importlib.import_module(f"setpoint.cli.{COMMANDS[cmd_name][0]}")
         command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command
@@ -75,7 +76,7 @@ class LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Lists the commands without importing them."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+            formatter.write_dl(list(summaries().items()))
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Runs a command and exits; click's own handling of errors is replaced by ours."""
@@ -86,6 +87,29 @@ class LazyGroup(click.Group):
         except BaseException as error:  # noqa: BLE001 the last line of defence, which reports everything
             code = _report(error, verbose=invocation.verbose)
         sys.exit(code if isinstance(code, int) else DONE)
+
+
+def summaries() -> dict[str, str]:
+    """The summary of each command, those of targets included, in the order in which people meet them."""
+    from setpoint.wiring.targets import verbs  # noqa: PLC0415 `setpoint version` does without
+
+    found: dict[str, str] = {}
+    for name, (_, summary) in COMMANDS.items():
+        found[name] = summary
+        if name == _VERBS_BEHIND:
+            found |= verbs()
+    return found
+
+
+def _target_command(name: str) -> click.Command | None:
+    """A command that some kind of target has alone; None where there is none of that name."""
+    from setpoint.wiring.targets import verb  # noqa: PLC0415 as above
+
+    found = verb(name)
+    if found is None:
+        return None
+    command: click.Command = importlib.import_module("setpoint.cli.verbs").command_of(found)
+    return command
 
 
 def _set_home(ctx: click.Context, _param: click.Parameter, value: Path | None) -> None:

@@ -13,6 +13,7 @@ from setpoint.api.meta import ObjectRef
 from setpoint.domain.audit import AuditEntry, AuditRow
 from setpoint.domain.errors import SetpointError
 from setpoint.ports import AuditLog, ClusterClient
+from setpoint.ports.commands import Verb
 from setpoint.runtime.clock import SystemClock
 from setpoint.runtime.recorder import EventRecord
 from setpoint.wiring.leases import LEASES, find_leaders
@@ -103,13 +104,9 @@ class ClusterHome:
         """Out of reach: the beginning of it stands in the Change's status."""
         return None
 
-    async def import_state(self, ref: ObjectRef, _data: bytes) -> NoReturn:
-        """Refuses."""
-        _refuse(
-            "states are in the operator's store, sealed with its key",
-            f"write 'import' blocks into the source of {ref}: each adoption is then an action of a Change that is "
-            "gated and approved",
-        )
+    async def perform(self, verb: Verb, ref: ObjectRef, **_arguments: Any) -> NoReturn:
+        """Refuses: what a verb of a target's kind works on is the operator's."""
+        _refuse(*verb.refuse(ref))
 
     async def verify_audit(self) -> NoReturn:
         """Refuses."""

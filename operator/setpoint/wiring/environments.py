@@ -60,7 +60,7 @@ class Environments:
         return tree.digest
 
 
-async def open_environments(
+async def open_target(
     stack: contextlib.AsyncExitStack,
     backends: Backends,
     settings: Settings,
@@ -69,7 +69,7 @@ async def open_environments(
     secrets: SecretFilter,
     sources: SourceResolver,
 ) -> Environments:
-    """Opens it; the stack closes it."""
+    """Opens the kind; the stack closes it."""
     backend = StateBackendServer(
         backends.states, backends.locks, count_locks=lambda held: metrics.set_state_locks("held", held)
     )

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from setpoint.adapters.local import LocalHome
 from setpoint.adapters.local.home import current_user, holder
-from setpoint.adapters.store.state_versions import StateVersion
 from setpoint.api.meta import ObjectRef
-from setpoint.domain import audit_actions, standing
-from setpoint.domain.errors import ConflictError
+from setpoint.domain import standing
 from setpoint.domain.model import ResourceProgress
 from setpoint.ports import AuditLog, ClusterClient
+from setpoint.ports.commands import Answer, Verb
 from setpoint.runtime.recorder import EventRecord
 from setpoint.wiring.local import LocalBackends, make_home, open_local
 
@@ -101,19 +100,9 @@ class Home:
         """A Change's content, from the store. Raises NotFoundError, StoreError."""
         return await self._backends.blobs.get(digest)
 
-    async def import_state(self, ref: ObjectRef, data: bytes) -> StateVersion:
-        """Adopts a Terraform state as version 1. Raises ConflictError where a state is managed already."""
-        if await self._backends.states.head(ref.key) is not None:
-            msg = f"{ref} has a managed state already; a reset brings an earlier one back"
-            raise ConflictError(msg)
-        if any(lock.target == ref.key for lock in await self._backends.locks.held()):
-            msg = f"the state of {ref} is locked by a run; try again when it is over"
-            raise ConflictError(msg)
-        entry = audit_actions.state_imported(ref, self.user())
-        version = await self._backends.states.append(ref.key, data, run="import", audit=(entry,))
-        # Earlier looks were at another state.
-        await self._backends.looks.forget(ref.key)
-        return version
+    async def perform(self, verb: Verb, ref: ObjectRef, **arguments: Any) -> Answer:
+        """Does what a verb does that the target's kind has alone."""
+        return await verb.run(self._backends, ref, self.user(), **arguments)
 
     async def verify_audit(self) -> VerifyReport:
         """Checks every row of the trail."""

@@ -1,6 +1,5 @@
 """Owns `setpoint doctor`: what this machine and a home have, what they lack, and how to get it. Asks no network."""
 
-import dataclasses
 import os
 import shlex
 import shutil
@@ -14,29 +13,16 @@ from pathlib import Path
 from setpoint.adapters.local import LocalHome, ManifestIndex
 from setpoint.adapters.local.home import HomeError, current_user, holder
 from setpoint.adapters.policy.engine import RegorusEngine
-from setpoint.api.v1alpha1.environment import Engine
 from setpoint.domain import standing
 from setpoint.domain.errors import InvalidError, SetpointError
 from setpoint.domain.policies import PolicyModules
+from setpoint.ports.commands import Check
 from setpoint.settings import Settings, read_settings
-from setpoint.targets.environment.ports import RunInputs
-from setpoint.targets.environment.terraform.binaries import Binaries
+from setpoint.wiring import targets
 from setpoint.wiring.local import open_local
 
 _SECONDS = 10
-_VERSIONS = Engine().version
 _RULE = 'package doctor\n\ndeny contains "nothing" if false\n'
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that this machine must have, or, where it is not `needed`, may; `remedy` says how to get it."""
-
-    name: str
-    ok: bool
-    detail: str
-    remedy: str = ""
-    needed: bool = True
 
 
 async def doctor(root: Path | None) -> Sequence[Check]:
@@ -48,7 +34,7 @@ async def doctor(root: Path | None) -> Sequence[Check]:
         # The rest is looked at as if nothing were set.
         settings = Settings()
         checks.append(Check("settings", False, error.message, "set it right, or unset it"))
-    checks += [_engine(settings), _mirror(settings), await _policies(), _port(settings), _git(), _ssh()]
+    checks += [*targets.checks(settings), await _policies(), _port(settings), _git(), _ssh()]
     if root is not None:
         checks += await _home(root)
     return checks
@@ -57,31 +43,6 @@ async def doctor(root: Path | None) -> Sequence[Check]:
 def _python() -> Check:
     version = ".".join(map(str, sys.version_info[:3]))
     return Check("python", sys.version_info >= (3, 11), version, "install Python 3.11 or newer")
-
-
-def _engine(settings: Settings) -> Check:
-    """One that the default of spec.engine.version takes. What a spec asks for is its Environment's to say."""
-    found, problems = [], []
-    for engine in ("terraform", "opentofu"):
-        inputs = RunInputs(engine, _VERSIONS, "Required", {}, {}, {}, {})
-        try:
-            found.append(str(Binaries(settings.binaries, {"PATH": os.environ.get("PATH", "")}).find(inputs)[1]))
-        except SetpointError as error:
-            problems.append(error.message)
-    remedy = f"install Terraform or OpenTofu {_VERSIONS}, or name one with SETPOINT_TERRAFORM or SETPOINT_TOFU"
-    return Check("terraform", bool(found), ", ".join(found) or "; ".join(problems), remedy)
-
-
-def _mirror(settings: Settings) -> Check:
-    mirror = settings.terraform_mirror
-    if mirror is None:
-        return Check("providers", True, "from the registry")
-    remedy = "let SETPOINT_TERRAFORM_MIRROR name a folder as `terraform providers mirror` makes it, or unset it"
-    try:
-        problem = "" if any(mirror.iterdir()) else ": it is empty"
-    except OSError as error:
-        problem = f": {(error.strerror or type(error).__name__).lower()}"
-    return Check("providers", not problem, f"from the mirror {mirror}{problem}", remedy)
 
 
 async def _policies() -> Check:

@@ -32,7 +32,7 @@ from setpoint.runtime.metrics import Metrics
 from setpoint.runtime.recorder import BufferedEventRecorder
 from setpoint.settings import Settings
 from setpoint.wiring.backends import Backends
-from setpoint.wiring.targets import TARGETS, OpenTarget
+from setpoint.wiring.targets import OpenTarget, open_targets
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,10 +170,7 @@ async def open_services(
         sources = SourceResolver(backends.home_root, backends.private)
         stack.push_async_callback(sources.close)
         policy_threads = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="setpoint-policies"))
-        opened = [
-            await open_target(stack, backends, settings, metrics=metrics, secrets=secrets, sources=sources)
-            for open_target in TARGETS
-        ]
+        targets = await open_targets(stack, backends, settings, metrics=metrics, secrets=secrets, sources=sources)
         yield Services(
             backends=backends,
             settings=settings,
@@ -182,5 +179,5 @@ async def open_services(
             sources=sources,
             policies=PolicyFolders(home=backends.home_root, executor=policy_threads),
             policy_engine=policy_engine,
-            targets={target.kind.__name__: target for target in opened},
+            targets=targets,
         )

@@ -1,16 +1,48 @@
-"""Owns the one list of what Setpoint drives. A new kind of target is a folder in setpoint.targets and an entry here."""
+"""Owns the one list of what Setpoint drives. A new kind of target is a folder in setpoint.targets and an entry here.
 
-import contextlib
-from typing import ClassVar, Protocol
+Imports no target: each of their modules is imported when it is asked for, since `setpoint --help` reads the list.
+"""
 
-from setpoint.adapters.source.resolver import SourceResolver
-from setpoint.api.v1alpha1.environment import Environment
-from setpoint.ports import ClusterClient, TargetDriver
-from setpoint.runtime.logging import SecretFilter
-from setpoint.runtime.metrics import Metrics
-from setpoint.settings import Settings
-from setpoint.wiring.backends import Backends
-from setpoint.wiring.environments import open_environments
+from __future__ import annotations
+
+import dataclasses
+import importlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar, Protocol, cast
+
+if TYPE_CHECKING:
+    import contextlib
+
+    from setpoint.adapters.source.resolver import SourceResolver
+    from setpoint.api.v1alpha1.environment import Environment
+    from setpoint.ports import ClusterClient, TargetDriver
+    from setpoint.ports.commands import Check, Verb
+    from setpoint.runtime.logging import SecretFilter
+    from setpoint.runtime.metrics import Metrics
+    from setpoint.settings import Settings
+    from setpoint.wiring.backends import Backends
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TargetPackage:
+    """A kind of target, by its modules.
+
+    `opening` is the module of the wiring that has `open_target`. `package` has the module `checks`, for `setpoint
+    doctor`, and one named like each of the `verbs`, which stand here with their summaries.
+    """
+
+    package: str
+    opening: str
+    verbs: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+TARGETS = (
+    TargetPackage(
+        "setpoint.targets.environment",
+        opening="setpoint.wiring.environments",
+        verbs={"import-state": "Adopt an existing Terraform state."},
+    ),
+)
 
 
 class OpenTarget(Protocol):
@@ -31,20 +63,42 @@ class OpenTarget(Protocol):
         ...
 
 
-class _Opener(Protocol):
-    async def __call__(
-        self,
-        stack: contextlib.AsyncExitStack,
-        backends: Backends,
-        settings: Settings,
-        *,
-        metrics: Metrics,
-        secrets: SecretFilter,
-        sources: SourceResolver,
-    ) -> OpenTarget:
-        """Opens a kind of target; the stack closes it."""
-        ...
+async def open_targets(
+    stack: contextlib.AsyncExitStack,
+    backends: Backends,
+    settings: Settings,
+    *,
+    metrics: Metrics,
+    secrets: SecretFilter,
+    sources: SourceResolver,
+) -> dict[str, OpenTarget]:
+    """Opens each kind of target; the stack closes them. Returns them by kind."""
+    opened: dict[str, OpenTarget] = {}
+    for each in TARGETS:
+        opening = importlib.import_module(each.opening)
+        target: OpenTarget = await opening.open_target(
+            stack, backends, settings, metrics=metrics, secrets=secrets, sources=sources
+        )
+        opened[target.kind.__name__] = target
+    return opened
 
 
-TARGETS: tuple[_Opener, ...] = (open_environments,)
-"""Each kind of target, by what opens it."""
+def verbs() -> dict[str, str]:
+    """The verbs that some kind of target has alone, with their summaries."""
+    return {name: summary for each in TARGETS for name, summary in each.verbs.items()}
+
+
+def verb(name: str) -> Verb | None:
+    """One of them; None where there is none of that name."""
+    for each in TARGETS:
+        if name in each.verbs:
+            return cast("Verb", importlib.import_module(f"{each.package}.{name.replace('-', '_')}").VERB)
+    return None
+
+
+def checks(settings: Settings) -> list[Check]:
+    """Looks at the machine for the sake of each kind of target."""
+    found: list[Check] = []
+    for each in TARGETS:
+        found += importlib.import_module(f"{each.package}.checks").checks(settings)
+    return found

@@ -26,7 +26,7 @@ HEAVY = {
     "setpoint.wiring.services",
     "watchfiles",
 }
-ANY_AT_ALL = HEAVY | {"cryptography", "pydantic", "sqlalchemy", "sqlmodel", "setpoint.wiring", "yaml"}
+ANY_AT_ALL = HEAVY | {"cryptography", "pydantic", "sqlalchemy", "sqlmodel", "setpoint.ports", "yaml"}
 SCRIPT = """
 import sys
 from setpoint.cli.main import main

@@ -12,7 +12,7 @@ from tests.fakes.examples import example
 from tests.fakes.home import FakeHome, FakeWiring, Run
 
 from setpoint.cli.context import Invocation, find_home
-from setpoint.cli.main import COMMANDS, cli
+from setpoint.cli.main import cli, summaries
 from setpoint.domain.errors import ConflictError, SetpointError
 
 
@@ -33,7 +33,7 @@ def test_version__imports__neither_types_nor_wiring() -> None:
 
 def test_help__lists_every_command(run: Run) -> None:
     shown = run("--help").stdout
-    assert all(f"  {name} " in shown for name in COMMANDS)
+    assert all(f"  {name} " in shown for name in summaries())
 
 
 def test_no_command__shows_help_and_is_wrong_usage(run: Run) -> None:
@@ -42,12 +42,12 @@ def test_no_command__shows_help_and_is_wrong_usage(run: Run) -> None:
     assert "Commands:" in result.stderr
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", summaries())
 def test_command__help__names_it(run: Run, name: str) -> None:
     result = run(name, "-h")
     assert result.exit_code == 0
     assert result.stdout.startswith(f"Usage: setpoint {name} ")
-    assert COMMANDS[name][1].split(".")[0] in result.stdout
+    assert summaries()[name].split(".")[0] in result.stdout
 
 
 @pytest.mark.parametrize(

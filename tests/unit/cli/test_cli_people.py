@@ -13,9 +13,9 @@ from tests.fakes.home import FakeHome, FakeWiring, Report, Run
 from setpoint.api.meta import RECONCILE_ANNOTATION, RESUME_ANNOTATION, SUSPEND_ANNOTATION, ObjectRef
 from setpoint.api.model import parse_time
 from setpoint.api.v1alpha1 import Approval, Reset
-from setpoint.cli import state
 from setpoint.cli.approvals import approval_name
 from setpoint.domain.audit import AuditEntry, Phase
+from setpoint.targets.environment import import_state
 
 CHANGE = "shop-prod-a1b2c3d4e506060606060606060606060606"
 SUBJECT = example("Change")["spec"]["subject"]
@@ -581,7 +581,9 @@ def test_reconcile__no_target_kind__is_wrong_usage(run: Run) -> None:
 
 # --- import-state ------------------------------------------------------------------------------------------------
 
-STATE = json.dumps({"version": 4, "serial": 7, "lineage": "lineage-1", "resources": []}).encode()
+STATE = json.dumps(
+    {"version": 4, "serial": 7, "lineage": "lineage-1", "terraform_version": "1.11.4", "resources": []}
+).encode()
 
 
 @pytest.mark.parametrize("word", ["shop-prod", "environment/shop-prod"])
@@ -590,15 +592,15 @@ def test_import_state__gives_the_bytes_as_they_are(run: Run, home: FakeHome, wor
     (home.root / "old.tfstate").write_bytes(STATE)
     result = run("import-state", word, "old.tfstate")
     assert result.exit_code == 0, result.stderr
-    assert home.imported == [(SHOP, STATE)]
-    assert result.stdout.startswith("environment/shop-prod has state version 1 now: serial 7, 3 resources")
+    assert home.performed == [("import-state", SHOP, {"data": STATE})]
+    assert result.stdout.startswith("environment/shop-prod has state version 1 now: serial 7, 0 resources")
 
 
 def test_import_state__from_standard_input__json(run: Run, home: FakeHome) -> None:
     home.add(example("Environment"))
     result = run("import-state", "shop-prod", "-", "-o", "json", input=STATE)
     assert json.loads(result.stdout)["version"] == 1
-    assert home.imported == [(SHOP, STATE)]
+    assert home.performed == [("import-state", SHOP, {"data": STATE})]
 
 
 @pytest.mark.parametrize(
@@ -613,11 +615,11 @@ def test_import_state__no_state__is_refused_without_quoting_it(run: Run, home: F
     assert result.exit_code == 1
     assert result.stderr.startswith("error: x: no")
     assert "hunter2" not in result.stderr
-    assert home.imported == []
+    assert home.performed == []
 
 
 def test_import_state__too_large__is_refused(run: Run, home: FakeHome, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(state, "MAX_STATE_BYTES", 16)
+    monkeypatch.setattr(import_state, "MAX_STATE_BYTES", 16)
     (home.root / "x").write_bytes(b"x" * 17)
     result = run("import-state", "shop-prod", "x")
     assert result.exit_code == 1

@@ -8,6 +8,7 @@ from tests.fakes.cluster import InMemoryCluster
 
 from setpoint.api.meta import ObjectRef
 from setpoint.domain.audit import AuditEntry, Phase
+from setpoint.targets.environment.import_state import VERB
 from setpoint.wiring.cluster_home import ClusterHome, DistantTrail, OperatorOnlyError
 
 SHOP = ObjectRef("Environment", "blog", "shop")
@@ -29,10 +30,10 @@ def home() -> ClusterHome:
             id="plan",
         ),
         pytest.param(
-            lambda it: it.import_state(SHOP, b"{}"),
+            lambda it: it.perform(VERB, SHOP, data=b"{}"),
             "states are in the operator's store",
             "write 'import' blocks into the source of environment/shop",
-            id="import_state",
+            id="import-state",
         ),
         pytest.param(
             lambda it: it.verify_audit(),
