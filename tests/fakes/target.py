@@ -16,13 +16,17 @@ from setpoint.api.v1alpha1.environment import AppliedStatus, Environment
 from setpoint.api.v1alpha1.snapshot import SnapshotSpec
 from setpoint.domain.digests import digest
 from setpoint.domain.errors import ConflictError
-from setpoint.domain.findings import DriftClass, Finding
+from setpoint.domain.findings import DriftClass, Finding, beyond_mending
 from setpoint.domain.goals import Goal, GoalKind, cause_of
 from setpoint.domain.model import (
+    AtSetpoint,
+    Beyond,
     Captured,
     Change,
     Observation,
     Outcome,
+    Plan,
+    Proposal,
     ResetPlan,
     ResourceProgress,
     Result,
@@ -55,6 +59,8 @@ class World:
     drill: str = "Passed"
     acceptable: bool = False
     drill_destroy: str = ""
+    beyond: frozenset[str] = frozenset()
+    """Addresses that stay as they are, whatever is applied: no Change can mend them."""
     verification: Verification | None = None
     health: Verification = HEALTHY
     warnings: tuple[str, ...] = ()
@@ -64,7 +70,9 @@ class World:
     """The changes by the world, as policies are shown them."""
     kept: set[str] = dataclasses.field(default_factory=set)
     waits: tuple[ResourceProgress, ...] = ()
-    """The resources that a look waits for, as they are told."""
+    """The resources that the first look waits for, as they are told."""
+    verify_waits: tuple[ResourceProgress, ...] = ()
+    """The same of the look after an apply."""
 
     def record(self, resources: Resources) -> str:
         """Keeps a configuration under its digest."""
@@ -142,9 +150,7 @@ class FakeSession:
 
     async def observe(self) -> Observation:
         world = self._world
-        for wait in world.waits:
-            self._progress(wait)
-            await asyncio.sleep(0)
+        await self._wait_for(world.waits)
         if world.fail_observe:
             raise world.fail_observe
         content = self._content()
@@ -165,9 +171,15 @@ class FakeSession:
             warnings=world.warnings,
         )
 
+    async def _wait_for(self, waits: tuple[ResourceProgress, ...]) -> None:
+        for wait in waits:
+            self._progress(wait)
+            await asyncio.sleep(0)
+
     def _content(self) -> dict[str, object] | None:
         actual, declared = self._world.actual, self._declared
         moves = {a: [actual.get(a), declared.get(a)] for a in {*actual, *declared} if actual.get(a) != declared.get(a)}
+        moves = {address: move for address, move in moves.items() if address not in self._world.beyond}
         if not moves:
             return None
         noise = {} if self._world.noise is None else {"noise": next(self._world.noise)}
@@ -180,7 +192,8 @@ class FakeSession:
                 continue
             drifted = actual.get(address) != state.get(address)
             kind = DriftClass.ACTIONABLE if drifted else DriftClass.PENDING
-            yield Finding(address, kind, self._verb(address), ("value",))
+            mendable = address not in self._world.beyond
+            yield Finding(address, kind, self._verb(address), ("value",), mendable=mendable)
 
     def _verb(self, address: str) -> str:
         if address not in self._declared:
@@ -191,16 +204,17 @@ class FakeSession:
         content = self._content()
         return ("a: value.stamp",) if content != self._content() else ()
 
-    async def plan(self, observation: Observation) -> Change | None:
+    async def plan(self, observation: Observation) -> Plan:
         if observation.content_digest is None:
-            return None
+            left = beyond_mending(observation.findings)
+            return Beyond(left) if left else AtSetpoint()
         actions = tuple(
             ActionSummary(address=a, action=self._verb(a), paths=["value"])
             for a in sorted(observation.content["moves"])
         )
         counts = {verb: sum(a.action == verb for a in actions) for verb in ("create", "update", "delete")}
         text = f"+{counts['create']} ~{counts['update']} -{counts['delete']}"
-        return Change(
+        change = Change(
             target=self._target.ref,
             cause=cause_of(self._goal, observation.findings, in_force=self._target.status.applied is not None),
             digest=observation.content_digest,
@@ -211,6 +225,7 @@ class FakeSession:
             summary=ChangeSummary(**counts, actions=list(actions), text=text),
             orphans=tuple(self._target.status.orphans),
         )
+        return Proposal(change)
 
     async def capture(self, applied: AppliedStatus | None) -> Captured:
         bundle = applied.bundle if applied else None
@@ -232,8 +247,7 @@ class FakeSession:
             raise ConflictError("the state moved")
         world.applies += 1
         if world.result is Result.SUCCEEDED:
-            world.actual = dict(self._declared)
-            world.state = dict(self._declared)
+            world.actual, world.state = self._applied_to(world.actual), self._applied_to(world.state)
             world.version += 1
         message = "" if world.result is Result.SUCCEEDED else "quota exceeded"
         return Outcome(
@@ -247,6 +261,11 @@ class FakeSession:
             resources=len(world.state),
         )
 
+    def _applied_to(self, resources: Resources) -> Resources:
+        beyond = self._world.beyond
+        kept = {address: value for address, value in resources.items() if address in beyond}
+        return {address: value for address, value in self._declared.items() if address not in beyond} | kept
+
     def outcome_recorded(self) -> None:
         """Leaves no traces anyway."""
 
@@ -255,7 +274,9 @@ class FakeSession:
         return taken
 
     async def verify(self, change: Change) -> Verification:
-        return self._world.verification or self._world.health
+        await self._wait_for(self._world.verify_waits)
+        left = beyond_mending(self._findings())
+        return dataclasses.replace(self._world.verification or self._world.health, left=left)
 
     async def probe_health(self) -> Verification:
         return self._world.health

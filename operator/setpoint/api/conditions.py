@@ -126,6 +126,7 @@ class Reason(StrEnum):
     APPLIED = "Applied"
     VERIFIED = "Verified"
     NOT_CONVERGING = "NotConverging"
+    NOT_CONFORMING = "NotConforming"
     UNHEALTHY = "Unhealthy"
     SUPERSEDED = "Superseded"
     RESET_COMPLETE = "ResetComplete"
@@ -227,6 +228,7 @@ REASON_MEANING: dict[Reason, str] = {
     Reason.APPLIED: "Terraform applied the Change.",
     Reason.VERIFIED: "The environment is at its setpoint and healthy.",
     Reason.NOT_CONVERGING: "What was just applied still differs; the message names the paths.",
+    Reason.NOT_CONFORMING: "What still differs, no Change can mend; the message names it, and people have to.",
     Reason.UNHEALTHY: "A health check failed.",
     Reason.SUPERSEDED: "Another Change replaced this one, or there is nothing left to change.",
     Reason.RESET_COMPLETE: "The target is at the snapshot.",
@@ -305,6 +307,7 @@ KIND_CONDITIONS: dict[str, dict[ConditionType, tuple[Reason, ...]]] = {
             Reason.GATE_ERROR,
             Reason.DRILL_FAILED,
             Reason.NOT_CONVERGING,
+            Reason.NOT_CONFORMING,
             Reason.UNHEALTHY,
             Reason.STORE_SET_BACK,
             Reason.BLOB_LOST,

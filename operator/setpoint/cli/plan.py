@@ -42,7 +42,7 @@ def plan(invocation: Invocation, target: str, full: bool, namespace: str, output
             print_value(report_value(report), output)
         else:
             click.echo("\n".join(report_lines(report, full=full)))
-        return FAILED if report.error else ATTENTION if report.cause else DONE
+        return FAILED if report.error else ATTENTION if report.cause or report.notes else DONE
 
     return invocation.run(run, create=invocation.home is not None)
 
@@ -54,7 +54,8 @@ def report_lines(report: PlanReport, *, full: bool = False) -> list[str]:
     counts = ", ".join(f"{name} {count}" for name, count in report.findings.items())
     warned = section("Warnings", map(plain, report.warnings))
     if not report.cause:
-        return [field("Target", report.target), field("Drift", counts), *warned, "Nothing would change."]
+        notes = section("Notes", map(plain, report.notes))
+        return [field("Target", report.target), field("Drift", counts), *warned, *notes, "Nothing would change."]
     sight = Sight(report.content) if report.content else Sight(missing="nothing would be proposed")
     return [
         field("Target", report.target),

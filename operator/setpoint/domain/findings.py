@@ -19,7 +19,7 @@ class Finding:
     """One difference between declared and actual state. Holds no value: addresses and paths alone.
 
     `deposed` is the key of an object that an interrupted replacement left, empty for the one in use. `follows`: it is
-    no resource, and differs because one does, as an output.
+    no resource, and differs because one does, as an output. What is not `mendable` no Change can put right.
     """
 
     address: str
@@ -30,11 +30,21 @@ class Finding:
     resource_type: str = ""
     deposed: str = ""
     follows: bool = False
+    mendable: bool = True
 
     @property
     def name(self) -> str:
         """The object that it is about, in a text: never the one in use where it is about one that was left."""
         return f"{self.address} (deposed {self.deposed})" if self.deposed else self.address
+
+
+def beyond_mending(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Those that count, and that no Change can put right: nothing is at its setpoint beside them."""
+    return tuple(
+        one
+        for one in findings
+        if not one.mendable and not one.ignored and one.drift_class is not DriftClass.INFORMATIONAL
+    )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

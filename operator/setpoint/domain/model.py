@@ -120,6 +120,29 @@ class Change:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class AtSetpoint:
+    """Nothing differs that counts."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Beyond:
+    """What differs, no Change can mend."""
+
+    findings: tuple[Finding, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Proposal:
+    """A Change would mend what differs, or as much of it as can be mended."""
+
+    change: Change
+
+
+Plan = AtSetpoint | Beyond | Proposal
+"""What there is to do about an observation."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Run:
     """One run on a target. `changes` are the Changes that its intent names: one, unless somebody deleted it."""
 
@@ -153,10 +176,14 @@ class Outcome:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Verification:
-    """The result of a second look. `paths` are those that do not converge; `warnings` is None without a plan."""
+    """The result of a second look. `paths` are those that do not converge; `warnings` is None without a plan.
+
+    `left` are the findings that count beside it, and that no Change can mend.
+    """
 
     ok: bool
     reason: str
     message: str
     paths: tuple[str, ...] = ()
     warnings: tuple[str, ...] | None = None
+    left: tuple[Finding, ...] = ()

@@ -1,9 +1,14 @@
 """Owns what a pass came to: the setpoint, an apply with its outcome, a verification. Plans and applies nothing."""
 
+import dataclasses
+from collections.abc import Sequence
+
 from setpoint.api.conditions import ConditionType, Reason
 from setpoint.api.v1alpha1.change import Change as ChangeObject
 from setpoint.api.v1alpha1.environment import DriftStatus, StateStatus
 from setpoint.domain import audit_actions, model
+from setpoint.domain.drift_policy import DriftVerdict, drift_condition
+from setpoint.domain.findings import Finding, count_classes, drifted_names
 from setpoint.domain.goals import GoalKind
 from setpoint.pipeline.changes import ChangeRegister, list_orphans
 from setpoint.pipeline.configurations import Configurations
@@ -20,6 +25,7 @@ _REASONS = {
     model.Result.INTERRUPTED: Reason.INTERRUPTED,
 }
 _MAX_LISTED = 50
+_MAX_ADDRESSES = 20
 
 
 class Outcomes:
@@ -35,8 +41,8 @@ class Outcomes:
 
     # --- nothing left to do ---------------------------------------------------------------------------------
 
-    async def at_setpoint(self, work: Pass, seen: model.Observation) -> None:
-        """There is no change: close what waited, record what is in force, say so."""
+    async def nothing_to_change(self, work: Pass, seen: model.Observation, *, left: tuple[Finding, ...]) -> None:
+        """There is no change: close what waited, record what is in force, say so. `left` no Change can mend."""
         if work.environment.status.change:
             called_off = await self._changes.supersede(work.environment, "nothing is left to change")
             if any(change.spec.cause == "Destroy" for change in called_off):
@@ -48,7 +54,7 @@ class Outcomes:
         if await self._configurations.record(work, seen, change=None):
             await self._drill_anew(work)
         work.draft.set(not_converging=[], failures=0)
-        await self._reach(work, await self._confirm(work))
+        await self._reach(work, dataclasses.replace(await self._confirm(work), left=left))
 
     async def _confirm(self, work: Pass) -> model.Verification:
         """A target that was unhealthy is asked again; else the empty plan is the proof."""
@@ -58,12 +64,18 @@ class Outcomes:
         return model.Verification(ok=True, reason=Reason.VERIFIED, message="")
 
     async def _reach(self, work: Pass, verification: model.Verification) -> None:
-        """The goal is reached: conditions, outputs, and what the goal itself asks for."""
+        """The goal is reached: conditions, outputs, and what the goal itself asks for.
+
+        It is not where something is left that no Change can mend: then neither a reset nor a destruction ends either.
+        """
         if not verification.ok:
             _draft_unverified(work, verification)
             return
         work.draft.condition(ConditionType.VERIFIED, "True", Reason.VERIFIED)
         work.draft.condition(ConditionType.GATED, "True", Reason.GATES_PASSED)
+        if verification.left:
+            work.draft.ready("False", Reason.NOT_CONFORMING, not_conforming(verification.left))
+            return
         if work.goal.kind is GoalKind.SNAPSHOT:
             hold_at_snapshot(work)
         elif work.goal.kind is GoalKind.DESTROY:
@@ -131,8 +143,7 @@ class Outcomes:
         await self._changes.mark(applied.record, (ConditionType.VERIFIED, status, reason, verification.message))
         work.ending.done = verification.ok
         if verification.ok:
-            work.draft.set(drift=DriftStatus())
-            work.draft.condition(ConditionType.DRIFTED, "False", Reason.NO_DRIFT)
+            self._draft_drift(work, verification.left)
             await self._drill_first(work, applied.guarded.reset_plan)
             await self._reach(work, verification)
             return
@@ -141,6 +152,14 @@ class Outcomes:
             work.draft.set(not_converging=list(verification.paths[:_MAX_LISTED]))
         elif reason is not Reason.DRIFT_DETECTED:
             await hold_unverified(work, applied, self._cluster)
+
+    def _draft_drift(self, work: Pass, left: tuple[Finding, ...]) -> None:
+        """States what differs after an apply: nothing, but for what no Change can mend."""
+        drifted = drifted_names(left)
+        since = (work.environment.status.drift.since or work.draft.now_text) if drifted else None
+        counts = dataclasses.asdict(count_classes(left))
+        work.draft.set(drift=DriftStatus(**counts, addresses=drifted[:_MAX_ADDRESSES], since=since))
+        work.draft.condition(ConditionType.DRIFTED, *drift_condition(DriftVerdict(), drifted))
 
     # --- drills after the fact ------------------------------------------------------------------------------
 
@@ -169,6 +188,13 @@ def _draft_unverified(work: Pass, verification: model.Verification) -> None:
     reason = Reason(verification.reason)
     work.draft.condition(ConditionType.VERIFIED, "False", reason, verification.message)
     work.draft.ready("False", reason, verification.message)
+
+
+def not_conforming(left: Sequence[Finding]) -> str:
+    """The message on findings that no Change can mend."""
+    names = list(dict.fromkeys(one.name for one in left))
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return f"no Change can mend {', '.join(names[:5])}{more}: mend it where it is, or declare what it is"
 
 
 def _count(resources: int) -> str:

@@ -17,7 +17,7 @@ from setpoint.api.v1alpha1.environment import BundleStatus, DriftStatus, Environ
 from setpoint.domain import audit_actions, model
 from setpoint.domain.drift_policy import drift_condition
 from setpoint.domain.errors import TransientError, WaitingError
-from setpoint.domain.findings import DriftClass, count_classes, drifted_names
+from setpoint.domain.findings import DriftClass, beyond_mending, count_classes, drifted_names
 from setpoint.domain.gates import stages_of
 from setpoint.domain.goals import GoalKind
 from setpoint.pipeline.changes import ChangeRegister, describe_change, show_content
@@ -134,11 +134,13 @@ class Pipeline:
         return Observed(seen, verdict.violations)
 
     async def _plan(self, work: Pass, observed: Observed) -> Planned | None:
-        """The change, None at the setpoint."""
-        change = await work.session.plan(observed.seen)
-        if change is None:
-            await self._outcomes.at_setpoint(work, observed.seen)
+        """The change; None where there is none, or none can help."""
+        plan = await work.session.plan(observed.seen)
+        if not isinstance(plan, model.Proposal):
+            left = plan.findings if isinstance(plan, model.Beyond) else beyond_mending(observed.seen.findings)
+            await self._outcomes.nothing_to_change(work, observed.seen, left=left)
             return None
+        change = plan.change
         waits = self._stays_unproposed(work, observed.seen, change) or await self._is_unstable(work, change)
         return Planned(observed, change, waits)
 

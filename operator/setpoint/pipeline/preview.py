@@ -7,11 +7,13 @@ from setpoint.api.meta import ObjectRef
 from setpoint.api.v1alpha1.change import ActionSummary, ChangeSummary, GateResult, ResetPlanSummary
 from setpoint.api.v1alpha1.environment import Environment
 from setpoint.domain.errors import ReasonedError
+from setpoint.domain.findings import beyond_mending
 from setpoint.domain.goals import Goal, GoalKind, choose_goal
 from setpoint.domain.reading import parse
 from setpoint.domain.shown_content import ShownContent
 from setpoint.pipeline.draft import StatusDraft
 from setpoint.pipeline.gatekeeper import Gated
+from setpoint.pipeline.outcomes import not_conforming
 from setpoint.pipeline.passes import Ending, Observed, Pass, Planned
 from setpoint.pipeline.path import Pipeline, Reached
 from setpoint.pipeline.resets import ResetRegister
@@ -85,8 +87,10 @@ def _report(ref: ObjectRef, draft: StatusDraft, reached: Reached) -> PlanReport:
         "cascade": drift.cascade,
     }
     match reached:
-        case Observed():
-            return PlanReport(ref, findings=findings, warnings=draft.warnings_of(reached.violations))
+        case Observed(seen, violations):
+            left = beyond_mending(seen.findings)
+            notes = [not_conforming(left)] if left else []
+            return PlanReport(ref, findings=findings, warnings=draft.warnings_of(violations), notes=notes)
         case Planned(observed, change):
             shown = (change.cause, change.summary, change.actions, change.shown)
             warnings = draft.warnings_of(observed.violations)

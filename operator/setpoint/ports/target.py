@@ -15,6 +15,7 @@ from setpoint.domain.model import (
     Change,
     Observation,
     Outcome,
+    Plan,
     ResetPlan,
     ResourceProgress,
     Run,
@@ -50,8 +51,8 @@ class TargetSession(Protocol):
         """The differences between two looks at the same inputs, as `address: path`; there should be none."""
         ...
 
-    async def plan(self, observation: Observation) -> Change | None:
-        """The exact change; None at the setpoint."""
+    async def plan(self, observation: Observation) -> Plan:
+        """What there is to do about it: the exact change, unless there is none, or none can help."""
         ...
 
     async def capture(self, applied: AppliedStatus | None) -> Captured:

@@ -303,10 +303,11 @@ def test_plan__a_change__is_shown_with_way_back_and_gates(run: Run, home: FakeHo
     [
         ({"approvals_required": 0}, 3, "'setpoint up' applies it."),
         ({"gates": [GateResult(gate="g", stage="plan", verdict="Fail", blocks=True)]}, 3, "Blocked by g."),
-        ({"cause": None}, 0, "Nothing would change."),
+        ({"cause": None, "notes": ()}, 0, "Nothing would change."),
+        ({"cause": None, "notes": ("no Change can mend a",)}, 3, "Nothing would change."),
         ({"error": "source not found: ./infra"}, 1, "Error:         source not found: ./infra"),
     ],
-    ids=["auto", "blocked", "setpoint", "error"],
+    ids=["auto", "blocked", "setpoint", "beyond-mending", "error"],
 )
 def test_plan__exit_code_and_last_line(run: Run, home: FakeHome, changes: dict[str, Any], code: int, last: str) -> None:
     home.plan_report = Report(PLAN | changes)

@@ -48,6 +48,28 @@ async def test_a_long_wait_is_an_event_and_a_condition_and_gone_with_the_pass(be
     assert await bench.status() == before
 
 
+async def test_a_wait_that_is_shown_after_an_apply_began_does_not_take_its_announcement_back(bench):
+    before = (await bench.status())["attempts"]
+    await bench.declare({"a": "2"}, apply={"mode": "Auto"})
+    stored, update = [], bench.cluster.update_status
+
+    async def noting(obj, **more):
+        if obj["kind"] == "Environment":
+            stored.append(obj["status"])
+        return await update(obj, **more)
+
+    bench.cluster.update_status = noting
+    bench.world.verify_waits = (wait(60),)
+    await bench.reconciler.reconcile(Request(REF))
+    announced, shown, end = stored
+    assert announced["attempts"] == before + 1
+    assert {name for name in announced if announced[name] != shown[name]} == {"conditions"}
+    assert (shown["attempts"], shown["applying"]) == (announced["attempts"], announced["applying"])
+    [reconciling] = [one for one in shown["conditions"] if one["type"] == "Reconciling"]
+    assert (reconciling["reason"], reconciling["message"]) == ("ProviderSilent", "waiting for aws_x.y for 60 s")
+    assert "applying" not in end
+
+
 async def test_short_waits_and_the_steps_of_an_apply_are_shown_to_nobody(bench):
     written = statuses(bench)
     bench.world.waits = (wait(30), ResourceProgress("a", "create", "started", 100.0))

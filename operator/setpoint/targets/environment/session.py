@@ -12,7 +12,18 @@ from setpoint.domain.digests import canonical
 from setpoint.domain.errors import ConflictError, StalledError, TransientError
 from setpoint.domain.gating import GateDecision
 from setpoint.domain.goals import Goal, cause_of
-from setpoint.domain.model import Captured, Change, Observation, Outcome, ResetPlan, Result, Snapshot, Verification
+from setpoint.domain.model import (
+    AtSetpoint,
+    Captured,
+    Change,
+    Observation,
+    Outcome,
+    Proposal,
+    ResetPlan,
+    Result,
+    Snapshot,
+    Verification,
+)
 from setpoint.domain.scrubbing import Scrubber, label_keys
 from setpoint.ports import BlobStore, ClusterClient, Notice, OnProgress
 from setpoint.targets.environment import drills
@@ -176,17 +187,17 @@ class EnvironmentSession:
             variables_digest=self._services.blobs.digest(canonical(dict(self._inputs.variables))),
         )
 
-    async def plan(self, observation: Observation) -> Change | None:
-        """The exact change; None at the setpoint."""
+    async def plan(self, observation: Observation) -> AtSetpoint | Proposal:
+        """The exact change; at the setpoint there is none."""
         analysis = self._analysis
         if analysis is None or analysis.shown is None or analysis.content_digest is None:
-            return None
+            return AtSetpoint()
         applied = self._environment.status.applied
         self._in_force = applied is not None and (applied.bundle, applied.variables) == (
             observation.bundle,
             observation.variables_digest,
         )
-        return Change(
+        change = Change(
             target=self._environment.ref,
             cause=cause_of(self._goal, observation.findings, in_force=self._in_force),
             digest=analysis.content_digest,
@@ -201,6 +212,7 @@ class EnvironmentSession:
             real_addresses=analysis.real_addresses,
             notes=(*notes_of(self._plan), *lost_before(analysis, self._environment.spec.protection)),
         )
+        return Proposal(change)
 
     async def _suspects(self) -> tuple[str, ...]:
         """Suspected orphans, but those that are in the state by now."""
