@@ -21,6 +21,7 @@ from setpoint.domain.scrubbing import Scrubber
 from setpoint.pipeline.changes import ChangeRegister
 from setpoint.pipeline.configurations import Configurations
 from setpoint.pipeline.gatekeeper import Gatekeeper
+from setpoint.pipeline.gates import GateReader
 from setpoint.pipeline.lifecycle import Lifecycle
 from setpoint.pipeline.outcomes import Outcomes
 from setpoint.pipeline.path import Pipeline
@@ -140,9 +141,8 @@ class Bench:
         metrics = self.metrics = Metrics()
         gatekeeper = Gatekeeper(
             cluster=cluster,
+            gates=GateReader(cluster=cluster, policies=self.policies, origin_of=lambda _: None),
             engine=self.policies,
-            policies=self.policies,
-            origin_of=lambda _: None,
             clock=self.clock,
             redact=Scrubber([KNOWN_SECRET]).scrub,
             metrics=metrics,

@@ -1,130 +1,40 @@
-"""Owns asking the gates: which guard a Change, what their policies say, who approved. domain.gating decides."""
+"""Owns asking the gates that guard a Change: what their policies say, who approved. domain.gating decides."""
 
 import asyncio
 import dataclasses
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from setpoint.api.meta import MANIFEST_ERROR_ANNOTATION, REQUESTED_BY_ANNOTATION, ObjectRef
+from setpoint.api.meta import ObjectRef
 from setpoint.api.v1alpha1.approval import Approval
-from setpoint.api.v1alpha1.change import Cause, ChangeSpec
 from setpoint.api.v1alpha1.change import Change as ChangeObject
-from setpoint.api.v1alpha1.enforcementgates import EnforcementGates, GateStage, PolicySetReference
+from setpoint.api.v1alpha1.change import ChangeSpec
+from setpoint.api.v1alpha1.enforcementgates import GateStage, PolicySetReference
 from setpoint.api.v1alpha1.environment import Environment
-from setpoint.api.v1alpha1.policyset import PolicySet
 from setpoint.domain import gating
-from setpoint.domain.approvals import ApprovalTally, count_approvals, find_requester, required_approvals
+from setpoint.domain.approvals import ApprovalTally, count_approvals
 from setpoint.domain.audit import AuditRow
 from setpoint.domain.drift_policy import DRIFT_STAGE, DriftVerdict, caused_by_drift, drift_verdict
-from setpoint.domain.errors import SetpointError
-from setpoint.domain.findings import DriftClass, Finding
 from setpoint.domain.gates import (
     SelectedGate,
-    approvals_asked,
-    gates_digest,
-    needs_four_eyes,
     pin_problem,
-    select_gates,
-    stages_of,
 )
 from setpoint.domain.gating import GateDecision, GateInput, Verdict
-from setpoint.domain.goals import Goal
 from setpoint.domain.judged import NOTHING, Judged, Redact
-from setpoint.domain.model import Change, Observation, ResetPlan, Snapshot
-from setpoint.domain.policies import PolicyModules, PolicyResult, Unread
+from setpoint.domain.model import Observation
+from setpoint.domain.policies import PolicyResult
 from setpoint.domain.policy_input import policy_input
 from setpoint.domain.protection import check_protection
 from setpoint.domain.reading import text_at
-from setpoint.domain.subject import rules_digest, subject_digest
 from setpoint.domain.vouching import is_recorded
+from setpoint.pipeline.gates import GateContext, GateReader
 from setpoint.pipeline.objects import list_typed
 from setpoint.pipeline.passes import Guarded, Pass
-from setpoint.ports import AuditLog, Clock, ClusterClient, PolicyEngine, PolicyResolver
+from setpoint.ports import AuditLog, Clock, ClusterClient, PolicyEngine
 from setpoint.runtime.metrics import Metrics
 
 _LOGGER = logging.getLogger(__name__)
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class GateContext:
-    """The gates of a Change and the policies that they ask, read once a pass.
-
-    `modules` maps the name of a PolicySet to its content, `problems` to why it can't be asked. `faults` says which
-    EnforcementGates could not be read.
-    """
-
-    environment: Environment
-    gates: Mapping[GateStage, tuple[SelectedGate, ...]]
-    modules: Mapping[str, PolicyModules]
-    problems: Mapping[str, str]
-    faults: tuple[str, ...]
-    distant: bool = False
-
-    def approve_command(self, change: str) -> str:
-        """The command that a person types to approve the Change of that name."""
-        namespace = self.environment.metadata.namespace
-        words = ["setpoint", "approve", change]
-        words += ["-n", namespace] if namespace != "default" else []
-        return " ".join([*words, "--context", "NAME"] if self.distant else words)
-
-    def subject(
-        self, change: Change, snapshot: Snapshot, reset_plan: ResetPlan, *, variables: str, required: int
-    ) -> str:
-        """The digest that an approval of this Change names; `variables` is the digest of what it is planned with."""
-        spec = self.environment.spec
-        return subject_digest(
-            target=change.target.key,
-            cause=change.cause,
-            content=change.digest,
-            summary=change.summary,
-            orphans=change.orphans,
-            snapshot=snapshot.digest,
-            reset_plan=reset_plan.digest,
-            policies={name: modules.digest for name, modules in self.modules.items()},
-            gates=gates_digest(self.all()),
-            rules=rules_digest(spec.protection, spec.approvals, required),
-            bundle=change.bundle,
-            variables=variables,
-            state_version=change.state_version,
-            attempt=self.environment.status.attempts,
-            deletion=self.environment.metadata.deletion_timestamp if change.cause == "Destroy" else None,
-            notes=change.notes,
-        )
-
-    def required_approvals(
-        self, change: Change, goal: Goal, findings: Sequence[Finding], *, undrilled: bool = False
-    ) -> int:
-        """How many people must approve it."""
-        spec = self.environment.spec
-        drifted = any(f.drift_class is DriftClass.ACTIONABLE and not f.ignored for f in findings)
-        return required_approvals(
-            cause=change.cause,
-            apply_mode=spec.apply.mode,
-            drift_mode=spec.drift.mode,
-            written=spec.approvals.required,
-            asked=approvals_asked(self.all(), change.cause),
-            automatic_reset=goal.reset is not None and goal.reset.spec.automatic,
-            orphans=bool(change.orphans),
-            mixed=drifted and change.cause == "SpecChanged",
-            undrilled=undrilled,
-        )
-
-    def requester(self, change: Change, goal: Goal) -> str | None:
-        """The requester of the Change, None where that is not known."""
-        stamped = self.environment.metadata.annotations.get(REQUESTED_BY_ANNOTATION, "")
-        return find_requester(
-            change.cause, stamped=stamped, reset_by=goal.reset.spec.requested_by if goal.reset else ""
-        )
-
-    def barred(self, *names: str | None) -> frozenset[str]:
-        """The requesters whose approval does not count."""
-        return frozenset(filter(None, names)) if needs_four_eyes(self.all()) else frozenset()
-
-    def all(self) -> tuple[SelectedGate, ...]:
-        """Every gate once, whatever its stages."""
-        return tuple({one.name: one for gates in self.gates.values() for one in gates}.values())
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -156,70 +66,30 @@ class Gated:
 
 
 class Gatekeeper:
-    """Asks gates. Whatever can't be asked blocks. `unread` tells of manifests that may govern and are no objects.
+    """Asks gates. Whatever can't be asked blocks.
 
-    `witness` is the trail that an approval has to be in; None where the API server proves who gave it.
+    `gates` gathers those that guard a Change. `witness` is the trail that an approval has to be in; None where the API
+    server proves who gave it.
     """
 
     def __init__(
         self,
         *,
         cluster: ClusterClient,
+        gates: GateReader,
         engine: PolicyEngine,
-        policies: PolicyResolver,
-        origin_of: Callable[[PolicySet], Path | None],
         clock: Clock,
         metrics: Metrics,
         witness: AuditLog | None,
-        unread: Callable[[], Sequence[Unread]] = tuple,
-        distant: bool = False,
         redact: Redact = lambda text, _: text,
     ) -> None:
         self._cluster = cluster
+        self.gates = gates
         self._engine = engine
-        self._policies = policies
-        self._origin_of = origin_of
         self._clock = clock
         self._metrics = metrics
         self._witness = witness
-        self._unread = unread
-        self._distant = distant
         self._redact = redact
-
-    async def gather(self, environment: Environment, cause: Cause) -> GateContext:
-        """The gates that guard a Change of this cause at the stages that it will pass."""
-        objects, unfit = await list_typed(self._cluster, EnforcementGates)
-        stage, labels = environment.spec.stage, environment.metadata.labels
-        gates = {
-            name: select_gates(objects, stage=name, target_stage=stage, labels=labels) for name in stages_of(cause)
-        }
-        names = {ref.name for selected in gates.values() for one in selected for ref in one.gate.policy_sets}
-        modules, problems = await self._load(names) if names else ({}, {})
-        unread = [one.text for one in self._unread() if "EnforcementGates" in one.kinds]
-        # One that was read before stays in force beside: what it would say by now is not known.
-        faults = dict.fromkeys([*map(str, unfit), *filter(None, map(_manifest_problem, objects)), *unread])
-        return GateContext(environment, gates, modules, problems, tuple(faults), self._distant)
-
-    async def _load(self, names: set[str]) -> tuple[dict[str, PolicyModules], dict[str, str]]:
-        """The content of each set that exists and loads, and why another can't be asked."""
-        objects, unfit = await list_typed(self._cluster, PolicySet)
-        problems = {one.name: str(one) for one in unfit if one.name in names}
-        modules: dict[str, PolicyModules] = {}
-        for policy_set in objects:
-            name = policy_set.metadata.name
-            if name not in names:
-                continue
-            try:
-                modules[name] = await self._policies.resolve(policy_set.spec, origin=self._origin_of(policy_set))
-            except SetpointError as error:
-                problems[name] = f"PolicySet {name}: {error.message}"
-            if problem := _manifest_problem(policy_set):
-                problems[name] = f"PolicySet {name}: {problem}"
-        for one in self._unread():
-            if "PolicySet" in one.kinds:
-                meant = {one.name} & names if one.name else names - modules.keys()
-                problems |= {name: f"PolicySet {name}: {one.text}" for name in meant}
-        return modules, problems
 
     async def decide(self, work: Pass, proposed: Proposed, stage: GateStage) -> GateDecision:
         """The decision over the Change of this pass at a stage."""
@@ -258,7 +128,7 @@ class Gatekeeper:
         judged = seen.judged
         if judged is None or not judged.drifted:
             return DriftVerdict()
-        context = await self.gather(work.environment, "Drift")
+        context = await self.gates.gather(work.environment, "Drift")
         answers = await asyncio.gather(*(self._ask_of_drift(work, context, one, judged) for one in context.all()))
         found = {one.name: results for one, results in zip(context.all(), answers, strict=True)}
         return drift_verdict(found, context.faults)
@@ -370,8 +240,3 @@ async def _rows_of(trail: AuditLog, target: ObjectRef) -> list[AuditRow]:
     while page := await trail.rows(after=found[-1].seq if found else 0, target=target):
         found += page
     return found
-
-
-def _manifest_problem(obj: EnforcementGates | PolicySet) -> str:
-    """The fault of the manifest of an object that was good before; empty where there is none."""
-    return obj.metadata.annotations.get(MANIFEST_ERROR_ANNOTATION, "")

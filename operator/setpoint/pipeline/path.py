@@ -189,7 +189,7 @@ class Pipeline:
     async def _gate(self, work: Pass, guarded: Guarded) -> Gated:
         """Policies, protection, blast radius and approvals over the subject; the Change that people see."""
         change, seen, plan = guarded.change, guarded.observed.seen, guarded.reset_plan
-        gates = await self._gatekeeper.gather(work.environment, change.cause)
+        gates = await self._gatekeeper.gates.gather(work.environment, change.cause)
         undrilled = plan.acceptable or plan.drill == "NotDrilled"
         required = gates.required_approvals(change, work.goal, seen.findings, undrilled=undrilled)
         subject = gates.subject(change, guarded.snapshot, plan, variables=seen.variables_digest, required=required)

@@ -13,6 +13,7 @@ from setpoint.domain.model import ResourceProgress
 from setpoint.pipeline.changes import ChangeRegister
 from setpoint.pipeline.configurations import Configurations
 from setpoint.pipeline.gatekeeper import Gatekeeper
+from setpoint.pipeline.gates import GateReader
 from setpoint.pipeline.lifecycle import Lifecycle
 from setpoint.pipeline.outcomes import Outcomes
 from setpoint.pipeline.overlay import OverlayCluster
@@ -60,17 +61,21 @@ class Services:
 
     def pipeline(self, cluster: ClusterClient, metrics: Metrics) -> Pipeline:
         """The pipeline over a cluster."""
-        gatekeeper = Gatekeeper(
+        gates = GateReader(
             cluster=cluster,
-            engine=self.policy_engine,
             policies=self.policies,
             origin_of=self.backends.origin_of,
+            unread=self.backends.unread,
+            distant=self.backends.home_root is None,
+        )
+        gatekeeper = Gatekeeper(
+            cluster=cluster,
+            gates=gates,
+            engine=self.policy_engine,
             clock=self.backends.clock,
             redact=self.secrets.redact,
             metrics=metrics,
             witness=None if self.backends.proves_users else self.backends.audit,
-            unread=self.backends.unread,
-            distant=self.backends.home_root is None,
         )
         changes, configurations = ChangeRegister(cluster, self.backends.clock), self.configurations(cluster)
         return Pipeline(

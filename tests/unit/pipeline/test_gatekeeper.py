@@ -25,7 +25,8 @@ from setpoint.domain.model import Change, Observation, ResetPlan, Snapshot
 from setpoint.domain.policies import PolicyModules, PolicyResult, Unread, Violation
 from setpoint.pipeline.draft import StatusDraft
 from setpoint.pipeline.gate_conditions import change_conditions, show_decision
-from setpoint.pipeline.gatekeeper import GateContext, Gated, Gatekeeper, Proposed
+from setpoint.pipeline.gatekeeper import Gated, Gatekeeper, Proposed
+from setpoint.pipeline.gates import GateContext, GateReader
 from setpoint.pipeline.passes import Ending, Guarded, Observed, Pass
 from setpoint.pipeline.stored import StoredStatus
 from setpoint.runtime.metrics import Metrics
@@ -68,15 +69,16 @@ class Desk:
         self.gatekeeper = self.make_gatekeeper(witness=None)
 
     def make_gatekeeper(self, *, witness: MemoryAuditLog | None) -> Gatekeeper:
+        gates = GateReader(
+            cluster=self.cluster, policies=self.policies, origin_of=lambda _: None, unread=lambda: self.unread
+        )
         return Gatekeeper(
             cluster=self.cluster,
+            gates=gates,
             engine=self.policies,
-            policies=self.policies,
-            origin_of=lambda _: None,
             clock=self.clock,
             metrics=self.metrics,
             witness=witness,
-            unread=lambda: self.unread,
         )
 
     async def policy_set(self, name: str = "rules", **spec: Any) -> None:
@@ -90,7 +92,7 @@ class Desk:
         await self.cluster.add(example("EnforcementGates", name=name, gates=complete))
 
     async def gather(self) -> GateContext:
-        return await self.gatekeeper.gather(self.environment, self.change.cause)
+        return await self.gatekeeper.gates.gather(self.environment, self.change.cause)
 
     async def subject(self) -> str:
         context = await self.gather()

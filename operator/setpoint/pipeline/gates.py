@@ -1,0 +1,167 @@
+"""Owns gathering the gates that guard a Change, and the policies that they ask. Whatever can't be read blocks."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from setpoint.api.meta import MANIFEST_ERROR_ANNOTATION, REQUESTED_BY_ANNOTATION
+from setpoint.api.v1alpha1.change import Cause
+from setpoint.api.v1alpha1.enforcementgates import EnforcementGates, GateStage
+from setpoint.api.v1alpha1.environment import Environment
+from setpoint.api.v1alpha1.policyset import PolicySet
+from setpoint.domain.approvals import find_requester, required_approvals
+from setpoint.domain.errors import SetpointError
+from setpoint.domain.findings import DriftClass, Finding
+from setpoint.domain.gates import (
+    SelectedGate,
+    approvals_asked,
+    gates_digest,
+    needs_four_eyes,
+    select_gates,
+    stages_of,
+)
+from setpoint.domain.goals import Goal
+from setpoint.domain.model import Change, ResetPlan, Snapshot
+from setpoint.domain.policies import PolicyModules, Unread
+from setpoint.domain.subject import rules_digest, subject_digest
+from setpoint.pipeline.objects import list_typed
+from setpoint.ports import ClusterClient, PolicyResolver
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class GateContext:
+    """The gates of a Change and the policies that they ask, read once a pass.
+
+    `modules` maps the name of a PolicySet to its content, `problems` to why it can't be asked. `faults` says which
+    EnforcementGates could not be read.
+    """
+
+    environment: Environment
+    gates: Mapping[GateStage, tuple[SelectedGate, ...]]
+    modules: Mapping[str, PolicyModules]
+    problems: Mapping[str, str]
+    faults: tuple[str, ...]
+    distant: bool = False
+
+    def approve_command(self, change: str) -> str:
+        """The command that a person types to approve the Change of that name."""
+        namespace = self.environment.metadata.namespace
+        words = ["setpoint", "approve", change]
+        words += ["-n", namespace] if namespace != "default" else []
+        return " ".join([*words, "--context", "NAME"] if self.distant else words)
+
+    def subject(
+        self, change: Change, snapshot: Snapshot, reset_plan: ResetPlan, *, variables: str, required: int
+    ) -> str:
+        """The digest that an approval of this Change names; `variables` is the digest of what it is planned with."""
+        spec = self.environment.spec
+        return subject_digest(
+            target=change.target.key,
+            cause=change.cause,
+            content=change.digest,
+            summary=change.summary,
+            orphans=change.orphans,
+            snapshot=snapshot.digest,
+            reset_plan=reset_plan.digest,
+            policies={name: modules.digest for name, modules in self.modules.items()},
+            gates=gates_digest(self.all()),
+            rules=rules_digest(spec.protection, spec.approvals, required),
+            bundle=change.bundle,
+            variables=variables,
+            state_version=change.state_version,
+            attempt=self.environment.status.attempts,
+            deletion=self.environment.metadata.deletion_timestamp if change.cause == "Destroy" else None,
+            notes=change.notes,
+        )
+
+    def required_approvals(
+        self, change: Change, goal: Goal, findings: Sequence[Finding], *, undrilled: bool = False
+    ) -> int:
+        """How many people must approve it."""
+        spec = self.environment.spec
+        drifted = any(f.drift_class is DriftClass.ACTIONABLE and not f.ignored for f in findings)
+        return required_approvals(
+            cause=change.cause,
+            apply_mode=spec.apply.mode,
+            drift_mode=spec.drift.mode,
+            written=spec.approvals.required,
+            asked=approvals_asked(self.all(), change.cause),
+            automatic_reset=goal.reset is not None and goal.reset.spec.automatic,
+            orphans=bool(change.orphans),
+            mixed=drifted and change.cause == "SpecChanged",
+            undrilled=undrilled,
+        )
+
+    def requester(self, change: Change, goal: Goal) -> str | None:
+        """The requester of the Change, None where that is not known."""
+        stamped = self.environment.metadata.annotations.get(REQUESTED_BY_ANNOTATION, "")
+        return find_requester(
+            change.cause, stamped=stamped, reset_by=goal.reset.spec.requested_by if goal.reset else ""
+        )
+
+    def barred(self, *names: str | None) -> frozenset[str]:
+        """The requesters whose approval does not count."""
+        return frozenset(filter(None, names)) if needs_four_eyes(self.all()) else frozenset()
+
+    def all(self) -> tuple[SelectedGate, ...]:
+        """Every gate once, whatever its stages."""
+        return tuple({one.name: one for gates in self.gates.values() for one in gates}.values())
+
+
+class GateReader:
+    """Reads gates and policies. `unread` tells of manifests that may govern and are no objects."""
+
+    def __init__(
+        self,
+        *,
+        cluster: ClusterClient,
+        policies: PolicyResolver,
+        origin_of: Callable[[PolicySet], Path | None],
+        unread: Callable[[], Sequence[Unread]] = tuple,
+        distant: bool = False,
+    ) -> None:
+        self._cluster = cluster
+        self._policies = policies
+        self._origin_of = origin_of
+        self._unread = unread
+        self._distant = distant
+
+    async def gather(self, environment: Environment, cause: Cause) -> GateContext:
+        """The gates that guard a Change of this cause at the stages that it will pass."""
+        objects, unfit = await list_typed(self._cluster, EnforcementGates)
+        stage, labels = environment.spec.stage, environment.metadata.labels
+        gates = {
+            name: select_gates(objects, stage=name, target_stage=stage, labels=labels) for name in stages_of(cause)
+        }
+        names = {ref.name for selected in gates.values() for one in selected for ref in one.gate.policy_sets}
+        modules, problems = await self._load(names) if names else ({}, {})
+        unread = [one.text for one in self._unread() if "EnforcementGates" in one.kinds]
+        # One that was read before stays in force beside: what it would say by now is not known.
+        faults = dict.fromkeys([*map(str, unfit), *filter(None, map(_manifest_problem, objects)), *unread])
+        return GateContext(environment, gates, modules, problems, tuple(faults), self._distant)
+
+    async def _load(self, names: set[str]) -> tuple[dict[str, PolicyModules], dict[str, str]]:
+        """The content of each set that exists and loads, and why another can't be asked."""
+        objects, unfit = await list_typed(self._cluster, PolicySet)
+        problems = {one.name: str(one) for one in unfit if one.name in names}
+        modules: dict[str, PolicyModules] = {}
+        for policy_set in objects:
+            name = policy_set.metadata.name
+            if name not in names:
+                continue
+            try:
+                modules[name] = await self._policies.resolve(policy_set.spec, origin=self._origin_of(policy_set))
+            except SetpointError as error:
+                problems[name] = f"PolicySet {name}: {error.message}"
+            if problem := _manifest_problem(policy_set):
+                problems[name] = f"PolicySet {name}: {problem}"
+        for one in self._unread():
+            if "PolicySet" in one.kinds:
+                meant = {one.name} & names if one.name else names - modules.keys()
+                problems |= {name: f"PolicySet {name}: {one.text}" for name in meant}
+        return modules, problems
+
+
+def _manifest_problem(obj: EnforcementGates | PolicySet) -> str:
+    """The fault of the manifest of an object that was good before; empty where there is none."""
+    return obj.metadata.annotations.get(MANIFEST_ERROR_ANNOTATION, "")
