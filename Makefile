@@ -69,6 +69,7 @@ verify: venv ## Format, lint, types, layers, generated files, docs.
 	@echo "==> types"
 	@$(BIN)/mypy
 	@$(BIN)/mypy --strict tools/resolve.py
+	@$(BIN)/mypy --strict tests/typing
 	@$(MAKE) --no-print-directory layers
 	@echo "==> generated files"
 	@$(BIN)/python -m setpoint.cli.generate --check

@@ -18,6 +18,8 @@ from setpoint.api.v1alpha1.environment import (
     StateStatus,
 )
 from setpoint.domain.conditions import get_condition, own_conditions, remove_condition, set_condition
+from setpoint.domain.drift_policy import DriftVerdict, drift_condition
+from setpoint.domain.findings import Finding, count_classes, drifted_names
 
 Status = Literal["True", "False", "Unknown"]
 NoticeType = Literal["Normal", "Warning"]
@@ -29,6 +31,7 @@ _TOLD = (
     ConditionType.VERIFIED,
     ConditionType.HELD,
 )
+_MAX_ADDRESSES = 20
 _MAX_WARNINGS = 20
 _MAX_WARNING = 1024
 
@@ -90,6 +93,18 @@ class StatusDraft:
     def condition(self, type_: ConditionType, status: Status, reason: Reason, message: str = "") -> None:
         """States something; the transition time moves only when the status does."""
         self._conditions = set_condition(self._conditions, type_, status, reason, message, self._generation, self._now)
+
+    def drift(self, findings: Sequence[Finding], verdict: DriftVerdict) -> None:
+        """States what differs, by class: Drifted is about actionable drift, and about any that violates a policy."""
+        names = drifted_names(findings)
+        since = (self._before.drift.since or self.now_text) if names else None
+        counts, violations = dataclasses.asdict(count_classes(findings)), len(verdict.violations)
+        self.set(drift=DriftStatus(**counts, addresses=names[:_MAX_ADDRESSES], since=since, violations=violations))
+        status, reason, message = drift_condition(verdict, names)
+        known = self.get(ConditionType.DRIFTED)
+        if violations and known and known.reason == Reason.POLICY_VIOLATED and known.message != message:
+            self.tell(Reason.POLICY_VIOLATED, message, "Warning")
+        self.condition(ConditionType.DRIFTED, status, reason, message)
 
     def drop(self, *types: ConditionType) -> None:
         """Takes statements back."""

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 from setpoint.api.conditions import ConditionType, Reason
 from setpoint.api.v1alpha1.change import Change as ChangeObject
-from setpoint.api.v1alpha1.environment import DriftStatus, StateStatus
+from setpoint.api.v1alpha1.environment import StateStatus
 from setpoint.domain import audit_actions, model
-from setpoint.domain.drift_policy import DriftVerdict, drift_condition
-from setpoint.domain.findings import Finding, count_classes, drifted_names
+from setpoint.domain.drift_policy import DriftVerdict
+from setpoint.domain.findings import Finding
 from setpoint.domain.goals import GoalKind
 from setpoint.pipeline.changes import ChangeRegister, list_orphans
 from setpoint.pipeline.configurations import Configurations
@@ -25,7 +25,6 @@ _REASONS = {
     model.Result.INTERRUPTED: Reason.INTERRUPTED,
 }
 _MAX_LISTED = 50
-_MAX_ADDRESSES = 20
 
 
 class Outcomes:
@@ -143,7 +142,7 @@ class Outcomes:
         await self._changes.mark(applied.record, (ConditionType.VERIFIED, status, reason, verification.message))
         work.ending.done = verification.ok
         if verification.ok:
-            self._draft_drift(work, verification.left)
+            work.draft.drift(verification.left, DriftVerdict())
             await self._drill_first(work, applied.guarded.reset_plan)
             await self._reach(work, verification)
             return
@@ -152,14 +151,6 @@ class Outcomes:
             work.draft.set(not_converging=list(verification.paths[:_MAX_LISTED]))
         elif reason is not Reason.DRIFT_DETECTED:
             await hold_unverified(work, applied, self._cluster)
-
-    def _draft_drift(self, work: Pass, left: tuple[Finding, ...]) -> None:
-        """States what differs after an apply: nothing, but for what no Change can mend."""
-        drifted = drifted_names(left)
-        since = (work.environment.status.drift.since or work.draft.now_text) if drifted else None
-        counts = dataclasses.asdict(count_classes(left))
-        work.draft.set(drift=DriftStatus(**counts, addresses=drifted[:_MAX_ADDRESSES], since=since))
-        work.draft.condition(ConditionType.DRIFTED, *drift_condition(DriftVerdict(), drifted))
 
     # --- drills after the fact ------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Owns the one path of every change: observe, analyse, plan, guard, gate, apply, verify .
+"""Owns the one path of every change: observe, analyse, plan, guard, gate, apply, verify.
 
 Each step hands a value on to the next, or ends the pass; the reconciler records what they drafted. Only this module
 calls `apply`, and only with a GateDecision that passed. It must not know how a target is observed.
@@ -13,11 +13,10 @@ from typing import TypeVar
 from setpoint.api.conditions import ConditionType, Reason
 from setpoint.api.v1alpha1.change import Change as ChangeObject
 from setpoint.api.v1alpha1.enforcementgates import GateStage
-from setpoint.api.v1alpha1.environment import BundleStatus, DriftStatus, EnvironmentStatus, StateStatus
+from setpoint.api.v1alpha1.environment import BundleStatus, EnvironmentStatus, StateStatus
 from setpoint.domain import audit_actions, model
-from setpoint.domain.drift_policy import drift_condition
 from setpoint.domain.errors import TransientError, WaitingError
-from setpoint.domain.findings import DriftClass, beyond_mending, count_classes, drifted_names
+from setpoint.domain.findings import DriftClass, beyond_mending
 from setpoint.domain.gates import stages_of
 from setpoint.domain.goals import GoalKind
 from setpoint.pipeline.changes import ChangeRegister, describe_change, show_content
@@ -32,7 +31,6 @@ from setpoint.ports import AuditLog
 from setpoint.runtime.metric_specs import Step as StepName
 from setpoint.runtime.metrics import Metrics
 
-_MAX_ADDRESSES = 20
 _MAX_ATTEMPTS = 2**31
 """More than were ever begun, so somebody else wrote it; the API server would refuse a number that is much larger."""
 _MAX_PATHS = 5
@@ -113,24 +111,9 @@ class Pipeline:
         return seen
 
     async def _analyse(self, work: Pass, seen: model.Observation) -> Observed:
-        """Names what differs, by class; Drifted is about actionable drift, and about any that violates a policy."""
-        actionable = drifted_names(seen.findings)
-        before = work.environment.status.drift.since
-        since = (before or work.draft.now_text) if actionable else None
+        """Names what differs, by class, with what policies say of it."""
         verdict = await self._gatekeeper.judge_drift(work, seen)
-        work.draft.set(
-            drift=DriftStatus(
-                **dataclasses.asdict(count_classes(seen.findings)),
-                addresses=actionable[:_MAX_ADDRESSES],
-                since=since,
-                violations=len(verdict.violations),
-            )
-        )
-        condition = drift_condition(verdict, actionable)
-        known = work.draft.get(ConditionType.DRIFTED)
-        if verdict.violations and known and known.reason == Reason.POLICY_VIOLATED and known.message != condition[-1]:
-            work.draft.tell(Reason.POLICY_VIOLATED, condition[-1], "Warning")
-        work.draft.condition(ConditionType.DRIFTED, *condition)
+        work.draft.drift(seen.findings, verdict)
         return Observed(seen, verdict.violations)
 
     async def _plan(self, work: Pass, observed: Observed) -> Planned | None:
