@@ -14,20 +14,23 @@ import random
 import statistics
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import regorus
 
 from setpoint.adapters.policy.engine import RegorusEngine
-from setpoint.adapters.policy.loading import ANSWERS, load
+from setpoint.adapters.policy.loading import answers_for, load
+from setpoint.domain.judged import JudgedChange
 from setpoint.domain.policies import PolicyModules, PolicyResult
+from setpoint.domain.policy_input import Question, policy_input
 from setpoint.domain.scrubbing import Scrubber
 from setpoint.targets.environment.plan.analysis import analyse_plan
-from setpoint.targets.environment.plan.judged_plan import judged_plan
+from setpoint.targets.environment.plan.judged_plan import INPUTS, judged_plan
 
 CHANGES = 500
+OWN = {"Environment": INPUTS}
 LIMIT_MS = 30.0
 LIMIT_RATIO = 1.0
 SENSITIVE = {"arn": True, "tags": {"Name": True}}
@@ -115,9 +118,12 @@ def redact(document: dict[str, Any], hidden: Scrubber) -> dict[str, Any]:
     return {"resource_changes": scrubbed, "resource_drift": [], "output_changes": {}, "providers": []}
 
 
-def as_input(plan: Mapping[str, Any]) -> dict[str, Any]:
+def as_input(plan: Mapping[str, Any], changes: Sequence[JudgedChange]) -> dict[str, Any]:
     """The input that a gate passes on."""
-    return {"plan": plan, "now": "2026-01-01T00:00:00Z"}
+    question = Question(
+        target={"kind": "Environment"}, cause="SpecChanged", stage="plan", now="2026-01-01T00:00:00Z", changes=changes
+    )
+    return policy_input(question, gate="g", document=plan, alias="plan")
 
 
 def worker_cpu(pid: int) -> float:
@@ -127,12 +133,12 @@ def worker_cpu(pid: int) -> float:
 
 def measure_bare(modules: PolicyModules, text: str, rounds: int) -> float:
     """Median milliseconds of CPU of regorus alone, in this process: text in, text out."""
-    engine: regorus.Engine = load(modules.modules, modules.params).engine
+    engine: regorus.Engine = load(modules.modules, modules.params, OWN).engine
     samples = []
     for _ in range(rounds):
         start = time.process_time()
         engine.set_input_json(text)
-        engine.eval_rule_as_json(ANSWERS)
+        engine.eval_rule_as_json(answers_for("Environment"))
         samples.append(time.process_time() - start)
     return statistics.median(samples) * 1000
 
@@ -141,16 +147,17 @@ async def measure(rounds: int) -> bool:
     """Prints the figures; True where the targets are met."""
     texts = {path.name: path.read_text() for path in PACK.glob("*.rego") if not path.name.endswith("_test.rego")}
     modules, document = PolicyModules.of(texts), make_document()
-    hidden = analyse_plan(document, commit=lambda data: data.hex()).hidden
-    engine = RegorusEngine()
+    analysis = analyse_plan(document, commit=lambda data: data.hex())
+    hidden, changes = analysis.hidden, analysis.judged
+    engine = RegorusEngine(OWN)
 
     async def on_real_values() -> PolicyResult:
         judged = judged_plan(document, hidden)
-        answer = await engine.evaluate(modules, as_input(judged.document), timeout=10, memory_mib=512)
+        answer = await engine.evaluate(modules, as_input(judged.document, changes), timeout=10, memory_mib=512)
         return judged.disclosure.show(answer, texts.values())
 
     async def on_redacted_ones() -> PolicyResult:
-        return await engine.evaluate(modules, as_input(redact(document, hidden)), timeout=10, memory_mib=512)
+        return await engine.evaluate(modules, as_input(redact(document, hidden), changes), timeout=10, memory_mib=512)
 
     async def cpu_of(ask: Callable[[], Awaitable[PolicyResult]]) -> tuple[float, float]:
         own_start, other_start = time.process_time(), worker_cpu(pid)
@@ -167,7 +174,7 @@ async def measure(rounds: int) -> bool:
     await engine.aclose()
     own, other = (statistics.median(side) for side in zip(*real, strict=True))
     total, beside = (statistics.median(map(sum, samples)) for samples in (real, redacted))
-    text = json.dumps(as_input(judged_plan(document, hidden).document))
+    text = json.dumps(as_input(judged_plan(document, hidden).document, changes))
     print(
         f"input {len(text) // 1024} KiB, {CHANGES} changes, {len(result.violations)} violations, error {result.error!r}"
     )

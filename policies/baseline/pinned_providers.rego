@@ -5,6 +5,7 @@
 #   Parameter: unpinned_providers, the providers that need none, by source such as hashicorp/null.
 # custom:
 #   severity: medium
+#   kinds: [Environment]
 #   remediation: Give the provider a version such as "~> 5.40" in required_providers.
 package setpoint.baseline.pinned_providers
 

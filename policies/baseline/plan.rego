@@ -3,6 +3,7 @@
 # description: Without resource changes in the input every other package would be silent.
 # custom:
 #   severity: critical
+#   kinds: [Environment]
 #   remediation: Report this; the operator did not pass the plan on.
 package setpoint.baseline.plan
 

@@ -5,6 +5,7 @@
 #   types, unprotected_types takes types away, protected_labels are labels or tags that protect whatever carries them.
 # custom:
 #   severity: critical
+#   kinds: [Environment]
 #   remediation: >-
 #     Keep the resource (move it, or remove it from the state without destroying it), or take its type or label out
 #     of the protection in a change of its own.

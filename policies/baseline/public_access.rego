@@ -5,6 +5,7 @@
 #   identity provider that is open to all, without a condition that narrows it. Parameter: public_types of public_data.
 # custom:
 #   severity: critical
+#   kinds: [Environment]
 #   remediation: Name the accounts, roles or services that need access, or narrow it by a condition such as aws:PrincipalOrgID.
 package setpoint.baseline.public_access
 

@@ -5,6 +5,7 @@
 #   Google Cloud and Azure. Parameter: public_types, the types that may be public.
 # custom:
 #   severity: critical
+#   kinds: [Environment]
 #   remediation: Make it private, and serve what must be public through a CDN or a gateway.
 package setpoint.baseline.public_data
 

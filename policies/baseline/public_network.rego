@@ -6,6 +6,7 @@
 #   caches, cluster interfaces).
 # custom:
 #   severity: critical
+#   kinds: [Environment]
 #   remediation: Name the networks that need access, or reach the port through a bastion, VPN or private link.
 package setpoint.baseline.public_network
 

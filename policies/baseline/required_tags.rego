@@ -5,6 +5,7 @@
 #   required_tags (["owner"]), taggable_types (all that have the attribute), untagged_types (none).
 # custom:
 #   severity: medium
+#   kinds: [Environment]
 #   remediation: Add the tags or labels to the resource, or set them for all in the provider (default_tags, default_labels).
 package setpoint.baseline.required_tags
 

@@ -5,7 +5,7 @@ not what they see.
 """
 
 import dataclasses
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from setpoint.domain.policies import PolicyResult
@@ -18,12 +18,43 @@ Redact = Callable[[str, Spare], str]
 """Takes out of a text what is secret for reasons that its kind does not know, but for what is spared."""
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class JudgedChange:
+    """One action of a Change as policies see it, in the same shape for every kind, with its real address.
+
+    `paths` are what differs within it, all of them; empty where it is made, removed or moved as a whole. `cause` is the
+    drift class of the difference that it removes. `deposed` is the key of an object that an interrupted replacement
+    left, empty for the one in use.
+    """
+
+    address: str
+    type: str
+    action: str
+    paths: tuple[str, ...] = ()
+    cause: str = "pending"
+    deposed: str = ""
+
+    def as_input(self) -> dict[str, Any]:
+        """The change as JSON values."""
+        return {**dataclasses.asdict(self), "paths": list(self.paths)}
+
+
 class Judged(Protocol):
     """What policies judge of one observation. It has secrets in clear, so it is never stored, logged or shown."""
 
     @property
+    def changes(self) -> Sequence[JudgedChange]:
+        """What the Change would do: `input.changes`."""
+        ...
+
+    @property
     def document(self) -> Mapping[str, Any]:
         """What gates judge, in the kind's own shape: `input.document`."""
+        ...
+
+    @property
+    def alias(self) -> str:
+        """The kind's own word for the document, by which the input has it, too; empty: none."""
         ...
 
     @property
@@ -52,7 +83,9 @@ class Judged(Protocol):
 class PlainDocument:
     """A document without secrets of its own and without drift."""
 
-    document: Mapping[str, Any]
+    document: Mapping[str, Any] = dataclasses.field(repr=False)
+    changes: Sequence[JudgedChange] = dataclasses.field(default=(), repr=False)
+    alias: str = ""
     drifted: bool = False
 
     def of_drift(self) -> Mapping[str, Any]:

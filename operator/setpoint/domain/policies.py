@@ -73,13 +73,17 @@ class PolicyResult:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class PackageIndex:
-    """One package that demands something, by its METADATA comment."""
+    """One package that demands something, by its METADATA comment.
+
+    `unfit` maps a kind of target that it is asked for and can't judge to why: an Error for the Changes of that kind.
+    """
 
     package: str
     title: str = ""
     description: str = ""
     severity: Severity = "medium"
     remediation: str = ""
+    unfit: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

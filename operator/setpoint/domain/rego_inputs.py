@@ -4,32 +4,61 @@ Names are followed as far as they are fixed: imports, `x := input`, rules that a
 given. What only ever runs under `with input as …` is left alone, for the document is another one there.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
 from setpoint.domain.rego_ast import Module, Path, Reference, Rule
 
-_PLAN = (
-    "complete",
-    "errored",
-    "format_version",
-    "output_changes",
-    "providers",
-    "resource_changes",
-    "resource_drift",
-    "terraform_version",
-)
-POLICY_INPUT: Mapping[str, Any] = {
-    "plan": dict.fromkeys(_PLAN),
+COMMON: Mapping[str, Any] = {
     "target": dict.fromkeys(("kind", "namespace", "name", "stage", "labels")),
     "change": dict.fromkeys(("cause", "summary")),
+    "changes": None,
+    "document": {},
     "gate": dict.fromkeys(("name", "stage")),
     "reset": dict.fromkeys(("worst", "actions")),
     "now": None,
 }
-"""The fields of the document that a gate gives to its policies; None where what is below is free."""
+"""The fields of the input that every kind of target has; None where what is below is free."""
 _ROUNDS = 32
 """The longest chain of functions through which a part of the input is followed."""
+Fault = tuple[str, int, str]
+"""File, line and text."""
+
+
+class InputShape:
+    """The fields of the input: those that all kinds have, and `own`, as dotted paths; of one kind where it is named."""
+
+    def __init__(self, own: Iterable[str], kind: str = "") -> None:
+        self._of = f" for the kind {kind}" if kind else ""
+        self._fields = _tree(own)
+        self._hints = {part: name for name, parts in self._fields.items() if name not in COMMON for part in parts or ()}
+
+    def missing(self, path: Path) -> str:
+        """The reason for which there is no such path; empty where there may be."""
+        known: Any = self._fields
+        for depth, part in enumerate(path):
+            if known is None:
+                return ""
+            if part not in known:
+                name, has = ".".join(("input", *path[: depth + 1])), ".".join(("input", *path[:depth]))
+                hint = (
+                    "" if depth or part not in self._hints else f"; input.{self._hints[part]}.{part} is meant, it seems"
+                )
+                listed = ", ".join(sorted(known)) or "nothing of its own"
+                return f"there is no {name}{self._of}, so this would pass everything; {has} has {listed}{hint}"
+            known = known[part]
+        return ""
+
+
+def _tree(own: Iterable[str]) -> dict[str, Any]:
+    fields: dict[str, Any] = {name: dict(below) if below is not None else None for name, below in COMMON.items()}
+    for path in own:
+        *above, last = path.split(".")
+        node = fields
+        for part in above:
+            node = node.setdefault(part, {})
+        node.setdefault(last, None)
+    return fields
 
 
 class Placed(NamedTuple):
@@ -59,20 +88,32 @@ class InputReader:
         self._entries = entries
         self._given: dict[tuple[Path, int], set[Path]] = {}
 
-    def problems(self) -> Iterator[tuple[str, int, str]]:
-        """(file, line, text) of every read of what the document has not."""
-        self._follow_arguments()
-        for placed in self._read_as_they_are():
+    def problems(self, shape: InputShape) -> list[Fault]:
+        """Every read of what the input of this shape has not."""
+        return self._problems_of(self._read_as_they_are(), self._placed, shape)
+
+    def problems_of(self, package: Path, shape: InputShape) -> list[Fault]:
+        """The same of what the rules of one package that are asked, and all that they need, read."""
+        reached = self._reached([one for one in self._placed if one.module.package == package and self._is_entry(one)])
+        read = [one for one in self._placed if id(one.rule) in reached]
+        return self._problems_of(read, read, shape)
+
+    def _problems_of(self, read: Sequence[Placed], calling: Sequence[Placed], shape: InputShape) -> list[Fault]:
+        self._follow_arguments(calling)
+        found: set[Fault] = set()
+        for placed in read:
             for reference in placed.rule.references:
                 if not reference.masked and not reference.call:
-                    yield from ((placed.module.file, reference.line, why) for why in self._faults(placed, reference))
+                    faults = self._faults(placed, reference, shape)
+                    found |= {(placed.module.file, reference.line, why) for why in faults}
+        return sorted(found)
 
-    def _faults(self, placed: Placed, reference: Reference) -> set[str]:
+    def _faults(self, placed: Placed, reference: Reference, shape: InputShape) -> set[str]:
         """The faults of a read here, but for those of the name that it starts from."""
         root = reference.path[:1]
-        faults = {why for path in self._inputs(placed, reference.path) if (why := _missing(path))}
+        faults = {why for path in self._inputs(placed, reference.path) if (why := shape.missing(path))}
         if root[0] not in placed.module.imports:
-            faults -= {why for path in self._inputs(placed, root) if (why := _missing(path))}
+            faults -= {why for path in self._inputs(placed, root) if (why := shape.missing(path))}
         return faults
 
     # --- Rules that see the document of the gate -----------------------------------------------------------------
@@ -90,8 +131,10 @@ class InputReader:
         return [one for one in self._placed if id(one.rule) in direct or id(one.rule) not in elsewhere]
 
     def _is_asked(self, placed: Placed) -> bool:
-        name = placed.rule.path[0]
-        return name.startswith("test_") if placed.module.is_test else name in self._entries
+        return placed.rule.path[0].startswith("test_") if placed.module.is_test else self._is_entry(placed)
+
+    def _is_entry(self, placed: Placed) -> bool:
+        return not placed.module.is_test and placed.rule.path[0] in self._entries
 
     def _reached(self, pending: Sequence[Placed]) -> set[int]:
         """The rules that these need without a change of the input, themselves included."""
@@ -150,9 +193,12 @@ class InputReader:
                 return [(one, one.rule.value + absolute[end:]) for one in rules]
         return []
 
-    def _follow_arguments(self) -> None:
-        """Learns which parts of the input functions are given, until nothing new is learnt."""
-        calls = [(one, call) for one in self._placed for call in one.rule.references if call.call and not call.masked]
+    def _follow_arguments(self, calling: Sequence[Placed]) -> None:
+        """Learns which parts of the input these rules give to functions, until nothing new is learnt."""
+        self._given = {}
+        calls: list[tuple[Placed, Reference]] = []
+        for one in calling:
+            calls += [(one, call) for call in one.rule.references if call.call and not call.masked]
         for _ in range(_ROUNDS):
             before = sum(map(len, self._given.values()))
             for placed, call in calls:
@@ -163,17 +209,3 @@ class InputReader:
                     self._given.setdefault((target, index), set()).update(self._inputs(placed, argument))
             if sum(map(len, self._given.values())) == before:
                 return
-
-
-def _missing(path: Path) -> str:
-    """The reason for which the document has no such path; empty where it may have it."""
-    known: Any = POLICY_INPUT
-    for depth, part in enumerate(path):
-        if known is None:
-            return ""
-        if part not in known:
-            name, has = ".".join(("input", *path[: depth + 1])), ".".join(("input", *path[:depth]))
-            hint = f"; input.plan.{part} is meant, it seems" if depth == 0 and part in _PLAN else ""
-            return f"there is no {name}, so this would pass everything; {has} has {', '.join(sorted(known))}{hint}"
-        known = known[part]
-    return ""

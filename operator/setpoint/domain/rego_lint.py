@@ -8,9 +8,10 @@ would make a decision depend on more than its input.
 import graphlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from setpoint.domain.rego_ast import Module, Path, Reference, Rule, RuleForm
-from setpoint.domain.rego_inputs import InputReader
+from setpoint.domain.rego_inputs import Fault, InputReader, InputShape
 
 ENTRY_RULES = ("deny", "violation", "warn")
 """The rules of a package that are asked; each is a set (`contains`)."""
@@ -25,15 +26,37 @@ _FORBIDDEN_FAMILIES = ("io.jwt.", "providers.", "rego.")
 _EXTRA = frozenset({"print"})
 
 
-class Lint:
-    """Checks the modules of one set together. `builtins` are the functions that the evaluator has."""
+class PackageKinds(NamedTuple):
+    """The kinds of target that a package says it is for, and the place of that."""
 
-    def __init__(self, modules: Sequence[Module], builtins: frozenset[str]) -> None:
+    file: str
+    line: int
+    kinds: tuple[str, ...]
+
+
+class Lint:
+    """Checks the modules of one set together.
+
+    `builtins` are the functions that the evaluator has. `inputs` maps each kind of target to what of the input it alone
+    has, as dotted paths; `kinds` maps a package to the kinds that it says it is for, with file and line of that.
+    """
+
+    def __init__(
+        self,
+        modules: Sequence[Module],
+        builtins: frozenset[str],
+        inputs: Mapping[str, Iterable[str]],
+        kinds: Mapping[Path, PackageKinds] | None = None,
+    ) -> None:
         self._modules = modules
         self._builtins = builtins | _EXTRA
+        self._kinds = kinds or {}
+        self._shapes = {kind: InputShape(own, kind) for kind, own in inputs.items()}
+        self._any_shape = InputShape({path for own in inputs.values() for path in own})
         self._rules = _forms_of(modules)
         self._shipped = _forms_of(module for module in modules if not module.is_test)
         self._heads = {(m.package, rule.path[0]) for m in modules for rule in m.rules}
+        self._reader = InputReader(modules, self._absolute, frozenset(ENTRY_RULES))
 
     def problems(self) -> tuple[str, ...]:
         """All problems, `file:line: text` each, in the order of files and lines."""
@@ -42,9 +65,27 @@ class Lint:
             *self._check_packages(),
             *self._check_names(),
             *self._check_cycles(),
-            *InputReader(self._modules, self._absolute, frozenset(ENTRY_RULES)).problems(),
+            *self._reader.problems(self._any_shape),
+            *self._check_kinds(),
         ]
         return tuple(f"{file}:{line}: {text}" for file, line, text in sorted(set(found)))
+
+    def unfit(self, package: Path) -> dict[str, str]:
+        """The kinds that a package is asked for and can't judge, with the first read of what their input has not."""
+        if package in self._kinds or len(self._shapes) < 2:
+            return {}
+        found = {kind: self._reader.problems_of(package, shape) for kind, shape in self._shapes.items()}
+        return {kind: "{}:{}: {}".format(*faults[0]) for kind, faults in found.items() if faults}
+
+    def _check_kinds(self) -> Iterator[Fault]:
+        """A package that is for a kind which is none would never be asked."""
+        for package, said in self._kinds.items():
+            for kind in said.kinds:
+                if kind in self._shapes:
+                    yield from self._reader.problems_of(package, self._shapes[kind])
+                else:
+                    known = ", ".join(sorted(self._shapes))
+                    yield said.file, said.line, f"custom.kinds: there is no kind of target {kind}; there is {known}"
 
     # --- One module ------------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from setpoint.api.v1alpha1.policyset import PolicySet, RuleIndexEntry
 from setpoint.domain.conditions import Conditions, is_true, mark_ready, mark_stalled
 from setpoint.domain.errors import InvalidError, NotFoundError, StalledError, WaitingError
 from setpoint.domain.gates import BUILT_IN, pin_problem
+from setpoint.domain.policies import PackageIndex, PolicyModules
 from setpoint.domain.reading import parse
 from setpoint.ports import Clock, ClusterClient, PolicyEngine, PolicyResolver
 from setpoint.runtime.requests import Request, Result
@@ -53,23 +54,24 @@ class PolicySetReconciler:
         if policy_set is None:
             return Result()
         try:
-            loaded = await self._load(policy_set)
+            modules, packages = await self._load(policy_set)
         except StalledError as error:
             raise await _write_stalled(self._cluster, policy_set, error, self._clock, digest=None, rules=[]) from error
-        await _write_ready(self._cluster, policy_set, f"{len(loaded['rules'])} packages", self._clock, **loaded)
+        rules = [
+            RuleIndexEntry(package=one.package[:_MAX_TEXT], title=one.title[:_MAX_TEXT], severity=one.severity)
+            for one in packages[:_MAX_RULES]
+        ]
+        message = "; ".join([f"{len(rules)} packages", *_unfit(packages)])
+        await _write_ready(self._cluster, policy_set, message, self._clock, digest=modules.digest, rules=rules)
         return Result(_FOLDER_INTERVAL if policy_set.spec.source.path is not None else None)
 
-    async def _load(self, policy_set: PolicySet) -> dict[str, Any]:
+    async def _load(self, policy_set: PolicySet) -> tuple[PolicyModules, Sequence[PackageIndex]]:
         _refuse_bad_manifest(policy_set)
         modules = await self._policies.resolve(policy_set.spec, origin=self._origin_of(policy_set))
         check = await self._engine.check(modules)
         if check.problems:
             raise StalledError(Reason.POLICY_INVALID, _listed(check.problems))
-        rules = [
-            RuleIndexEntry(package=one.package[:_MAX_TEXT], title=one.title[:_MAX_TEXT], severity=one.severity)
-            for one in check.packages[:_MAX_RULES]
-        ]
-        return {"digest": modules.digest, "rules": rules}
+        return modules, check.packages
 
 
 class EnforcementGatesReconciler:
@@ -142,6 +144,15 @@ def _refuse_bad_manifest(obj: PolicySet | EnforcementGates) -> None:
     problem = obj.metadata.annotations.get(MANIFEST_ERROR_ANNOTATION)
     if problem:
         raise StalledError(Reason.INVALID_MANIFEST, problem)
+
+
+def _unfit(packages: Sequence[PackageIndex]) -> list[str]:
+    """What of the set is an Error for the Changes of a kind, and how to say that it is not meant for it."""
+    found: list[str] = []
+    for one in packages:
+        found += [f"an Error for every Change of a {kind}: {why}" for kind, why in one.unfit.items()]
+    remedy = "say custom.kinds in the METADATA of a package that is for other kinds alone"
+    return [_listed(found), remedy] if found else []
 
 
 def _listed(problems: Sequence[str]) -> str:

@@ -24,7 +24,7 @@ from setpoint.domain.gating import GateDecision, GateInput, Verdict
 from setpoint.domain.judged import NOTHING, Judged, Redact
 from setpoint.domain.model import Observation
 from setpoint.domain.policies import PolicyResult
-from setpoint.domain.policy_input import policy_input
+from setpoint.domain.policy_input import Question, policy_input
 from setpoint.domain.protection import check_protection
 from setpoint.domain.reading import text_at
 from setpoint.domain.vouching import is_recorded
@@ -96,7 +96,11 @@ class Gatekeeper:
         context, change, reset_plan = proposed.gates, proposed.guarded.change, proposed.guarded.reset_plan
         gates = context.gates.get(stage, ())
         judged = proposed.guarded.observed.seen.judged or NOTHING
-        documents = [self._document(work, proposed, stage, selected.name, judged.document) for selected in gates]
+        question = _question(work, proposed.guarded, stage, judged)
+        documents = [
+            policy_input(question, gate=selected.name, document=judged.document, alias=judged.alias)
+            for selected in gates
+        ]
         asked = (self._ask(context, one, document) for one, document in zip(gates, documents, strict=True))
         answers = [
             _shown(context, one, results, judged, self._redact)
@@ -136,8 +140,11 @@ class Gatekeeper:
     async def _ask_of_drift(
         self, work: Pass, context: GateContext, selected: SelectedGate, judged: Judged
     ) -> list[PolicyResult]:
-        async def ask(plan: Mapping[str, Any]) -> list[PolicyResult]:
-            return await self._ask(context, selected, _drift_document(work, selected.name, plan))
+        question = Question(target=_target(work.environment), cause="Drift", stage=DRIFT_STAGE, now=work.draft.now_text)
+
+        async def ask(document: Mapping[str, Any]) -> list[PolicyResult]:
+            given = policy_input(question, gate=selected.name, document=document, alias=judged.alias)
+            return await self._ask(context, selected, given)
 
         found = await ask(judged.of_drift())
         if any(result.violations for result in found):
@@ -161,22 +168,6 @@ class Gatekeeper:
         seconds = selected.gate.timeout.total_seconds()
         memory = selected.gate.memory_mib
         return await self._engine.evaluate(modules, document, timeout=seconds, memory_mib=memory)
-
-    def _document(
-        self, work: Pass, proposed: Proposed, stage: GateStage, gate: str, plan: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        change, reset_plan = proposed.guarded.change, proposed.guarded.reset_plan
-        return policy_input(
-            plan,
-            target=_target(work.environment),
-            cause=change.cause,
-            summary=change.summary,
-            gate=gate,
-            stage=stage,
-            reset_actions=reset_plan.actions,
-            worst=reset_plan.worst,
-            now=work.draft.now_text,
-        )
 
     async def _tally(self, work: Pass, proposed: Proposed) -> tuple[ApprovalTally, list[str]]:
         """Counts who approved the Change, and names its Approvals that can't be read: one of those may reject it."""
@@ -207,9 +198,18 @@ class Gatekeeper:
         return counted
 
 
-def _drift_document(work: Pass, gate: str, plan: Mapping[str, Any]) -> dict[str, Any]:
-    target, now = _target(work.environment), work.draft.now_text
-    return policy_input(plan, target=target, cause="Drift", gate=gate, stage=DRIFT_STAGE, now=now)
+def _question(work: Pass, guarded: Guarded, stage: GateStage, judged: Judged) -> Question:
+    change, reset_plan = guarded.change, guarded.reset_plan
+    return Question(
+        target=_target(work.environment),
+        cause=change.cause,
+        stage=stage,
+        now=work.draft.now_text,
+        changes=judged.changes,
+        summary=change.summary,
+        reset_actions=reset_plan.actions,
+        worst=reset_plan.worst,
+    )
 
 
 def _shown(

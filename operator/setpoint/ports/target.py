@@ -104,6 +104,11 @@ class TargetDriver(Protocol):
         """The kind of target that it drives."""
         ...
 
+    @property
+    def inputs(self) -> frozenset[str]:
+        """The fields of a policy's input that this kind alone has, as dotted paths such as `document.files`."""
+        ...
+
     async def abandoned(self) -> Collection[Run]:
         """The runs of ended managers that left anything: a trace, a lock. Their outcomes may be on record already."""
         ...

@@ -25,6 +25,7 @@ class Environments:
     """The target kind Environment of a manager. `threads` take the pure work on large plans off the event loop."""
 
     kind: ClassVar = Environment
+    inputs: ClassVar = EnvironmentDriver.inputs
     backends: Backends
     sources: SourceResolver
     terraform: TerraformAdapter

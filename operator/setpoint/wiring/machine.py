@@ -47,7 +47,7 @@ def _python() -> Check:
 
 async def _policies() -> Check:
     """Has a worker load a rule, under the limits that it has in earnest."""
-    engine = RegorusEngine(load_seconds=_SECONDS)
+    engine = RegorusEngine({}, load_seconds=_SECONDS)
     try:
         check = await engine.check(PolicyModules.of({"doctor.rego": _RULE}, {}))
     finally:

@@ -170,12 +170,12 @@ async def open_services(
 ) -> AsyncIterator[Services]:
     """Opens what every home has on top of its backends, and closes it again."""
     async with contextlib.AsyncExitStack() as stack:
-        policy_engine = RegorusEngine()
-        stack.push_async_callback(policy_engine.aclose)
         sources = SourceResolver(backends.home_root, backends.private)
         stack.push_async_callback(sources.close)
         policy_threads = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="setpoint-policies"))
         targets = await open_targets(stack, backends, settings, metrics=metrics, secrets=secrets, sources=sources)
+        policy_engine = RegorusEngine({kind: target.inputs for kind, target in targets.items()})
+        stack.push_async_callback(policy_engine.aclose)
         yield Services(
             backends=backends,
             settings=settings,

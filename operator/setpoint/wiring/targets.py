@@ -49,6 +49,8 @@ class OpenTarget(Protocol):
     """A kind of target, as a manager has it open: once, whatever its drivers work over."""
 
     kind: ClassVar[type[Environment]]
+    inputs: ClassVar[frozenset[str]]
+    """The driver's: the fields of a policy's input that this kind alone has."""
 
     def driver(self, cluster: ClusterClient, *, settles: bool = True, lingering: float = 0.0) -> TargetDriver:
         """A driver over a cluster.

@@ -38,7 +38,9 @@ class Engine:
 
     async def check(self, modules: PolicyModules) -> PolicyCheck:
         problems = tuple(f"{name}:1: bad" for name, text in modules.modules.items() if "bad" in text)
-        return PolicyCheck(problems, () if problems else (PackageIndex("a", "t" * 500, severity="high"),))
+        unfit = {"Repo": "a.rego:2: there is no input.plan"} if "plans" in modules.modules["a.rego"] else {}
+        packages = (PackageIndex("a", "t" * 500, severity="high", unfit=unfit),)
+        return PolicyCheck(problems, () if problems else packages)
 
     async def evaluate(
         self,
@@ -99,6 +101,17 @@ async def test_a_good_set_is_ready_and_indexed(cluster: InMemoryCluster) -> None
     writes = cluster.writes
     await reconcile_set(cluster)
     assert cluster.writes == writes
+
+
+async def test_a_set_that_is_an_error_for_a_kind_says_so(cluster: InMemoryCluster) -> None:
+    await create_set(cluster, text="plans")
+    await reconcile_set(cluster)
+    assert await ready_of(cluster, SET) == ("True", "PolicyLoaded")
+    (ready,) = (one for one in (await cluster.get(SET))["status"]["conditions"] if one["type"] == "Ready")
+    assert ready["message"] == (
+        "1 packages; an Error for every Change of a Repo: a.rego:2: there is no input.plan; "
+        "say custom.kinds in the METADATA of a package that is for other kinds alone"
+    )
 
 
 async def test_a_folder_is_looked_at_again(cluster: InMemoryCluster) -> None:

@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import pytest
+from tests.fakes.inputs import INPUTS
 from tests.fakes.plans import change, update
 from tests.fakes.reconciling import KNOWN_SECRET, REF, Bench
 
@@ -150,7 +151,7 @@ deny contains {"rule": "open", "resource": rc.address, "msg": "is open"} if {
 	rc.change.after.open == true
 }
 """
-    engine = RegorusEngine()
+    engine = RegorusEngine(INPUTS)
     policies = await bench.cluster.get(dataclasses.replace(REF, kind="PolicySet", namespace="", name="rules"))
     await bench.cluster.update({**policies, "spec": {"source": {"inline": {"a.rego": rules}}}})
     bench.policies.evaluate = engine.evaluate  # type: ignore[method-assign]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.fakes.examples import example
+from tests.fakes.inputs import INPUTS
 
 from setpoint.adapters.policy.engine import RegorusEngine
 from setpoint.api.v1alpha1.baseline import BaselineParameters
@@ -22,7 +23,7 @@ def read_pack() -> dict[str, str]:
 
 @pytest.fixture
 async def engine() -> AsyncIterator[RegorusEngine]:
-    engine = RegorusEngine()
+    engine = RegorusEngine(INPUTS)
     yield engine
     await engine.aclose()
 
@@ -95,7 +96,9 @@ def test_every_module_has_tests(name: str) -> None:
         ("protection.rego", "- removed", "- set()"),
         ("protection.rego", "labels[name] == value", "labels[name]"),
         ("blast_radius.rego", "destroyed > most", "destroyed >= most"),
-        ("blast_radius.rego", '; rc.change.actions != ["create"]', ""),
+        ("blast_radius.rego", '{"update", ', '{"create", "update", '),
+        ("blast_radius.rego", '{"delete", "replace"}', '{"delete"}'),
+        ("blast_radius.rego", 'not is_array(object.get(input, "changes", null))', "false"),
         ("required_tags.rego", "\tnot is_unknown(rc)\n", ""),
         ("required_tags.rego", "lib.written", "lib.changes"),
         ("public_network.rego", '\tnot rule.type == "egress"\n', ""),

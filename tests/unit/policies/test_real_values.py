@@ -1,6 +1,7 @@
 """No Secret and no `sensitive` makes a rule of the pack pass, and what it says of such a plan shows none of it."""
 
 import copy
+import dataclasses
 import functools
 import itertools
 import json
@@ -12,15 +13,16 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.fakes.inputs import INPUTS
 from tests.fakes.plans import analyse_plan, change, plan, update
 from tests.soak import examples
 from tests.unit.policies.test_ways_to_be_public import UNKNOWN, WAYS, policy
 from tests.unit.policies.test_ways_to_be_public import document as planned
 
 from setpoint.adapters.policy.answers import PackageDefaults, read_answers
-from setpoint.adapters.policy.loading import ANSWERS, LoadedSet, load
+from setpoint.adapters.policy.loading import LoadedSet, answers_for, load
 from setpoint.domain.policies import PolicyResult
-from setpoint.domain.policy_input import policy_input
+from setpoint.domain.policy_input import Question, policy_input
 from setpoint.domain.scrubbing import NO_SECRETS, Scrubber
 from setpoint.domain.secret_values import known_texts
 from setpoint.domain.value_paths import MIN_SECRET, leaves
@@ -30,6 +32,7 @@ PACK = Path(__file__).parents[3] / "policies" / "baseline"
 REAL = Path(__file__).parents[2] / "data" / "provider_plans"
 POLICIES = {path.name: path.read_text() for path in PACK.glob("*.rego") if not path.name.endswith("_test.rego")}
 TARGET = {"kind": "Environment", "namespace": "default", "name": "e", "stage": "prod", "labels": {}}
+QUESTION = Question(target=TARGET, cause="Drift", stage="plan", now="2026-01-01T00:00:00Z")
 PROVIDER = {"name": "aws", "full_name": "registry.terraform.io/hashicorp/aws", "version_constraint": ">= 5.0"}
 
 
@@ -98,20 +101,22 @@ FAILING: dict[str, tuple[str, dict[str, Any]]] = {
 
 @functools.cache
 def pack() -> LoadedSet:
-    loaded = load(POLICIES, {})
+    loaded = load(POLICIES, {}, INPUTS)
     assert loaded.problems == []
     return loaded
 
 
 def ask(document: Any, secrets: Scrubber = NO_SECRETS) -> PolicyResult:
     """The findings of the pack on the changes and the drift of a plan, as it is shown."""
-    judged = judged_plan(document, analyse_plan(document, (), secrets).hidden, secrets)
+    analysis = analyse_plan(document, (), secrets)
+    judged = judged_plan(document, analysis.hidden, secrets, changes=analysis.judged)
     packages = {one["package"]: PackageDefaults(one) for one in pack().packages}
     found = []
-    for part in (judged.document, judged.of_drift()):
-        given = policy_input(part, target=TARGET, cause="Drift", gate="g", stage="plan", now="2026-01-01T00:00:00Z")
+    for part, changes in ((judged.document, judged.changes), (judged.of_drift(), ())):
+        question = dataclasses.replace(QUESTION, changes=changes)
+        given = policy_input(question, gate="g", document=part, alias=judged.alias)
         pack().engine.set_input_json(json.dumps(given))
-        result = read_answers(pack().engine.eval_rule_as_json(ANSWERS).encode(), packages)
+        result = read_answers(pack().engine.eval_rule_as_json(answers_for("Environment")).encode(), packages)
         assert result.error == ""
         found += judged.disclosure.show(result, POLICIES.values()).violations
     return PolicyResult(tuple(found))
@@ -280,10 +285,12 @@ def test_the_keys_of_a_sensitive_map_are_not_shown() -> None:
     """By a policy that says them."""
     document = plan(update("t.a", {}, {"m": {"key-of-a-map": {"k2": "v-in-a-map"}}}, after_sensitive={"m": True}))
     judged = judged_plan(document, analyse_plan(document).hidden)
-    loaded = load({"a.rego": SAYS_ALL}, {})
+    loaded = load({"a.rego": SAYS_ALL}, {}, INPUTS)
     loaded.engine.set_input_json(json.dumps({"plan": judged.document}))
     packages = {one["package"]: PackageDefaults(one) for one in loaded.packages}
-    shown = judged.disclosure.show(read_answers(loaded.engine.eval_rule_as_json(ANSWERS).encode(), packages))
+    shown = judged.disclosure.show(
+        read_answers(loaded.engine.eval_rule_as_json(answers_for("Environment")).encode(), packages)
+    )
     assert {one.message for one in shown.violations} == {"m", "(sensitive)"}
 
 
@@ -302,9 +309,9 @@ def test_what_was_opened_beside_the_code_is_denied_as_drift() -> None:
     packages = {one["package"]: PackageDefaults(one) for one in pack().packages}
 
     def rules_of(plan: Any) -> set[tuple[str, str]]:
-        given = policy_input(plan, target=TARGET, cause="Drift", gate="g", stage="drift", now="2026-01-01T00:00:00Z")
+        given = policy_input(QUESTION, gate="g", document=plan, alias="plan")
         pack().engine.set_input_json(json.dumps(given))
-        found = read_answers(pack().engine.eval_rule_as_json(ANSWERS).encode(), packages)
+        found = read_answers(pack().engine.eval_rule_as_json(answers_for("Environment")).encode(), packages)
         return {(one.rule, one.resource) for one in found.violations}
 
     opened = rules_of(judged.of_drift()) - rules_of(judged.without_drift())

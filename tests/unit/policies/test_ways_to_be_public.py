@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.fakes.inputs import INPUTS
 
 from setpoint.adapters.policy.answers import PackageDefaults, read_answers
-from setpoint.adapters.policy.loading import ANSWERS, LoadedSet, load
+from setpoint.adapters.policy.loading import LoadedSet, answers_for, load
 from setpoint.domain.policies import Violation
 from setpoint.domain.scrubbing import NO_SECRETS
 from setpoint.targets.environment.plan.judged_plan import judged_plan
@@ -24,7 +25,7 @@ Resource = tuple[str, dict[str, Any], dict[str, Any]]
 @pytest.fixture(scope="module")
 def pack() -> LoadedSet:
     texts = {path.name: path.read_text() for path in PACK.glob("*.rego") if not path.name.endswith("_test.rego")}
-    return load(texts, {})
+    return load(texts, {}, INPUTS)
 
 
 def document(*resources: Resource) -> dict[str, Any]:
@@ -45,7 +46,7 @@ def found(pack: LoadedSet, plan: dict[str, Any]) -> list[Violation]:
     """The violations that the pack finds on publicness."""
     pack.engine.set_input_json(json.dumps({"plan": plan}))
     packages = {one["package"]: PackageDefaults(one) for one in pack.packages}
-    answer = read_answers(pack.engine.eval_rule_as_json(ANSWERS).encode(), packages)
+    answer = read_answers(pack.engine.eval_rule_as_json(answers_for("Environment")).encode(), packages)
     assert answer.error == ""
     return [one for one in answer.violations if one.rule.startswith(PACKAGES)]
 

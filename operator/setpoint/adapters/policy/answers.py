@@ -25,17 +25,18 @@ class PackageDefaults:
             description=about.get("description", ""),
             severity=about.get("severity") or "medium",
             remediation=about.get("remediation", ""),
+            unfit=described["unfit"],
         )
-        self._kinds: Mapping[str, Any] = described["kinds"]
+        self._rules: Mapping[str, Any] = described["rules"]
 
     def severity(self, kind: str) -> Severity:
         """Of the only rule of that kind, else of the package."""
-        severity: Severity = (self._kinds.get(kind) or {}).get("severity") or self.index.severity
+        severity: Severity = (self._rules.get(kind) or {}).get("severity") or self.index.severity
         return severity
 
     def remediation(self, kind: str) -> str:
         """Of the only rule of that kind, else of the package."""
-        return (self._kinds.get(kind) or {}).get("remediation") or self.index.remediation
+        return (self._rules.get(kind) or {}).get("remediation") or self.index.remediation
 
 
 def read_answers(text: bytes, packages: Mapping[str, PackageDefaults]) -> PolicyResult:

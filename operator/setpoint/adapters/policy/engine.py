@@ -6,7 +6,7 @@ an error; the next call starts another one.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ from pydantic_core import to_json
 from setpoint.adapters.policy.answers import PackageDefaults, read_answers
 from setpoint.adapters.policy.process import WorkerError, WorkerProcess
 from setpoint.domain.policies import PolicyCheck, PolicyModules, PolicyResult, PolicyTest
+from setpoint.domain.reading import text_at
 
 _LOAD_SECONDS = 15.0
 _TEST_SECONDS = 60.0
@@ -30,11 +31,22 @@ class _LoadedSet:
         self.problems = tuple(str(problem) for problem in answer.get("problems", ()))
         self.packages = {entry["package"]: PackageDefaults(entry) for entry in answer.get("packages", ())}
 
+    def problem(self, kind: str) -> str:
+        """Why it can't be asked about this kind of target; empty where it can."""
+        if self.problems:
+            return f"the policies do not load: {self.problems[0]}"
+        unfit = [(name, said.index.unfit[kind]) for name, said in self.packages.items() if kind in said.index.unfit]
+        return "package {} can't judge this: {}".format(*unfit[0]) if unfit else ""
+
 
 class RegorusEngine:
-    """Evaluates Rego v1 with regorus, apart from this process. Close it with `aclose`."""
+    """Evaluates Rego v1 with regorus, apart from this process. Close it with `aclose`.
 
-    def __init__(self, *, load_seconds: float = _LOAD_SECONDS) -> None:
+    `inputs` maps each kind of target to what of the input it alone has, as dotted paths: `plan.resource_changes`.
+    """
+
+    def __init__(self, inputs: Mapping[str, Collection[str]], *, load_seconds: float = _LOAD_SECONDS) -> None:
+        self._inputs = {kind: sorted(own) for kind, own in inputs.items()}
         self._load_seconds = load_seconds
         self._slots = asyncio.Semaphore(_MAX_WORKERS)
         self._idle: list[WorkerProcess] = []
@@ -58,7 +70,10 @@ class RegorusEngine:
         timeout: float,  # noqa: ASYNC109 a limit on another process, which is killed at it
         memory_mib: int,
     ) -> PolicyResult:
-        """Asks all packages for deny, violation and warn, within `timeout` seconds. Never raises."""
+        """Asks the packages that are for the target's kind, within `timeout` seconds. Never raises."""
+        kind = text_at(document, "target", "kind")
+        if kind not in self._inputs:
+            return PolicyResult(error=f"there is no kind of target {kind!r}, so the policies were not asked")
         try:
             text = to_json(document)
         except (TypeError, ValueError):
@@ -67,9 +82,9 @@ class RegorusEngine:
         try:
             async with self._worker(memory_mib, modules.digest) as worker:
                 loaded = await self._load(worker, modules)
-                if loaded.problems:
-                    return PolicyResult(error=f"the policies do not load: {loaded.problems[0]}")
-                answer, body = await worker.request("evaluate", timeout, text, digest=modules.digest)
+                if problem := loaded.problem(kind):
+                    return PolicyResult(error=problem)
+                answer, body = await worker.request("evaluate", timeout, text, digest=modules.digest, kind=kind)
         except (WorkerError, TypeError, ValueError) as error:
             return PolicyResult(error=str(error))
         if "error" in answer:
@@ -80,7 +95,7 @@ class RegorusEngine:
         """Runs every `test_` rule of the files `*_test.rego`. Raises ValueError where the set can't be tested."""
         try:
             async with self._worker(_MEMORY_MIB, modules.digest) as worker:
-                answer, _ = await worker.request("test", _TEST_SECONDS, _content(modules))
+                answer, _ = await worker.request("test", _TEST_SECONDS, self._content(modules))
         except WorkerError as error:
             raise ValueError(str(error)) from error
         if "error" in answer:
@@ -108,11 +123,15 @@ class RegorusEngine:
         forget = list(worker.loaded)[: max(0, len(worker.loaded) - _MAX_SETS + 1)]
         for digest in forget:
             del worker.loaded[digest]
-        content = _content(modules)
+        content = self._content(modules)
         answer, _ = await worker.request("load", self._load_seconds, content, digest=modules.digest, forget=forget)
         if "error" in answer:
             raise WorkerError(answer["error"])
         return _LoadedSet(answer)
+
+    def _content(self, modules: PolicyModules) -> bytes:
+        content = {"modules": dict(modules.modules), "params": dict(modules.params), "inputs": self._inputs}
+        return json.dumps(content).encode()
 
     @asynccontextmanager
     async def _worker(self, memory_mib: int, digest: str) -> AsyncIterator[WorkerProcess]:
@@ -140,7 +159,3 @@ class RegorusEngine:
         if len(self._idle) + self._busy > _MAX_WORKERS:
             await self._idle.pop(0).close()
         return await WorkerProcess.start(memory_mib)
-
-
-def _content(modules: PolicyModules) -> bytes:
-    return json.dumps({"modules": dict(modules.modules), "params": dict(modules.params)}).encode()

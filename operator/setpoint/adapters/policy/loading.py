@@ -6,16 +6,16 @@ Runs inside the worker alone: a hostile module may crash the parser.
 import dataclasses
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import regorus
 
 from setpoint.adapters.policy.metadata import Metadata, MetadataError, read_metadata
-from setpoint.domain.rego_ast import Module, read_module
-from setpoint.domain.rego_lint import ENTRY_RULES, PARAMS, QUERY_PACKAGE, Lint
+from setpoint.domain.rego_ast import Module, Path, read_module
+from setpoint.domain.rego_inputs import Fault
+from setpoint.domain.rego_lint import ENTRY_RULES, PARAMS, QUERY_PACKAGE, Lint, PackageKinds
 
-ANSWERS = f"data.{QUERY_PACKAGE}.answers"
 _PLACE = re.compile(r"^--> (.+):(\d+):\d+\s*$", re.MULTILINE)
 _ERROR = re.compile(r"^error: (.*)$", re.MULTILINE)
 _MAX_TEXT = 500
@@ -23,12 +23,13 @@ _MAX_TEXT = 500
 
 @dataclasses.dataclass(slots=True)
 class LoadedSet:
-    """A set that can be asked, or why it can't. `packages` are JSON objects for the operator."""
+    """A set that can be asked, or why it can't. `packages` are JSON objects for the operator, `query` is what asks."""
 
     engine: regorus.Engine
     problems: list[str]
     packages: list[dict[str, Any]]
     modules: list[Module]
+    query: str = ""
 
 
 def describe_error(error: BaseException) -> str:
@@ -45,16 +46,67 @@ def builtin_functions() -> frozenset[str]:
     return frozenset(answer["result"][0]["expressions"][0]["value"]["builtins"])
 
 
-def load(texts: Mapping[str, str], params: Mapping[str, Any], *, tests: bool = False) -> LoadedSet:
+def answers_for(kind: str) -> str:
+    """The rule that gathers what the packages say which are asked for this kind of target."""
+    return f"data.{QUERY_PACKAGE}.answers_{kind}"
+
+
+Inputs = Mapping[str, Collection[str]]
+"""What of the input each kind of target alone has, as dotted paths."""
+Blocks = Mapping[str, Mapping[int, Metadata]]
+"""The METADATA of each file, by the line that it belongs to."""
+
+
+def load(texts: Mapping[str, str], params: Mapping[str, Any], inputs: Inputs, *, tests: bool = False) -> LoadedSet:
     """Parses, lints and compiles a set. All files are linted; those of tests are loaded where `tests` is set."""
     modules, metadata, problems = _parse_all(texts)
-    engine = _engine()
+    engine, packages, asking = _engine(), list[dict[str, Any]](), ""
     if not problems:
-        problems = list(Lint(modules, builtin_functions()).problems())
+        kinds = _kinds_of(modules, metadata)
+        lint = Lint(modules, builtin_functions(), inputs, kinds)
+        problems = [
+            *(f"{file}:{line}: {text}" for file, line, text in _stray_kinds(modules, metadata)),
+            *lint.problems(),
+        ]
     if not problems:
         loaded = [module for module in modules if tests or not module.is_test]
-        problems = _compile(engine, {module.file: texts[module.file] for module in loaded}, loaded, params)
-    return LoadedSet(engine, problems, [] if problems else _packages(modules, metadata), modules)
+        asked = {kind: [path for path in _asked(modules) if _is_for(path, kind, kinds)] for kind in inputs}
+        files = {module.file: texts[module.file] for module in loaded}
+        asking = query(asked, modules)
+        problems = _compile(engine, files, asking, params)
+        packages = [] if problems else _packages(modules, metadata, lint)
+    return LoadedSet(engine, problems, packages, modules, asking)
+
+
+def _kinds_of(modules: Iterable[Module], metadata: Blocks) -> dict[Path, PackageKinds]:
+    """The kinds that packages say they are for."""
+    blocks = [(module, metadata[module.file].get(module.line)) for module in modules if not module.is_test]
+    return {
+        module.package: PackageKinds(module.file, module.line, about.kinds)
+        for module, about in blocks
+        if about and about.kinds
+    }
+
+
+def _stray_kinds(modules: Iterable[Module], metadata: Blocks) -> Iterator[Fault]:
+    """Kinds that stand where nothing reads them, and those of one package that differ."""
+    said: dict[Path, tuple[str, ...]] = {}
+    for module in modules:
+        for line, about in metadata[module.file].items():
+            if about.kinds and (line != module.line or module.is_test):
+                yield module.file, line, "custom.kinds belongs into the METADATA above a package, and not into a test"
+            elif about.kinds and said.setdefault(module.package, about.kinds) != about.kinds:
+                yield module.file, line, "custom.kinds are others than those of another file of this package"
+
+
+def _is_for(package: Path, kind: str, kinds: Mapping[Path, PackageKinds]) -> bool:
+    return package not in kinds or kind in kinds[package].kinds
+
+
+def _asked(modules: Iterable[Module]) -> list[Path]:
+    """The packages that are asked."""
+    shipped = [module for module in modules if not module.is_test]
+    return sorted({module.package for module in shipped if any(rule.path[0] in ENTRY_RULES for rule in module.rules)})
 
 
 def _engine() -> regorus.Engine:
@@ -87,14 +139,12 @@ def _parse(file: str, text: str) -> Module:
     return read_module(file, json.loads(engine.get_ast_as_json())[0]["ast"], text)
 
 
-def _compile(
-    engine: regorus.Engine, texts: Mapping[str, str], modules: Sequence[Module], params: Mapping[str, Any]
-) -> list[str]:
+def _compile(engine: regorus.Engine, texts: Mapping[str, str], asking: str, params: Mapping[str, Any]) -> list[str]:
     """Adds all to the engine. A query makes regorus check what it checks, unsafe variables among others."""
     try:
         for file, text in texts.items():
             engine.add_policy(file, text)
-        engine.add_policy("setpoint_query.rego", query(modules))
+        engine.add_policy("setpoint_query.rego", asking)
         engine.add_data_json(json.dumps({PARAMS: params}))
         engine.set_input_json("{}")
         engine.eval_query_as_json("1")
@@ -103,17 +153,27 @@ def _compile(
     return []
 
 
-def query(modules: Iterable[Module]) -> str:
-    """The module that gathers every set that is asked, as [package, kind, answers]. One undefined part undoes all."""
-    asked = sorted(
-        {(m.package, r.path[0]) for m in modules for r in m.rules if not m.is_test and r.path[0] in ENTRY_RULES}
-    )
-    parts = [
-        f"[{json.dumps('.'.join(package))}, {json.dumps(kind)}, {reference(package, kind)}]" for package, kind in asked
-    ]
+def query(asked: Mapping[str, Sequence[Path]], modules: Iterable[Module]) -> str:
+    """The module that gathers, for each kind, every set that is asked, as [package, rule, answers].
+
+    One undefined part undoes all.
+    """
+    entries: dict[Path, set[str]] = {}
+    for module in modules:
+        names = {rule.path[0] for rule in module.rules if rule.path[0] in ENTRY_RULES}
+        entries.setdefault(module.package, set()).update(set() if module.is_test else names)
+    rules = [_answers(kind, packages, entries) for kind, packages in sorted(asked.items())]
+    return "\n".join([f"package {QUERY_PACKAGE}\n", *rules])
+
+
+def _answers(kind: str, packages: Iterable[Path], entries: Mapping[Path, Collection[str]]) -> str:
+    parts: list[str] = []
+    for package in packages:
+        name = json.dumps(".".join(package))
+        parts += [f"[{name}, {json.dumps(rule)}, {reference(package, rule)}]" for rule in sorted(entries[package])]
     # A line each: regorus takes none of more than 1,024 columns.
     listed = ",\n\t".join(parts)
-    return f"package {QUERY_PACKAGE}\n\nanswers := [\n\t{listed}\n]\n"
+    return f"answers_{kind} := [\n\t{listed}\n]\n"
 
 
 def reference(package: Sequence[str], rule: str) -> str:
@@ -121,17 +181,19 @@ def reference(package: Sequence[str], rule: str) -> str:
     return "data" + "".join(f"[{json.dumps(part)}]" for part in (*package, rule))
 
 
-def _packages(modules: Iterable[Module], metadata: Mapping[str, Mapping[int, Metadata]]) -> list[dict[str, Any]]:
-    """Per package that is asked: its METADATA, and that of each kind which has exactly one rule."""
-    packages: dict[tuple[str, ...], dict[str, Any]] = {}
-    for module in (module for module in modules if not module.is_test):
-        blocks = metadata[module.file]
-        entry = packages.setdefault(module.package, {"package": ".".join(module.package), "kinds": {}})
+def _packages(modules: Sequence[Module], metadata: Blocks, lint: Lint) -> list[dict[str, Any]]:
+    """Per package that is asked: its METADATA, that of each rule which stands alone, the kinds that it can't judge."""
+    asked = _asked(modules)
+    packages: dict[Path, dict[str, Any]] = {
+        path: {"package": ".".join(path), "rules": {}, "unfit": lint.unfit(path)} for path in asked
+    }
+    for module in (module for module in modules if not module.is_test and module.package in packages):
+        blocks, entry = metadata[module.file], packages[module.package]
         if module.line in blocks:
             entry["about"] = dataclasses.asdict(blocks[module.line])
         for rule in (rule for rule in module.rules if rule.path[0] in ENTRY_RULES):
             about = blocks.get(rule.line)
-            entry["kinds"].setdefault(rule.path[0], []).append(about and dataclasses.asdict(about))
+            entry["rules"].setdefault(rule.path[0], []).append(about and dataclasses.asdict(about))
     for entry in packages.values():
-        entry["kinds"] = {kind: found[0] if len(found) == 1 else None for kind, found in entry["kinds"].items()}
-    return [packages[name] for name in sorted(packages) if packages[name]["kinds"]]
+        entry["rules"] = {name: found[0] if len(found) == 1 else None for name, found in entry["rules"].items()}
+    return list(packages.values())

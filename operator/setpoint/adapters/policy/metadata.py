@@ -25,6 +25,7 @@ class Metadata:
     description: str = ""
     severity: str = ""
     remediation: str = ""
+    kinds: tuple[str, ...] = ()
 
 
 class MetadataError(ValueError):
@@ -86,7 +87,17 @@ def _metadata(value: Any, line: int) -> Metadata:
         description=_text(fields, "description", line),
         severity=severity,
         remediation=_text(custom, "remediation", line),
+        kinds=_kinds(custom, line),
     )
+
+
+def _kinds(custom: Mapping[str, Any], line: int) -> tuple[str, ...]:
+    if "kinds" not in custom:
+        return ()
+    found = custom["kinds"]
+    if not isinstance(found, list) or not found or not all(isinstance(one, str) for one in found):
+        raise MetadataError(line, "custom.kinds is a list of one or more kinds of target, such as [Environment]")
+    return tuple(found)
 
 
 def _mapping(value: Any, line: int) -> Mapping[str, Any]:

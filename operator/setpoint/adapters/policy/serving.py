@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from setpoint.adapters.policy.loading import ANSWERS, LoadedSet, describe_error, load, reference
+from setpoint.adapters.policy.loading import LoadedSet, answers_for, describe_error, load, reference
 from setpoint.domain.rego_ast import Module
 
 Answer = tuple[dict[str, Any], bytes]
@@ -22,7 +22,7 @@ class Server:
                 case "load":
                     return self._load(header, body)
                 case "evaluate":
-                    return self._evaluate(header["digest"], body)
+                    return self._evaluate(header["digest"], header["kind"], body)
                 case "test":
                     return self._test(body)
         except (RuntimeError, ValueError, MemoryError, RecursionError) as error:
@@ -33,20 +33,20 @@ class Server:
         for digest in header["forget"]:
             self._sets.pop(digest, None)
         content = json.loads(body)
-        loaded = self._sets[header["digest"]] = load(content["modules"], content["params"])
+        loaded = self._sets[header["digest"]] = load(content["modules"], content["params"], content["inputs"])
         return {"problems": loaded.problems[:100], "packages": loaded.packages}, b""
 
-    def _evaluate(self, digest: str, body: bytes) -> Answer:
+    def _evaluate(self, digest: str, kind: str, body: bytes) -> Answer:
         engine = self._sets[digest].engine
         try:
             engine.set_input_json(body.decode())
-            return {}, engine.eval_rule_as_json(ANSWERS).encode()
+            return {}, engine.eval_rule_as_json(answers_for(kind)).encode()
         finally:
             engine.set_input_json("null")  # gives the plan's memory back
 
     def _test(self, body: bytes) -> Answer:
         content = json.loads(body)
-        loaded = load(content["modules"], content["params"], tests=True)
+        loaded = load(content["modules"], content["params"], content["inputs"], tests=True)
         if loaded.problems:
             return {"error": loaded.problems[0]}, b""
         tests = [

@@ -15,6 +15,7 @@ from setpoint.pipeline.retention import is_open
 from setpoint.ports import BlobStore, ClusterClient, OnProgress, SourceResolver
 from setpoint.targets.environment.abandoned import AbandonedRuns
 from setpoint.targets.environment.pacing import Pacer
+from setpoint.targets.environment.plan.judged_plan import INPUTS
 from setpoint.targets.environment.plan_reading import PlanReader
 from setpoint.targets.environment.ports import HealthProber, Terraform
 from setpoint.targets.environment.session import EnvironmentSession, Services
@@ -33,6 +34,7 @@ class EnvironmentDriver:
     """
 
     kind = Environment
+    inputs = INPUTS
 
     def __init__(
         self,

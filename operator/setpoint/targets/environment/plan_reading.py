@@ -35,7 +35,7 @@ class PlanReader:
         """The plan as policies judge it; None for a quiet one."""
         if plan.document is None or analysis is None:
             return None
-        return await self._read(judged_plan, plan.document, analysis.hidden, secrets)
+        return await self._read(judged_plan, plan.document, analysis.hidden, secrets, changes=analysis.judged)
 
     async def _read(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         call = functools.partial(work, *args, **kwargs)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.fakes.inputs import INPUTS
 
 from setpoint.adapters.policy.engine import RegorusEngine
 from setpoint.adapters.policy.process import WorkerProcess
@@ -26,7 +27,7 @@ deny contains "x" if {
 
 @pytest.fixture
 async def engine() -> AsyncIterator[RegorusEngine]:
-    engine = RegorusEngine(load_seconds=10)
+    engine = RegorusEngine(INPUTS, load_seconds=10)
     yield engine
     await engine.aclose()
 
@@ -41,9 +42,8 @@ async def ask(
     params: Mapping[str, Any] | None = None,
 ) -> PolicyResult:
     modules = PolicyModules.of({"m.rego": text}, params)
-    return await engine.evaluate(
-        modules, {"now": True} if document is None else document, timeout=seconds, memory_mib=memory
-    )
+    given = {"target": {"kind": "Environment"}, **({"now": True} if document is None else document)}
+    return await engine.evaluate(modules, given, timeout=seconds, memory_mib=memory)
 
 
 async def test_violations_and_silence(engine: RegorusEngine) -> None:
@@ -222,7 +222,7 @@ async def test_cancelling_kills_the_worker(engine: RegorusEngine, monkeypatch: p
 
 
 async def test_a_closed_engine_refuses_and_leaves_no_process() -> None:
-    engine = RegorusEngine()
+    engine = RegorusEngine(INPUTS)
     await ask(engine, GOOD)
     (worker,) = engine._idle
     await engine.aclose()
@@ -298,7 +298,9 @@ helper if true
         "test_raises": False,
     }
     assert "`count`" in results["test_raises"].message
-    assert (await engine.evaluate(modules, {"now": 1}, timeout=10, memory_mib=128)).violations
+    assert (
+        await engine.evaluate(modules, {"target": {"kind": "Environment"}, "now": 1}, timeout=10, memory_mib=128)
+    ).violations
 
 
 async def test_a_set_that_does_not_load_can_not_be_tested(engine: RegorusEngine) -> None:

@@ -1,6 +1,7 @@
 """Loading and linting: what Rego would turn into silence is refused, and what is fine is not."""
 
 import pytest
+from tests.fakes.inputs import INPUTS
 
 from setpoint.adapters.policy.loading import builtin_functions, load
 
@@ -9,7 +10,7 @@ DENY = 'deny contains "x" if input.now\n'
 
 def problems(*texts: str, **files: str) -> list[str]:
     named = {f"m{i}.rego": text for i, text in enumerate(texts)} | {f"{k}.rego": v for k, v in files.items()}
-    return load(named, {}).problems
+    return load(named, {}, INPUTS).problems
 
 
 @pytest.mark.parametrize(
@@ -212,7 +213,8 @@ def test_a_function_of_another_module_is_given_the_input() -> None:
     found = problems(library, 'package a\nimport data.lib\ndeny contains "x" if lib.changes(input)[_]\n')
     assert [one.split(";")[0] for one in found] == [f"m0.rego:2: {CHANGES}"]
     assert found[0].endswith(
-        "; input has change, gate, now, plan, reset, target; input.plan.resource_changes is meant, it seems"
+        "; input has change, changes, document, gate, now, plan, reset, target; "
+        "input.plan.resource_changes is meant, it seems"
     )
 
 

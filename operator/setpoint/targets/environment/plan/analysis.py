@@ -13,6 +13,7 @@ from setpoint.api.v1alpha1.change import ActionSummary, ChangeSummary
 from setpoint.api.v1alpha1.environment import IgnoreRule
 from setpoint.domain.errors import InvalidError
 from setpoint.domain.findings import PRECEDENCE, DriftClass, DriftCounts, Finding, count_classes
+from setpoint.domain.judged import JudgedChange
 from setpoint.domain.scrubbing import NO_SECRETS, Scrubber
 from setpoint.domain.shown_content import ShownContent
 from setpoint.domain.value_paths import Path, cover_of, write_path
@@ -48,8 +49,8 @@ class PlanAnalysis:
     all that Terraform would do to resources, ignored or not (rule 16), in the order of addresses. `moved` and
     `imported` are the addresses that are new to the state without anything being made: the configuration before does
     not know them; `lost` is what was deleted outside and is made anew. Addresses are as people may see them, wherever
-    they stand; `real_addresses` has those that are not shown as they are, by how they are shown. `hidden` knows every
-    secret of the plan.
+    they stand; `real_addresses` has those that are not shown as they are, by how they are shown. `judged` are the
+    actions for policies, with real addresses. `hidden` knows every secret of the plan.
     """
 
     findings: tuple[Finding, ...]
@@ -62,6 +63,7 @@ class PlanAnalysis:
     moved: frozenset[str]
     imported: frozenset[str]
     lost: tuple[Lost, ...]
+    judged: tuple[JudgedChange, ...] = dataclasses.field(repr=False)
     real_addresses: Mapping[str, str] = dataclasses.field(repr=False)
     hidden: Scrubber = dataclasses.field(repr=False)
     complete: bool
@@ -107,6 +109,7 @@ def analyse_plan(
         moved=frozenset(seen[change.address] for change in acting if change.previous_address),
         imported=frozenset(seen[change.address] for change in acting if change.importing is not None),
         lost=find_lost(acting, drift, seen, hidden),
+        judged=tuple(_judged(change, classes[change.key]) for change in resources),
         real_addresses={one: address for address, one in seen.items() if one != address},
         hidden=hidden,
         complete=document.get("complete") is not False,
@@ -195,6 +198,13 @@ def _summarise(
             "deposed": change.deposed or None,
         }
     )
+
+
+def _judged(change: PlannedChange, classes: Collection[DriftClass]) -> JudgedChange:
+    """The change for policies: with all paths, and nothing hidden."""
+    paths = () if change.verb in _WHOLE else tuple(sorted({write_path(path) for path in change.values.paths}))
+    cause = next(kind for kind in PRECEDENCE if kind in classes)
+    return JudgedChange(change.address, change.type, change.verb, paths, cause.value, change.deposed)
 
 
 def _count(actions: Sequence[ActionSummary], outputs: int) -> ChangeSummary:

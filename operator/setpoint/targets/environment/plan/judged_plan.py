@@ -7,9 +7,9 @@ are `prior_state`, `planned_values`, `variables` and the configuration, for nobo
 
 import dataclasses
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
-from setpoint.domain.judged import MAX_SHOWN, Redact
+from setpoint.domain.judged import MAX_SHOWN, JudgedChange, Redact
 from setpoint.domain.policies import PolicyResult
 from setpoint.domain.scrubbing import NO_SECRETS, Scrubber
 from setpoint.domain.secret_values import known_texts
@@ -30,6 +30,9 @@ _KEPT = (
     "action_reason",
 )
 _FACTS = ("format_version", "terraform_version", "complete", "errored")
+_FIELDS = (*_FACTS, "resource_changes", "resource_drift", "output_changes", "providers")
+INPUTS = frozenset(f"{name}.{field}" for name in ("document", "plan") for field in _FIELDS)
+"""The fields of a policy's input that Environments alone have: the plan, by either name."""
 
 
 class Disclosure:
@@ -89,6 +92,8 @@ class JudgedPlan:
     document: Mapping[str, Any] = dataclasses.field(repr=False)
     drift: Sequence[Mapping[str, Any]] = dataclasses.field(default=(), repr=False)
     disclosure: Disclosure = dataclasses.field(default_factory=Disclosure, repr=False)
+    changes: Sequence[JudgedChange] = dataclasses.field(default=(), repr=False)
+    alias: ClassVar[str] = "plan"
 
     @property
     def drifted(self) -> bool:
@@ -120,8 +125,14 @@ class JudgedPlan:
 _NOTHING: Mapping[str, Any] = {"resource_changes": [], "resource_drift": [], "output_changes": {}, "providers": []}
 
 
-def judged_plan(document: Mapping[str, Any], hidden: Scrubber, known: Scrubber = NO_SECRETS) -> JudgedPlan:
-    """The plan as policies judge it, from a document that `analyse_plan` took.
+def judged_plan(
+    document: Mapping[str, Any],
+    hidden: Scrubber,
+    known: Scrubber = NO_SECRETS,
+    *,
+    changes: Sequence[JudgedChange] = (),
+) -> JudgedPlan:
+    """The plan as policies judge it, from a document that `analyse_plan` took; `changes` are that analysis's.
 
     `known` knows the Secrets' values, `hidden` those and every text that a mask covers.
     """
@@ -129,17 +140,18 @@ def judged_plan(document: Mapping[str, Any], hidden: Scrubber, known: Scrubber =
     items = [item for item in document.get("resource_changes") or () if _acts(item)]
     drift = [item for item in document.get("resource_drift") or () if _is_managed(item)]
     attributes = read_references(document).attributes
-    changes: dict[str, Any] = {
+    plan: dict[str, Any] = {
         **{key: document[key] for key in _FACTS if isinstance(document.get(key), (str, bool))},
         "resource_changes": [{**_described(item), **_configured(item, attributes)} for item in items],
         "resource_drift": [],
         "output_changes": {name: _change(outputs[name]) for name in sorted(outputs)},
         "providers": _providers(document),
     }
-    structure = Structure.of(document, [provider["full_name"] for provider in changes["providers"]])
+    structure = Structure.of(document, [provider["full_name"] for provider in plan["providers"]])
     masked = set(_masked([*(item["change"] for item in (*items, *drift)), *outputs.values()]))
     more = Scrubber(hidden.lacks(masked), words=masked)
-    return JudgedPlan(changes, [_described(item) for item in drift], Disclosure(hidden, more, known, structure))
+    disclosure = Disclosure(hidden, more, known, structure)
+    return JudgedPlan(plan, [_described(item) for item in drift], disclosure, changes)
 
 
 def _acts(item: Mapping[str, Any]) -> bool:

@@ -164,6 +164,27 @@ def test_a_summary_names_what_destroys_first_and_counts_all() -> None:
     assert (analysis.summary.create, analysis.summary.delete, analysis.summary.text) == (60, 1, "+60 ~0 -1")
 
 
+def test_policies_see_every_action_with_its_real_address_and_all_its_paths() -> None:
+    names = [f"x{index:02}" for index in range(30)]
+    document = plan(
+        update('t.a["pa55word"]', dict.fromkeys(names, 1), dict.fromkeys(names, 2)),
+        change("t.b", ["delete", "create"], {"x": 1}, {"x": 2}),
+        change("t.c", ["delete"], {"x": 1}),
+        change("t.c", ["delete"], {"x": 0}, deposed="01234567"),
+        change("t.d", ["no-op"], {"x": 1}, {"x": 1}),
+    )
+    analysis = analyse_plan(document, (), KEYED)
+    assert [(one.address, one.type, one.action, one.deposed) for one in analysis.judged] == [
+        ('t.a["pa55word"]', "t", "update", ""),
+        ("t.b", "t", "replace", ""),
+        ("t.c", "t", "delete", ""),
+        ("t.c", "t", "delete", "01234567"),
+    ]
+    assert [one.paths for one in analysis.judged] == [tuple(names), ("x",), (), ()]
+    assert {one.cause for one in analysis.judged} == {"pending"}
+    assert "pa55word" not in repr(analysis)
+
+
 # --- Secrets -------------------------------------------------------------------------------------------------------
 
 
