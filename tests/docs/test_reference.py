@@ -19,6 +19,7 @@ from setpoint.cli.generate import generate, generated_files, stale_files, write_
 from setpoint.cli.main import cli, summaries
 from setpoint.runtime.metric_specs import METRICS
 from setpoint.settings import Settings
+from setpoint.wiring import targets
 
 ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "docs" / "reference"
@@ -108,7 +109,7 @@ def test_conditions_page__every_type_and_reason__is_explained() -> None:
 
 def test_metrics_page__every_metric_and_label__is_listed() -> None:
     rows = first_cells(page("metrics"))
-    for metric in METRICS:
+    for metric in (*METRICS, *targets.metrics()):
         assert metric.help in rows[metric.name]
         assert all(f"`{label}`" in rows[metric.name] for label in metric.labels)
 

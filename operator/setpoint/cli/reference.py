@@ -19,6 +19,7 @@ from setpoint.cli.main import cli
 from setpoint.cli.output import as_yaml
 from setpoint.runtime.metric_specs import METRICS
 from setpoint.settings import Settings
+from setpoint.wiring import targets
 
 _ALSO = (
     "Also: [conditions and reasons](conditions.md), [commands](cli.md), [metrics](metrics.md), "
@@ -211,7 +212,8 @@ def _options(command: click.Command, context: click.Context) -> str:
 def metrics_page() -> str:
     """Every metric with its labels."""
     rows = [
-        (f"`{each.name}`", each.type, ", ".join(f"`{label}`" for label in each.labels), each.help) for each in METRICS
+        (f"`{each.name}`", each.type, ", ".join(f"`{label}`" for label in each.labels), each.help)
+        for each in (*METRICS, *targets.metrics())
     ]
     return page(
         "Metrics",

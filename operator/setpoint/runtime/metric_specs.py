@@ -1,4 +1,4 @@
-"""Owns what metrics there are: names, labels, meanings. Pure data: the reference is generated from it."""
+"""Owns the metrics that are about no kind of target: names, labels, meanings. Pure data, also for the reference."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping
@@ -8,7 +8,6 @@ from setpoint.domain import model
 from setpoint.runtime.requests import OutcomeKind
 
 Step = Literal["observe", "analyse", "plan", "guard", "gate", "apply", "verify", "record"]
-LockState = Literal["held", "orphaned"]
 DropCause = Literal["rate", "queue", "sink"]
 WatchEnd = Literal["died", "blind"]
 
@@ -107,13 +106,6 @@ METRICS: tuple[MetricSpec, ...] = (
         "How long a step of the pipeline took.",
         ("step",),
         {"step": get_args(Step)},
-    ),
-    MetricSpec(
-        "setpoint_state_locks",
-        "gauge",
-        "Locks on Terraform states: held by a run, or orphaned by one whose manager was killed.",
-        ("state",),
-        {"state": get_args(LockState)},
     ),
     MetricSpec("setpoint_audit_rows_total", "counter", "Audit rows that this process made durable."),
     MetricSpec(

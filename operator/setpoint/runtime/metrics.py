@@ -22,7 +22,7 @@ from prometheus_client import (
 
 from setpoint.api.meta import ObjectRef
 from setpoint.domain import model
-from setpoint.runtime.metric_specs import METRICS, DropCause, LockState, MetricSpec, Step, WatchEnd
+from setpoint.runtime.metric_specs import METRICS, DropCause, MetricSpec, Step, WatchEnd
 from setpoint.runtime.requests import OutcomeKind
 from setpoint.runtime.target_series import TargetSample, TargetSeries
 
@@ -53,7 +53,6 @@ class Metrics:
         self._applies = self._counter("setpoint_applies_total")
         self._resets = self._counter("setpoint_resets_total")
         self._steps = self._histogram("setpoint_step_duration_seconds")
-        self._locks = self._gauge("setpoint_state_locks")
         self._audit_rows = self._counter("setpoint_audit_rows_total")
         self._chain = self._gauge("setpoint_audit_chain_ok")
         self._chain.set(float("nan"))
@@ -66,6 +65,15 @@ class Metrics:
     def render(self) -> bytes:
         """The Prometheus text format. Takes tens of milliseconds: not for the event loop."""
         return generate_latest(self._registry) + self._targets.render().encode()
+
+    def gauge(self, spec: MetricSpec) -> Callable[..., None]:
+        """Adds a gauge that a kind of target has alone; returns what sets it, called with the labels and the value."""
+        gauge = self._make_gauge(spec)
+
+        def show(*labels: str, value: float) -> None:
+            gauge.labels(*labels).set(value)
+
+        return show
 
     # --- The runtime ---------------------------------------------------------------------------------------------
 
@@ -155,10 +163,6 @@ class Metrics:
 
     # --- The store -----------------------------------------------------------------------------------------------
 
-    def set_state_locks(self, state: LockState, locks: int) -> None:
-        """So many locks on Terraform states are in that state."""
-        self._locks.labels(state).set(locks)
-
     def count_audit_rows(self, rows: int) -> None:
         """So many more audit rows are durable."""
         self._audit_rows.inc(rows)
@@ -176,8 +180,10 @@ class Metrics:
         return _from_zero(spec, Counter(name, spec.help, spec.labels, registry=self._registry))
 
     def _gauge(self, name: str) -> Gauge:
-        spec = _SPECS[name]
-        return _from_zero(spec, Gauge(name, spec.help, spec.labels, registry=self._registry))
+        return self._make_gauge(_SPECS[name])
+
+    def _make_gauge(self, spec: MetricSpec) -> Gauge:
+        return _from_zero(spec, Gauge(spec.name, spec.help, spec.labels, registry=self._registry))
 
     def _histogram(self, name: str) -> Histogram:
         spec = _SPECS[name]

@@ -15,6 +15,7 @@ from setpoint.runtime.logging import SecretFilter
 from setpoint.runtime.metrics import Metrics
 from setpoint.settings import Settings
 from setpoint.targets.environment.driver import EnvironmentDriver
+from setpoint.targets.environment.metrics import STATE_LOCKS
 from setpoint.targets.environment.state_backend import StateBackendServer
 from setpoint.targets.environment.terraform import NoWatch, TerraformAdapter, TerraformOptions
 from setpoint.wiring.backends import Backends
@@ -71,8 +72,9 @@ async def open_target(
     sources: SourceResolver,
 ) -> Environments:
     """Opens the kind; the stack closes it."""
+    show_locks = metrics.gauge(STATE_LOCKS)
     backend = StateBackendServer(
-        backends.states, backends.locks, count_locks=lambda held: metrics.set_state_locks("held", held)
+        backends.states, backends.locks, count_locks=lambda held: show_locks("held", value=held)
     )
     await stack.enter_async_context(backend.serving())
     options = TerraformOptions(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from setpoint.ports import ClusterClient, TargetDriver
     from setpoint.ports.commands import Check, Verb
     from setpoint.runtime.logging import SecretFilter
+    from setpoint.runtime.metric_specs import MetricSpec
     from setpoint.runtime.metrics import Metrics
     from setpoint.settings import Settings
     from setpoint.wiring.backends import Backends
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 class TargetPackage:
     """A kind of target, by its modules.
 
-    `opening` is the module of the wiring that has `open_target`. `package` has the module `checks`, for `setpoint
-    doctor`, and one named like each of the `verbs`, which stand here with their summaries.
+    `opening` is the module of the wiring that has `open_target`. `package` has the modules `checks`, for `setpoint
+    doctor`, and `metrics`, and one named like each of the `verbs`, which stand here with their summaries.
     """
 
     package: str
@@ -96,6 +97,14 @@ def verb(name: str) -> Verb | None:
         if name in each.verbs:
             return cast("Verb", importlib.import_module(f"{each.package}.{name.replace('-', '_')}").VERB)
     return None
+
+
+def metrics() -> list[MetricSpec]:
+    """The metrics that some kind of target has alone."""
+    found: list[MetricSpec] = []
+    for each in TARGETS:
+        found += importlib.import_module(f"{each.package}.metrics").METRICS
+    return found
 
 
 def checks(settings: Settings) -> list[Check]:

@@ -11,6 +11,7 @@ from setpoint.runtime.metric_specs import METRICS
 from setpoint.runtime.metrics import Metrics
 from setpoint.runtime.requests import OutcomeKind
 from setpoint.runtime.target_series import MAX_SHOWN, READERS, TargetSample
+from setpoint.targets.environment.metrics import STATE_LOCKS
 
 PROD = ObjectRef("Environment", "default", "shop-prod")
 TARGET = {"kind": "Environment", "namespace": "default", "name": "shop-prod"}
@@ -81,8 +82,6 @@ def test_known_series__start_at_zero() -> None:
     for result in Result:
         assert value(metrics, "setpoint_applies_total", result=result) == 0
         assert value(metrics, "setpoint_resets_total", result=result) == 0
-    for state in ("held", "orphaned"):
-        assert value(metrics, "setpoint_state_locks", state=state) == 0
     assert value(metrics, "setpoint_step_duration_seconds_count", step="apply") == 0
     assert value(metrics, "setpoint_events_dropped_total", cause="queue") == 0
     assert value(metrics, "setpoint_audit_rows_total") == 0
@@ -110,6 +109,15 @@ def test_controller_gauges__asked_at_each_scrape() -> None:
     assert value(metrics, "setpoint_active_workers", controller="environment") == 1
 
 
+def test_gauge_of_a_kind_of_target__is_added__and_starts_at_zero() -> None:
+    metrics = Metrics()
+    show = metrics.gauge(STATE_LOCKS)
+    for state in ("held", "orphaned"):
+        assert value(metrics, "setpoint_state_locks", state=state) == 0
+    show("held", value=2)
+    assert value(metrics, "setpoint_state_locks", state="held") == 2
+
+
 def test_the_other_counters_and_gauges() -> None:
     metrics = full()
     metrics.queue_latency("environment")(0.3)
@@ -117,7 +125,6 @@ def test_the_other_counters_and_gauges() -> None:
     metrics.set_approvals_pending(4)
     metrics.count_apply(Result.FAILED)
     metrics.count_reset(Result.SUCCEEDED)
-    metrics.set_state_locks("held", 2)
     metrics.count_audit_rows(7)
     metrics.set_audit_chain_ok(True)
     metrics.count_dropped_event("rate")
@@ -132,7 +139,6 @@ def test_the_other_counters_and_gauges() -> None:
     assert read("setpoint_approvals_pending") == 4
     assert read("setpoint_applies_total", result="Failed") == 1
     assert read("setpoint_resets_total", result="Succeeded") == 1
-    assert read("setpoint_state_locks", state="held") == 2
     assert read("setpoint_audit_rows_total") == 7
     assert read("setpoint_audit_chain_ok") == 1
     assert read("setpoint_events_dropped_total", cause="rate") == 1
