@@ -65,13 +65,14 @@ class Seen:
             "policies": {},
             "gates": gates_digest(()),
             "rules": rules_digest(declared.protection, declared.approvals, spec.approvals_required),
-            "variables": Sealer(load_key(self.key, guards="all")).digest(canonical(declared.variables)),
-            "state_version": spec.state_version,
             "attempt": self.environment["status"].get("attempts", 0),
         }
 
+        variables = Sealer(load_key(self.key, guards="all")).digest(canonical(declared.variables))
+        named = {"stateVersion": spec.state_version, "variables": variables}
+
         def subject(nonce: str) -> str:
-            return subject_digest(**parts, bundle=bundle_digest(self.files, nonce))
+            return subject_digest(**parts, named={**named, "bundle": bundle_digest(self.files, nonce)})
 
         assert subject(ZERO) == spec.subject, "the attack does not know the subject's form any more: mend it"
         return subject

@@ -18,14 +18,14 @@ from tests.fakes.target import FakeDriver
 
 from setpoint.api.meta import JsonObject, ObjectRef
 from setpoint.domain.audit import Phase
-from setpoint.pipeline import names
+from setpoint.pipeline import changes
 
 # --- Over fakes: at which moment the name is taken ----------------------------------------------------------------
 
 
 @pytest.fixture
 def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
-    monkeypatch.setattr(names, "DIGITS", 1)
+    monkeypatch.setattr(changes, "child_name", lambda target, _infix, digest: f"{target}-{digest[7:8]}")
     return Bench()
 
 

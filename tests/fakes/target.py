@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping
 
 from setpoint.api.meta import ObjectRef
 from setpoint.api.v1alpha1.change import ActionSummary, ChangeSummary, ResetAction
-from setpoint.api.v1alpha1.environment import AppliedStatus, Environment
+from setpoint.api.v1alpha1.environment import AppliedStatus, BundleStatus, Environment, StateStatus, name_configuration
 from setpoint.api.v1alpha1.snapshot import SnapshotSpec
 from setpoint.domain.digests import digest
 from setpoint.domain.errors import ConflictError
@@ -98,7 +98,9 @@ class FakeDriver:
     async def recover(self, runs: Collection[Run]) -> Mapping[str, Outcome]:
         """They were interrupted, and may have lost what the world says."""
         lost = self.world.orphans
-        return {run.id: Outcome(Result.INTERRUPTED, run.id, "", orphans=lost) for run in runs if run.id in self.traces}
+        return {
+            run.id: Outcome(Result.INTERRUPTED, run.id, "", left_behind=lost) for run in runs if run.id in self.traces
+        }
 
     async def recorded(self, runs: Collection[Run]) -> None:
         """Their traces go."""
@@ -153,21 +155,14 @@ class FakeSession:
         await self._wait_for(world.waits)
         if world.fail_observe:
             raise world.fail_observe
-        content = self._content()
+        self._seen = self._content()
         bundle = world.record(self._declared)
         return Observation(
-            state_version=world.version,
-            serial=world.version,
-            lineage="lineage",
-            resources=len(world.state),
-            bundle=bundle,
-            revision="r1",
-            engine="fake 1",
+            base=str(world.version),
+            configuration=name_configuration(bundle, bundle),
             findings=tuple(self._findings()),
-            content=content,
-            content_digest=digest(content) if content else None,
             judged=JudgedPlan({"resource_changes": [], "resource_drift": []}, world.drift),
-            variables_digest=bundle,
+            shown={"bundle": BundleStatus(digest=bundle, revision="r1"), "state": self._state()},
             warnings=world.warnings,
         )
 
@@ -175,6 +170,10 @@ class FakeSession:
         for wait in waits:
             self._progress(wait)
             await asyncio.sleep(0)
+
+    def _state(self) -> StateStatus:
+        version = self._world.version
+        return StateStatus(version=version, serial=version, lineage="lineage", resources=len(self._world.state))
 
     def _content(self) -> dict[str, object] | None:
         actual, declared = self._world.actual, self._declared
@@ -205,25 +204,25 @@ class FakeSession:
         return ("a: value.stamp",) if content != self._content() else ()
 
     async def plan(self, observation: Observation) -> Plan:
-        if observation.content_digest is None:
+        seen = self._seen
+        if seen is None:
             left = beyond_mending(observation.findings)
             return Beyond(left) if left else AtSetpoint()
-        actions = tuple(
-            ActionSummary(address=a, action=self._verb(a), paths=["value"])
-            for a in sorted(observation.content["moves"])
-        )
+        actions = tuple(ActionSummary(address=a, action=self._verb(a), paths=["value"]) for a in sorted(seen["moves"]))
         counts = {verb: sum(a.action == verb for a in actions) for verb in ("create", "update", "delete")}
         text = f"+{counts['create']} ~{counts['update']} -{counts['delete']}"
         change = Change(
             target=self._target.ref,
             cause=cause_of(self._goal, observation.findings, in_force=self._target.status.applied is not None),
-            digest=observation.content_digest,
-            bundle=observation.bundle,
-            state_version=observation.state_version,
+            digest=digest(seen),
+            base=observation.base,
+            configuration=observation.configuration,
             generation=self._target.metadata.generation,
             actions=actions,
             summary=ChangeSummary(**counts, actions=list(actions), text=text),
             orphans=tuple(self._target.status.orphans),
+            stated=(stated := {"bundle": observation.shown["bundle"].digest, "stateVersion": self._world.version}),
+            named=stated,
         )
         return Proposal(change)
 
@@ -243,7 +242,7 @@ class FakeSession:
     async def apply(self, decision) -> Outcome:
         decision.require_pass()
         world = self._world
-        if world.move_before_apply or decision.change.state_version != world.version:
+        if world.move_before_apply or decision.change.base != str(world.version):
             raise ConflictError("the state moved")
         world.applies += 1
         if world.result is Result.SUCCEEDED:
@@ -254,11 +253,8 @@ class FakeSession:
             world.result,
             self.run,
             message,
-            orphans=world.orphans,
-            state_version=world.version,
-            serial=world.version,
-            lineage="lineage",
-            resources=len(world.state),
+            left_behind=world.orphans,
+            shown={"state": self._state()},
         )
 
     def _applied_to(self, resources: Resources) -> Resources:

@@ -28,7 +28,7 @@ class GoalKind(StrEnum):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Goal:
-    """The goal of a pass. `snapshot` and `reset` are set for SNAPSHOT alone; its bundle may be absent: nothing."""
+    """The goal of a pass. `snapshot` and `reset` are set for SNAPSHOT alone; an empty one means: nothing."""
 
     kind: GoalKind
     reset: Reset | None = None
@@ -37,7 +37,7 @@ class Goal:
     @property
     def destroys(self) -> bool:
         """True where the goal is that nothing is left: a Destroy, or the snapshot from before the first apply."""
-        return self.kind is GoalKind.DESTROY or (self.snapshot is not None and self.snapshot.spec.bundle is None)
+        return self.kind is GoalKind.DESTROY or (self.snapshot is not None and self.snapshot.spec.is_empty)
 
     @property
     def proposes(self) -> bool:

@@ -29,24 +29,17 @@ class ResourceProgress:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Observation:
-    """The target as it is at one instant, named by the state's version and the bundle that it was compared with.
+    """The target as it is at one instant, named by its `base`, under the configuration that it was compared with.
 
-    `content` is the change's content with secrets in clear, or None where nothing would change: it is never stored.
-    `judged` is what policies judge, which is not stored either.
+    `judged` is what policies judge, which is never stored. `shown` are the kind's own fields of a status, opaque to
+    the path.
     """
 
-    state_version: int
-    serial: int
-    lineage: str
-    resources: int
-    bundle: str
-    revision: str
-    engine: str
+    base: str
+    configuration: str
     findings: tuple[Finding, ...]
-    content: Mapping[str, Any] | None = dataclasses.field(repr=False)
-    content_digest: str | None
     judged: Judged | None
-    variables_digest: str
+    shown: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
 
@@ -97,8 +90,10 @@ class ResetPlan:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Change:
-    """The exact actions, their cause and their base; `digest` names the content, `subject` what is approved.
+    """The exact actions, their cause, their base and configuration; `digest` names the content.
 
+    `stated` are the kind's own fields of the spec that people approve, `named` what the subject names of them and of
+    the configuration: both opaque to the path.
     `shown` is what people may see of the content, and `kept` the sealed blob that holds it whole.
     `real_addresses` has those that people must not see as they are, by how the actions show them. `notes` say
     what is out of the ordinary: how the plan came about, what is lost already.
@@ -107,8 +102,8 @@ class Change:
     target: ObjectRef
     cause: Cause
     digest: str
-    bundle: str | None
-    state_version: int
+    base: str
+    configuration: str
     generation: int
     actions: tuple[ActionSummary, ...]
     summary: ChangeSummary
@@ -117,6 +112,8 @@ class Change:
     kept: str | None = None
     real_addresses: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
     notes: tuple[str, ...] = ()
+    stated: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    named: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -161,17 +158,14 @@ class Result(StrEnum):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Outcome:
-    """The outcome of an apply. `orphans` are creations that started and are in no state."""
+    """The outcome of an apply. `left_behind` is what it began to make and nothing knows of; `shown` as there."""
 
     result: Result
     run: str
     message: str
     completed: tuple[str, ...] = ()
-    orphans: tuple[str, ...] = ()
-    state_version: int = 0
-    serial: int = 0
-    lineage: str = ""
-    resources: int = 0
+    left_behind: tuple[str, ...] = ()
+    shown: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

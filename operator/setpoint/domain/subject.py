@@ -25,9 +25,7 @@ def subject_digest(
     policies: Mapping[str, str],
     gates: str,
     rules: str,
-    bundle: str | None,
-    variables: str,
-    state_version: int,
+    named: Mapping[str, object],
     attempt: int = 0,
     deletion: str | None = None,
     notes: Sequence[str] = (),
@@ -35,13 +33,14 @@ def subject_digest(
     """The subject of a Change.
 
     `policies` maps the name of a PolicySet to its digest, `gates` is `gating.gates_digest`, `rules` is `rules_digest`.
-    `variables` is the digest of the input variables: a provisioner may use one that no attribute shows. `summary` is
+    `named` is what the kind names its base and configuration by, all that no attribute may show. `summary` is
     what people are shown. The target's key keeps apart two targets of equal content; `attempt` counts applies begun,
     since an approval is spent by one. `deletion` is when the target was deleted: what was said of one that was taken
     back says nothing of the next. `notes` are how the plan came about, where that is out of the ordinary.
     """
     return digest(
         {
+            **named,
             "version": _VERSION,
             "target": target,
             "cause": cause,
@@ -53,9 +52,6 @@ def subject_digest(
             "policies": dict(policies),
             "gates": gates,
             "rules": rules,
-            "bundle": bundle,
-            "variables": variables,
-            "stateVersion": state_version,
             "attempt": attempt,
             **({"deletion": deletion} if deletion else {}),
             **({"notes": list(notes)} if notes else {}),

@@ -76,8 +76,7 @@ def describe_change(
             "summary": change.summary,
             "snapshotRef": snapshot.name,
             "resetPlan": _summarise(reset_plan),
-            "bundle": change.bundle,
-            "stateVersion": change.state_version,
+            **change.stated,
             "generation": change.generation,
             "approvalsRequired": required,
             "requestedBy": requested_by[:_MAX_NAME] if requested_by else None,
@@ -100,21 +99,8 @@ def _summarise(reset_plan: model.ResetPlan) -> ResetPlanSummary:
     )
 
 
-_STATED = (
-    "subject",
-    "target_ref",
-    "cause",
-    "digest",
-    "summary",
-    "snapshot_ref",
-    "reset_plan",
-    "bundle",
-    "state_version",
-    "approvals_required",
-    "orphans",
-    "notes",
-)
-"""Fields that a Change states and its subject stands for. Others may differ: when it was planned, and for whom."""
+_FREE = {"content", "generation", "requested_by"}
+"""Fields that may differ under one subject: how the content was sealed, when it was planned, and for whom."""
 
 
 def require_same(change: Change, spec: ChangeSpec) -> None:
@@ -122,8 +108,10 @@ def require_same(change: Change, spec: ChangeSpec) -> None:
 
     A name holds a part of the subject, and so stands for nothing: what another says is neither approved nor applied.
     """
-    found, wanted = _comparable(change.spec), _comparable(spec)
-    differing = [name for name in _STATED if getattr(found, name) != getattr(wanted, name)]
+    wanted = _comparable(spec)
+    differing = [
+        name for name, value in _comparable(change.spec) if name not in _FREE and value != getattr(wanted, name)
+    ]
     if differing:
         fields = ", ".join(f"spec.{to_camel(name)}" for name in differing)
         message = (

@@ -60,14 +60,13 @@ class Configurations:
             work.draft.set(applied=None, snapshot=None)
             return False
         known = work.draft.status.applied
-        if known is None or change or (known.bundle, known.variables) != (seen.bundle, seen.variables_digest):
+        if known is None or change or known.configuration != seen.configuration:
             applied = await self.of_pass(work, change=change)
             work.draft.set(applied=applied)
             await self._snapshot(work, applied)
             return True
-        before = work.environment.status.state
-        state_moved = before is None or before.version != seen.state_version
-        if work.environment.status.snapshot is None or state_moved:
+        before = work.environment.status
+        if before.snapshot is None or before.base != seen.base:
             await self._snapshot(work, known)
         return False
 

@@ -2,20 +2,18 @@
 
 import dataclasses
 import datetime as dt
-from collections.abc import Iterator, Sequence
-from typing import Literal, TypedDict, Unpack
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal, TypedDict, Unpack
 
 from setpoint.api.conditions import REASON_MEANING, ConditionType, Reason
 from setpoint.api.meta import Condition
 from setpoint.api.model import format_time
 from setpoint.api.v1alpha1.environment import (
     AppliedStatus,
-    BundleStatus,
     DriftStatus,
     Environment,
     EnvironmentStatus,
     HoldStatus,
-    StateStatus,
 )
 from setpoint.domain.conditions import get_condition, own_conditions, remove_condition, set_condition
 from setpoint.domain.drift_policy import DriftVerdict, drift_condition
@@ -42,7 +40,6 @@ class StatusFields(TypedDict, total=False):
     applied: AppliedStatus | None
     applying: AppliedStatus | None
     attempts: int
-    bundle: BundleStatus
     change: str | None
     drift: DriftStatus
     failures: int
@@ -52,7 +49,6 @@ class StatusFields(TypedDict, total=False):
     observed_generation: int
     orphans: list[str]
     snapshot: str | None
-    state: StateStatus
     warnings: list[str]
 
 
@@ -74,12 +70,13 @@ class StatusDraft:
         self._now = now
         self._conditions = own_conditions(environment.status.conditions)
         self._fields: StatusFields = {"observed_generation": self._generation}
+        self._shown: dict[str, Any] = {}
         self._told: list[Notice] = []
 
     @property
     def status(self) -> EnvironmentStatus:
         """The status as drafted so far."""
-        return self._before.model_copy(update={**self._fields, "conditions": list(self._conditions)})
+        return self._before.model_copy(update={**self._shown, **self._fields, "conditions": list(self._conditions)})
 
     @property
     def now_text(self) -> str:
@@ -89,6 +86,10 @@ class StatusDraft:
     def set(self, **fields: Unpack[StatusFields]) -> None:
         """Sets fields of the status."""
         self._fields |= fields
+
+    def show(self, shown: Mapping[str, Any]) -> None:
+        """Sets fields that are the kind's own."""
+        self._shown |= shown
 
     def condition(self, type_: ConditionType, status: Status, reason: Reason, message: str = "") -> None:
         """States something; the transition time moves only when the status does."""

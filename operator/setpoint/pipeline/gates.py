@@ -50,10 +50,8 @@ class GateContext:
         words += ["-n", namespace] if namespace != "default" else []
         return " ".join([*words, "--context", "NAME"] if self.distant else words)
 
-    def subject(
-        self, change: Change, snapshot: Snapshot, reset_plan: ResetPlan, *, variables: str, required: int
-    ) -> str:
-        """The digest that an approval of this Change names; `variables` is the digest of what it is planned with."""
+    def subject(self, change: Change, snapshot: Snapshot, reset_plan: ResetPlan, *, required: int) -> str:
+        """The digest that an approval of this Change names."""
         spec = self.environment.spec
         return subject_digest(
             target=change.target.key,
@@ -66,9 +64,7 @@ class GateContext:
             policies={name: modules.digest for name, modules in self.modules.items()},
             gates=gates_digest(self.all()),
             rules=rules_digest(spec.protection, spec.approvals, required),
-            bundle=change.bundle,
-            variables=variables,
-            state_version=change.state_version,
+            named=change.named,
             attempt=self.environment.status.attempts,
             deletion=self.environment.metadata.deletion_timestamp if change.cause == "Destroy" else None,
             notes=change.notes,

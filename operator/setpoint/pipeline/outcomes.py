@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 from setpoint.api.conditions import ConditionType, Reason
 from setpoint.api.v1alpha1.change import Change as ChangeObject
-from setpoint.api.v1alpha1.environment import StateStatus
 from setpoint.domain import audit_actions, model
 from setpoint.domain.drift_policy import DriftVerdict
 from setpoint.domain.findings import Finding
@@ -97,7 +96,7 @@ class Outcomes:
             run=outcome.run,
             result=outcome.result.value,
             completed=outcome.completed,
-            orphans=outcome.orphans,
+            orphans=outcome.left_behind,
         )
         succeeded = outcome.result is model.Result.SUCCEEDED
         message = outcome.message if not succeeded else _count(len(outcome.completed))
@@ -105,7 +104,7 @@ class Outcomes:
             proposed.record,
             (ConditionType.APPLIED, "True" if succeeded else "False", _REASONS[outcome.result], message),
             run=outcome.run,
-            orphans=list_orphans(outcome.orphans),
+            orphans=list_orphans(outcome.left_behind),
             audit=(entry,),
         )
         work.session.outcome_recorded()
@@ -120,19 +119,14 @@ class Outcomes:
             change=None,
             applying=None,
             not_converging=[],
-            state=StateStatus(
-                version=outcome.state_version,
-                serial=outcome.serial,
-                lineage=outcome.lineage,
-                resources=outcome.resources,
-            ),
         )
+        work.draft.show(outcome.shown)
         if outcome.result is model.Result.SUCCEEDED:
             work.draft.set(failures=0, orphans=[])
             return
-        work.draft.set(failures=work.environment.status.failures + 1, orphans=list_orphans(outcome.orphans))
-        if outcome.orphans:
-            listed = ", ".join(outcome.orphans[:5])
+        work.draft.set(failures=work.environment.status.failures + 1, orphans=list_orphans(outcome.left_behind))
+        if outcome.left_behind:
+            listed = ", ".join(outcome.left_behind[:5])
             work.draft.tell(Reason.ORPHANS_SUSPECTED, f"perhaps made, and in no state: {listed}", "Warning")
 
     async def verified(self, work: Pass, applied: Applied, verification: model.Verification) -> None:

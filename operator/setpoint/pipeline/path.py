@@ -13,7 +13,7 @@ from typing import TypeVar
 from setpoint.api.conditions import ConditionType, Reason
 from setpoint.api.v1alpha1.change import Change as ChangeObject
 from setpoint.api.v1alpha1.enforcementgates import GateStage
-from setpoint.api.v1alpha1.environment import BundleStatus, EnvironmentStatus, StateStatus
+from setpoint.api.v1alpha1.environment import EnvironmentStatus
 from setpoint.domain import audit_actions, model
 from setpoint.domain.errors import TransientError, WaitingError
 from setpoint.domain.findings import DriftClass, beyond_mending
@@ -102,12 +102,7 @@ class Pipeline:
         seen = await work.session.observe()
         work.ending.observed = True
         work.draft.warn(seen.warnings)
-        work.draft.set(
-            bundle=BundleStatus(digest=seen.bundle, revision=seen.revision),
-            state=StateStatus(
-                version=seen.state_version, serial=seen.serial, lineage=seen.lineage, resources=seen.resources
-            ),
-        )
+        work.draft.show(seen.shown)
         return seen
 
     async def _analyse(self, work: Pass, seen: model.Observation) -> Observed:
@@ -175,7 +170,7 @@ class Pipeline:
         gates = await self._gatekeeper.gates.gather(work.environment, change.cause)
         undrilled = plan.acceptable or plan.drill == "NotDrilled"
         required = gates.required_approvals(change, work.goal, seen.findings, undrilled=undrilled)
-        subject = gates.subject(change, guarded.snapshot, plan, variables=seen.variables_digest, required=required)
+        subject = gates.subject(change, guarded.snapshot, plan, required=required)
         by = gates.requester(change, work.goal)
         spec = describe_change(change, subject, guarded.snapshot, plan, required, by)
         record, new = await self._changes.ensure(work.environment, spec)
@@ -278,19 +273,14 @@ def _known_not_to_converge(status: EnvironmentStatus, seen: model.Observation) -
     applied = status.applied
     if not status.not_converging or applied is None:
         return False
-    same = applied.bundle == seen.bundle and applied.variables == seen.variables_digest
     differing = {f.name for f in seen.findings if not f.ignored and f.drift_class is not DriftClass.INFORMATIONAL}
-    return same and differing <= set(status.not_converging)
+    return applied.configuration == seen.configuration and differing <= set(status.not_converging)
 
 
 def _same_base(known: ChangeObject, change: model.Change) -> bool:
-    spec = known.spec
-    return (spec.bundle, spec.state_version, spec.generation, spec.cause) == (
-        change.bundle,
-        change.state_version,
-        change.generation,
-        change.cause,
-    )
+    spec = known.spec.as_json()
+    stated = {"generation": change.generation, "cause": change.cause, **change.stated}
+    return all(spec.get(name) == value for name, value in stated.items())
 
 
 def _unstable_message(moving: Sequence[str]) -> str:

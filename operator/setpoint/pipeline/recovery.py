@@ -81,13 +81,13 @@ class Recovery:
         interrupted: ChangeCondition = (ConditionType.APPLIED, "False", Reason.INTERRUPTED, message)
         await _spare_others(run.target, self._mark_changes(run, interrupted, outcome))
         await _spare_others(run.target, self._mark_target(run.target, outcome))
-        entry = audit_actions.interrupted(intent.entry, message=message, orphans=outcome.orphans)
+        entry = audit_actions.interrupted(intent.entry, message=message, orphans=outcome.left_behind)
         await self._audit.append(entry)
 
     async def _mark_changes(self, run: Run, interrupted: ChangeCondition, outcome: Outcome) -> None:
         for change in run.changes:
             if not is_closed(change):
-                await self._changes.mark(change, interrupted, run=run.id, orphans=list_orphans(outcome.orphans))
+                await self._changes.mark(change, interrupted, run=run.id, orphans=list_orphans(outcome.left_behind))
 
     async def _mark_target(self, ref: ObjectRef, outcome: Outcome) -> None:
         try:
@@ -95,7 +95,7 @@ class Recovery:
         except (NotFoundError, InvalidError):
             return
         status = target.status
-        listed = list_orphans({*status.orphans, *outcome.orphans})
+        listed = list_orphans({*status.orphans, *outcome.left_behind})
         update = {"failures": status.failures + 1, "orphans": listed, "change": None}
         await write_status(self._cluster, ref, status.model_copy(update=update).as_json())
 

@@ -18,8 +18,8 @@ def make_change(address: str, action: str, **summary: int) -> Change:
         target=ObjectRef("Environment", "default", "shop"),
         cause="SpecChanged",
         digest="",
-        bundle=None,
-        state_version=1,
+        base="1",
+        configuration="",
         generation=1,
         actions=(ActionSummary(address=address, action=action),),  # type: ignore[arg-type]
         summary=ChangeSummary(**counts),

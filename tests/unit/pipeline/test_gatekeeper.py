@@ -59,8 +59,8 @@ class Desk:
             target=environment.ref,
             cause="SpecChanged",
             digest=DIGESTS["a"],
-            bundle=DIGESTS["c"],
-            state_version=7,
+            base="7",
+            configuration=DIGESTS["c"],
             generation=3,
             actions=(),
             summary=ChangeSummary(update=1, text="+0 ~1 -0"),
@@ -97,14 +97,14 @@ class Desk:
     async def subject(self) -> str:
         context = await self.gather()
         required = context.required_approvals(self.change, SPEC, ())
-        return context.subject(self.change, SNAPSHOT, WAY_BACK, variables=DIGESTS["f"], required=required)
+        return context.subject(self.change, SNAPSHOT, WAY_BACK, required=required)
 
     async def work(self, goal: Goal = SPEC, *, required: int = 0) -> tuple[Pass, Proposed]:
         """A pass, and what it has come to the gates with."""
         draft = StatusDraft(self.environment, self.clock.now())
         stored = StoredStatus(self.cluster, self.environment)
         work = Pass(self.environment, goal, SimpleNamespace(), draft, stored, Ending())
-        seen = Observation(7, 9, "l", 1, DIGESTS["c"], "r1", "fake 1", (), None, None, NOTHING, DIGESTS["f"])
+        seen = Observation("7", DIGESTS["c"], (), NOTHING)
         guarded = Guarded(Observed(seen, ()), self.change, SNAPSHOT, WAY_BACK)
         spec = SimpleNamespace(subject=DIGESTS["e"], requested_by=self.change_by)
         record = SimpleNamespace(metadata=SimpleNamespace(name="shop-prod-1"), spec=spec)
@@ -213,8 +213,8 @@ async def an_apply(desk: Desk) -> None:
     [
         pytest.param({"digest": DIGESTS["f"]}, id="content"),
         pytest.param({"cause": "Drift"}, id="cause"),
-        pytest.param({"bundle": None}, id="code"),
-        pytest.param({"state_version": 8}, id="state"),
+        pytest.param({"named": {"bundle": None}}, id="code"),
+        pytest.param({"named": {"stateVersion": 8}}, id="state"),
         pytest.param(another_gate, id="a gate"),
         pytest.param(another_policy, id="a policy"),
         pytest.param(an_apply, id="an apply"),

@@ -333,6 +333,16 @@ class AppliedStatus(StatusModel):
         default=None, description="Shows that Setpoint wrote this; without its seal it is taken for absent."
     )
 
+    @property
+    def configuration(self) -> str:
+        """The name of the configuration as a whole."""
+        return name_configuration(self.bundle, self.variables)
+
+
+def name_configuration(bundle: str, variables: str) -> str:
+    """The name of a configuration, by all digests that it consists of."""
+    return f"{bundle} {variables}"
+
 
 class HoldStatus(StatusModel):
     """Why nothing is applied until the spec changes or a person resumes."""
@@ -373,6 +383,11 @@ class EnvironmentStatus(StatusModel):
     handled_reconcile: ShortText | None = Field(
         default=None, description="The last request for a run that was handled."
     )
+
+    @property
+    def base(self) -> str | None:
+        """The name of what was seen last; None where nothing was."""
+        return None if self.state is None else str(self.state.version)
 
 
 class Environment(KubeObject):

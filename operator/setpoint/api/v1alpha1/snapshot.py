@@ -28,6 +28,11 @@ class SnapshotSpec(ApiModel):
     generation: int = Field(default=0, description="The target's generation.")
     change: Name | None = Field(default=None, description="The Change that brought the configuration about.")
 
+    @property
+    def is_empty(self) -> bool:
+        """True where nothing had been applied: to go back there is to destroy everything."""
+        return self.bundle is None
+
 
 class Snapshot(KubeObject):
     """The index entry of one captured state; the bytes are in the store."""

@@ -7,7 +7,7 @@ import dataclasses
 
 from setpoint.adapters.store.state_versions import StateVersion
 from setpoint.api.conditions import Reason
-from setpoint.api.v1alpha1.environment import AppliedStatus, Environment
+from setpoint.api.v1alpha1.environment import AppliedStatus, BundleStatus, Environment, StateStatus, name_configuration
 from setpoint.domain.digests import canonical
 from setpoint.domain.errors import ConflictError, StalledError, TransientError
 from setpoint.domain.gating import GateDecision
@@ -172,20 +172,19 @@ class EnvironmentSession:
     def _observation(self, head: StateVersion | None, judged: JudgedPlan | None) -> Observation:
         analysis = self._analysis
         return Observation(
-            state_version=head.version if head else 0,
-            serial=head.serial if head else 0,
-            lineage=head.lineage if head else "",
-            resources=head.resources if head else 0,
-            bundle=self._bundle.digest,
-            revision=self._bundle.revision,
-            engine=str(self._engine),
+            base=_base_of(head),
+            configuration=name_configuration(self._bundle.digest, self._variables_digest()),
             findings=analysis.findings if analysis else (),
-            content=analysis.content if analysis else None,
-            content_digest=analysis.content_digest if analysis else None,
             judged=judged,
+            shown={
+                "bundle": BundleStatus(digest=self._bundle.digest, revision=self._bundle.revision),
+                "state": _show_state(head),
+            },
             warnings=self._plan.warnings,
-            variables_digest=self._services.blobs.digest(canonical(dict(self._inputs.variables))),
         )
+
+    def _variables_digest(self) -> str:
+        return self._services.blobs.digest(canonical(dict(self._inputs.variables)))
 
     async def plan(self, observation: Observation) -> AtSetpoint | Proposal:
         """The exact change; at the setpoint there is none."""
@@ -193,16 +192,14 @@ class EnvironmentSession:
         if analysis is None or analysis.shown is None or analysis.content_digest is None:
             return AtSetpoint()
         applied = self._environment.status.applied
-        self._in_force = applied is not None and (applied.bundle, applied.variables) == (
-            observation.bundle,
-            observation.variables_digest,
-        )
+        self._in_force = applied is not None and applied.configuration == observation.configuration
+        stated = {"bundle": self._bundle.digest, "stateVersion": int(observation.base)}
         change = Change(
             target=self._environment.ref,
             cause=cause_of(self._goal, observation.findings, in_force=self._in_force),
             digest=analysis.content_digest,
-            bundle=observation.bundle,
-            state_version=observation.state_version,
+            base=observation.base,
+            configuration=observation.configuration,
             generation=self._environment.metadata.generation,
             actions=analysis.actions,
             summary=analysis.summary,
@@ -211,6 +208,9 @@ class EnvironmentSession:
             kept=await self._services.blobs.put(analysis.shown.as_bytes()),
             real_addresses=analysis.real_addresses,
             notes=(*notes_of(self._plan), *lost_before(analysis, self._environment.spec.protection)),
+            stated=stated,
+            # A provisioner may use a variable that no attribute shows.
+            named={**stated, "variables": self._variables_digest()},
         )
         return Proposal(change)
 
@@ -239,7 +239,7 @@ class EnvironmentSession:
         applied = self._environment.status.applied
         if snapshot.configuration is None or applied is None:
             return Drill("NotDrillable", drills.undrillable(self._plan.prevent_destroy))
-        if change.cause == "Drift" and change.bundle == applied.bundle:
+        if change.cause == "Drift" and self._bundle.digest == applied.bundle:
             return Drill("Passed")
         bundle, inputs = await self._configurations.of_applied(applied)
         try:
@@ -260,10 +260,10 @@ class EnvironmentSession:
             message = "the plan at hand is not the one that was decided on"
             raise ConflictError(message)
         head = await self._services.states.head(self._key)
-        if (head.version if head else 0) != decision.change.state_version:
+        if _base_of(head) != decision.change.base:
             message = "the state moved since it was planned"
             raise ConflictError(message)
-        self._plan = dataclasses.replace(self._plan, state_version=decision.change.state_version)
+        self._plan = dataclasses.replace(self._plan, state_version=int(decision.change.base))
         run = await self._workspace.apply(self._plan, self._bundle, self._inputs, self._progress)
         problem = ""
         if run.errored_state is not None:
@@ -283,11 +283,8 @@ class EnvironmentSession:
             run=self._plan.run,
             message="; ".join(filter(None, (problem, *run.diagnostics)))[:1000],
             completed=tuple(step.address for step in run.progress if step.state == "completed"),
-            orphans=lost,
-            state_version=head.version if head else 0,
-            serial=head.serial if head else 0,
-            lineage=head.lineage if head else "",
-            resources=head.resources if head else 0,
+            left_behind=lost,
+            shown={"state": _show_state(head)},
         )
 
     async def _find_lost(self, run: ApplyRun, *, succeeded: bool) -> tuple[str, ...]:
@@ -360,3 +357,13 @@ class EnvironmentSession:
     async def publish(self) -> bool:
         """Writes the outputs to spec.outputsTo."""
         return await publish_outputs(self._services.cluster, self._services.states, self._environment)
+
+
+def _base_of(head: StateVersion | None) -> str:
+    return str(head.version if head else 0)
+
+
+def _show_state(head: StateVersion | None) -> StateStatus:
+    if head is None:
+        return StateStatus(version=0, serial=0)
+    return StateStatus(version=head.version, serial=head.serial, lineage=head.lineage, resources=head.resources)

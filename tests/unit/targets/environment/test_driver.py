@@ -29,7 +29,7 @@ from setpoint.domain.errors import (
     WaitingError,
 )
 from setpoint.domain.goals import Goal, GoalKind
-from setpoint.domain.model import Outcome, Result, Snapshot
+from setpoint.domain.model import AtSetpoint, Change, Observation, Outcome, Proposal, Result, Snapshot
 from setpoint.pipeline.preview import Previewer
 from setpoint.pipeline.seals import Seals
 from setpoint.ports import Notice
@@ -77,10 +77,19 @@ class Desk:
         self.terraform.applied = run
         async with self.session() as session:
             seen = await session.observe()
-            planned = {"state_version": seen.state_version, "digest": seen.content_digest}
+            plan = await session.plan(seen)
+            digest = plan.change.digest if isinstance(plan, Proposal) else None
+            planned = {"base": seen.base, "digest": digest}
             change = SimpleNamespace(**(planned | decided))
             decision: Any = SimpleNamespace(require_pass=lambda: None, change=change)
             return await session.apply(decision)
+
+
+async def proposed(session: EnvironmentSession, observation: Observation) -> Change:
+    """The Change that is planned."""
+    plan = await session.plan(observation)
+    assert isinstance(plan, Proposal)
+    return plan.change
 
 
 async def _resolve(*_: Any, **__: Any) -> None:
@@ -101,7 +110,7 @@ def failed(errored: bytes | None, *created: str) -> ApplyRun:
     "decided",
     [
         pytest.param({"digest": "sha256:" + "0" * 64}, id="another plan"),
-        pytest.param({"state_version": 7}, id="another state"),
+        pytest.param({"base": "7"}, id="another state"),
     ],
 )
 async def test_what_was_not_decided_on_is_not_applied(desk: Desk, decided: dict[str, Any]) -> None:
@@ -115,8 +124,8 @@ async def test_what_was_not_decided_on_is_not_applied(desk: Desk, decided: dict[
 async def test_what_an_apply_could_not_save_becomes_a_version(desk: Desk) -> None:
     outcome = await desk.apply(failed(state_file(4), "terraform_data.r0", "terraform_data.r1"))
     assert (outcome.result, outcome.message) == (Result.FAILED, "it broke")
-    assert (outcome.state_version, outcome.serial) == (1, 4)
-    assert outcome.orphans == ("terraform_data.r1",)
+    assert (outcome.shown["state"].version, outcome.shown["state"].serial) == (1, 4)
+    assert outcome.left_behind == ("terraform_data.r1",)
     assert desk.terraform.errored is None
     assert desk.terraform.aside == {}
 
@@ -128,9 +137,9 @@ async def test_one_that_is_refused_is_kept_and_the_outcome_says_where(desk: Desk
     assert outcome.message.startswith("the state that run run-1 left behind was refused")
     assert "errored/run-1.tfstate" in outcome.message
     assert outcome.message.endswith("it broke")
-    assert outcome.orphans == ("terraform_data.r0",)
+    assert outcome.left_behind == ("terraform_data.r0",)
     async with desk.session() as session:
-        assert (await session.observe()).state_version == 0, "it blocks nothing"
+        assert (await session.observe()).base == "0", "it blocks nothing"
 
 
 async def test_one_that_a_full_disk_keeps_out_is_saved_before_the_next_plan(
@@ -143,11 +152,11 @@ async def test_one_that_a_full_disk_keeps_out_is_saved_before_the_next_plan(
         full.setattr(desk.stores.states, "append", refuse)
         outcome = await desk.apply(failed(state_file(4), "terraform_data.r0"))
     assert "no space left on device" in outcome.message
-    assert outcome.orphans == ("terraform_data.r0",), "suspected, until the state that knows it is saved"
+    assert outcome.left_behind == ("terraform_data.r0",), "suspected, until the state that knows it is saved"
     assert desk.terraform.errored == state_file(4)
     async with desk.session() as session:
         seen = await session.observe()
-    assert (seen.state_version, seen.serial) == (1, 4)
+    assert (seen.base, seen.shown["state"].serial) == ("1", 4)
     assert desk.terraform.errored is None
 
 
@@ -168,7 +177,7 @@ async def test_what_is_in_the_state_is_no_orphan_any_more(desk: Desk) -> None:
     desk.status = {"orphans": ["terraform_data.r0", "terraform_data.r1"]}
     desk.terraform.document = PENDING
     async with desk.session() as session:
-        change = await session.plan(await session.observe())
+        change = await proposed(session, await session.observe())
     assert change.orphans == ("terraform_data.r1",)
 
 
@@ -178,7 +187,7 @@ async def test_a_replacement_that_failed_half_way_names_the_new_object(desk: Des
     left = state_of(2, {"r0": {"id": "old"}, "r1": {"id": "new-1"}})
     created = (Creation("terraform_data.r0", "new"), Creation("terraform_data.r1", "new-1"))
     outcome = await desk.apply(ApplyRun(False, True, (), ("it broke",), left, created))
-    assert outcome.orphans == ("terraform_data.r0 (id=new)",)
+    assert outcome.left_behind == ("terraform_data.r0 (id=new)",)
 
 
 async def test_a_suspected_new_object_is_none_any_more_once_the_state_has_its_id(desk: Desk) -> None:
@@ -187,7 +196,7 @@ async def test_a_suspected_new_object_is_none_any_more_once_the_state_has_its_id
     desk.status = {"orphans": ["terraform_data.r0 (id=new)", *lost]}
     desk.terraform.document = PENDING
     async with desk.session() as session:
-        change = await session.plan(await session.observe())
+        change = await proposed(session, await session.observe())
     assert change.orphans == tuple(lost)
 
 
@@ -196,21 +205,21 @@ async def test_a_success_whose_state_is_in_no_store_is_a_failure(desk: Desk) -> 
     outcome = await desk.apply(ApplyRun(True, False, (), (), created=(Creation("terraform_data.r0", "new"),)))
     assert outcome.result is Result.FAILED
     assert outcome.message.startswith("Terraform says that it applied, but the store has no state of this run")
-    assert outcome.orphans == ("terraform_data.r0 (id=new)",)
+    assert outcome.left_behind == ("terraform_data.r0 (id=new)",)
 
 
 async def test_what_comes_back_as_it_was_known_needs_no_other_state(desk: Desk) -> None:
     """Terraform posts none where drift is mended and all is as the state says."""
     await desk.stores.states.append(KEY, state_of(1, {"r0": {"id": "same"}}), run="earlier")
     outcome = await desk.apply(ApplyRun(True, False, (), (), created=(Creation("terraform_data.r0", "same"),)))
-    assert (outcome.result, outcome.orphans) == (Result.SUCCEEDED, ())
+    assert (outcome.result, outcome.left_behind) == (Result.SUCCEEDED, ())
 
 
 async def test_a_second_look_that_differs_says_what_was_removed_from_the_work_folder(desk: Desk) -> None:
     """A local_file beside the code is missing at each plan: people learn why."""
     desk.terraform.document = PENDING
     async with desk.session() as session:
-        change = await session.plan(await session.observe())
+        change = await proposed(session, await session.observe())
         notice = Notice(Reason.WORK_FOLDER_RESTORED, "removed: z.auto.tfvars")
         desk.terraform.notices = (notice,)
         verification = await session.verify(change)
@@ -227,7 +236,7 @@ async def test_a_preview_enters_no_folder_that_is_not_settled(desk: Desk) -> Non
         async with desk.session(settles=False):
             pytest.fail("it was entered")
     async with desk.session() as session:
-        assert (await session.observe()).content is None
+        assert isinstance(await session.plan(await session.observe()), AtSetpoint)
 
 
 async def test_a_preview_says_why_it_did_not_look(desk: Desk) -> None:
@@ -270,8 +279,8 @@ async def test_plans_are_read_off_the_event_loop(desk: Desk, monkeypatch: pytest
 async def test_a_quiet_plan_is_not_read_at_all(desk: Desk) -> None:
     async with desk.session() as session:
         observation = await session.observe()
-        assert (observation.content, observation.judged) == (None, None)
-        assert await session.plan(observation) is None
+        assert observation.judged is None
+        assert isinstance(await session.plan(observation), AtSetpoint)
     desk.threads.shutdown()
 
 
@@ -296,8 +305,7 @@ async def test_a_destroy_without_what_it_reads_is_planned_from_the_state_and_say
     subjects = []
     for _ in range(2):
         async with desk.session(GoalKind.DESTROY) as session:
-            change = await session.plan(await session.observe())
-            assert change is not None
+            change = await proposed(session, await session.observe())
             subjects.append(change.notes)
             assert (await session.verify(change)).reason != Reason.PLAN_FAILED
     note = (
@@ -311,7 +319,7 @@ async def test_a_repair_says_what_was_lost_before_it(desk: Desk) -> None:
     made = change("postgresql_database.shop", ["create"], None, {"name": "shop"}, after_unknown={"id": True})
     desk.terraform.document = plan(made, drift=[change("postgresql_database.shop", ["delete"], recorded)])
     async with desk.session() as session:
-        change_ = await session.plan(await session.observe())
+        change_ = await proposed(session, await session.observe())
     assert change_ is not None
     gone, renamed = change_.notes
     assert gone == "deleted outside and made anew, empty; what it held is gone: postgresql_database.shop"
@@ -329,7 +337,7 @@ async def test_a_destroy_that_the_applied_code_forbids_is_planned_with_the_sourc
     await applied_before(desk, OLD)
     desk.terraform.forbidding = frozenset({OLD})
     async with desk.session(GoalKind.DESTROY) as session:
-        assert (await session.observe()).bundle == BUNDLE.digest
+        assert (await session.observe()).shown["bundle"].digest == BUNDLE.digest
 
 
 @pytest.mark.parametrize("before", [OLD, BUNDLE.digest], ids=["another", "the-same"])
@@ -380,8 +388,7 @@ async def test_a_failed_drill_can_be_accepted_where_nothing_else_leads_out(
     desk.terraform.failing = {OLD: failing} if failing else {}
     async with desk.session(goal) as session:
         observation = await session.observe()
-        change = await session.plan(observation)
-        assert change is not None
+        change = await proposed(session, observation)
         plan = await session.plan_reset(change, Snapshot("snap", BUNDLE.digest, OLD))
     assert (plan.drill, plan.acceptable) == drill
     assert not plan.ready
@@ -394,8 +401,7 @@ async def test_an_outage_says_nothing_of_the_way_back(desk: Desk) -> None:
     desk.terraform.failing = {OLD: OUTAGE}
     async with desk.session() as session:
         observation = await session.observe()
-        change = await session.plan(observation)
-        assert change is not None
+        change = await proposed(session, observation)
         with pytest.raises(TransientError, match="connection refused"):
             await session.plan_reset(change, Snapshot("snap", BUNDLE.digest, OLD))
 

@@ -23,8 +23,8 @@ def expiring_in(document: dict[str, Any]) -> dict[str, Expiring]:
         target=None,  # type: ignore[arg-type]
         cause="SpecChanged",
         digest="",
-        bundle=None,
-        state_version=1,
+        base="1",
+        configuration="",
         generation=1,
         actions=analysis.actions,
         summary=analysis.summary,
