@@ -10,12 +10,13 @@ import dataclasses
 import itertools
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 
+from setpoint.api.conditions import Reason
 from setpoint.api.meta import ObjectRef
 from setpoint.api.v1alpha1.change import ActionSummary, ChangeSummary, ResetAction
 from setpoint.api.v1alpha1.environment import AppliedStatus, BundleStatus, Environment, StateStatus, name_configuration
 from setpoint.api.v1alpha1.snapshot import SnapshotSpec
 from setpoint.domain.digests import digest
-from setpoint.domain.errors import ConflictError
+from setpoint.domain.errors import ConflictError, LostBlobError
 from setpoint.domain.findings import DriftClass, Finding, beyond_mending
 from setpoint.domain.goals import Goal, GoalKind, cause_of
 from setpoint.domain.model import (
@@ -49,8 +50,12 @@ class World:
     actual: Resources = dataclasses.field(default_factory=dict)
     state: Resources = dataclasses.field(default_factory=dict)
     version: int = 0
+    target: ObjectRef | None = None
+    """The target that had the last pass."""
     applies: int = 0
     published: int = 0
+    produced: Resources | None = None
+    """The resources when they were last published."""
     configurations: dict[str, Resources] = dataclasses.field(default_factory=dict)
     fail_observe: Exception | None = None
     result: Result = Result.SUCCEEDED
@@ -105,21 +110,21 @@ class FakeDriver:
     async def recorded(self, runs: Collection[Run]) -> None:
         """Their traces go."""
         for run in runs:
-            del self.traces[run.id]
+            self.traces.pop(run.id, None)
 
     async def references(self) -> frozenset[str]:
         """What the world says."""
         return frozenset(self.world.kept)
 
     async def holdings(self, ref: ObjectRef) -> tuple[str, ...]:
-        """The resources in the state."""
-        del ref
-        return tuple(sorted(self.world.state))
+        """The resources in the state of the target that had a pass."""
+        return tuple(sorted(self.world.state)) if ref == self.world.target else ()
 
     @contextlib.asynccontextmanager
     async def session(self, target: Environment, goal: Goal, progress) -> AsyncIterator["FakeSession"]:
         """Counts the sessions that are open."""
         self.open_sessions += 1
+        self.world.target = target.ref
         try:
             yield FakeSession(self.world, target, goal, progress)
         finally:
@@ -145,10 +150,16 @@ class FakeSession:
         if self._goal.destroys:
             return {}
         if self._goal.snapshot is not None:
-            return self._world.configurations[self._goal.snapshot.spec.bundle]
+            return self._recorded(self._goal.snapshot.spec.bundle)
         if self._goal.kind is GoalKind.HOLD and applied is not None:
-            return self._world.configurations[applied.bundle]
+            return self._recorded(applied.bundle)
         return dict(self._target.spec.variables.get("resources", {}))
+
+    def _recorded(self, bundle: str) -> Resources:
+        try:
+            return self._world.configurations[bundle]
+        except KeyError:
+            raise LostBlobError.gone("a configuration", bundle) from None
 
     async def observe(self) -> Observation:
         world = self._world
@@ -244,6 +255,8 @@ class FakeSession:
         world = self._world
         if world.move_before_apply or decision.change.base != str(world.version):
             raise ConflictError("the state moved")
+        if digest(self._content()) != decision.change.digest:
+            raise ConflictError("another plan")
         world.applies += 1
         if world.result is Result.SUCCEEDED:
             world.actual, world.state = self._applied_to(world.actual), self._applied_to(world.state)
@@ -271,8 +284,11 @@ class FakeSession:
 
     async def verify(self, change: Change) -> Verification:
         await self._wait_for(self._world.verify_waits)
-        left = beyond_mending(self._findings())
-        return dataclasses.replace(self._world.verification or self._world.health, left=left)
+        found = tuple(self._findings())
+        differing = tuple(finding.address for finding in found if finding.mendable)
+        again = Verification(ok=False, reason=Reason.NOT_CONVERGING, message="still different", paths=differing)
+        verification = self._world.verification or (again if differing else self._world.health)
+        return dataclasses.replace(verification, left=beyond_mending(found))
 
     async def probe_health(self) -> Verification:
         return self._world.health
@@ -285,7 +301,11 @@ class FakeSession:
         return AppliedStatus(bundle=bundle, archive=bundle, variables=bundle, change=change, at=at)
 
     async def publish(self) -> bool:
-        self._world.published += 1
+        world = self._world
+        if world.produced == world.state:
+            return False
+        world.produced = dict(world.state)
+        world.published += 1
         return True
 
 
