@@ -1,5 +1,6 @@
 """The repository as a whole: its layout, what may stand in its files, and that the lock holds what pyproject names."""
 
+import ast
 import re
 import subprocess
 import tomllib
@@ -11,6 +12,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 MAX_LINES = 400
+MAX_ARGUMENTS = 8
 CODE = ("operator/", "tools/", "benchmarks/", "examples/")
 PINNED = re.compile(r"^(?P<name>[a-z0-9][a-z0-9._-]*)==(?P<version>[^ ;]+)(?: ; [^\\]+)? \\$")
 HASH = re.compile(r"^    --hash=sha256:[0-9a-f]{64}( \\)?$")
@@ -53,6 +55,19 @@ def test_no_module_is_too_long(files: list[str]) -> None:
     lengths = {path: len((ROOT / path).read_text(encoding="utf-8").splitlines()) for path in modules}
     assert len(modules) > 50
     assert {path: length for path, length in lengths.items() if length > MAX_LINES} == {}
+
+
+@pytest.mark.parametrize("package", ["pipeline", "wiring"])
+def test_no_function_takes_too_many_arguments(package: str) -> None:
+    """More of them are a type that has no name yet."""
+    counts = {}
+    for path in (ROOT / "operator" / "setpoint" / package).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                names = [each.arg for each in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
+                counts[path.name, node.name, node.lineno] = len([name for name in names if name not in {"self", "cls"}])
+    assert len(counts) > 50
+    assert {place: count for place, count in counts.items() if count > MAX_ARGUMENTS} == {}
 
 
 def test_nothing_names_one_machine_or_a_package_registry(files: list[str]) -> None:
