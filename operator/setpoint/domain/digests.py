@@ -14,7 +14,7 @@ def canonical(value: Any) -> bytes:
     """RFC 8785 bytes of a JSON value.
 
     Integers beyond 2^53, floats that are no JSON numbers (RFC 8785, 3.2.2.3) and text with half a surrogate pair, which
-    has no UTF-8 form, are written as strings with a type mark, so that any Terraform value has a digest.
+    has no UTF-8 form, are written as strings with a type mark, so that any JSON value has a digest.
     """
     return rfc8785.dumps(_tame(value))
 

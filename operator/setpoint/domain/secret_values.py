@@ -11,8 +11,7 @@ from setpoint.domain.value_paths import leaves
 def variable_values(secrets: Mapping[str, str], structured: Collection[str]) -> dict[str, Any]:
     """The values of secret variables: text, but what a JSON array or object says for those of a `structured` type.
 
-    As Terraform does with TF_VAR_x, whose text it parses only where the variable's type is not a plain one. What does
-    not parse stays text, for Terraform to judge.
+    What does not parse stays text: what a value must be is for others to judge.
     """
     return {name: _parsed(text, text) if name in structured else text for name, text in secrets.items()}
 

@@ -77,7 +77,7 @@ _NESTED = (_BACKSLASH, _CHARACTER, _BACKSLASH, _QUOTE, _BACKSLASH, _PERCENT, _FI
 _SIGNS = re.compile(rb"[\\'%+$]")
 """The signs of which every escape has one."""
 BLANK = _Joining((), re.compile(rb"(?:\s|\xe2\x94\x82|\xe2\x95[\xb5\xb7])+"), lambda _: b"")
-"""Blanks, and the bars of the box that Terraform draws around an error."""
+"""Blanks, and the bars of the box that a program draws around an error."""
 
 
 class Reading:

@@ -1,6 +1,6 @@
 """Owns whose fault a failed transfer is, by the words of git, curl, ssh and Go. Pure.
 
-Programs say it in prose alone, and Terraform breaks that into lines, so a text is read as one line. What is not known
+Programs say it in prose alone, and may break that into lines, so a text is read as one line. What is not known
 here is nobody's fault: whoever asks decides. Samples of real words are in tests/data/transport_errors.json.
 """
 
@@ -44,7 +44,7 @@ _WORDS: tuple[tuple[Fault, str], ...] = (
     # ssh
     (Fault.LOGIN, r"permission denied \(|too many authentication failures"),
     (Fault.OUTAGE, r"kex_exchange_identification|connection closed by|connection reset by|banner exchange"),
-    # Go: Terraform, OpenTofu, go-getter
+    # Programs in Go
     (Fault.LOGIN, r"requires authentication credentials|\b401 unauthorized|\b403 forbidden|\b407 proxy auth"),
     (Fault.OUTAGE, r"\b(?:408 request timeout|425 too early|429 too many requests|5\d\d [a-z]+(?: [a-z]+)*)"),
     (Fault.OUTAGE, r"no such host|server misbehaving|network is unreachable|no route to host|connection refused"),

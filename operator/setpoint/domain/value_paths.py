@@ -1,4 +1,4 @@
-"""Owns walking the values of a Terraform plan: leaves by path, and masks. Pure.
+"""Owns walking the values of a plan: leaves by path, and masks. Pure.
 
 A path is a tuple of keys and indices; `write_path` shows it as `tags.owner`, `rule[0].port` or `tags["a.b"]`.
 Plans come from outside: what is nested too deeply is refused, never followed.

@@ -13,9 +13,9 @@ class SourceTree:
     """A resolved source: files by relative path, within all limits, nothing but regular files.
 
     `files` maps a POSIX path to (content digest, executable); `read` gives a file's bytes, or raises TransientError
-    where they are no longer those of the digest. `has_state_file`: Terraform keeps a local state in the source; the
-    state itself is left out of `files`. `root` is the folder of the root module within the tree, empty for its top:
-    what it reaches elsewhere in its repository or home is in the tree, too.
+    where they are no longer those of the digest. `has_state_file`: a local state is kept in the source; it is
+    left out of `files`. `root` is the folder of the root module within the tree, empty for its top: what it reaches
+    elsewhere in its repository or home is in the tree, too.
     """
 
     digest: str

@@ -7,13 +7,13 @@ wherever in the source that is. Paths go up as Terraform's do: by their text, pa
 
 from collections.abc import Iterator
 
+from setpoint.adapters.source import hcl_paths
 from setpoint.adapters.source.entries import AbsentBlobsError, Entry, File, Folder, Link
+from setpoint.adapters.source.hcl_paths import Named
+from setpoint.adapters.source.hcl_scan import is_code
 from setpoint.adapters.source.limits import Limits, Tally, refused, shown
 from setpoint.api.conditions import Reason
-from setpoint.domain import hcl_paths
 from setpoint.domain.errors import TransientError
-from setpoint.domain.hcl_paths import Named
-from setpoint.domain.hcl_scan import is_code
 
 _MAX_HOPS = 40
 Path = tuple[str, ...]

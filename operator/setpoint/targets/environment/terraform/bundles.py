@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 
+from setpoint.adapters.source import hcl_scan
 from setpoint.api.conditions import Reason
-from setpoint.domain import hcl_scan
 from setpoint.domain.digests import canonical, digest, digest_bytes
 from setpoint.domain.errors import NotFoundError, StalledError
 from setpoint.domain.scrubbing import Scrubber

@@ -25,7 +25,7 @@ from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mappi
 from pathlib import Path
 from typing import Any
 
-from setpoint.domain import hcl_scan
+from setpoint.adapters.source import hcl_scan
 from setpoint.domain.digests import digest_bytes
 from setpoint.domain.errors import StoreError
 from setpoint.targets.environment.plan import lock_file

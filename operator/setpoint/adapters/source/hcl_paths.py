@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from setpoint.domain.hcl_scan import Files, is_code, module_calls
+from setpoint.adapters.source.hcl_scan import Files, is_code, module_calls
 
 _UNKNOWN, _MODULE, _ROOT = "\0", "\1", "\2"
 _NEWLINE = "\n"
