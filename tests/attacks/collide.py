@@ -17,7 +17,7 @@ from setpoint.api.v1alpha1.change import ChangeSpec
 from setpoint.api.v1alpha1.environment import EnvironmentSpec
 from setpoint.domain.digests import canonical
 from setpoint.domain.gates import gates_digest
-from setpoint.domain.subject import rules_digest, subject_digest
+from setpoint.domain.subject import Subject, rules_digest
 
 NONCE = "zz.txt"
 ZERO = "00000000"
@@ -72,7 +72,7 @@ class Seen:
         named = {"stateVersion": spec.state_version, "variables": variables}
 
         def subject(nonce: str) -> str:
-            return subject_digest(**parts, named={**named, "bundle": bundle_digest(self.files, nonce)})
+            return Subject(**parts, named={**named, "bundle": bundle_digest(self.files, nonce)}).digest
 
         assert subject(ZERO) == spec.subject, "the attack does not know the subject's form any more: mend it"
         return subject

@@ -88,15 +88,14 @@ def required_approvals(
     written: int | None,
     asked: Iterable[int] = (),
     automatic_reset: bool = False,
-    orphans: bool = False,
     mixed: bool = False,
-    undrilled: bool = False,
+    doubtful: bool = False,
 ) -> int:
     """How many people must approve a Change (rule 29).
 
     `written` is spec.approvals.required, `asked` what the gates ask for, of which the most counts. `mixed`: the
-    Change restores drift and brings a new configuration, so both modes must allow it. Suspected orphans, a
-    Destroy, and a way back that could not be drilled always wait for a person.
+    Change restores drift and brings a new configuration, so both modes must allow it. A Destroy, and what is
+    `doubtful`, always wait for a person: something may have been lost already, or the way back was not drilled.
     """
     by_hand = max(1, written or 0)
     if cause == "Reset":
@@ -105,7 +104,7 @@ def required_approvals(
         needed = by_hand
     else:
         needed = written or 0
-    return max(needed, int(orphans or undrilled), *asked, 0)
+    return max(needed, int(doubtful), *asked, 0)
 
 
 def _waits(cause: Cause, apply_mode: str, drift_mode: str, *, mixed: bool) -> bool:

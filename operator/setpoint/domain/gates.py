@@ -3,6 +3,7 @@
 import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from typing import get_args
 
 from setpoint.api.v1alpha1.change import Cause
 from setpoint.api.v1alpha1.enforcementgates import EnforcementGate, EnforcementGates, GateStage, PolicySetReference
@@ -27,6 +28,9 @@ class SelectedGate:
 def gates_digest(gates: Iterable[SelectedGate]) -> str:
     """Of the gates as they are written; their order does not matter."""
     return digest(sorted((selected.name, digest(selected.gate.as_json())) for selected in gates))
+
+
+STAGES: tuple[GateStage, ...] = get_args(GateStage)
 
 
 def stages_of(cause: Cause) -> tuple[GateStage, ...]:

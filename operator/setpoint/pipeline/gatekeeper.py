@@ -22,7 +22,6 @@ from setpoint.domain.gates import (
 )
 from setpoint.domain.gating import GateDecision, GateInput, Verdict
 from setpoint.domain.judged import NOTHING, Judged, Redact
-from setpoint.domain.model import Observation
 from setpoint.domain.policies import PolicyResult
 from setpoint.domain.policy_input import Question, policy_input
 from setpoint.domain.protection import check_protection
@@ -93,46 +92,41 @@ class Gatekeeper:
 
     async def decide(self, work: Pass, proposed: Proposed, stage: GateStage) -> GateDecision:
         """The decision over the Change of this pass at a stage."""
-        context, change, reset_plan = proposed.gates, proposed.guarded.change, proposed.guarded.reset_plan
-        gates = context.gates.get(stage, ())
-        judged = proposed.guarded.observed.seen.judged or NOTHING
-        question = _question(work, proposed.guarded, stage, judged)
-        documents = [
-            policy_input(question, gate=selected.name, document=judged.document, alias=judged.alias)
-            for selected in gates
-        ]
-        asked = (self._ask(context, one, document) for one, document in zip(gates, documents, strict=True))
-        answers = [
-            _shown(context, one, results, judged, self._redact)
-            for one, results in zip(gates, await asyncio.gather(*asked), strict=True)
-        ]
-        tally, unfit = await self._tally(work, proposed)
-        decision = gating.decide(
-            GateInput(
-                stage=stage,
-                change=change,
-                subject=proposed.spec.subject,
-                reset_plan=reset_plan,
-                gates=gates,
-                answers={selected.name: answer for selected, answer in zip(gates, answers, strict=True)},
-                protection=check_protection(change, work.environment.spec.protection),
-                tally=tally,
-                required=proposed.required,
-                faults=(*context.faults, *unfit),
-                requested_by=context.requester(change, work.goal),
-                approve=context.approve_command(proposed.record.metadata.name),
-            )
-        )
+        decision = gating.decide(await self._gather(work, proposed, stage))
         for result in decision.results:
             self._metrics.count_gate_decision(result.gate, result.stage, result.verdict)
         return decision
 
-    async def judge_drift(self, work: Pass, seen: Observation) -> DriftVerdict:
+    async def _gather(self, work: Pass, proposed: Proposed, stage: GateStage) -> GateInput:
+        """Everything that the decision looks at: what policies say of the Change, and what people do."""
+        context, guarded = proposed.gates, proposed.guarded
+        gates, judged = context.gates.get(stage, ()), guarded.observed.seen.judged or NOTHING
+        question = _question(work, guarded, stage, judged)
+        answers = await asyncio.gather(*(self._ask_of_change(context, one, question, judged) for one in gates))
+        tally, unfit = await self._tally(work, proposed)
+        return GateInput(
+            stage=stage,
+            change=guarded.change,
+            subject=proposed.spec.subject,
+            reset_plan=guarded.reset_plan,
+            gates=gates,
+            answers={selected.name: answer for selected, answer in zip(gates, answers, strict=True)},
+            protection=check_protection(guarded.change, work.environment.spec.protection),
+            tally=tally,
+            required=proposed.required,
+            faults=(*context.faults, *unfit),
+            requested_by=context.requester(guarded.change, work.goal),
+            approve=context.approve_command(proposed.record.metadata.name),
+        )
+
+    async def _ask_of_change(
+        self, context: GateContext, selected: SelectedGate, question: Question, judged: Judged
+    ) -> list[PolicyResult]:
+        given = policy_input(question, gate=selected.name, document=judged.document, alias=judged.alias)
+        return _shown(context, selected, await self._ask(context, selected, given), judged, self._redact)
+
+    async def judge_drift(self, work: Pass, judged: Judged, context: GateContext) -> DriftVerdict:
         """The verdict of the policies of the target's gates on what the world changed."""
-        judged = seen.judged
-        if judged is None or not judged.drifted:
-            return DriftVerdict()
-        context = await self.gates.gather(work.environment, "Drift")
         answers = await asyncio.gather(*(self._ask_of_drift(work, context, one, judged) for one in context.all()))
         found = {one.name: results for one, results in zip(context.all(), answers, strict=True)}
         return drift_verdict(found, context.faults)

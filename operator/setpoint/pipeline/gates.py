@@ -13,6 +13,7 @@ from setpoint.domain.approvals import find_requester, required_approvals
 from setpoint.domain.errors import SetpointError
 from setpoint.domain.findings import DriftClass, Finding
 from setpoint.domain.gates import (
+    STAGES,
     SelectedGate,
     approvals_asked,
     gates_digest,
@@ -23,14 +24,14 @@ from setpoint.domain.gates import (
 from setpoint.domain.goals import Goal
 from setpoint.domain.model import Change, ResetPlan, Snapshot
 from setpoint.domain.policies import PolicyModules, Unread
-from setpoint.domain.subject import rules_digest, subject_digest
+from setpoint.domain.subject import Subject, rules_digest
 from setpoint.pipeline.objects import list_typed
 from setpoint.ports import ClusterClient, PolicyResolver
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class GateContext:
-    """The gates of a Change and the policies that they ask, read once a pass.
+    """The gates of a Change and the policies that they ask.
 
     `modules` maps the name of a PolicySet to its content, `problems` to why it can't be asked. `faults` says which
     EnforcementGates could not be read.
@@ -50,10 +51,17 @@ class GateContext:
         words += ["-n", namespace] if namespace != "default" else []
         return " ".join([*words, "--context", "NAME"] if self.distant else words)
 
+    def over(self, cause: Cause) -> "GateContext":
+        """The same for a Change of this cause: the gates of the stages that it will pass, and what these ask."""
+        gates = {stage: self.gates[stage] for stage in stages_of(cause)}
+        names = _policy_sets(gates)
+        modules = {name: found for name, found in self.modules.items() if name in names}
+        return dataclasses.replace(self, gates=gates, modules=modules)
+
     def subject(self, change: Change, snapshot: Snapshot, reset_plan: ResetPlan, *, required: int) -> str:
         """The digest that an approval of this Change names."""
         spec = self.environment.spec
-        return subject_digest(
+        subject = Subject(
             target=change.target.key,
             cause=change.cause,
             content=change.digest,
@@ -69,6 +77,7 @@ class GateContext:
             deletion=self.environment.metadata.deletion_timestamp if change.cause == "Destroy" else None,
             notes=change.notes,
         )
+        return subject.digest
 
     def required_approvals(
         self, change: Change, goal: Goal, findings: Sequence[Finding], *, undrilled: bool = False
@@ -83,9 +92,8 @@ class GateContext:
             written=spec.approvals.required,
             asked=approvals_asked(self.all(), change.cause),
             automatic_reset=goal.reset is not None and goal.reset.spec.automatic,
-            orphans=bool(change.orphans),
             mixed=drifted and change.cause == "SpecChanged",
-            undrilled=undrilled,
+            doubtful=bool(change.orphans) or undrilled,
         )
 
     def requester(self, change: Change, goal: Goal) -> str | None:
@@ -122,14 +130,12 @@ class GateReader:
         self._unread = unread
         self._distant = distant
 
-    async def gather(self, environment: Environment, cause: Cause) -> GateContext:
-        """The gates that guard a Change of this cause at the stages that it will pass."""
+    async def gather(self, environment: Environment) -> GateContext:
+        """The gates that guard a target at every stage, and their policies: read once a pass."""
         objects, unfit = await list_typed(self._cluster, EnforcementGates)
         stage, labels = environment.spec.stage, environment.metadata.labels
-        gates = {
-            name: select_gates(objects, stage=name, target_stage=stage, labels=labels) for name in stages_of(cause)
-        }
-        names = {ref.name for selected in gates.values() for one in selected for ref in one.gate.policy_sets}
+        gates = {name: select_gates(objects, stage=name, target_stage=stage, labels=labels) for name in STAGES}
+        names = _policy_sets(gates)
         modules, problems = await self._load(names) if names else ({}, {})
         unread = [one.text for one in self._unread() if "EnforcementGates" in one.kinds]
         # One that was read before stays in force beside: what it would say by now is not known.
@@ -156,6 +162,12 @@ class GateReader:
                 meant = {one.name} & names if one.name else names - modules.keys()
                 problems |= {name: f"PolicySet {name}: {one.text}" for name in meant}
         return modules, problems
+
+
+def _policy_sets(gates: Mapping[GateStage, Sequence[SelectedGate]]) -> set[str]:
+    """The names of the PolicySets that gates ask."""
+    asked = {one.name: one.gate for selected in gates.values() for one in selected}
+    return {reference.name for gate in asked.values() for reference in gate.policy_sets}
 
 
 def _manifest_problem(obj: EnforcementGates | PolicySet) -> str:

@@ -9,6 +9,7 @@ from setpoint.api.v1alpha1.reset import Reset
 from setpoint.domain import model
 from setpoint.domain.goals import Goal
 from setpoint.pipeline.draft import StatusDraft
+from setpoint.pipeline.gates import GateContext
 from setpoint.pipeline.stored import StoredStatus
 from setpoint.ports import TargetSession
 
@@ -41,10 +42,14 @@ class Pass:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Observed:
-    """What is; `violations` are the world's changes that violate a policy."""
+    """What is; `violations` are the world's changes that violate a policy.
+
+    `gates` are those that were gathered to find these; None where nothing drifted, so that none were.
+    """
 
     seen: model.Observation
     violations: tuple[str, ...]
+    gates: GateContext | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

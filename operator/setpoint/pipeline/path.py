@@ -15,6 +15,7 @@ from setpoint.api.v1alpha1.change import Change as ChangeObject
 from setpoint.api.v1alpha1.enforcementgates import GateStage
 from setpoint.api.v1alpha1.environment import EnvironmentStatus
 from setpoint.domain import audit_actions, model
+from setpoint.domain.drift_policy import DriftVerdict
 from setpoint.domain.errors import TransientError, WaitingError
 from setpoint.domain.findings import DriftClass, beyond_mending
 from setpoint.domain.gates import stages_of
@@ -107,9 +108,12 @@ class Pipeline:
 
     async def _analyse(self, work: Pass, seen: model.Observation) -> Observed:
         """Names what differs, by class, with what policies say of it."""
-        verdict = await self._gatekeeper.judge_drift(work, seen)
+        gates, verdict = None, DriftVerdict()
+        if seen.judged is not None and seen.judged.drifted:
+            gates = await self._gatekeeper.gates.gather(work.environment)
+            verdict = await self._gatekeeper.judge_drift(work, seen.judged, gates.over("Drift"))
         work.draft.drift(seen.findings, verdict)
-        return Observed(seen, verdict.violations)
+        return Observed(seen, verdict.violations, gates)
 
     async def _plan(self, work: Pass, observed: Observed) -> Planned | None:
         """The change; None where there is none, or none can help."""
@@ -167,7 +171,8 @@ class Pipeline:
     async def _gate(self, work: Pass, guarded: Guarded) -> Gated:
         """Policies, protection, blast radius and approvals over the subject; the Change that people see."""
         change, seen, plan = guarded.change, guarded.observed.seen, guarded.reset_plan
-        gates = await self._gatekeeper.gates.gather(work.environment, change.cause)
+        gathered = guarded.observed.gates or await self._gatekeeper.gates.gather(work.environment)
+        gates = gathered.over(change.cause)
         undrilled = plan.acceptable or plan.drill == "NotDrilled"
         required = gates.required_approvals(change, work.goal, seen.findings, undrilled=undrilled)
         subject = gates.subject(change, guarded.snapshot, plan, required=required)

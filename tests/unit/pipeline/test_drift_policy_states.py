@@ -99,6 +99,32 @@ async def test_a_repair_is_not_blocked_by_what_it_repairs(bench: Bench) -> None:
     assert {stage for stage, drift in asked if drift} == {"drift"}
 
 
+@pytest.mark.parametrize("drift", [(OPENED,), ()], ids=["judged", "none"])
+async def test_gates_and_policies_are_gathered_once_a_pass(bench: Bench, drift: Any, monkeypatch: Any) -> None:
+    """Though they are asked of the drift, of the Change, and again before the apply."""
+    read: list[str] = []
+    listed, resolve = bench.cluster.list, bench.policies.resolve
+
+    async def list_(kind: str, **where: Any) -> Any:
+        read.append(kind)
+        return await listed(kind, **where)
+
+    async def resolve_(spec: Any, **where: Any) -> Any:
+        read.append("content")
+        return await resolve(spec, **where)
+
+    monkeypatch.setattr(bench.cluster, "list", list_)
+    monkeypatch.setattr(bench.policies, "resolve", resolve_)
+    await bench.declare(ONE, **AUTO, drift={"mode": "Heal"})
+    bench.world.drift, bench.world.actual["a"] = drift, "tampered"
+    bench.policies.asked.clear()
+    await bench.run()
+    assert bench.world.applies == 2
+    asked = {"drift", "plan", "apply"} if drift else {"plan", "apply"}
+    assert {one["gate"]["stage"] for one in bench.policies.asked} == asked
+    assert [read.count(one) for one in ("EnforcementGates", "PolicySet", "content")] == [1, 1, 1]
+
+
 async def test_who_decides_on_a_change_is_told(bench: Bench) -> None:
     bench.world.drift = (OPENED,)
     bench.world.actual["a"] = "tampered"

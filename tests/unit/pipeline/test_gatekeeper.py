@@ -92,7 +92,7 @@ class Desk:
         await self.cluster.add(example("EnforcementGates", name=name, gates=complete))
 
     async def gather(self) -> GateContext:
-        return await self.gatekeeper.gates.gather(self.environment, self.change.cause)
+        return (await self.gatekeeper.gates.gather(self.environment)).over(self.change.cause)
 
     async def subject(self) -> str:
         context = await self.gather()
