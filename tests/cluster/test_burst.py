@@ -101,7 +101,7 @@ def suspended(number: int) -> JsonObject:
 
 def pointless(number: int) -> JsonObject:
     """A Reset of a target that does not exist: it is looked for."""
-    target = {"targetRef": {"name": f"burst-{number}"}, "snapshotRef": {"name": "none"}}
+    target = {"targetRef": {"kind": "Environment", "name": f"burst-{number}"}, "snapshotRef": {"name": "none"}}
     obj = having("Reset", {"metadata.name": f"burst-{number}", "metadata.namespace": NAMESPACE})
     return {**obj, "spec": {**obj["spec"], **target}}
 

@@ -14,6 +14,7 @@ import yaml
 from tests.cluster.apiserver import NAMESPACE, PATIENT, ROLES, ApiServer, Cluster
 from tests.cluster.manifests import MANIFESTS, applied, built, named, namespaced, overlay
 from tests.cluster.operators import Operator, People, environment, running, until
+from tests.fakes.examples import example
 
 from setpoint.api.meta import RECONCILE_ANNOTATION
 
@@ -58,6 +59,14 @@ UNHEALTHY = [{"http": {"url": "http://127.0.0.1:9/"}, "timeout": "1s"}]
 OUTPUT = 'variable "a" {}\nresource "terraform_data" "a" { input = var.a }\noutput "a" { value = var.a }'
 
 
+def left_by_an_earlier_version(kind: str) -> dict[str, Any]:
+    """An object about the target shop, with the label of a version that knew one kind of target."""
+    labels = {"setpoint.dev/target": "shop"}
+    obj = example(kind, name="shop-of-before", labels=labels, targetRef={"kind": "Environment", "name": "shop"})
+    del obj["metadata"]["namespace"]
+    return obj
+
+
 def test_the_rules_granted_are_the_rules_used(
     cluster: Cluster,
     controllers: None,
@@ -73,7 +82,8 @@ def test_the_rules_granted_are_the_rules_used(
     since = len([*cluster.audited()])
     spec = {"outputsTo": {"secretRef": {"name": "out"}}, "snapshots": {"keep": 1}}
     people.apply(environment("shop", OUTPUT, variables={"a": "1"}, **spec))
-    # Before the policies are there: what the operator finds in a status, and takes away.
+    # Before the policies are there: what an earlier version left, and what is in a status that the operator takes away.
+    people.apply(*(left_by_an_earlier_version(kind) for kind in ("Change", "Snapshot")))
     words = ("patch", "environment", "shop", "-n", namespace, "--subresource=status", "--type=merge")
     cluster.kubectl(*words, "-p", '{"status":{"drift":{"since":"2020-01-01T00:00:00Z"}}}')
     # Another test's operator may have left one: this one is to create it.

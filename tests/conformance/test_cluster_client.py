@@ -10,6 +10,7 @@ from tests.conformance.homes import REF, approval, environment, policy_set, vers
 
 from setpoint.api.meta import FINALIZER, JsonObject, ObjectRef
 from setpoint.domain.errors import AlreadyExistsError, ConflictError, InvalidError, NotFoundError
+from setpoint.domain.objects import LabelSelector
 from setpoint.ports import ClusterClient
 
 
@@ -162,13 +163,22 @@ class TestRead:
 
     @pytest.mark.parametrize(
         ("labels", "names"),
-        [({"x": "1"}, ["a", "b"]), ({"x": "1", "y": "2"}, ["b"]), ({"x": "2"}, []), ({}, ["a", "b", "c"])],
-        ids=["one", "two", "none match", "no selector"],
+        [
+            ({"x": "1"}, ["a", "b"]),
+            ({"x": "1", "y": "2"}, ["b"]),
+            ({"x": "2"}, []),
+            ({"x": frozenset({"1", "3"})}, ["a", "b", "d"]),
+            ({"x": frozenset({"1", "3"}), "y": "2"}, ["b"]),
+            ({"y": frozenset({"1", "3"})}, []),
+            ({}, ["a", "b", "c", "d"]),
+        ],
+        ids=["one", "two", "none match", "one of two values", "of two labels", "no value matches", "no selector"],
     )
-    async def test_list_by_labels(self, client: ClusterClient, labels: dict[str, str], names: list[str]) -> None:
+    async def test_list_by_labels(self, client: ClusterClient, labels: LabelSelector, names: list[str]) -> None:
         await client.create(environment("a", labels={"x": "1"}))
         await client.create(environment("b", labels={"x": "1", "y": "2"}))
         await client.create(environment("c"))
+        await client.create(environment("d", labels={"x": "3"}))
         found = await client.list("Environment", labels=labels)
         assert [obj["metadata"]["name"] for obj in found.items] == names
 

@@ -11,8 +11,9 @@ import yaml
 from click.testing import CliRunner
 from tests.fakes.admission import admit
 
-from setpoint.api.conditions import CONDITION_MEANING, KIND_CONDITIONS, REASON_MEANING
+from setpoint.api.conditions import CONDITION_MEANING, REASON_MEANING
 from setpoint.api.crdgen import object_schema
+from setpoint.api.kind_conditions import KIND_CONDITIONS
 from setpoint.api.v1alpha1 import KINDS
 from setpoint.cli.examples import EXAMPLES
 from setpoint.cli.generate import generate, generated_files, stale_files, write_files

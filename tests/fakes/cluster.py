@@ -12,6 +12,7 @@ from setpoint.api.model import format_time
 from setpoint.domain import objects
 from setpoint.domain.audit import AuditEntry
 from setpoint.domain.errors import AlreadyExistsError, ConflictError, GoneError, InvalidError, NotFoundError
+from setpoint.domain.objects import LabelSelector
 from setpoint.ports import ObjectList, WatchEvent
 
 _EPOCH = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
@@ -38,9 +39,7 @@ class InMemoryCluster:
         await asyncio.sleep(0)
         return _shown(*self._find(ref))
 
-    async def list(
-        self, kind: str, *, namespace: str | None = None, labels: Mapping[str, str] | None = None
-    ) -> ObjectList:
+    async def list(self, kind: str, *, namespace: str | None = None, labels: LabelSelector | None = None) -> ObjectList:
         """All objects of a kind, in order of their key."""
         await asyncio.sleep(0)
         found = tuple(

@@ -9,7 +9,8 @@ from tests.fakes.cluster import InMemoryCluster
 from tests.fakes.store import MemoryBlobs, MemoryLooks
 from tests.fakes.target import FakeDriver, World, snapshot_manifest
 
-from setpoint.api.conditions import KIND_CONDITIONS, ConditionType
+from setpoint.api.conditions import ConditionType
+from setpoint.api.kind_conditions import KIND_CONDITIONS
 from setpoint.api.meta import JsonObject, ObjectRef
 from setpoint.domain.audit import AuditEntry
 from setpoint.domain.audit_actions import is_begun_apply

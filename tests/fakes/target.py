@@ -13,7 +13,13 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from setpoint.api.conditions import Reason
 from setpoint.api.meta import ObjectRef
 from setpoint.api.v1alpha1.change import ActionSummary, ChangeSummary, ResetAction
-from setpoint.api.v1alpha1.environment import AppliedStatus, BundleStatus, Environment, StateStatus, name_configuration
+from setpoint.api.v1alpha1.environment import (
+    BundleStatus,
+    Environment,
+    EnvironmentApplied,
+    StateStatus,
+    name_configuration,
+)
 from setpoint.api.v1alpha1.snapshot import SnapshotSpec
 from setpoint.domain.digests import digest
 from setpoint.domain.errors import ConflictError, LostBlobError
@@ -237,7 +243,7 @@ class FakeSession:
         )
         return Proposal(change)
 
-    async def capture(self, applied: AppliedStatus | None) -> Captured:
+    async def capture(self, applied: EnvironmentApplied | None) -> Captured:
         bundle = applied.bundle if applied else None
         return Captured(bundle, {"stateVersion": self._world.version, **_blobs(bundle)})
 
@@ -296,9 +302,9 @@ class FakeSession:
     async def drill_destroy(self) -> str:
         return self._world.drill_destroy
 
-    async def configuration(self, *, change: str | None, at: str) -> AppliedStatus:
+    async def configuration(self, *, change: str | None, at: str) -> EnvironmentApplied:
         bundle = self._world.record(self._declared)
-        return AppliedStatus(bundle=bundle, archive=bundle, variables=bundle, change=change, at=at)
+        return EnvironmentApplied(bundle=bundle, archive=bundle, variables=bundle, change=change, at=at)
 
     async def publish(self) -> bool:
         world = self._world

@@ -86,13 +86,6 @@ class LocalReference(ApiModel):
     name: Name = Field(description="The object's name.")
 
 
-class TargetReference(ApiModel):
-    """The target that an object is about, in the same namespace."""
-
-    kind: Literal["Environment"] = Field(default="Environment", description="The target's kind.")
-    name: Name = Field(description="The target's name.")
-
-
 class Condition(ApiModel):
     """One statement about an object (Kubernetes API conventions, "Typical status properties")."""
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import click
 
 from setpoint.api.conditions import ConditionType
-from setpoint.api.meta import API_VERSION, JsonObject, ObjectRef
+from setpoint.api.meta import API_VERSION, JsonObject
 from setpoint.api.v1alpha1.approval import ApprovalSpec
 from setpoint.api.v1alpha1.change import Change, GateResult
 from setpoint.cli.contents import Sight, action_section, refuse_unseen, see
@@ -311,7 +311,7 @@ def approval_name(change: str, user: str) -> str:
 
 def _entry(change: Change, approval: JsonObject, *, unseen: bool) -> AuditEntry:
     """The row on who said what of which subject, and saw it or not; under the target, so that its trail tells it."""
-    target = ObjectRef(change.spec.target_ref.kind, change.metadata.namespace, change.spec.target_ref.name)
+    target = change.spec.target_ref.within(change.metadata.namespace)
     said, name = ApprovalSpec.model_validate(approval["spec"]), approval["metadata"]["name"]
     return audit_actions.opinion(target, change.metadata.name, change.spec, approval=name, said=said, unseen=unseen)
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 import click
 
 from setpoint.api.meta import Condition, JsonObject, ObjectRef
+from setpoint.api.target import TargetReference
 from setpoint.api.v1alpha1.change import Change
 from setpoint.api.v1alpha1.environment import Environment
 from setpoint.api.v1alpha1.snapshot import Snapshot
@@ -92,13 +93,12 @@ async def tell(home: Home, obj: JsonObject, now: dt.datetime, contents: ContentT
 
 async def _own(home: Home, obj: JsonObject, now: dt.datetime, contents: ContentTeller) -> list[str]:
     """Describes the object by its kind. Raises InvalidError where it does not fit the kind."""
-    match obj["kind"]:
-        case "Environment":
-            return await _environment(home, parse(Environment, obj), now, contents)
-        case "Change":
-            return await _change(home, parse(Change, obj), now, contents)
-        case _:
-            return _other(obj, now)
+    kind = kind_of(obj["kind"])
+    if kind is Environment:
+        return await _environment(home, parse(Environment, obj), now, contents)
+    if kind is Change:
+        return await _change(home, parse(Change, obj), now, contents)
+    return _other(obj, now)
 
 
 def _metadata(obj: JsonObject, now: dt.datetime) -> list[str]:
@@ -204,7 +204,7 @@ def _readable(kind: type[Kind], objects: Iterable[JsonObject]) -> list[Kind]:
 
 async def _snapshots(home: Home, target: ObjectRef, now: dt.datetime) -> list[str]:
     found = await home.cluster.list("Snapshot", namespace=target.namespace)
-    mine = [one for one in _readable(Snapshot, found.items) if one.spec.target_ref.name == target.name]
+    mine = [one for one in _readable(Snapshot, found.items) if one.spec.target_ref == TargetReference.to(target)]
     mine.sort(key=lambda one: one.metadata.creation_timestamp or "", reverse=True)
     rows = [
         (

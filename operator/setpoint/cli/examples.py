@@ -1,6 +1,7 @@
 """Owns one example object per kind, for the reference pages. Tests hold them against types and schemas."""
 
 from setpoint.api.meta import API_VERSION, JsonObject
+from setpoint.api.v1alpha1 import Environment
 
 _CONTENT = "sha256:4df8f0dec4560646d2cb66be089354b90dbb17f2f1f36d88545a610b489e1576"
 _SUBJECT = "sha256:" + "a1b2c3d4e5" + "06" * 27
@@ -13,8 +14,8 @@ def _example(kind: str, name: str, spec: JsonObject, *, namespace: str | None = 
 
 
 EXAMPLES: dict[str, JsonObject] = {
-    "Environment": _example(
-        "Environment",
+    Environment.__name__: _example(
+        Environment.__name__,
         "shop-prod",
         {
             "stage": "prod",
@@ -33,7 +34,7 @@ EXAMPLES: dict[str, JsonObject] = {
         "Change",
         "shop-prod-a1b2c3d4e506060606060606060606060606",
         {
-            "targetRef": {"kind": "Environment", "name": "shop-prod"},
+            "targetRef": {"kind": Environment.__name__, "name": "shop-prod"},
             "cause": "Drift",
             "digest": _CONTENT,
             "subject": _SUBJECT,
@@ -61,7 +62,7 @@ EXAMPLES: dict[str, JsonObject] = {
         "Snapshot",
         "shop-prod-7",
         {
-            "targetRef": {"kind": "Environment", "name": "shop-prod"},
+            "targetRef": {"kind": Environment.__name__, "name": "shop-prod"},
             "digest": "sha256:" + "5d" * 32,
             "stateVersion": 7,
             "bundle": _BUNDLE,
@@ -84,7 +85,7 @@ EXAMPLES: dict[str, JsonObject] = {
         "Reset",
         "shop-prod-reset-k3x9q",
         {
-            "targetRef": {"kind": "Environment", "name": "shop-prod"},
+            "targetRef": {"kind": Environment.__name__, "name": "shop-prod"},
             "snapshotRef": {"name": "shop-prod-7"},
             "reason": "the new load balancer drops connections",
             "requestedBy": "ada",

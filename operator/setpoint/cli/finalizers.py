@@ -6,12 +6,14 @@ Takes our finalizer away and nothing else: no resource, no state and no record i
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
 import click
 
 from setpoint.api.meta import FINALIZER, JsonObject, ObjectRef
+from setpoint.api.target import TARGET_KINDS
 from setpoint.cli.context import DONE, FAILED, ClusterHome, Invocation, fetch
 from setpoint.cli.kinds import find_target
 from setpoint.cli.main import SetpointCommand
@@ -130,8 +132,8 @@ async def _release(home: ClusterHome, request: Request) -> int:
 async def _held(home: ClusterHome, request: Request) -> Sequence[JsonObject]:
     """The objects asked for that have our finalizer."""
     if request.target is None:
-        listed = await home.cluster.list("Environment", namespace=request.namespace)
-        return [obj for obj in listed.items if _is_held(obj)]
+        found = [await home.cluster.list(kind, namespace=request.namespace) for kind in TARGET_KINDS]
+        return [obj for obj in itertools.chain.from_iterable(listed.items for listed in found) if _is_held(obj)]
     obj = await fetch(home, request.target)
     return [obj] if _is_held(obj) else []
 

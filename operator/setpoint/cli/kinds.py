@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import click
 
 from setpoint.api.meta import GROUP, VERSION, KubeObject, ObjectRef
+from setpoint.api.target import TARGET_KINDS
 from setpoint.api.v1alpha1 import KINDS
 
 ALL = ("all", "setpoint")
-TARGETS = ("Environment",)
 
 _SUFFIXES = (f".{VERSION}.{GROUP}", f".{GROUP}")
 
@@ -80,8 +80,8 @@ def find_object(text: str, namespace: str, *, default: str | None = None) -> Obj
 def find_target(text: str, namespace: str) -> ObjectRef:
     """The target of `KIND/NAME`. Raises UsageError for kinds that are no targets."""
     ref = find_object(text, namespace)
-    if ref.kind not in TARGETS:
-        msg = f"{ref} is no target; targets are of kind {', '.join(TARGETS)}."
+    if ref.kind not in TARGET_KINDS:
+        msg = f"{ref} is no target; targets are of kind {', '.join(TARGET_KINDS)}."
         raise click.UsageError(msg)
     return ref
 

@@ -8,8 +8,9 @@ import click
 from pydantic import TypeAdapter
 from pydantic.fields import FieldInfo
 
-from setpoint.api.conditions import CONDITION_MEANING, EVENT_REASONS, KIND_CONDITIONS, REASON_MEANING, ConditionType
+from setpoint.api.conditions import CONDITION_MEANING, EVENT_REASONS, REASON_MEANING, ConditionType
 from setpoint.api.crdgen import object_schema
+from setpoint.api.kind_conditions import KIND_CONDITIONS
 from setpoint.api.meta import GROUP, VERSION, JsonObject, KubeObject
 from setpoint.api.model import Duration
 from setpoint.api.v1alpha1 import KINDS

@@ -7,6 +7,7 @@ import secrets
 import click
 
 from setpoint.api.meta import API_VERSION, JsonObject, ObjectRef
+from setpoint.api.target import TargetReference
 from setpoint.api.v1alpha1.reset import ResetSpec
 from setpoint.cli.context import DONE, Home, Invocation, fetch, fetch_by_prefix
 from setpoint.cli.kinds import find_object, find_target
@@ -66,10 +67,11 @@ def reset(invocation: Invocation, target: str, snapshot: str, reason: str, names
 
 
 def _refuse_foreign(snapshot: JsonObject, target: ObjectRef, *, lists: str) -> None:
-    of = snapshot["spec"]["targetRef"]
-    if (of.get("kind", target.kind), of["name"]) != (target.kind, target.name):
+    owner = TargetReference.model_validate(snapshot["spec"]["targetRef"]).within(target.namespace)
+    if owner != target:
         name = snapshot["metadata"]["name"]
-        msg = f"snapshot/{name} was taken of {of['name']!r}, not of {target.name!r}; {lists} lists all"
+        theirs, wanted = (owner.name, target.name) if owner.kind == target.kind else (str(owner), str(target))
+        msg = f"snapshot/{name} was taken of {theirs!r}, not of {wanted!r}; {lists} lists all"
         raise SetpointError(msg)
 
 
@@ -77,7 +79,7 @@ def new_reset(target: ObjectRef, snapshot: ObjectRef, user: str, reason: str, *,
     """The Reset object of a person's wish; `digest` is that of the Snapshot that was found under the name."""
     spec = ResetSpec.model_validate(
         {
-            "targetRef": {"kind": target.kind, "name": target.name},
+            "targetRef": TargetReference.to(target),
             "snapshotRef": {"name": snapshot.name, "digest": digest},
             "reason": reason,
             "requestedBy": user,

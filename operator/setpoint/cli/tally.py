@@ -8,9 +8,10 @@ import datetime as dt
 from collections.abc import Sequence
 
 from setpoint.api.meta import ObjectRef
+from setpoint.api.target import ApprovalPolicy
 from setpoint.api.v1alpha1.approval import Approval
 from setpoint.api.v1alpha1.change import Change
-from setpoint.api.v1alpha1.environment import ApprovalPolicy, Environment
+from setpoint.api.v1alpha1.environment import Environment
 from setpoint.cli.context import Home
 from setpoint.cli.table import age, plain
 from setpoint.domain.approvals import ApprovalTally, count_approvals
@@ -109,7 +110,7 @@ async def _unrecorded(home: Home, change: Change, approvals: Sequence[Approval])
 
 
 def _target_of(change: Change) -> ObjectRef:
-    return ObjectRef(change.spec.target_ref.kind, change.metadata.namespace, change.spec.target_ref.name)
+    return change.spec.target_ref.within(change.metadata.namespace)
 
 
 async def _target(home: Home, change: Change) -> Environment | None:

@@ -91,9 +91,11 @@ def is_open(status: ResetStatus) -> bool:
 
 
 def oldest_open_reset(resets: Iterable[Reset], environment: Environment) -> Reset | None:
-    """The reset of this environment to carry out first."""
+    """The reset of this target to carry out first."""
     mine = (
-        reset for reset in resets if reset.spec.target_ref.name == environment.metadata.name and is_open(reset.status)
+        reset
+        for reset in resets
+        if reset.spec.target_ref.within(reset.metadata.namespace) == environment.ref and is_open(reset.status)
     )
     return min(mine, key=lambda reset: (reset.metadata.creation_timestamp or "", reset.metadata.name), default=None)
 

@@ -8,13 +8,16 @@ a new object and leaves what it was given alone; one that equals the old object 
 import copy
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 from setpoint.api.meta import JsonObject, ObjectRef
 from setpoint.domain import kinds
 from setpoint.domain.errors import ConflictError, InvalidError
 from setpoint.domain.kinds import Problem
+
+LabelSelector = Mapping[str, str | Set[str]]
+"""Labels with the value, or one of the values, that an object must carry of each."""
 
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -134,10 +137,13 @@ def check_version(current: JsonObject, resource_version: str, desired: JsonObjec
         raise ConflictError(f"{ObjectRef.of(current)} was changed since it was read")
 
 
-def has_labels(obj: JsonObject, labels: Mapping[str, str] | None) -> bool:
-    """True where the object carries all of these labels."""
+def has_labels(obj: JsonObject, labels: LabelSelector | None) -> bool:
+    """True where the object carries all of these labels, each with its value or one of its values."""
     carried = obj["metadata"].get("labels", {})
-    return all(carried.get(key) == value for key, value in (labels or {}).items())
+    return all(
+        carried.get(key) == wanted if isinstance(wanted, str) else carried.get(key) in wanted
+        for key, wanted in (labels or {}).items()
+    )
 
 
 def metadata_problems(kind: kinds.Kind, obj: JsonObject) -> tuple[Problem, ...]:

@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterator, Mapping
 
+from setpoint.api.target import Protection
 from setpoint.api.v1alpha1.change import ActionSummary, ChangeSummary
 from setpoint.api.v1alpha1.enforcementgates import BlastRadius
-from setpoint.api.v1alpha1.environment import Protection
 from setpoint.domain.globs import matches
 from setpoint.domain.model import Change
 

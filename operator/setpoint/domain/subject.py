@@ -6,8 +6,8 @@ If any of it moves, it is another Change, and what was said of the one before is
 import dataclasses
 from collections.abc import Mapping, Sequence
 
+from setpoint.api.target import ApprovalPolicy, Protection
 from setpoint.api.v1alpha1.change import Cause, ChangeSummary
-from setpoint.api.v1alpha1.environment import ApprovalPolicy, Protection
 from setpoint.domain.digests import digest
 
 _VERSION = 2

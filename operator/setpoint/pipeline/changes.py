@@ -8,6 +8,7 @@ from pydantic.alias_generators import to_camel
 
 from setpoint.api.conditions import ConditionType, Reason
 from setpoint.api.meta import API_VERSION, Condition, JsonObject, ObjectRef
+from setpoint.api.target import TargetReference
 from setpoint.api.v1alpha1.change import Change, ChangeOutcome, ChangeSpec, ContentStatus, GateResult, ResetPlanSummary
 from setpoint.api.v1alpha1.environment import Environment
 from setpoint.domain import audit_actions, model
@@ -17,7 +18,7 @@ from setpoint.domain.errors import AlreadyExistsError, ConflictError, InvalidErr
 from setpoint.domain.reading import parse
 from setpoint.pipeline.draft import Status
 from setpoint.pipeline.names import TARGET_LABEL, child_name, target_label
-from setpoint.pipeline.objects import list_typed
+from setpoint.pipeline.objects import list_of_target, read_all
 from setpoint.ports import Clock, ClusterClient
 from setpoint.runtime.status import write_status
 
@@ -68,7 +69,7 @@ def describe_change(
     """The immutable spec of a Change object."""
     return ChangeSpec.model_validate(
         {
-            "targetRef": {"kind": "Environment", "name": change.target.name},
+            "targetRef": TargetReference.to(change.target),
             "cause": change.cause,
             "digest": change.digest,
             "content": change.kept,
@@ -214,11 +215,8 @@ class ChangeRegister:
 
     async def open_changes(self, environment: Environment) -> list[Change]:
         """The Changes of a target that are not closed; one that can't be read is nobody's to carry out."""
-        labels = {TARGET_LABEL: target_label(environment.metadata.name)}
-        namespace = environment.metadata.namespace
-        changes, _ = await list_typed(self._cluster, Change, namespace=namespace, labels=labels)
-        mine = (change for change in changes if change.spec.target_ref.name == environment.metadata.name)
-        return [change for change in mine if not is_closed(change)]
+        changes, _ = read_all(Change, await list_of_target(self._cluster, "Change", environment.ref))
+        return [change for change in changes if not is_closed(change)]
 
     async def supersede(self, environment: Environment, message: str, *, keep: str = "") -> list[Change]:
         """Closes every open Change of the target but `keep`; returns those."""
@@ -265,7 +263,7 @@ def _read(found: JsonObject) -> Change:
 
 
 def _manifest(environment: Environment, name: str, spec: ChangeSpec) -> JsonObject:
-    labels = {TARGET_LABEL: target_label(environment.metadata.name)}
+    labels = {TARGET_LABEL: target_label(environment.ref)}
     metadata = {"name": name, "namespace": environment.metadata.namespace, "labels": labels}
     return {"apiVersion": API_VERSION, "kind": "Change", "metadata": metadata, "spec": spec.as_json()}
 

@@ -1,7 +1,7 @@
 """Owns the configuration in force: read with care, recorded under a seal, with a Snapshot of what it made."""
 
 from setpoint.api.conditions import ConditionType
-from setpoint.api.v1alpha1.environment import AppliedStatus, Environment
+from setpoint.api.v1alpha1.environment import Environment, EnvironmentApplied
 from setpoint.domain.model import Observation, Snapshot
 from setpoint.pipeline.changes import ChangeRegister, is_marked
 from setpoint.pipeline.passes import Pass
@@ -42,12 +42,12 @@ class Configurations:
 
     # --- in a pass ------------------------------------------------------------------------------------------
 
-    async def of_pass(self, work: Pass, *, change: str | None) -> AppliedStatus:
+    async def of_pass(self, work: Pass, *, change: str | None) -> EnvironmentApplied:
         """The configuration that the pass holds its target to, sealed; `change` is what applies it."""
         configuration = await work.session.configuration(change=change, at=work.draft.now_text)
         return self._seals.seal(configuration, work.environment.ref)
 
-    async def capture(self, work: Pass, applied: AppliedStatus | None) -> Snapshot:
+    async def capture(self, work: Pass, applied: EnvironmentApplied | None) -> Snapshot:
         """A Snapshot of what is, as made under a configuration; None: nothing was applied."""
         return await self._snapshots.take(work.environment, await work.session.capture(applied))
 
@@ -70,7 +70,7 @@ class Configurations:
             await self._snapshot(work, known)
         return False
 
-    async def _snapshot(self, work: Pass, applied: AppliedStatus) -> None:
+    async def _snapshot(self, work: Pass, applied: EnvironmentApplied) -> None:
         snapshot = await self.capture(work, applied)
         work.draft.set(snapshot=snapshot.name)
 

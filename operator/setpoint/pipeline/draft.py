@@ -8,13 +8,8 @@ from typing import Any, Literal, TypedDict, Unpack
 from setpoint.api.conditions import REASON_MEANING, ConditionType, Reason
 from setpoint.api.meta import Condition
 from setpoint.api.model import format_time
-from setpoint.api.v1alpha1.environment import (
-    AppliedStatus,
-    DriftStatus,
-    Environment,
-    EnvironmentStatus,
-    HoldStatus,
-)
+from setpoint.api.target import DriftStatus, HoldStatus
+from setpoint.api.v1alpha1.environment import Environment, EnvironmentApplied, EnvironmentStatus
 from setpoint.domain.conditions import get_condition, own_conditions, remove_condition, set_condition
 from setpoint.domain.drift_policy import DriftVerdict, drift_condition
 from setpoint.domain.findings import Finding, count_classes, drifted_names
@@ -37,8 +32,8 @@ _MAX_WARNING = 1024
 class StatusFields(TypedDict, total=False):
     """The fields of a status that steps set, by their Python names."""
 
-    applied: AppliedStatus | None
-    applying: AppliedStatus | None
+    applied: EnvironmentApplied | None
+    applying: EnvironmentApplied | None
     attempts: int
     change: str | None
     drift: DriftStatus

@@ -1,7 +1,6 @@
 """Owns what a decision of the gates says on its Change and on its target. Decides nothing."""
 
 from setpoint.api.conditions import ConditionType, Reason
-from setpoint.api.meta import ObjectRef
 from setpoint.api.v1alpha1.change import Change as ChangeObject
 from setpoint.api.v1alpha1.change import ChangeSpec
 from setpoint.domain import audit_actions
@@ -38,7 +37,7 @@ def reopened(record: ChangeObject, decision: GateDecision) -> tuple[ChangeCondit
 def accepted_undrilled(record: ChangeObject, spec: ChangeSpec, decision: GateDecision) -> tuple[AuditEntry, ...]:
     """The rows on people who passed a failed drill knowingly, once each; what they passed is in the row, too."""
     told = set(record.status.undrilled_accepted_by)
-    target = ObjectRef(spec.target_ref.kind, record.metadata.namespace, spec.target_ref.name)
+    target = spec.target_ref.within(record.metadata.namespace)
     return tuple(
         audit_actions.undrilled_accepted(target, record.metadata.name, spec, who=who, why=why)
         for who, why in sorted(decision.accepted.items())

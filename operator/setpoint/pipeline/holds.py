@@ -2,7 +2,8 @@
 
 from setpoint.api.conditions import ConditionType, Reason
 from setpoint.api.meta import API_VERSION, JsonObject, ObjectRef
-from setpoint.api.v1alpha1.environment import Environment, HoldStatus
+from setpoint.api.target import HoldStatus, TargetReference
+from setpoint.api.v1alpha1.environment import Environment
 from setpoint.api.v1alpha1.reset import Reset
 from setpoint.domain.errors import AlreadyExistsError, InvalidError, StalledError
 from setpoint.domain.goals import GoalKind
@@ -80,13 +81,13 @@ def _held_message(environment: Environment, snapshot: str | None) -> str:
 def _reset_manifest(environment: Environment, applied: Applied, name: str, *, automatic: bool) -> JsonObject:
     snapshot = applied.guarded.snapshot
     spec = {
-        "targetRef": {"kind": "Environment", "name": environment.metadata.name},
+        "targetRef": TargetReference.to(environment.ref).as_json(),
         "snapshotRef": {"name": snapshot.name, "digest": snapshot.digest},
         "reason": f"{applied.record.metadata.name} did not verify",
         "requestedBy": "policy",
         "automatic": automatic,
     }
-    labels = {TARGET_LABEL: target_label(environment.metadata.name)}
+    labels = {TARGET_LABEL: target_label(environment.ref)}
     metadata = {"name": name, "namespace": environment.metadata.namespace, "labels": labels}
     return {"apiVersion": API_VERSION, "kind": "Reset", "metadata": metadata, "spec": spec}
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from setpoint.api.meta import JsonObject, ObjectRef
 from setpoint.domain.audit import AuditEntry
 from setpoint.domain.errors import NotFoundError
+from setpoint.domain.objects import LabelSelector
 from setpoint.ports import ClusterClient, ObjectList, WatchEvent
 
 
@@ -26,9 +27,7 @@ class OverlayCluster:
             raise NotFoundError(msg)
         return copy.deepcopy(found)
 
-    async def list(
-        self, kind: str, *, namespace: str | None = None, labels: Mapping[str, str] | None = None
-    ) -> ObjectList:
+    async def list(self, kind: str, *, namespace: str | None = None, labels: LabelSelector | None = None) -> ObjectList:
         """All objects of a kind, but for labels of what was written here."""
         found = await self._below.list(kind, namespace=namespace, labels=labels)
         kept = [item for item in found.items if ObjectRef.of(item) not in self._written]

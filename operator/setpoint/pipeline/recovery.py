@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from setpoint.api.conditions import ConditionType, Reason
 from setpoint.api.meta import ObjectRef
+from setpoint.api.target import TARGET_KINDS
 from setpoint.api.v1alpha1.change import Change
 from setpoint.domain import audit_actions
 from setpoint.domain.audit import AuditRow
@@ -74,7 +75,9 @@ class Recovery:
 
     async def _changes_of(self, intent: AuditRow, target: ObjectRef) -> list[Change]:
         changes, _ = await list_typed(self._cluster, Change, namespace=target.namespace)
-        return [change for change in changes if change.spec.subject == intent.entry.digests.get("subject", "")]
+        subject = intent.entry.digests.get("subject", "")
+        mine = (change for change in changes if change.spec.target_ref.within(target.namespace) == target)
+        return [change for change in mine if change.spec.subject == subject]
 
     async def _close(self, intent: AuditRow, run: Run, outcome: Outcome) -> None:
         message = "; ".join(filter(None, (_MESSAGE, outcome.message)))
@@ -101,14 +104,14 @@ class Recovery:
 
     async def _close_strays(self, concerns: Callable[[str], bool]) -> None:
         """Changes that were made, and whose target does not know of them. The next pass reopens what is due again."""
-        targets = [one for kind in self._drivers for one in (await self._cluster.list(kind)).items]
-        known = {(one["kind"], ObjectRef.of(one).namespace, text_at(one, "status", "change")) for one in targets}
+        targets = [one for kind in TARGET_KINDS for one in (await self._cluster.list(kind)).items]
+        known = {(ObjectRef.of(one), text_at(one, "status", "change")) for one in targets}
         changes, _ = await list_typed(self._cluster, Change)
         for change in changes:
-            target = ObjectRef(change.spec.target_ref.kind, change.metadata.namespace, change.spec.target_ref.name)
+            target = change.spec.target_ref.within(change.metadata.namespace)
             if not concerns(target.key) or is_closed(change):
                 continue
-            if (target.kind, target.namespace, change.metadata.name) not in known:
+            if (target, change.metadata.name) not in known:
                 stray: ChangeCondition = (ConditionType.SUPERSEDED, "True", Reason.SUPERSEDED, _STRAY)
                 await _spare_others(target, self._changes.mark(change, stray))
 

@@ -4,6 +4,7 @@ import contextlib
 
 from setpoint.api.conditions import ConditionType, Reason
 from setpoint.api.meta import Condition, ObjectRef
+from setpoint.api.target import TargetReference
 from setpoint.api.v1alpha1.environment import Environment
 from setpoint.api.v1alpha1.reset import Reset, ResetStatus
 from setpoint.api.v1alpha1.snapshot import Snapshot
@@ -64,8 +65,7 @@ class ResetRegister:
             )
             return None
         if snapshot.spec.target_ref != reset.spec.target_ref:
-            owner = snapshot.spec.target_ref.name
-            message = f"spec.snapshotRef: {name} was taken of {owner}, not of {reset.spec.target_ref.name}"
+            message = f"spec.snapshotRef: {name} was taken of {_apart(snapshot.spec.target_ref, reset.spec.target_ref)}"
             await self.refuse(reset, Reason.SNAPSHOT_OF_ANOTHER_TARGET, message)
             return None
         if problem := _digest_problem(reset, snapshot):
@@ -100,6 +100,13 @@ class ResetRegister:
         """The conditions with what is known of its end."""
         known, now = tuple(status.conditions), self._clock.now()
         return list(set_condition(known, ConditionType.COMPLETE, state, reason, message, generation, now))
+
+
+def _apart(owner: TargetReference, asked: TargetReference) -> str:
+    """The names of two targets, with their kinds where these differ."""
+    if owner.kind == asked.kind:
+        return f"{owner.name}, not of {asked.name}"
+    return f"{owner.within('')}, not of {asked.within('')}"
 
 
 def _digest_problem(reset: Reset, snapshot: Snapshot) -> str:

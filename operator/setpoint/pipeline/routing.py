@@ -1,17 +1,20 @@
 """Owns which targets a moved object wakes. Holds one small fingerprint an object; never a body."""
 
+import itertools
 from collections.abc import Iterable
 
 from setpoint.api.meta import JsonObject, ObjectRef
+from setpoint.api.target import TARGET_KINDS
 from setpoint.api.v1alpha1.reset import Reset, ResetStatus
 from setpoint.domain.errors import InvalidError, NotFoundError
 from setpoint.domain.goals import is_open
 from setpoint.domain.reading import items_at, readable_status, text_at
 from setpoint.domain.sharding import Shard
+from setpoint.pipeline.objects import target_of
 from setpoint.ports import ClusterClient, WatchEvent
 from setpoint.runtime.requests import Request
 
-WATCHED = ("Environment", "Approval", "Reset", "PolicySet", "EnforcementGates")
+WATCHED = (*TARGET_KINDS, "Approval", "Reset", "PolicySet", "EnforcementGates")
 """The kinds whose moves wake something. Changes and Snapshots are our own writing."""
 EVERY_KIND = (*WATCHED, "Change", "Snapshot", "Secret", "ConfigMap", "Event")
 """All kinds that a home stores: who has seen them up to a version has seen every write."""
@@ -33,7 +36,7 @@ class Router:
         self._seen[ObjectRef.of(obj)] = _fingerprint(obj)
 
     def expect(self, shard: Shard) -> None:
-        """All its Environments are about to be listed: one that a watch tells of before wakes nobody by that."""
+        """All its targets are about to be listed: one that a watch tells of before wakes nobody by that."""
         self._expected.add(shard)
 
     def found_all(self, shard: Shard) -> list[Request]:
@@ -45,9 +48,9 @@ class Router:
         return [Request(ref) for ref in moved]
 
     def leave(self, shard: Shard) -> None:
-        """Its Environments are another leader's by now."""
+        """Its targets are another leader's by now."""
         self.found_all(shard)
-        for ref in [ref for ref in self._seen if ref.kind == "Environment" and ref.key in shard]:
+        for ref in [ref for ref in self._seen if ref.kind in TARGET_KINDS and ref.key in shard]:
             del self._seen[ref]
 
     async def route(self, event: WatchEvent) -> list[Request]:
@@ -56,7 +59,7 @@ class Router:
         if event.type == "DELETED":
             self._seen.pop(ref, None)
             self._early.pop(ref, None)
-            return [Request(ref)] if ref.kind == "Environment" else await self._wake(event.object, ref)
+            return [Request(ref)] if ref.kind in TARGET_KINDS else await self._wake(event.object, ref)
         fingerprint = _fingerprint(event.object)
         if self._seen.get(ref) == fingerprint:
             return []
@@ -69,7 +72,7 @@ class Router:
 
     def _is_early(self, ref: ObjectRef, obj: JsonObject) -> bool:
         """True where it is about to be listed, and not of those that nobody ever looked at."""
-        if not self._expected or ref.kind != "Environment" or ref in self._seen or not obj.get("status"):
+        if not self._expected or ref.kind not in TARGET_KINDS or ref in self._seen or not obj.get("status"):
             return False
         return any(ref.key in shard for shard in self._expected)
 
@@ -77,7 +80,7 @@ class Router:
         if ref.kind == "Approval":
             return await self._target_of_change(ref.namespace, text_at(obj, "spec", "changeRef", "name"))
         if ref.kind == "Reset":
-            return _target(obj, ref.namespace)
+            return _request_for_target(obj)
         if ref.kind == "PolicySet":
             return [Request(ref), *await self._gates(), *await self.waiting_targets()]
         if ref.kind == "EnforcementGates":
@@ -89,27 +92,27 @@ class Router:
             change = await self._cluster.get(ObjectRef("Change", namespace, name))
         except (NotFoundError, InvalidError):
             return []
-        return _target(change, namespace)
+        return _request_for_target(change)
 
     async def _gates(self) -> list[Request]:
         return [Request(ObjectRef.of(item)) for item in (await self._cluster.list("EnforcementGates")).items]
 
     async def waiting_targets(self) -> list[Request]:
         """The targets whose open Change another policy may decide otherwise."""
-        found = await self._cluster.list("Environment")
-        return [Request(ObjectRef.of(item)) for item in found.items if text_at(item, "status", "change")]
+        found = [item for kind in TARGET_KINDS for item in (await self._cluster.list(kind)).items]
+        return [Request(ObjectRef.of(item)) for item in found if text_at(item, "status", "change")]
 
 
-def _target(obj: JsonObject, namespace: str) -> list[Request]:
-    """The target that an object is about; none where it names none."""
-    name = text_at(obj, "spec", "targetRef", "name")
-    return [Request(ObjectRef("Environment", namespace, name))] if name else []
+def _request_for_target(obj: JsonObject) -> list[Request]:
+    """A request for the target that an object is about; none where it names none."""
+    target = target_of(obj)
+    return [Request(target)] if target else []
 
 
 def open_resets(found: Iterable[JsonObject]) -> list[Request]:
     """The targets of those of these Resets that are not closed."""
     open_ones = [obj for obj in found if is_open(ResetStatus.model_validate(readable_status(Reset, obj)))]
-    return [request for obj in open_ones for request in _target(obj, ObjectRef.of(obj).namespace)]
+    return list(itertools.chain.from_iterable(map(_request_for_target, open_ones)))
 
 
 class Referrers:

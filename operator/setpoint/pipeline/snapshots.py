@@ -5,6 +5,7 @@ import re
 
 from setpoint.api.conditions import Reason
 from setpoint.api.meta import API_VERSION, JsonObject, ObjectRef
+from setpoint.api.target import TargetReference
 from setpoint.api.v1alpha1 import snapshot as api
 from setpoint.api.v1alpha1.environment import Environment
 from setpoint.domain import audit_actions
@@ -13,6 +14,7 @@ from setpoint.domain.errors import AlreadyExistsError, InvalidError, NotFoundErr
 from setpoint.domain.model import Captured, Snapshot
 from setpoint.domain.reading import parse, text_at
 from setpoint.pipeline.names import TARGET_LABEL, child_name, target_label
+from setpoint.pipeline.objects import list_of_target
 from setpoint.ports import ClusterClient
 
 _DIGITS = re.compile(r"-snap-([0-9a-f]+)\Z")
@@ -26,7 +28,7 @@ class SnapshotTaker:
 
     async def take(self, environment: Environment, captured: Captured) -> Snapshot:
         """Makes the index object, unless it is there."""
-        target = {"kind": environment.kind, "name": environment.metadata.name}
+        target = TargetReference.to(environment.ref)
         described = api.SnapshotSpec.model_validate({**captured.digests, "targetRef": target, "digest": digest({})})
         spec = described.model_copy(update={"digest": content_digest(described)})
         name = child_name(environment.metadata.name, "snap", spec.digest)
@@ -81,7 +83,7 @@ def content_problem(snapshot: api.Snapshot) -> str:
 
 
 def _manifest(environment: Environment, name: str, spec: api.SnapshotSpec) -> JsonObject:
-    labels = {TARGET_LABEL: target_label(environment.metadata.name)}
+    labels = {TARGET_LABEL: target_label(environment.ref)}
     metadata = {"name": name, "namespace": environment.metadata.namespace, "labels": labels}
     return {"apiVersion": API_VERSION, "kind": "Snapshot", "metadata": metadata, "spec": spec.as_json()}
 
@@ -94,11 +96,7 @@ class SnapshotPruner:
 
     async def prune(self, environment: Environment, *, newest: str | None) -> None:
         """Prunes after a pass; `newest` is the snapshot that the pass has just taken."""
-        namespace = environment.metadata.namespace
-        labels = {TARGET_LABEL: target_label(environment.metadata.name)}
-        found = await self._cluster.list("Snapshot", namespace=namespace, labels=labels)
-        mine = [item for item in found.items if _target(item) == environment.metadata.name]
-        by_age = sorted(mine, key=_age, reverse=True)
+        by_age = sorted(await list_of_target(self._cluster, "Snapshot", environment.ref), key=_age, reverse=True)
         surplus = by_age[environment.spec.snapshots.keep :]
         if not surplus:
             return
@@ -123,10 +121,6 @@ class SnapshotPruner:
         entry = audit_actions.snapshot_pruned(environment.ref, ref.name)
         with contextlib.suppress(NotFoundError):
             await self._cluster.delete(ref, audit=(entry,))
-
-
-def _target(snapshot: JsonObject) -> str | None:
-    return text_at(snapshot, "spec", "targetRef", "name")
 
 
 def _age(snapshot: JsonObject) -> tuple[str, int]:

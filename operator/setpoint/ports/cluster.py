@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 
 from setpoint.api.meta import JsonObject, ObjectRef
 from setpoint.domain.audit import AuditEntry
+from setpoint.domain.objects import LabelSelector
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -51,10 +52,8 @@ class ClusterClient(Protocol):
         """One object. Raises NotFoundError."""
         ...
 
-    async def list(
-        self, kind: str, *, namespace: str | None = None, labels: Mapping[str, str] | None = None
-    ) -> ObjectList:
-        """All objects of a kind (of all namespaces where None) that carry the labels, in order of their key."""
+    async def list(self, kind: str, *, namespace: str | None = None, labels: LabelSelector | None = None) -> ObjectList:
+        """All objects of a kind (of all namespaces where None) that the labels select, in order of their key."""
         ...
 
     async def create(self, obj: JsonObject, *, audit: Sequence[AuditEntry] = ()) -> JsonObject:

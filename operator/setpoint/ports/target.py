@@ -7,7 +7,7 @@ from typing import Protocol
 
 from setpoint.api.conditions import Reason
 from setpoint.api.meta import ObjectRef
-from setpoint.api.v1alpha1.environment import AppliedStatus, Environment
+from setpoint.api.v1alpha1.environment import Environment, EnvironmentApplied
 from setpoint.domain.gating import GateDecision
 from setpoint.domain.goals import Goal
 from setpoint.domain.model import (
@@ -55,7 +55,7 @@ class TargetSession(Protocol):
         """What there is to do about it: the exact change, unless there is none, or none can help."""
         ...
 
-    async def capture(self, applied: AppliedStatus | None) -> Captured:
+    async def capture(self, applied: EnvironmentApplied | None) -> Captured:
         """Everything that a reset to what is now under this configuration needs, sealed; None: nothing was applied."""
         ...
 
@@ -87,7 +87,7 @@ class TargetSession(Protocol):
         """The target's health as seen from outside."""
         ...
 
-    async def configuration(self, *, change: str | None, at: str) -> AppliedStatus:
+    async def configuration(self, *, change: str | None, at: str) -> EnvironmentApplied:
         """The configuration that this pass holds the target to, for the record."""
         ...
 

@@ -11,6 +11,7 @@ from setpoint.adapters.local import ManagerLock
 from setpoint.adapters.local.watcher import watch_home
 from setpoint.api.conditions import Reason
 from setpoint.api.meta import JsonObject, ObjectRef
+from setpoint.api.target import TARGET_KINDS
 from setpoint.domain.audit import Verdict
 from setpoint.domain.errors import GoneError
 from setpoint.domain.model import ResourceProgress
@@ -125,11 +126,12 @@ class _Run:
     async def _resting(self) -> list[TargetReport]:
         """The Environments that no pass was made of, since they rest: suspended, or at their setpoint and not due."""
         found = []
-        for obj in (await self._backends.cluster.list("Environment")).items:
-            ref, ready = ObjectRef.of(obj), _ready(obj)
-            if ref in self._rests and ready:
-                state: TargetState = "at the setpoint" if ready["status"] == "True" else "needs attention"
-                found.append(TargetReport(ref, state, ready["reason"], ready.get("message", ""), None))
+        for kind in TARGET_KINDS:
+            for obj in (await self._backends.cluster.list(kind)).items:
+                ref, ready = ObjectRef.of(obj), _ready(obj)
+                if ref in self._rests and ready:
+                    state: TargetState = "at the setpoint" if ready["status"] == "True" else "needs attention"
+                    found.append(TargetReport(ref, state, ready["reason"], ready.get("message", ""), None))
         return found
 
     async def _unloaded(self) -> list[TargetReport]:

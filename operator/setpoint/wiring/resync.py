@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Collection
 
 from setpoint.adapters.kube import KubeCluster
 from setpoint.api.meta import ObjectRef
+from setpoint.api.target import TARGET_KINDS
 from setpoint.domain.errors import SetpointError
 from setpoint.domain.sharding import Shard
 from setpoint.pipeline.routing import WATCHED
@@ -91,7 +92,7 @@ class Resync:
         async for page in self._objects.pages(kind):
             found = [obj for obj in page.items if kind == "Reset" or ObjectRef.of(obj).key in shard]
             await self._work.look_at(kind, found, restless=restless)
-        if kind == "Environment":
+        if kind in TARGET_KINDS:
             self._work.found_all(shard)
 
     async def _catch_up(self, kind: str, behind: _Behind) -> None:

@@ -5,6 +5,7 @@ import datetime as dt
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
 from setpoint.api.meta import JsonObject, ObjectRef
+from setpoint.api.target import TARGET_KINDS
 from setpoint.domain.model import ResourceProgress
 from setpoint.domain.rest import NO_REST, UNTIL_ASKED
 from setpoint.domain.sharding import Shard
@@ -23,7 +24,7 @@ from setpoint.runtime.workqueue import Priority, WorkQueue
 from setpoint.server.http import Check
 from setpoint.wiring.services import Services
 
-RECONCILED = ("Environment", "PolicySet", "EnforcementGates")
+RECONCILED = (*TARGET_KINDS, "PolicySet", "EnforcementGates")
 """The kinds that have a controller."""
 Reconcile = Callable[[Request], Awaitable[Result]]
 _RECONCILE_TIMEOUT = 24 * 3600.0
@@ -110,7 +111,7 @@ class Work:
             self._router.note(item)
         if kind == "Reset":
             self.wake(open_resets(found), Priority.LOW)
-        resting = await self._resting(found, rests) if kind == "Environment" else {}
+        resting = await self._resting(found, rests) if kind in TARGET_KINDS else {}
         for ref in map(ObjectRef.of, found if kind in self.queues else ()):
             rest = NO_REST if ref.key in restless else resting.get(ref, NO_REST)
             if rest < UNTIL_ASKED:
@@ -137,13 +138,13 @@ class Work:
 
     async def _is_of_suspended(self, event: WatchEvent) -> bool:
         obj = event.object
-        if obj["kind"] != "Environment" or event.type == "DELETED":
+        if obj["kind"] not in TARGET_KINDS or event.type == "DELETED":
             return False
         return bool(await self._rests.suspended_among([obj]))
 
     def _concerns(self, obj: JsonObject) -> bool:
         """An Environment is its leader's alone; what other objects wake may be anyone's."""
-        if obj["kind"] == "Environment":
+        if obj["kind"] in TARGET_KINDS:
             return self._owns(ObjectRef.of(obj))
         return self._terms is None or bool(self._terms)
 
@@ -175,7 +176,7 @@ class Work:
             await queue.idle()
 
     def _note(self, obj: JsonObject) -> None:
-        if obj["kind"] == "Environment":
+        if obj["kind"] in TARGET_KINDS:
             self._referrers.note(obj)
 
     def _announced(self, reconcile: Reconcile) -> Reconcile:

@@ -7,7 +7,7 @@ from tests.cluster.admission.server import ADMIN, ALLOWED, APPROVER, ENGINEER, G
 from tests.cluster.manifests import until
 
 from setpoint.adapters.kube.paths import resource_of
-from setpoint.api.meta import JsonObject
+from setpoint.api.meta import JsonObject, ObjectRef
 
 # --- Status -----------------------------------------------------------------------------------------------------------
 
@@ -84,8 +84,18 @@ async def test_records_never_change(server: Server, kind: str) -> None:
     assert "spec is immutable" in await server.patch(ADMIN, obj, {"spec": other})
     for labels in ({"setpoint.dev/target": "other"}, {"setpoint.dev/target": None}):
         refusal = await server.patch(ADMIN, obj, {"metadata": {"labels": labels}})
-        assert "the label setpoint.dev/target never changes" in refusal
+        assert "only the operator changes the label setpoint.dev/target, and you are admin" in refusal
     assert await server.patch(ADMIN, obj, {"metadata": {"labels": {"team": "shop"}}}) == ALLOWED
+
+
+@RECORDS
+async def test_the_operator_brings_an_earlier_label_up_to_date(server: Server, kind: str) -> None:
+    obj = server.example(kind)
+    obj["metadata"] |= {"labels": {"setpoint.dev/target": "shop-prod"}}
+    assert await server.create(OPERATOR, obj) == ALLOWED
+    found = await server.get(obj)
+    found["metadata"]["labels"] = {"setpoint.dev/target": "environment.shop-prod"}
+    assert await server.ask(OPERATOR, "PUT", resource_of(kind).item(ObjectRef.of(found)), found) == ALLOWED
 
 
 async def test_a_false_owner_does_not_have_a_record_collected(server: Server) -> None:

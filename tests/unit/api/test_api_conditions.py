@@ -2,14 +2,8 @@
 
 import re
 
-from setpoint.api.conditions import (
-    CONDITION_MEANING,
-    EVENT_REASONS,
-    KIND_CONDITIONS,
-    REASON_MEANING,
-    ConditionType,
-    Reason,
-)
+from setpoint.api.conditions import CONDITION_MEANING, EVENT_REASONS, REASON_MEANING, ConditionType, Reason
+from setpoint.api.kind_conditions import KIND_CONDITIONS
 from setpoint.api.v1alpha1 import KINDS
 
 

@@ -105,7 +105,11 @@ def test_an_immutable_object_of_an_older_setpoint_can_be_labelled() -> None:
         "apiVersion": "setpoint.dev/v1alpha1",
         "kind": "Snapshot",
         "metadata": {"name": "s", "namespace": "default"},
-        "spec": {"targetRef": {"name": "shop"}, "digest": "sha256:" + "a" * 64, "stateVersion": 1},
+        "spec": {
+            "targetRef": {"kind": "Environment", "name": "shop"},
+            "digest": "sha256:" + "a" * 64,
+            "stateVersion": 1,
+        },
     }
     stored = created(snapshot)
     del stored["spec"]["resources"]

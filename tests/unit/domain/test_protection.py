@@ -6,8 +6,8 @@ import time
 import pytest
 
 from setpoint.api.meta import ObjectRef
+from setpoint.api.target import Protection
 from setpoint.api.v1alpha1.change import ActionSummary, ChangeSummary
-from setpoint.api.v1alpha1.environment import Protection
 from setpoint.domain.model import Change
 from setpoint.domain.protection import check_protection, resource_type
 

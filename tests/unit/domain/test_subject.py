@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from setpoint.api.target import ApprovalPolicy, Protection
 from setpoint.api.v1alpha1.change import ActionSummary, ChangeSummary
-from setpoint.api.v1alpha1.environment import ApprovalPolicy, Protection
 from setpoint.domain.subject import Subject, rules_digest
 
 DIGEST = "sha256:" + "0" * 64

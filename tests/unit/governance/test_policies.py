@@ -8,7 +8,8 @@ import pytest
 from tests.fakes.cluster import InMemoryCluster
 from tests.fakes.store import FixedClock
 
-from setpoint.api.conditions import KIND_CONDITIONS, ConditionType, Reason
+from setpoint.api.conditions import ConditionType, Reason
+from setpoint.api.kind_conditions import KIND_CONDITIONS
 from setpoint.api.meta import MANIFEST_ERROR_ANNOTATION, ObjectRef
 from setpoint.api.v1alpha1.policyset import PolicySetSpec
 from setpoint.domain.errors import StalledError, WaitingError

@@ -55,7 +55,7 @@ async def test_a_new_one_is_there_and_in_the_trail(
     change, new = await register.ensure(environment, spec("a"))
     assert new
     assert change.metadata.name == NAMES["a"]
-    assert change.metadata.labels == {"setpoint.dev/target": "shop-prod"}
+    assert change.metadata.labels == {"setpoint.dev/target": "environment.shop-prod"}
     assert await register.get("default", change.metadata.name) == change
     (entry,) = cluster.audit
     assert (entry.action, entry.phase, entry.target) == ("change.create", Phase.FACT, environment.ref)

@@ -4,11 +4,16 @@ import re
 
 import pytest
 
-from setpoint.pipeline.names import child_name, target_label
+from setpoint.api.meta import ObjectRef
+from setpoint.pipeline.names import child_name, earlier_label, target_label
 
 DIGEST = "sha256:" + "0123456789" * 6 + "abcd"
 DIGITS = DIGEST[7:39]
 LONG = "a." * 126 + "z"
+
+
+def environment(name: str) -> ObjectRef:
+    return ObjectRef("Environment", "default", name)
 
 
 @pytest.mark.parametrize(
@@ -34,13 +39,21 @@ def test_the_name_of_a_child_is_a_name(length: int, infix: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "kept"), [("web", True), ("a" * 63, True), ("a" * 64, False)], ids=["short", "63", "64"]
+    ("name", "kept"), [("web", True), ("a" * 51, True), ("a" * 52, False)], ids=["short", "63 in all", "64 in all"]
 )
-def test_the_label_is_the_name_as_long_as_it_fits(name: str, kept: bool) -> None:
-    label = target_label(name)
-    assert (label == name) is kept
+def test_the_label_is_kind_and_name_as_long_as_they_fit(name: str, kept: bool) -> None:
+    label = target_label(environment(name))
+    assert (label == f"environment.{name}") is kept
     assert re.fullmatch(r"[a-zA-Z0-9]([-_.a-zA-Z0-9]{0,61}[a-zA-Z0-9])?", label)
 
 
-def test_long_names_that_begin_alike_have_labels_of_their_own() -> None:
-    assert target_label("a" * 64) != target_label("a" * 65)
+@pytest.mark.parametrize("name", ["web", "a" * 64], ids=["short", "long"])
+def test_two_targets_have_labels_of_their_own(name: str) -> None:
+    same_name = ObjectRef("Beacon", "default", name)
+    assert len({target_label(one) for one in (environment(name), environment(name + "a"), same_name)}) == 3
+
+
+@pytest.mark.parametrize(("name", "kept"), [("web", True), ("a" * 63, True), ("a" * 64, False)])
+def test_the_earlier_label_was_the_name_alone(name: str, kept: bool) -> None:
+    label = earlier_label(environment(name))
+    assert label == (name if kept else "h-ffe054fe7ae0cb6dc65c3af9b61d5209f439851d")

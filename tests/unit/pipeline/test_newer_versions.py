@@ -9,7 +9,7 @@ from tests.fakes.store import MemoryBlobs
 
 from setpoint.api.conditions import Reason
 from setpoint.api.meta import JsonObject, ObjectRef
-from setpoint.api.v1alpha1.environment import AppliedStatus
+from setpoint.api.v1alpha1.environment import EnvironmentApplied
 from setpoint.domain import audit
 from setpoint.domain.errors import StalledError
 from setpoint.pipeline.seals import Seals
@@ -93,7 +93,7 @@ async def test_a_hold_with_more_in_it_holds() -> None:
 APPLIED = {"bundle": DIGEST, "archive": DIGEST, "variables": DIGEST, "at": "2026-01-01T00:00:00Z"}
 
 
-class NewerApplied(AppliedStatus):
+class NewerApplied(EnvironmentApplied):
     """As a newer version has it."""
 
     zone: str = ""
@@ -101,10 +101,12 @@ class NewerApplied(AppliedStatus):
 
 @pytest.mark.parametrize("zone", [{}, {"zone": "here"}], ids=["empty", "set"])
 @pytest.mark.parametrize(
-    ("writer", "reader"), [(AppliedStatus, NewerApplied), (NewerApplied, AppliedStatus)], ids=["upgrade", "rollback"]
+    ("writer", "reader"),
+    [(EnvironmentApplied, NewerApplied), (NewerApplied, EnvironmentApplied)],
+    ids=["upgrade", "rollback"],
 )
 def test_each_version_accepts_the_seal_of_the_other(
-    writer: type[AppliedStatus], reader: type[AppliedStatus], zone: JsonObject
+    writer: type[EnvironmentApplied], reader: type[EnvironmentApplied], zone: JsonObject
 ) -> None:
     seals = Seals(MemoryBlobs().digest)
     written = seals.seal(writer.model_validate({**APPLIED, **zone}), REF)

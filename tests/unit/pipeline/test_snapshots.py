@@ -13,14 +13,14 @@ from tests.fakes.store import Stores, memory_stores, state_file
 from setpoint.api.conditions import Reason
 from setpoint.api.meta import JsonObject, ObjectRef
 from setpoint.api.v1alpha1 import snapshot as api
-from setpoint.api.v1alpha1.environment import AppliedStatus, Environment
+from setpoint.api.v1alpha1.environment import Environment, EnvironmentApplied
 from setpoint.domain.errors import StalledError
 from setpoint.domain.model import Snapshot
 from setpoint.pipeline.snapshots import SnapshotPruner, SnapshotTaker, content_problem
 from setpoint.targets.environment.capturing import capture_state
 
 DIGEST = "sha256:" + "7e" * 32
-APPLIED = AppliedStatus(bundle=DIGEST, archive=DIGEST, variables=DIGEST, generation=3, at="2026-01-01T00:00:00Z")
+APPLIED = EnvironmentApplied(bundle=DIGEST, archive=DIGEST, variables=DIGEST, generation=3, at="2026-01-01T00:00:00Z")
 SECRET = "hunter2-very-secret"
 
 
@@ -37,7 +37,7 @@ class Taker:
         self._stores = stores
         self._environment = environment
 
-    async def take(self, applied: AppliedStatus | None = APPLIED, **secrets: str) -> Snapshot:
+    async def take(self, applied: EnvironmentApplied | None = APPLIED, **secrets: str) -> Snapshot:
         states, blobs, key = self._stores.states, self._stores.blobs, self._environment.ref.key
         captured = await capture_state(states, blobs, key, applied, engine="terraform 1.11.4", secret_variables=secrets)
         return await SnapshotTaker(self._cluster).take(self._environment, captured)
@@ -70,7 +70,7 @@ async def test_one_holds_what_a_reset_needs(taker: Taker, cluster: InMemoryClust
     spec = kept["spec"]
     assert (spec["stateVersion"], spec["resources"], spec["generation"]) == (1, 2, 3)
     assert spec["bundle"] == spec["archive"] == spec["variables"] == DIGEST
-    assert kept["metadata"]["labels"] == {"setpoint.dev/target": "shop-prod"}
+    assert kept["metadata"]["labels"] == {"setpoint.dev/target": "environment.shop-prod"}
     (entry,) = cluster.audit
     assert (entry.action, entry.target, entry.result) == ("snapshot", environment.ref, taken.name)
     assert entry.digests == {"snapshot": taken.digest}

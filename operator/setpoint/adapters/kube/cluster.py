@@ -4,7 +4,7 @@ One field manager per concern: `setpoint` for objects that we make, `setpoint-st
 Audit rows are appended before the write that they tell of: the server and the store share no transaction.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence, Set
 from typing import Any
 
 from setpoint.adapters.kube.connection import KubeConnection, KubeRequest
@@ -13,6 +13,7 @@ from setpoint.adapters.kube.watching import watch_kinds
 from setpoint.api.meta import JsonObject, ObjectRef
 from setpoint.domain.audit import AuditEntry
 from setpoint.domain.errors import ConflictError, InvalidError
+from setpoint.domain.objects import LabelSelector
 from setpoint.ports import AuditLog, ObjectList, WatchEvent
 
 PAGE = 100
@@ -38,9 +39,7 @@ class KubeCluster:
         resource = resource_of(ref.kind)
         return _shown(resource, await self._connection.request(KubeRequest("GET", resource.item(ref), str(ref))))
 
-    async def list(
-        self, kind: str, *, namespace: str | None = None, labels: Mapping[str, str] | None = None
-    ) -> ObjectList:
+    async def list(self, kind: str, *, namespace: str | None = None, labels: LabelSelector | None = None) -> ObjectList:
         """All objects of a kind, page by page, of our namespaces alone where we have some; Secrets without content."""
         resource = resource_of(kind)
         if namespace is None and self._namespaces and resource.namespaced:
@@ -125,13 +124,11 @@ class KubeCluster:
 
     # --- Within ---
 
-    async def _list_namespaces(self, kind: str, labels: Mapping[str, str] | None) -> ObjectList:
+    async def _list_namespaces(self, kind: str, labels: LabelSelector | None) -> ObjectList:
         found = [await self.list(kind, namespace=name, labels=labels) for name in sorted(self._namespaces)]
         return ObjectList(tuple(obj for each in found for obj in each.items), found[0].resource_version)
 
-    async def _list_pages(
-        self, resource: Resource, namespace: str | None, labels: Mapping[str, str] | None
-    ) -> ObjectList:
+    async def _list_pages(self, resource: Resource, namespace: str | None, labels: LabelSelector | None) -> ObjectList:
         items: list[JsonObject] = []
         version = ""
         async for page in self._pages(resource, namespace, labels):
@@ -141,11 +138,11 @@ class KubeCluster:
         return ObjectList(tuple(items), version)
 
     async def _pages(
-        self, resource: Resource, namespace: str | None, labels: Mapping[str, str] | None = None
+        self, resource: Resource, namespace: str | None, labels: LabelSelector | None = None
     ) -> AsyncIterator[ObjectList]:
         query = {"limit": str(self._page), "continue": ""}
         if labels:
-            query["labelSelector"] = ",".join(f"{name}={value}" for name, value in sorted(labels.items()))
+            query["labelSelector"] = ",".join(_requirement(name, labels[name]) for name in sorted(labels))
         path, accept = resource.collection(namespace), resource.accept("PartialObjectMetadataList")
         while True:
             page = await self._connection.request(KubeRequest("GET", path, resource.plural, query, accept=accept))
@@ -174,6 +171,11 @@ class KubeCluster:
     ) -> JsonObject:
         query = {"fieldManager": manager, "fieldValidation": "Strict", **query}
         return await self._connection.request(KubeRequest(method, path, str(ref), query, body, content_type))
+
+
+def _requirement(label: str, wanted: str | Set[str]) -> str:
+    """One requirement of a label selector (Kubernetes, "Labels and Selectors")."""
+    return f"{label}={wanted}" if isinstance(wanted, str) else f"{label} in ({','.join(sorted(wanted))})"
 
 
 def _ref(obj: JsonObject) -> ObjectRef:

@@ -18,6 +18,7 @@ from setpoint.domain import objects
 from setpoint.domain.audit import AuditEntry
 from setpoint.domain.errors import AlreadyExistsError, ConflictError, InvalidError
 from setpoint.domain.kinds import SEALED_KINDS
+from setpoint.domain.objects import LabelSelector
 from setpoint.ports import BlobStore, Clock, ObjectList, ObjectStore, StoredObject, WatchEvent
 
 POLL_SECONDS = 0.3
@@ -52,9 +53,7 @@ class LocalCluster:
             return found
         return (await self._read(ref)).shown()
 
-    async def list(
-        self, kind: str, *, namespace: str | None = None, labels: Mapping[str, str] | None = None
-    ) -> ObjectList:
+    async def list(self, kind: str, *, namespace: str | None = None, labels: LabelSelector | None = None) -> ObjectList:
         """All objects of a kind; Secrets and ConfigMaps without their content."""
         found = await self._store.list(kind, namespace)
         listed = {row.ref: rows.decode(row).shown() for row in found.items}

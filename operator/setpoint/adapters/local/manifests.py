@@ -12,12 +12,13 @@ from typing import Any
 from setpoint.adapters.local import documents
 from setpoint.adapters.local.documents import Document, DocumentError
 from setpoint.api.meta import API_VERSION, GROUP, PLAIN_ANNOTATION, JsonObject, ObjectRef
+from setpoint.api.target import TARGET_KINDS
 from setpoint.domain import kinds, objects
 from setpoint.domain.kinds import Kind, Path, Problem
 from setpoint.domain.policies import GOVERNING_KINDS
 from setpoint.domain.visible import visible
 
-DECLARED_KINDS = ("Environment", "PolicySet", "EnforcementGates")
+DECLARED_KINDS = (*TARGET_KINDS, "PolicySet", "EnforcementGates")
 """Kinds that people declare in files and that become objects of the store."""
 _MADE_BY = {
     "Approval": "made by 'setpoint approve' and 'setpoint reject'",

@@ -4,8 +4,9 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from setpoint.api.meta import Conditions, KindMeta, KubeObject, ObservedGeneration, PrinterColumn, TargetReference
+from setpoint.api.meta import Conditions, KindMeta, KubeObject, ObservedGeneration, PrinterColumn
 from setpoint.api.model import ApiModel, Boolean, Digest, Name, ShortText, StatusModel, Text, Time
+from setpoint.api.target import TargetReference
 
 Cause = Literal["SpecChanged", "Drift", "Promotion", "Reset", "Destroy"]
 Reversibility = Literal["Reversible", "ReversibleNewId", "DataLoss", "NotRestorable"]

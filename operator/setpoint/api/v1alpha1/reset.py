@@ -10,9 +10,9 @@ from setpoint.api.meta import (
     KubeObject,
     ObservedGeneration,
     PrinterColumn,
-    TargetReference,
 )
 from setpoint.api.model import ApiModel, Boolean, Digest, Name, StatusModel
+from setpoint.api.target import TargetReference
 
 
 class SnapshotReference(ApiModel):

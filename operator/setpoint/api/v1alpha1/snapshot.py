@@ -4,8 +4,9 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from setpoint.api.meta import KindMeta, KubeObject, PrinterColumn, TargetReference
+from setpoint.api.meta import KindMeta, KubeObject, PrinterColumn
 from setpoint.api.model import ApiModel, Digest, Name, ShortText
+from setpoint.api.target import TargetReference
 
 
 class SnapshotSpec(ApiModel):

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 
-from setpoint.api.v1alpha1.environment import AppliedStatus
+from setpoint.api.v1alpha1.environment import EnvironmentApplied
 from setpoint.domain.digests import canonical
 from setpoint.domain.model import Captured
 from setpoint.ports import BlobStore
@@ -14,7 +14,7 @@ async def capture_state(
     states: StateStore,
     blobs: BlobStore,
     key: str,
-    applied: AppliedStatus | None,
+    applied: EnvironmentApplied | None,
     *,
     engine: str,
     secret_variables: Mapping[str, str],

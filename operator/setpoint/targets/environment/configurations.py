@@ -2,7 +2,7 @@
 
 import json
 
-from setpoint.api.v1alpha1.environment import AppliedStatus, Environment
+from setpoint.api.v1alpha1.environment import Environment, EnvironmentApplied
 from setpoint.domain.digests import canonical
 from setpoint.domain.errors import LostBlobError, NotFoundError, ReasonedError, StalledError
 from setpoint.domain.goals import Goal, GoalKind
@@ -43,7 +43,7 @@ class Configurations:
             return _bundle_of(applied)
         return await self._sources.bundle(self._environment, inputs, self._reader)
 
-    async def of_applied(self, applied: AppliedStatus) -> tuple[Bundle, RunInputs]:
+    async def of_applied(self, applied: EnvironmentApplied) -> tuple[Bundle, RunInputs]:
         """The configuration that was applied last, as it would be planned today."""
         return _bundle_of(applied), await self._recorded(applied.variables, has_state=True)
 
@@ -64,9 +64,9 @@ class Configurations:
             raise refusal
         return bundle, inputs
 
-    async def record(self, bundle: Bundle, inputs: RunInputs, *, change: str | None, at: str) -> AppliedStatus:
+    async def record(self, bundle: Bundle, inputs: RunInputs, *, change: str | None, at: str) -> EnvironmentApplied:
         """The record of a configuration that is in force; the variables are sealed."""
-        return AppliedStatus(
+        return EnvironmentApplied(
             bundle=bundle.digest,
             archive=bundle.blob,
             revision=bundle.revision,
@@ -97,5 +97,5 @@ class Configurations:
         return await gather_inputs(self._environment.spec, variables, self._reader, has_state=has_state, recorded=True)
 
 
-def _bundle_of(applied: AppliedStatus) -> Bundle:
+def _bundle_of(applied: EnvironmentApplied) -> Bundle:
     return Bundle(digest=applied.bundle, revision=applied.revision, blob=applied.archive)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from setpoint.api.conditions import ConditionType, Reason
-from setpoint.api.v1alpha1.environment import AppliedStatus, Environment
+from setpoint.api.v1alpha1.environment import Environment, EnvironmentApplied
 from setpoint.domain.errors import DataUnreadableError, StalledError, TransientError, VariablesMissingError
 from setpoint.domain.findings import DriftClass
 from setpoint.domain.transport_errors import tells_of_outage
@@ -27,12 +27,12 @@ def undrillable(prevent_destroy: Sequence[str]) -> str:
     return f"{message}; prevent_destroy stands in its way at {', '.join(prevent_destroy[:5])}"
 
 
-def judged(applied: AppliedStatus) -> str:
+def judged(applied: EnvironmentApplied) -> str:
     """The code that a drill judges: not the one that is about to be applied."""
     return f"the configuration applied on {applied.at}, planned with today's Secrets"
 
 
-def undrilled(applied: AppliedStatus, missing: Sequence[str]) -> str:
+def undrilled(applied: EnvironmentApplied, missing: Sequence[str]) -> str:
     """The reason for which it could not be planned, and what to do: the new code and its Secret came together."""
     keys = f"{'key' if len(missing) == 1 else 'keys'} {', '.join(missing)}"
     return (
@@ -41,7 +41,7 @@ def undrilled(applied: AppliedStatus, missing: Sequence[str]) -> str:
     )
 
 
-def judge_failure(applied: AppliedStatus, error: StalledError | TransientError, *, unread: bool) -> Drill:
+def judge_failure(applied: EnvironmentApplied, error: StalledError | TransientError, *, unread: bool) -> Drill:
     """The drill of a last applied configuration that can't be planned. Raises what is likely to be over by itself.
 
     `unread`: the Change itself was planned without data sources that are gone.

@@ -7,7 +7,13 @@ import dataclasses
 
 from setpoint.adapters.store.state_versions import StateVersion
 from setpoint.api.conditions import Reason
-from setpoint.api.v1alpha1.environment import AppliedStatus, BundleStatus, Environment, StateStatus, name_configuration
+from setpoint.api.v1alpha1.environment import (
+    BundleStatus,
+    Environment,
+    EnvironmentApplied,
+    StateStatus,
+    name_configuration,
+)
 from setpoint.domain.digests import canonical
 from setpoint.domain.errors import ConflictError, StalledError, TransientError
 from setpoint.domain.gating import GateDecision
@@ -222,7 +228,7 @@ class EnvironmentSession:
 
     # --- guard ----------------------------------------------------------------------------------------------
 
-    async def capture(self, applied: AppliedStatus | None) -> Captured:
+    async def capture(self, applied: EnvironmentApplied | None) -> Captured:
         """The head version of the state under a configuration."""
         services, secrets = self._services, self._inputs.secret_variables
         return await capture_state(
@@ -350,7 +356,7 @@ class EnvironmentSession:
 
     # --- record ---------------------------------------------------------------------------------------------
 
-    async def configuration(self, *, change: str | None, at: str) -> AppliedStatus:
+    async def configuration(self, *, change: str | None, at: str) -> EnvironmentApplied:
         """The configuration that this pass holds the environment to; the variables are sealed."""
         return await self._configurations.record(self._bundle, self._inputs, change=change, at=at)
 

@@ -6,8 +6,8 @@ from importlib import resources
 
 import yaml
 
+from setpoint.api.target import Protection
 from setpoint.api.v1alpha1.change import ResetAction
-from setpoint.api.v1alpha1.environment import Protection
 from setpoint.domain.digests import digest
 from setpoint.domain.model import Change, ResetPlan, Snapshot
 from setpoint.targets.environment.drills import Drill

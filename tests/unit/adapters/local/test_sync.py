@@ -317,7 +317,11 @@ async def test_objects_of_commands_are_left_alone(work: Work) -> None:
         "apiVersion": "setpoint.dev/v1alpha1",
         "kind": "Snapshot",
         "metadata": {"name": "s", "namespace": "default"},
-        "spec": {"targetRef": {"name": "shop"}, "digest": "sha256:" + "a" * 64, "stateVersion": 1},
+        "spec": {
+            "targetRef": {"kind": "Environment", "name": "shop"},
+            "digest": "sha256:" + "a" * 64,
+            "stateVersion": 1,
+        },
     }
     await work.home.cluster.create(snapshot)
     by_hand = {

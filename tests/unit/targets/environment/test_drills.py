@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from tests.fakes.examples import example
 
-from setpoint.api.v1alpha1.environment import AppliedStatus, Environment
+from setpoint.api.v1alpha1.environment import Environment, EnvironmentApplied
 from setpoint.domain.findings import DriftClass, Finding
 from setpoint.targets.environment import drills
 
@@ -16,7 +16,7 @@ WHOSE = "the configuration applied on 2026-11-03T10:00:00Z, planned with today's
 
 @pytest.mark.parametrize(("names", "keys"), [(("a",), "key a"), (("a", "b"), "keys a, b")])
 def test_what_is_missing_is_to_be_kept(names: tuple[str, ...], keys: str) -> None:
-    assert drills.undrilled(AppliedStatus.model_validate(APPLIED), names) == (
+    assert drills.undrilled(EnvironmentApplied.model_validate(APPLIED), names) == (
         f"{WHOSE}, lacks {keys}: keep {keys} until this Change is applied, and the way back is drilled; "
         "or approve it undrilled"
     )

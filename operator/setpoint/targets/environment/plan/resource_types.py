@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, get_args
 
-from setpoint.api.v1alpha1.environment import ResourceClass
+from setpoint.api.target import ResourceClass
 from setpoint.domain.errors import InvalidError
 from setpoint.domain.globs import matches
 

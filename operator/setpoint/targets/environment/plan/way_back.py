@@ -9,8 +9,8 @@ from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Literal
 
+from setpoint.api.target import ResourceClass
 from setpoint.api.v1alpha1.change import ActionSummary, Cause, ResetAction, Reversibility
-from setpoint.api.v1alpha1.environment import ResourceClass
 from setpoint.domain.protection import resource_type
 from setpoint.targets.environment.plan.expiring import Expiring
 from setpoint.targets.environment.plan.resource_types import Judgement, ResourceTypes
