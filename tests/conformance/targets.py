@@ -8,11 +8,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
+from tests.fakes.beacon import BeaconBench
 from tests.fakes.cloud_terraform import Cloud, CloudTerraform
 from tests.fakes.cluster import InMemoryCluster
 from tests.fakes.mortality import Fuse, KilledError
+from tests.fakes.reconciling import Bench
 from tests.fakes.store import memory_stores
-from tests.fakes.target import FakeDriver, World
+from tests.fakes.target import World
 from tests.fakes.terraform import driver_over
 
 from setpoint.adapters.store.state_versions import StateLock
@@ -45,7 +47,11 @@ class Taken:
     @property
     def digests(self) -> frozenset[str]:
         """All that it names, as the retention of blobs finds it."""
-        return frozenset(_DIGEST.findall(json.dumps(self.obj.as_json())))
+        return _digests_in(self.obj.as_json())
+
+
+def _digests_in(obj: JsonObject) -> frozenset[str]:
+    return frozenset(_DIGEST.findall(json.dumps(obj)))
 
 
 @dataclasses.dataclass
@@ -64,9 +70,15 @@ class Place:
     interrupt: Callable[[], Awaitable[Run]]
     linger: Callable[[], Awaitable[Run]]
     drop_blobs: Callable[[frozenset[str]], Awaitable[None]]
+    world: World | None = None
+    """What else the tests can have go wrong, where it is make-believe."""
     name: str = "web"
     applied: JsonObject | None = None
     """The configuration in force, as the target's status has it."""
+
+    async def kept_blobs(self) -> frozenset[str]:
+        """What is kept of a home without Snapshots: what the driver says, and what the target's own status names."""
+        return await self.driver.references() | _digests_in(self.applied or {})
 
     @property
     def ref(self) -> ObjectRef:
@@ -147,26 +159,29 @@ def decision(change: Change, *, required: int, stage: Any = "apply") -> GateDeci
     )
 
 
-def _fake() -> Place:
-    world = World()
-    driver = FakeDriver(world)
+def _over(bench: Bench) -> Place:
+    """The driver of a bench, in its make-believe world."""
+    driver: Any = bench.driver
+    world = bench.world
 
     async def tamper() -> None:
         world.actual = dict.fromkeys(world.actual, "tampered")
 
     async def interrupt() -> Run:
         world.actual["torn"] = "half"
-        driver.traces[HERE] = Run(HERE, place.ref)
+        driver.traces[HERE] = Run(HERE, bench.ref)
         return driver.traces[HERE]
 
     async def linger() -> Run:
-        return Run(ELSEWHERE, place.ref)
+        return Run(ELSEWHERE, bench.ref)
 
     async def drop_blobs(but: frozenset[str]) -> None:
         world.configurations = {name: kept for name, kept in world.configurations.items() if name in but}
 
-    place = Place(driver, InMemoryCluster(), _resources, tamper, interrupt, linger, drop_blobs)
-    return place
+    def declare(wish: Wish) -> JsonObject:
+        return bench.wanted(wish, {})
+
+    return Place(driver, bench.cluster, declare, tamper, interrupt, linger, drop_blobs, world)
 
 
 def _environment() -> Place:
@@ -204,12 +219,12 @@ async def _resolve(*_: Any, **__: Any) -> None:
     """The source of an Environment, which CloudTerraform does not read."""
 
 
-def _resources(wish: Wish) -> JsonObject:
-    return {"stage": "dev", "source": {"path": "./infra"}, "variables": {"resources": dict(wish)}}
-
-
 def _published_resources(wish: Wish) -> JsonObject:
-    return {**_resources(wish), "outputsTo": {"secretRef": {"name": "outputs"}}}
+    return Bench().wanted(wish, {"outputsTo": {"secretRef": {"name": "outputs"}}})
 
 
-PLACES: Mapping[str, Callable[[], Place]] = {"fake": _fake, "environment": _environment}
+PLACES: Mapping[str, Callable[[], Place]] = {
+    "fake": lambda: _over(Bench()),
+    "beacon": lambda: _over(BeaconBench()),
+    "environment": _environment,
+}

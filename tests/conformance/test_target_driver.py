@@ -4,12 +4,16 @@ import dataclasses
 
 import pytest
 from tests.conformance.targets import PLACES, Place, change_of, decision, passed, propose
+from tests.fakes.beacon import beacons
 
 from setpoint.api.meta import ObjectRef
 from setpoint.domain.errors import ConflictError, LostBlobError, StalledError
 from setpoint.domain.findings import DriftClass
 from setpoint.domain.goals import GoalKind
-from setpoint.domain.model import AtSetpoint, Observation, Result
+from setpoint.domain.model import AtSetpoint, Beyond, Observation, Result
+
+__all__ = ["beacons"]
+pytestmark = pytest.mark.usefixtures("beacons")
 
 ONE, TWO, OTHER = {"a": "1"}, {"a": "1", "d": "2"}, {"a": "2"}
 
@@ -109,6 +113,30 @@ class TestPlan:
         async with settled.session(TWO) as session:
             assert without_what_policies_judge(await session.observe()) == without_what_policies_judge(seen)
         assert await settled.plan(ONE) == AtSetpoint()
+
+
+@pytest.mark.parametrize("place", ["fake", "beacon"], indirect=True)
+class TestWhatNoChangeCanMend:
+    """Of an Environment, Terraform mends all that it finds."""
+
+    async def test_alone_it_is_beyond_any_change(self, settled: Place) -> None:
+        assert settled.world is not None
+        await settled.tamper()
+        settled.world.beyond = frozenset({"a"})
+        plan = await settled.plan(ONE)
+        assert isinstance(plan, Beyond)
+        assert [(found.address, found.mendable) for found in plan.findings] == [("a", False)]
+
+    async def test_a_change_leaves_it_and_says_so(self, settled: Place) -> None:
+        assert settled.world is not None
+        await settled.tamper()
+        settled.world.beyond = frozenset({"a"})
+        async with settled.session(TWO) as session:
+            change = await propose(session)
+            assert [action.address for action in change.actions] == ["d"]
+            await session.apply(passed(change))
+            verification = await session.verify(change)
+        assert (verification.ok, [found.address for found in verification.left]) == (True, ["a"])
 
 
 class TestApply:
@@ -234,14 +262,14 @@ class TestKeptBlobs:
     async def test_with_them_and_what_a_snapshot_names_it_leads_back(self, settled: Place) -> None:
         snapshot = await settled.take_snapshot(ONE)
         await settled.apply(OTHER)
-        await settled.drop_blobs(await settled.driver.references() | snapshot.digests)
+        await settled.drop_blobs(await settled.kept_blobs() | snapshot.digests)
         await settled.apply(OTHER, GoalKind.SNAPSHOT, snapshot)
         assert await settled.plan(ONE) == AtSetpoint()
 
     async def test_without_what_it_names_nothing_is_planned(self, settled: Place) -> None:
         snapshot = await settled.take_snapshot(ONE)
         await settled.apply(OTHER)
-        await settled.drop_blobs(await settled.driver.references())
+        await settled.drop_blobs(await settled.kept_blobs())
         with pytest.raises(LostBlobError):
             await settled.plan(OTHER, GoalKind.SNAPSHOT, snapshot)
 

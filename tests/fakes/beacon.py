@@ -1,14 +1,30 @@
 """Owns Beacon: a kind of target that lives in the tests alone, to show what is about any kind and what about one."""
 
+import contextlib
+import dataclasses
+from collections import Counter
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 import pytest
 from pydantic import Field
+from tests.fakes.reconciling import Bench
+from tests.fakes.target import World
 
-from setpoint.api.meta import API_VERSION, JsonObject, KindMeta
+from setpoint.api import kind_conditions
+from setpoint.api.conditions import Reason
+from setpoint.api.meta import API_VERSION, JsonObject, KindMeta, ObjectRef
 from setpoint.api.model import Digest
 from setpoint.api.target import TARGET_KINDS, AppliedStatus, Target, TargetSpec, TargetStatus
-from setpoint.domain import kinds
+from setpoint.api.v1alpha1.change import ActionSummary, ChangeSummary, ResetAction
+from setpoint.domain import kinds, model
+from setpoint.domain.digests import digest
+from setpoint.domain.errors import ConflictError, LostBlobError
+from setpoint.domain.findings import DriftClass, Finding, beyond_mending
+from setpoint.domain.gating import GateDecision
+from setpoint.domain.goals import Goal, GoalKind, cause_of
+from setpoint.domain.judged import JudgedChange, PlainDocument
+from setpoint.ports import Notice, OnProgress, TargetDriver
 
 
 class BeaconSpec(TargetSpec):
@@ -20,13 +36,23 @@ class BeaconSpec(TargetSpec):
 class BeaconApplied(AppliedStatus):
     """The text that was shown."""
 
-    blob: Digest | None = Field(default=None, description="Where the text is in the store.")
+    blob: Digest = Field(description="Where the text is in the store.")
+
+    @property
+    def configuration(self) -> str:
+        return self.blob
 
 
 class BeaconStatus(TargetStatus):
     """The beacon as last seen."""
 
     applied: BeaconApplied | None = None
+    applying: BeaconApplied | None = None
+    shown: str | None = None
+
+    @property
+    def base(self) -> str | None:
+        return self.shown
 
 
 class Beacon(Target):
@@ -45,6 +71,8 @@ def beacons(monkeypatch: pytest.MonkeyPatch) -> None:
     kind = kinds.Kind("Beacon", API_VERSION, namespaced=True, fields=frozenset({"spec"}), model=Beacon)
     monkeypatch.setitem(TARGET_KINDS, "Beacon", f"{__name__}:Beacon")
     monkeypatch.setitem(kinds.BY_NAME, "Beacon", kind)
+    conditions = kind_conditions.KIND_CONDITIONS
+    monkeypatch.setitem(conditions, "Beacon", conditions["Environment"])
 
 
 def beacon(name: str = "shop-prod", *, status: JsonObject | None = None, **spec: Any) -> JsonObject:
@@ -52,3 +80,220 @@ def beacon(name: str = "shop-prod", *, status: JsonObject | None = None, **spec:
     metadata = {"name": name, "namespace": "default"}
     head = {"apiVersion": API_VERSION, "kind": "Beacon", "metadata": metadata}
     return {**head, "spec": {"stage": "dev", "text": "on", **spec}, **({"status": status} if status else {})}
+
+
+# --- Its driver -------------------------------------------------------------------------------------------------------
+
+
+class BeaconDriver:
+    """Drives the one Beacon of a world by its text, one `name=value` a line; the rest of the world is as in `World`.
+
+    There is no state: drift is what differs from the text that was applied. Each text is kept as a blob.
+    """
+
+    kind = Beacon
+    inputs = frozenset({"document.text"})
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.traces: dict[str, model.Run] = {}
+
+    async def abandoned(self) -> Collection[model.Run]:
+        return tuple(self.traces.values())
+
+    async def recover(self, runs: Collection[model.Run]) -> Mapping[str, model.Outcome]:
+        known = [run.id for run in runs if run.id in self.traces]
+        return {run: model.Outcome(model.Result.INTERRUPTED, run, "", left_behind=self.world.orphans) for run in known}
+
+    async def recorded(self, runs: Collection[model.Run]) -> None:
+        for run in runs:
+            self.traces.pop(run.id, None)
+
+    async def references(self) -> frozenset[str]:
+        """None: a Snapshot names the blob of its text."""
+        return frozenset()
+
+    async def holdings(self, ref: ObjectRef) -> tuple[str, ...]:
+        return tuple(sorted(self.world.actual)) if ref == self.world.target else ()
+
+    @contextlib.asynccontextmanager
+    async def session(self, target: Beacon, goal: Goal, progress: OnProgress) -> AsyncIterator["BeaconSession"]:
+        self.world.target = target.ref
+        yield BeaconSession(self.world, target, goal)
+
+
+class BeaconSession:
+    """One pass over the text."""
+
+    run = "run-1"
+
+    def __init__(self, world: World, target: Beacon, goal: Goal) -> None:
+        self._world = world
+        self._target = target
+        self._applied = target.status.applied
+        self._goal = goal
+        self._wanted = self._read_goal()
+
+    def _read_goal(self) -> dict[str, str]:
+        if self._goal.destroys:
+            return {}
+        if self._goal.snapshot is not None:
+            return self._kept(self._goal.snapshot.spec.bundle)
+        if self._goal.kind is GoalKind.HOLD:
+            return self._kept(self._applied.blob if self._applied else None)
+        return lines_of(self._target.spec.text)
+
+    def _kept(self, blob: str | None) -> dict[str, str]:
+        try:
+            return self._world.configurations[blob or ""]
+        except KeyError:
+            raise LostBlobError.gone("a text", blob or "") from None
+
+    def _differing(self) -> tuple[Finding, ...]:
+        is_, wanted = self._world.actual, self._wanted
+        applied = self._kept(self._applied.blob) if self._applied else is_
+        return tuple(
+            Finding(
+                name,
+                DriftClass.PENDING if is_.get(name) == applied.get(name) else DriftClass.ACTIONABLE,
+                "delete" if name not in wanted else "update" if name in is_ else "create",
+                ("value",),
+                mendable=name not in self._world.beyond,
+            )
+            for name in sorted({*is_, *wanted})
+            if is_.get(name) != wanted.get(name)
+        )
+
+    def _content(self, found: Sequence[Finding]) -> list[Any]:
+        noise = [] if self._world.noise is None else [next(self._world.noise)]
+        return [[one.name, self._world.actual.get(one.name), self._wanted.get(one.name)] for one in found] + noise
+
+    # --- the steps ------------------------------------------------------------------------------------------
+
+    async def observe(self) -> model.Observation:
+        world = self._world
+        if world.fail_observe:
+            raise world.fail_observe
+        base, found = text_of(world.actual), self._differing()
+        changes = [JudgedChange(one.name, "line", one.action, one.paths, one.drift_class.value) for one in found]
+        return model.Observation(
+            base=base,
+            configuration=world.record(self._wanted),
+            findings=found,
+            judged=PlainDocument({"text": base}, changes),
+            shown={"shown": base},
+            warnings=world.warnings,
+        )
+
+    async def observe_again(self) -> tuple[str, ...]:
+        content = self._content(self._differing())
+        return () if content == self._content(self._differing()) else ("a: value.stamp",)
+
+    async def plan(self, seen: model.Observation) -> model.Plan:
+        found = [one for one in seen.findings if one.mendable]
+        if not found:
+            left = beyond_mending(seen.findings)
+            return model.Beyond(left) if left else model.AtSetpoint()
+        actions = [ActionSummary(address=one.name, action=one.action, paths=["value"]) for one in found]
+        counts = Counter(one.action for one in found)
+        text = f"+{counts['create']} ~{counts['update']} -{counts['delete']}"
+        in_force = self._applied is not None and self._applied.configuration == seen.configuration
+        change = model.Change(
+            target=self._target.ref,
+            cause=cause_of(self._goal, seen.findings, in_force=in_force),
+            digest=digest(self._content(found)),
+            base=seen.base,
+            configuration=seen.configuration,
+            generation=self._target.metadata.generation,
+            actions=tuple(actions),
+            summary=ChangeSummary(**counts, actions=actions, text=text),
+            orphans=tuple(self._target.status.orphans),
+            stated={"bundle": seen.configuration},
+            named={"base": seen.base, "configuration": seen.configuration},
+        )
+        return model.Proposal(change)
+
+    async def capture(self, applied: BeaconApplied | None) -> model.Captured:
+        blob = applied.blob if applied else None
+        shown = digest(text_of(self._world.actual))
+        return model.Captured(blob, {"stateVersion": 0, "stateDigest": shown, **({"bundle": blob} if blob else {})})
+
+    async def plan_reset(self, change: model.Change, snapshot: model.Snapshot) -> model.ResetPlan:
+        world = self._world
+        drill = world.drill if snapshot.configuration else "NotDrillable"
+        back = [ResetAction(address=one.address, action="none", reversibility="Reversible") for one in change.actions]
+        message = "it no longer plans" if drill == "Failed" else ""
+        identity = digest([one.address for one in back])
+        return model.ResetPlan(identity, tuple(back), drill, message, acceptable=drill == "Failed" and world.acceptable)
+
+    async def apply(self, decision: GateDecision) -> model.Outcome:
+        decision.require_pass()
+        world, change = self._world, decision.change
+        mendable = [one for one in self._differing() if one.mendable]
+        if world.move_before_apply or text_of(world.actual) != change.base:
+            raise ConflictError("the text moved")
+        if digest(self._content(mendable)) != change.digest:
+            raise ConflictError("another plan")
+        world.applies += 1
+        if world.result is not model.Result.SUCCEEDED:
+            return model.Outcome(world.result, self.run, "quota exceeded", left_behind=world.orphans)
+        for one in mendable:
+            world.actual.pop(one.name, None)
+            world.actual |= {one.name: self._wanted[one.name]} if one.name in self._wanted else {}
+        shown = {"shown": text_of(world.actual)}
+        return model.Outcome(world.result, self.run, "", completed=tuple(one.name for one in mendable), shown=shown)
+
+    def outcome_recorded(self) -> None:
+        """Leaves no traces."""
+
+    def take_notices(self) -> tuple[Notice, ...]:
+        taken, self._world.notices = tuple(self._world.notices), []
+        return taken
+
+    async def verify(self, change: model.Change) -> model.Verification:
+        found = self._differing()
+        paths = tuple(one.name for one in found if one.mendable)
+        again = model.Verification(ok=False, reason=Reason.NOT_CONVERGING, message="still different", paths=paths)
+        verification = self._world.verification or (again if paths else self._world.health)
+        return dataclasses.replace(verification, left=beyond_mending(found))
+
+    async def probe_health(self) -> model.Verification:
+        return self._world.health
+
+    async def drill_destroy(self) -> str:
+        return self._world.drill_destroy
+
+    async def configuration(self, *, change: str | None, at: str) -> BeaconApplied:
+        blob = self._world.record(self._wanted)
+        return BeaconApplied(blob=blob, generation=self._target.metadata.generation, change=change, at=at)
+
+    async def publish(self) -> bool:
+        world = self._world
+        if world.produced == world.actual:
+            return False
+        world.produced = dict(world.actual)
+        world.published += 1
+        return True
+
+
+def lines_of(text: str) -> dict[str, str]:
+    """The values of a text by their names."""
+    return {name: value for name, _, value in (line.partition("=") for line in text.splitlines())}
+
+
+def text_of(lines: Mapping[str, str]) -> str:
+    """The text that shows these values."""
+    return "\n".join(f"{name}={value}" for name, value in sorted(lines.items()))
+
+
+class BeaconBench(Bench):
+    """The bench of a Beacon."""
+
+    ref = ObjectRef("Beacon", "default", "web")
+    applied_field = "blob"
+
+    def make_driver(self) -> TargetDriver:
+        return BeaconDriver(self.world)
+
+    def wanted(self, resources: Mapping[str, str], spec: JsonObject) -> JsonObject:
+        return {"stage": "dev", "text": text_of(resources), **spec}

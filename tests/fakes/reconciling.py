@@ -1,4 +1,4 @@
-"""Owns a whole Environment reconciler over fakes: an in-memory cluster and a make-believe world."""
+"""Owns a whole reconciler over fakes, of Environments: an in-memory cluster and a make-believe world."""
 
 import dataclasses
 import datetime as dt
@@ -118,7 +118,19 @@ class DocumentedCluster(InMemoryCluster):
 
 
 class Bench:
-    """Holds what a test of the reconciler works with."""
+    """Holds what a test of the reconciler works with. Another kind's bench says what differs: the first four."""
+
+    ref = REF
+    applied_field = "bundle"
+    """By which a status names the configuration in force."""
+
+    def make_driver(self) -> TargetDriver:
+        """A driver of the world."""
+        return FakeDriver(self.world)
+
+    def wanted(self, resources: Mapping[str, str], spec: JsonObject) -> JsonObject:
+        """The spec of a target that holds these."""
+        return {"stage": "dev", "source": {"path": "./infra"}, "variables": {"resources": resources}, **spec}
 
     def __init__(self) -> None:
         self.clock = FakeClock()
@@ -132,7 +144,8 @@ class Bench:
         self.secret_versions: Mapping[str, str] | None = {}
         self.source: str | None = "sha256:source"
         self.error: Exception | None = None
-        self.reconciler = self.make_reconciler(self.cluster, FakeDriver(self.world))
+        self.driver = self.make_driver()
+        self.reconciler = self.make_reconciler(self.cluster, self.driver)
 
     def make_reconciler(self, cluster: ClusterClient, driver: TargetDriver) -> TargetReconciler:
         """A reconciler over these ports and the bench's clock, policies and recorders."""
@@ -191,13 +204,15 @@ class Bench:
     # --- What people do ---------------------------------------------------------------------------------------------
 
     async def declare(self, resources: dict[str, str], **spec: Any) -> None:
-        """Creates the Environment, or changes its spec."""
-        wanted = {"stage": "dev", "source": {"path": "./infra"}, "variables": {"resources": resources}, **spec}
-        manifest = {"apiVersion": "setpoint.dev/v1alpha1", "kind": "Environment", "spec": wanted}
+        """Creates the target, or changes its spec."""
+        wanted = self.wanted(resources, spec)
+        manifest = {"apiVersion": "setpoint.dev/v1alpha1", "kind": self.ref.kind, "spec": wanted}
         try:
-            current = await self.cluster.get(REF)
+            current = await self.cluster.get(self.ref)
         except NotFoundError:
-            await self.cluster.create({**manifest, "metadata": {"name": REF.name, "namespace": REF.namespace}})
+            await self.cluster.create(
+                {**manifest, "metadata": {"name": self.ref.name, "namespace": self.ref.namespace}}
+            )
         else:
             await self.cluster.update({**current, "spec": wanted})
 
@@ -232,16 +247,16 @@ class Bench:
 
     async def reset(self, snapshot: str, name: str = "back") -> None:
         """Asks for a reset."""
-        target = {"kind": "Environment", "name": REF.name}
+        target = {"kind": self.ref.kind, "name": self.ref.name}
         spec = {"targetRef": target, "snapshotRef": {"name": snapshot}, "reason": "because", "requestedBy": "ada"}
         await self.create("Reset", name, spec)
 
     async def keep_snapshot(self, name: str, *, of: str = "web") -> None:
         """A Snapshot of the configuration that was applied last."""
-        applied = (await self.status()).get("applied")
-        await self.cluster.create(
-            snapshot_manifest(of, applied["bundle"] if applied else None, self.world.version, name)
-        )
+        applied = (await self.status()).get("applied") or {}
+        target = dataclasses.replace(self.ref, name=of)
+        in_force = applied.get(self.applied_field)
+        await self.cluster.create(snapshot_manifest(target, in_force, self.world.version, name))
 
     async def gate(self, **gate: Any) -> None:
         """One EnforcementGates with one gate, and the PolicySet that it names."""
@@ -261,7 +276,7 @@ class Bench:
         """One pass; an error that the queue would see is kept in `error`."""
         self.error = None
         try:
-            await self.reconciler.reconcile(Request(REF))
+            await self.reconciler.reconcile(Request(self.ref))
         except Exception as error:  # noqa: BLE001 whatever it is, a test looks at it
             self.error = error
 
@@ -273,7 +288,7 @@ class Bench:
         return self.reports[-1]
 
     async def status(self) -> dict[str, Any]:
-        return (await self.cluster.get(REF))["status"]
+        return (await self.cluster.get(self.ref))["status"]
 
     async def condition(self, type_: str) -> tuple[str, str] | None:
         found = {one["type"]: one for one in (await self.status())["conditions"]}

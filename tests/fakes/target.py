@@ -315,10 +315,10 @@ class FakeSession:
         return True
 
 
-def snapshot_manifest(environment: str, bundle: str | None, version: int, name: str) -> dict[str, object]:
+def snapshot_manifest(target: ObjectRef, bundle: str | None, version: int, name: str) -> dict[str, object]:
     """A Snapshot object for a reset."""
-    target = {"kind": "Environment", "name": environment}
-    spec = {"targetRef": target, "stateVersion": version, "engine": name}
+    about = {"kind": target.kind, "name": target.name}
+    spec = {"targetRef": about, "stateVersion": version, "engine": name}
     spec |= _blobs(bundle)
     described = SnapshotSpec.model_validate({**spec, "digest": digest([name])})
     spec["digest"] = content_digest(described)

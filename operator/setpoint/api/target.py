@@ -187,6 +187,11 @@ class AppliedStatus(StatusModel):
         default=None, description="Shows that Setpoint wrote this; without its seal it is taken for absent."
     )
 
+    @property
+    def configuration(self) -> str:
+        """The name of the configuration as a whole, as an observation has it; each kind says it."""
+        return ""
+
 
 class HoldStatus(StatusModel):
     """Why nothing is applied until the spec changes or a person resumes."""
@@ -208,6 +213,9 @@ class TargetStatus(StatusModel):
     applying: AppliedStatus | None = Field(
         default=None, description="What an apply is bringing about; becomes `applied` once it did."
     )
+    warnings: Annotated[list[ShortText], Field(max_length=20)] = Field(
+        default_factory=list, description="What the last observation warned of."
+    )
     snapshot: Name | None = Field(default=None, description="The newest snapshot.")
     hold: HoldStatus | None = Field(default=None, description="Set while Held.")
     failures: int = Field(default=0, description="Failed applies in a row.")
@@ -222,6 +230,11 @@ class TargetStatus(StatusModel):
     handled_reconcile: ShortText | None = Field(
         default=None, description="The last request for a run that was handled."
     )
+
+    @property
+    def base(self) -> str | None:
+        """The name of what was seen last, as an observation has it; None where nothing was. Each kind says it."""
+        return None
 
 
 class Target(KubeObject):

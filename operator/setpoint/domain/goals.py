@@ -1,4 +1,4 @@
-"""Owns the choice of what a pass over an Environment drives it to, before anything is observed. Pure."""
+"""Owns the choice of what a pass over a target drives it to, before anything is observed. Pure."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -6,8 +6,8 @@ from enum import StrEnum
 
 from setpoint.api.meta import RECONCILE_ANNOTATION, RESUME_ANNOTATION, SUSPEND_ANNOTATION
 from setpoint.api.model import parse_time
+from setpoint.api.target import Target
 from setpoint.api.v1alpha1.change import Cause
-from setpoint.api.v1alpha1.environment import Environment
 from setpoint.api.v1alpha1.reset import Reset, ResetStatus
 from setpoint.api.v1alpha1.snapshot import Snapshot
 from setpoint.domain.findings import DriftClass, Finding
@@ -45,7 +45,7 @@ class Goal:
         return self.kind in {GoalKind.SPEC, GoalKind.SNAPSHOT, GoalKind.DESTROY}
 
 
-def choose_goal(environment: Environment, reset: Reset | None, snapshot: Snapshot | None, *, governs: bool) -> Goal:
+def choose_goal(environment: Target, reset: Reset | None, snapshot: Snapshot | None, *, governs: bool) -> Goal:
     """The goal of this pass. `reset` is the oldest that is not complete, `snapshot` the one that it names.
 
     `governs` is asked for of what is deleted: whether anything was ever made.
@@ -62,18 +62,18 @@ def choose_goal(environment: Environment, reset: Reset | None, snapshot: Snapsho
     return Goal(GoalKind.SPEC)
 
 
-def is_suspended(environment: Environment) -> bool:
+def is_suspended(environment: Target) -> bool:
     """True where the spec or a person stopped all work on it."""
     return environment.spec.suspend or SUSPEND_ANNOTATION in environment.metadata.annotations
 
 
-def asked_run(environment: Environment) -> str | None:
+def asked_run(environment: Target) -> str | None:
     """The last request for a run, as far as a status holds it: an annotation may be as long as it likes."""
     asked = environment.metadata.annotations.get(RECONCILE_ANNOTATION)
     return None if asked is None else asked[:_MAX_REQUEST]
 
 
-def hold_released(environment: Environment) -> bool:
+def hold_released(environment: Target) -> bool:
     """True where the spec changed, or a person resumed, after the hold began."""
     hold = environment.status.hold
     if hold is None or hold.generation != environment.metadata.generation:
@@ -90,7 +90,7 @@ def is_open(status: ResetStatus) -> bool:
     return not any(condition.type == "Complete" and condition.status != "Unknown" for condition in status.conditions)
 
 
-def oldest_open_reset(resets: Iterable[Reset], environment: Environment) -> Reset | None:
+def oldest_open_reset(resets: Iterable[Reset], environment: Target) -> Reset | None:
     """The reset of this target to carry out first."""
     mine = (
         reset

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from setpoint import __version__
 from setpoint.api.conditions import ConditionType, Reason
 from setpoint.api.meta import FINALIZER, ObjectMeta
-from setpoint.api.v1alpha1.environment import Environment, EnvironmentStatus
+from setpoint.api.target import Target, TargetStatus
 from setpoint.domain.conditions import get_condition
 from setpoint.domain.digests import digest
 from setpoint.domain.goals import asked_run, is_suspended
@@ -36,14 +36,14 @@ def inputs_of(metadata: ObjectMeta, secrets: Mapping[str, str], source: str) -> 
     return digest([metadata.uid, metadata.generation, metadata.annotations, secrets, source, __version__])
 
 
-def is_at_setpoint(status: EnvironmentStatus, generation: int) -> bool:
+def is_at_setpoint(status: TargetStatus, generation: int) -> bool:
     """True where nothing is left to do or to wait for, by what the status says of this generation."""
     if status.change or status.applying or status.hold or status.failures:
         return False
     return _ready(status) == ("True", Reason.AT_SETPOINT, generation)
 
 
-def rest_of(environment: Environment, look: Look | None, inputs: str | None, now: dt.datetime) -> dt.timedelta:
+def rest_of(environment: Target, look: Look | None, inputs: str | None, now: dt.datetime) -> dt.timedelta:
     """For how long no look would find anything to do; nothing or less where one is due.
 
     `look` is the last one, `inputs` what a look would depend on now; None where that is not known. A look that lies
@@ -62,6 +62,6 @@ def rest_of(environment: Environment, look: Look | None, inputs: str | None, now
     return environment.spec.interval - (now - look.at)
 
 
-def _ready(status: EnvironmentStatus) -> tuple[str, str, int] | None:
+def _ready(status: TargetStatus) -> tuple[str, str, int] | None:
     ready = get_condition(tuple(status.conditions), ConditionType.READY)
     return None if ready is None else (ready.status, ready.reason, ready.observed_generation)

@@ -8,9 +8,8 @@ from pydantic.alias_generators import to_camel
 
 from setpoint.api.conditions import ConditionType, Reason
 from setpoint.api.meta import API_VERSION, Condition, JsonObject, ObjectRef
-from setpoint.api.target import TargetReference
+from setpoint.api.target import Target, TargetReference
 from setpoint.api.v1alpha1.change import Change, ChangeOutcome, ChangeSpec, ContentStatus, GateResult, ResetPlanSummary
-from setpoint.api.v1alpha1.environment import Environment
 from setpoint.domain import audit_actions, model
 from setpoint.domain.audit import AuditEntry
 from setpoint.domain.conditions import is_true, own_conditions, set_condition
@@ -180,7 +179,7 @@ class ChangeRegister:
         except NotFoundError:
             return None
 
-    async def ensure(self, environment: Environment, spec: ChangeSpec) -> tuple[Change, bool]:
+    async def ensure(self, environment: Target, spec: ChangeSpec) -> tuple[Change, bool]:
         """The Change of this subject, made where it is not there; (change, whether it is new).
 
         Whatever else is open for the target is superseded by it. Raises StalledError where another Change has its name.
@@ -213,12 +212,12 @@ class ChangeRegister:
             raise ConflictError(message)
         require_same(now, spec)
 
-    async def open_changes(self, environment: Environment) -> list[Change]:
+    async def open_changes(self, environment: Target) -> list[Change]:
         """The Changes of a target that are not closed; one that can't be read is nobody's to carry out."""
         changes, _ = read_all(Change, await list_of_target(self._cluster, "Change", environment.ref))
         return [change for change in changes if not is_closed(change)]
 
-    async def supersede(self, environment: Environment, message: str, *, keep: str = "") -> list[Change]:
+    async def supersede(self, environment: Target, message: str, *, keep: str = "") -> list[Change]:
         """Closes every open Change of the target but `keep`; returns those."""
         closed = [change for change in await self.open_changes(environment) if change.metadata.name != keep]
         for change in closed:
@@ -262,7 +261,7 @@ def _read(found: JsonObject) -> Change:
         raise StalledError(Reason.INVALID_SPEC, message) from None
 
 
-def _manifest(environment: Environment, name: str, spec: ChangeSpec) -> JsonObject:
+def _manifest(environment: Target, name: str, spec: ChangeSpec) -> JsonObject:
     labels = {TARGET_LABEL: target_label(environment.ref)}
     metadata = {"name": name, "namespace": environment.metadata.namespace, "labels": labels}
     return {"apiVersion": API_VERSION, "kind": "Change", "metadata": metadata, "spec": spec.as_json()}

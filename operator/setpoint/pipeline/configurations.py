@@ -1,7 +1,7 @@
 """Owns the configuration in force: read with care, recorded under a seal, with a Snapshot of what it made."""
 
 from setpoint.api.conditions import ConditionType
-from setpoint.api.v1alpha1.environment import Environment, EnvironmentApplied
+from setpoint.api.target import AppliedStatus, Target
 from setpoint.domain.model import Observation, Snapshot
 from setpoint.pipeline.changes import ChangeRegister, is_marked
 from setpoint.pipeline.passes import Pass
@@ -20,11 +20,11 @@ class Configurations:
 
     # --- before a pass --------------------------------------------------------------------------------------
 
-    def drop_unsealed(self, environment: Environment) -> Environment:
+    def drop_unsealed(self, environment: Target) -> Target:
         """The target as if nobody but Setpoint had said what is applied; the same object where nobody did."""
         return self._seals.drop_unsealed(environment)
 
-    async def finish_interrupted(self, environment: Environment) -> Environment:
+    async def finish_interrupted(self, environment: Target) -> Target:
         """Finishes what a killed manager had begun to write down: the configuration of an apply that it ended.
 
         Where the Change does not say that the apply succeeded, nothing can be said of what is in force.
@@ -42,12 +42,12 @@ class Configurations:
 
     # --- in a pass ------------------------------------------------------------------------------------------
 
-    async def of_pass(self, work: Pass, *, change: str | None) -> EnvironmentApplied:
+    async def of_pass(self, work: Pass, *, change: str | None) -> AppliedStatus:
         """The configuration that the pass holds its target to, sealed; `change` is what applies it."""
         configuration = await work.session.configuration(change=change, at=work.draft.now_text)
         return self._seals.seal(configuration, work.environment.ref)
 
-    async def capture(self, work: Pass, applied: EnvironmentApplied | None) -> Snapshot:
+    async def capture(self, work: Pass, applied: AppliedStatus | None) -> Snapshot:
         """A Snapshot of what is, as made under a configuration; None: nothing was applied."""
         return await self._snapshots.take(work.environment, await work.session.capture(applied))
 
@@ -70,7 +70,7 @@ class Configurations:
             await self._snapshot(work, known)
         return False
 
-    async def _snapshot(self, work: Pass, applied: EnvironmentApplied) -> None:
+    async def _snapshot(self, work: Pass, applied: AppliedStatus) -> None:
         snapshot = await self.capture(work, applied)
         work.draft.set(snapshot=snapshot.name)
 

@@ -8,8 +8,7 @@ from typing import Any, Literal, TypedDict, Unpack
 from setpoint.api.conditions import REASON_MEANING, ConditionType, Reason
 from setpoint.api.meta import Condition
 from setpoint.api.model import format_time
-from setpoint.api.target import DriftStatus, HoldStatus
-from setpoint.api.v1alpha1.environment import Environment, EnvironmentApplied, EnvironmentStatus
+from setpoint.api.target import AppliedStatus, DriftStatus, HoldStatus, Target, TargetStatus
 from setpoint.domain.conditions import get_condition, own_conditions, remove_condition, set_condition
 from setpoint.domain.drift_policy import DriftVerdict, drift_condition
 from setpoint.domain.findings import Finding, count_classes, drifted_names
@@ -32,8 +31,8 @@ _MAX_WARNING = 1024
 class StatusFields(TypedDict, total=False):
     """The fields of a status that steps set, by their Python names."""
 
-    applied: EnvironmentApplied | None
-    applying: EnvironmentApplied | None
+    applied: AppliedStatus | None
+    applying: AppliedStatus | None
     attempts: int
     change: str | None
     drift: DriftStatus
@@ -57,9 +56,9 @@ class Notice:
 
 
 class StatusDraft:
-    """An Environment's status in the making, and what people should hear of it."""
+    """A target's status in the making, and what people should hear of it."""
 
-    def __init__(self, environment: Environment, now: dt.datetime) -> None:
+    def __init__(self, environment: Target, now: dt.datetime) -> None:
         self._before = environment.status
         self._generation = environment.metadata.generation
         self._now = now
@@ -69,7 +68,7 @@ class StatusDraft:
         self._told: list[Notice] = []
 
     @property
-    def status(self) -> EnvironmentStatus:
+    def status(self) -> TargetStatus:
         """The status as drafted so far."""
         return self._before.model_copy(update={**self._shown, **self._fields, "conditions": list(self._conditions)})
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from setpoint.api.meta import ObjectRef
+from setpoint.api.target import Target
 from setpoint.api.v1alpha1.approval import Approval
 from setpoint.api.v1alpha1.change import Change as ChangeObject
 from setpoint.api.v1alpha1.change import ChangeSpec
 from setpoint.api.v1alpha1.enforcementgates import GateStage, PolicySetReference
-from setpoint.api.v1alpha1.environment import Environment
 from setpoint.domain import gating
 from setpoint.domain.approvals import ApprovalTally, count_approvals
 from setpoint.domain.audit import AuditRow
@@ -219,7 +219,7 @@ def _shown(
     return [judged.show(result, modules.modules.values() if modules else (), redact) for modules, result in policies]
 
 
-def _target(environment: Environment) -> dict[str, Any]:
+def _target(environment: Target) -> dict[str, Any]:
     return {
         "kind": environment.kind,
         "namespace": environment.metadata.namespace,

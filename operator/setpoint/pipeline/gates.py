@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from setpoint.api.meta import MANIFEST_ERROR_ANNOTATION, REQUESTED_BY_ANNOTATION
+from setpoint.api.target import Target
 from setpoint.api.v1alpha1.change import Cause
 from setpoint.api.v1alpha1.enforcementgates import EnforcementGates, GateStage
-from setpoint.api.v1alpha1.environment import Environment
 from setpoint.api.v1alpha1.policyset import PolicySet
 from setpoint.domain.approvals import find_requester, required_approvals
 from setpoint.domain.errors import SetpointError
@@ -37,7 +37,7 @@ class GateContext:
     EnforcementGates could not be read.
     """
 
-    environment: Environment
+    environment: Target
     gates: Mapping[GateStage, tuple[SelectedGate, ...]]
     modules: Mapping[str, PolicyModules]
     problems: Mapping[str, str]
@@ -130,7 +130,7 @@ class GateReader:
         self._unread = unread
         self._distant = distant
 
-    async def gather(self, environment: Environment) -> GateContext:
+    async def gather(self, environment: Target) -> GateContext:
         """The gates that guard a target at every stage, and their policies: read once a pass."""
         objects, unfit = await list_typed(self._cluster, EnforcementGates)
         stage, labels = environment.spec.stage, environment.metadata.labels

@@ -2,8 +2,7 @@
 
 from setpoint.api.conditions import ConditionType, Reason
 from setpoint.api.meta import API_VERSION, JsonObject, ObjectRef
-from setpoint.api.target import HoldStatus, TargetReference
-from setpoint.api.v1alpha1.environment import Environment
+from setpoint.api.target import HoldStatus, Target, TargetReference
 from setpoint.api.v1alpha1.reset import Reset
 from setpoint.domain.errors import AlreadyExistsError, InvalidError, StalledError
 from setpoint.domain.goals import GoalKind
@@ -14,7 +13,7 @@ from setpoint.pipeline.passes import Applied, Pass
 from setpoint.ports import ClusterClient
 
 
-def draft_held(environment: Environment, draft: StatusDraft) -> None:
+def draft_held(environment: Target, draft: StatusDraft) -> None:
     """States that the target is held, as its status says."""
     hold = environment.status.hold
     draft.ready("False", Reason.HELD, _held_message(environment, hold.snapshot if hold else None))
@@ -70,15 +69,15 @@ def _draft_hold(work: Pass, reason: Reason, *, snapshot: str | None) -> None:
     work.draft.condition(ConditionType.HELD, "True", reason, message)
 
 
-def _held_message(environment: Environment, snapshot: str | None) -> str:
+def _held_message(environment: Target, snapshot: str | None) -> str:
     """The reason why nothing is applied, and what ends that."""
     why = f"held at {snapshot} after a reset" if snapshot else "held: an apply did not verify"
     metadata = environment.metadata
     space = "" if metadata.namespace == "default" else f" -n {metadata.namespace}"
-    return f"{why}; change the spec or run setpoint resume environment/{metadata.name}{space}"
+    return f"{why}; change the spec or run setpoint resume {environment.kind.lower()}/{metadata.name}{space}"
 
 
-def _reset_manifest(environment: Environment, applied: Applied, name: str, *, automatic: bool) -> JsonObject:
+def _reset_manifest(environment: Target, applied: Applied, name: str, *, automatic: bool) -> JsonObject:
     snapshot = applied.guarded.snapshot
     spec = {
         "targetRef": TargetReference.to(environment.ref).as_json(),

@@ -4,7 +4,7 @@ import datetime as dt
 
 from setpoint.api.conditions import Reason
 from setpoint.api.meta import FINALIZER, ObjectRef
-from setpoint.api.v1alpha1.environment import Environment
+from setpoint.api.target import Target, target_type
 from setpoint.domain import audit_actions
 from setpoint.domain.audit import AuditEntry
 from setpoint.domain.errors import InvalidError, NotFoundError, StalledError
@@ -33,19 +33,19 @@ class Lifecycle:
             found = await self._cluster.get(ref)
         except NotFoundError:
             return None
-        environment = parse(Environment, found)
+        environment = parse(target_type(ref.kind), found)
         if environment.metadata.deletion_timestamp or FINALIZER in environment.metadata.finalizers:
             return StoredStatus(self._cluster, environment)
         held = [*environment.metadata.finalizers, FINALIZER]
         claimed = await self._cluster.set_finalizers(found, held)
-        return StoredStatus(self._cluster, parse(Environment, claimed))
+        return StoredStatus(self._cluster, parse(target_type(ref.kind), claimed))
 
     async def refuse(self, ref: ObjectRef, error: InvalidError, now: dt.datetime) -> StalledError:
         """Says on a target what in it can't be read; returns the error to raise."""
         found = await self._cluster.get(ref)
-        return await show_unreadable(self._cluster, Environment, found, error, Reason.INVALID_SPEC, now)
+        return await show_unreadable(self._cluster, target_type(ref.kind), found, error, Reason.INVALID_SPEC, now)
 
-    async def end_destroyed(self, environment: Environment, draft: StatusDraft, ending: Ending) -> None:
+    async def end_destroyed(self, environment: Target, draft: StatusDraft, ending: Ending) -> None:
         """Lets go of a target of which nothing is left."""
         draft.ready("True", Reason.DESTROYED, "nothing is left")
         draft.tell(Reason.DESTROYED, "everything that it had was destroyed")
@@ -54,15 +54,13 @@ class Lifecycle:
             message = "everything was destroyed before its manifest was back; it is made anew"
             draft.ready("False", Reason.PROGRESSING, message)
 
-    async def release(
-        self, environment: Environment, draft: StatusDraft, ending: Ending, *, stays: tuple[str, ...]
-    ) -> None:
+    async def release(self, environment: Target, draft: StatusDraft, ending: Ending, *, stays: tuple[str, ...]) -> None:
         """Lets go of a deleted target: everything that it governs stays, and the trail says what."""
-        await self._changes.supersede(environment, "the Environment was deleted")
+        await self._changes.supersede(environment, f"the {environment.kind} was deleted")
         draft.ready("True", Reason.RELEASED, _staying(stays))
         await self._let_go(environment, ending, audit_actions.released(environment.ref, stays))
 
-    async def _let_go(self, environment: Environment, ending: Ending, entry: AuditEntry) -> None:
+    async def _let_go(self, environment: Target, ending: Ending, entry: AuditEntry) -> None:
         """Takes our finalizer away, and with it the object.
 
         One whose deletion was taken back meanwhile stays, and its status says what became of it.

@@ -2,9 +2,9 @@
 
 import dataclasses
 
+from setpoint.api.target import Target
 from setpoint.api.v1alpha1.change import Change as ChangeObject
 from setpoint.api.v1alpha1.change import ChangeSpec
-from setpoint.api.v1alpha1.environment import Environment
 from setpoint.api.v1alpha1.reset import Reset
 from setpoint.domain import model
 from setpoint.domain.goals import Goal
@@ -32,7 +32,7 @@ class Ending:
 class Pass:
     """What every step of one pass works with."""
 
-    environment: Environment
+    environment: Target
     goal: Goal
     session: TargetSession
     draft: StatusDraft

@@ -11,9 +11,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from setpoint.api.conditions import ConditionType, Reason
+from setpoint.api.target import TargetStatus
 from setpoint.api.v1alpha1.change import Change as ChangeObject
 from setpoint.api.v1alpha1.enforcementgates import GateStage
-from setpoint.api.v1alpha1.environment import EnvironmentStatus
 from setpoint.domain import audit_actions, model
 from setpoint.domain.drift_policy import DriftVerdict
 from setpoint.domain.errors import TransientError, WaitingError
@@ -273,7 +273,7 @@ class Pipeline:
         await self._outcomes.verified(work, applied, verification)
 
 
-def _known_not_to_converge(status: EnvironmentStatus, seen: model.Observation) -> bool:
+def _known_not_to_converge(status: TargetStatus, seen: model.Observation) -> bool:
     """True where nothing differs but what differed right after it was applied."""
     applied = status.applied
     if not status.not_converging or applied is None:

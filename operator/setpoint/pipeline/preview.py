@@ -4,8 +4,8 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from setpoint.api.meta import ObjectRef
+from setpoint.api.target import target_type
 from setpoint.api.v1alpha1.change import ActionSummary, ChangeSummary, GateResult, ResetPlanSummary
-from setpoint.api.v1alpha1.environment import Environment
 from setpoint.domain.errors import ReasonedError
 from setpoint.domain.findings import beyond_mending
 from setpoint.domain.goals import Goal, GoalKind, choose_goal
@@ -63,7 +63,7 @@ class Previewer:
 
     async def preview(self, ref: ObjectRef, progress: OnProgress) -> PlanReport:
         """The report on one target. Raises NotFoundError."""
-        environment = self._seals.drop_unsealed(parse(Environment, await self._cluster.get(ref)))
+        environment = self._seals.drop_unsealed(parse(target_type(ref.kind), await self._cluster.get(ref)))
         due = await self._resets.due(environment)
         goal = choose_goal(environment, *(due or (None, None)), governs=True)
         if goal.kind in {GoalKind.REST, GoalKind.RELEASE, GoalKind.HOLD}:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from setpoint.api.conditions import ConditionType, Reason
 from setpoint.api.meta import MANIFEST_ERROR_ANNOTATION, ObjectRef
-from setpoint.api.v1alpha1.environment import Environment
+from setpoint.api.target import Target
 from setpoint.domain.errors import (
     ConflictError,
     FencedError,
@@ -122,7 +122,7 @@ class TargetReconciler:
     # --- before ---------------------------------------------------------------------------------------------
 
     async def _refuse(self, ref: ObjectRef, error: InvalidError) -> Exception:
-        """Says what in an Environment can't be read: nothing else is done with it, not even where it is deleted."""
+        """Says what in a target can't be read: nothing else is done with it, not even where it is deleted."""
         stalled = await self._lifecycle.refuse(ref, error, self._clock.now())
         self._metrics.refuse(ref, stalled.reason)
         self._recorder.event(ref, "Warning", stalled.reason, stalled.message)
@@ -133,8 +133,8 @@ class TargetReconciler:
         )
         return _with_interval(stalled, _UNREADABLE_INTERVAL)
 
-    def _unforged(self, environment: Environment) -> Environment:
-        """The Environment without what others wrote where a decision rests on it, which people hear of."""
+    def _unforged(self, environment: Target) -> Target:
+        """The target without what others wrote where a decision rests on it, which people hear of."""
         trusted = self._configurations.drop_unsealed(environment)
         if trusted is not environment:
             message = (
@@ -144,7 +144,7 @@ class TargetReconciler:
             self._metrics.count_forgery()
         return trusted
 
-    async def _choose_goal(self, environment: Environment) -> Goal:
+    async def _choose_goal(self, environment: Target) -> Goal:
         deleted = environment.metadata.deletion_timestamp
         if not deleted:
             _refuse_bad_manifest(environment)
@@ -153,14 +153,14 @@ class TargetReconciler:
         governs = bool(deleted) and await self._governs(environment)
         return choose_goal(environment, *(due or (None, None)), governs=governs)
 
-    async def _governs(self, environment: Environment) -> bool:
+    async def _governs(self, environment: Target) -> bool:
         """What a failed apply made counts, too, and no status need say so."""
         return environment.status.applied is not None or bool(await self._driver.holdings(environment.ref))
 
     # --- the goal -------------------------------------------------------------------------------------------
 
     async def _pursue(
-        self, goal: Goal, environment: Environment, draft: StatusDraft, stored: StoredStatus, ending: Ending
+        self, goal: Goal, environment: Target, draft: StatusDraft, stored: StoredStatus, ending: Ending
     ) -> None:
         """What the goal asks for: a pass, unless it is to let go of the target, or to leave it alone."""
         if goal.kind is GoalKind.RELEASE:
@@ -174,7 +174,7 @@ class TargetReconciler:
             await self._pass(goal, environment, draft, stored, ending)
 
     async def _pass(
-        self, goal: Goal, environment: Environment, draft: StatusDraft, stored: StoredStatus, ending: Ending
+        self, goal: Goal, environment: Target, draft: StatusDraft, stored: StoredStatus, ending: Ending
     ) -> None:
         waits = WaitShow(stored, self._recorder, self._clock, environment.ref)
 
@@ -194,7 +194,7 @@ class TargetReconciler:
 
     async def _record(
         self,
-        environment: Environment,
+        environment: Target,
         draft: StatusDraft,
         stored: StoredStatus,
         ending: Ending,
@@ -238,13 +238,13 @@ class TargetReconciler:
         return None
 
 
-def _refuse_bad_manifest(environment: Environment) -> None:
+def _refuse_bad_manifest(environment: Target) -> None:
     problem = environment.metadata.annotations.get(MANIFEST_ERROR_ANNOTATION)
     if problem:
         raise StalledError(Reason.INVALID_MANIFEST, problem)
 
 
-def _in_place(error: Exception, environment: Environment) -> Exception:
+def _in_place(error: Exception, environment: Target) -> Exception:
     """The error's meaning for the target that it happened to."""
     if isinstance(error, LostBlobError):
         return StalledError(Reason.BLOB_LOST, error.message)
@@ -292,7 +292,7 @@ def _with_interval(error: Exception, interval: dt.timedelta) -> Exception:
     return error
 
 
-def _report(environment: Environment, draft: StatusDraft, ending: Ending, error: Exception | None) -> PassReport:
+def _report(environment: Target, draft: StatusDraft, ending: Ending, error: Exception | None) -> PassReport:
     ready = draft.get(ConditionType.READY)
     status = draft.status
     return PassReport(

@@ -4,8 +4,7 @@ import contextlib
 
 from setpoint.api.conditions import ConditionType, Reason
 from setpoint.api.meta import Condition, ObjectRef
-from setpoint.api.target import TargetReference
-from setpoint.api.v1alpha1.environment import Environment
+from setpoint.api.target import Target, TargetReference
 from setpoint.api.v1alpha1.reset import Reset, ResetStatus
 from setpoint.api.v1alpha1.snapshot import Snapshot
 from setpoint.domain.conditions import set_condition
@@ -26,7 +25,7 @@ class ResetRegister:
         self._cluster = cluster
         self._clock = clock
 
-    async def due(self, environment: Environment) -> tuple[Reset, Snapshot] | None:
+    async def due(self, environment: Target) -> tuple[Reset, Snapshot] | None:
         """The oldest reset that can be carried out; those that can't are closed with the reason."""
         resets, unreadable = await list_typed(self._cluster, Reset, namespace=environment.metadata.namespace)
         for one in unreadable:

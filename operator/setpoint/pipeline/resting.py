@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 from setpoint.api.meta import JsonObject, ObjectRef
-from setpoint.api.v1alpha1.environment import Environment, EnvironmentStatus
+from setpoint.api.target import Target, TargetStatus, target_type
 from setpoint.domain.errors import FencedError, InvalidError, StoreError
 from setpoint.domain.reading import parse
 from setpoint.domain.rest import NO_REST, Look, inputs_of, is_at_setpoint, rest_of
@@ -16,7 +16,7 @@ _LOGGER = logging.getLogger(__name__)
 
 SecretVersions = Callable[[ObjectRef], Mapping[str, str] | None]
 """The resourceVersions of the Secrets that a target reads, by name; None where they are not known yet."""
-SourceDigest = Callable[[Environment], Awaitable[str | None]]
+SourceDigest = Callable[[Target], Awaitable[str | None]]
 """The digest of a source on this machine, empty for another; None where it can't be read."""
 _AT_ONCE = 500
 """Looks that are asked of the store at a time: a statement holds only so many keys."""
@@ -40,13 +40,13 @@ class RestRegister:
         self._metrics = metrics
         self._clock = clock
 
-    async def inputs_of(self, environment: Environment) -> str | None:
+    async def inputs_of(self, environment: Target) -> str | None:
         """The inputs of a look that begins now: to be asked for before it reads anything else."""
         versions = self._secret_versions(environment.ref)
         source = await self._source_digest(environment)
         return None if versions is None or source is None else inputs_of(environment.metadata, versions, source)
 
-    async def record(self, environment: Environment, status: EnvironmentStatus, inputs: str | None) -> None:
+    async def record(self, environment: Target, status: TargetStatus, inputs: str | None) -> None:
         """Remembers a look, by the status with which it ended, if it found the target at its setpoint.
 
         One that can't be kept costs another look, and fails nothing. Raises FencedError.
@@ -85,7 +85,7 @@ class RestRegister:
 
     async def _rest_of(self, obj: JsonObject, look: Look | None) -> dt.timedelta:
         try:
-            environment = parse(Environment, obj)
+            environment = parse(target_type(obj["kind"]), obj)
         except InvalidError:
             # It is looked at: the pass says what is wrong with it.
             return NO_REST

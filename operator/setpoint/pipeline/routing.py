@@ -148,14 +148,14 @@ class Referrers:
         return {name: self._versions.get((ref.namespace, name), "") for name in names}
 
     def note(self, environment: JsonObject) -> None:
-        """The Environment is so now."""
+        """The target is so now."""
         ref = ObjectRef.of(environment)
         self.forget(ref)
         if names := frozenset(_secret_names(environment)):
             self._names[ref] = names
 
     def forget(self, ref: ObjectRef) -> None:
-        """The Environment is gone."""
+        """The target is gone."""
         self._names.pop(ref, None)
 
     def leave(self, shard: Shard) -> None:

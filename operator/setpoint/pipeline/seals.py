@@ -7,7 +7,7 @@ Whoever edits a status can't write it: its seal is keyed, as all digests of seal
 from collections.abc import Callable
 
 from setpoint.api.meta import ObjectRef
-from setpoint.api.v1alpha1.environment import Environment, EnvironmentApplied
+from setpoint.api.target import AppliedStatus, Target
 from setpoint.domain.digests import canonical
 
 _PURPOSE = b"\xffapplied"
@@ -20,18 +20,18 @@ class Seals:
     def __init__(self, digest: Callable[[bytes], str]) -> None:
         self._digest = digest
 
-    def seal(self, applied: EnvironmentApplied, target: ObjectRef) -> EnvironmentApplied:
+    def seal(self, applied: AppliedStatus, target: ObjectRef) -> AppliedStatus:
         """The configuration with the seal that it has as this target's."""
         # Without what is empty: a version that adds a field, empty by default, still knows the seals of those before.
         stated = {name: value for name, value in applied.as_json().items() if value and name != "seal"}
         content = {"target": target.key, "applied": stated}
         return applied.model_copy(update={"seal": self._digest(_PURPOSE + canonical(content))})
 
-    def verify_seal(self, applied: EnvironmentApplied, target: ObjectRef) -> bool:
+    def verify_seal(self, applied: AppliedStatus, target: ObjectRef) -> bool:
         """True where Setpoint itself said that this is what is, or is being, applied to the target."""
         return self.seal(applied, target) == applied
 
-    def drop_unsealed(self, environment: Environment) -> Environment:
+    def drop_unsealed(self, environment: Target) -> Target:
         """The target as if nobody but Setpoint had said what is applied; that is recorded anew once it is seen."""
         status = environment.status
         stated = {"applied": status.applied, "applying": status.applying}

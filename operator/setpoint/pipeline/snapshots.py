@@ -5,9 +5,8 @@ import re
 
 from setpoint.api.conditions import Reason
 from setpoint.api.meta import API_VERSION, JsonObject, ObjectRef
-from setpoint.api.target import TargetReference
+from setpoint.api.target import Target, TargetReference
 from setpoint.api.v1alpha1 import snapshot as api
-from setpoint.api.v1alpha1.environment import Environment
 from setpoint.domain import audit_actions
 from setpoint.domain.digests import digest
 from setpoint.domain.errors import AlreadyExistsError, InvalidError, NotFoundError, StalledError
@@ -26,7 +25,7 @@ class SnapshotTaker:
     def __init__(self, cluster: ClusterClient) -> None:
         self._cluster = cluster
 
-    async def take(self, environment: Environment, captured: Captured) -> Snapshot:
+    async def take(self, environment: Target, captured: Captured) -> Snapshot:
         """Makes the index object, unless it is there."""
         target = TargetReference.to(environment.ref)
         described = api.SnapshotSpec.model_validate({**captured.digests, "targetRef": target, "digest": digest({})})
@@ -35,7 +34,7 @@ class SnapshotTaker:
         await self._ensure(environment, name, spec)
         return Snapshot(name=name, digest=spec.digest, configuration=captured.configuration)
 
-    async def _ensure(self, environment: Environment, name: str, spec: api.SnapshotSpec) -> None:
+    async def _ensure(self, environment: Target, name: str, spec: api.SnapshotSpec) -> None:
         """Makes the index object unless it is there. Raises StalledError where another has its name."""
         ref = ObjectRef("Snapshot", environment.metadata.namespace, name)
         entry = audit_actions.snapshot_taken(environment.ref, name, spec.digest)
@@ -82,7 +81,7 @@ def content_problem(snapshot: api.Snapshot) -> str:
     return ""
 
 
-def _manifest(environment: Environment, name: str, spec: api.SnapshotSpec) -> JsonObject:
+def _manifest(environment: Target, name: str, spec: api.SnapshotSpec) -> JsonObject:
     labels = {TARGET_LABEL: target_label(environment.ref)}
     metadata = {"name": name, "namespace": environment.metadata.namespace, "labels": labels}
     return {"apiVersion": API_VERSION, "kind": "Snapshot", "metadata": metadata, "spec": spec.as_json()}
@@ -94,7 +93,7 @@ class SnapshotPruner:
     def __init__(self, cluster: ClusterClient) -> None:
         self._cluster = cluster
 
-    async def prune(self, environment: Environment, *, newest: str | None) -> None:
+    async def prune(self, environment: Target, *, newest: str | None) -> None:
         """Prunes after a pass; `newest` is the snapshot that the pass has just taken."""
         by_age = sorted(await list_of_target(self._cluster, "Snapshot", environment.ref), key=_age, reverse=True)
         surplus = by_age[environment.spec.snapshots.keep :]
@@ -105,7 +104,7 @@ class SnapshotPruner:
             if snapshot["metadata"]["name"] not in used:
                 await self._delete(environment, ObjectRef.of(snapshot))
 
-    async def _in_use(self, environment: Environment) -> set[str | None]:
+    async def _in_use(self, environment: Target) -> set[str | None]:
         namespace = environment.metadata.namespace
         hold = environment.status.hold
         used = {environment.status.snapshot, hold.snapshot if hold else None}
@@ -117,7 +116,7 @@ class SnapshotPruner:
             used.add(text_at(reset, "spec", "snapshotRef", "name"))
         return used
 
-    async def _delete(self, environment: Environment, ref: ObjectRef) -> None:
+    async def _delete(self, environment: Target, ref: ObjectRef) -> None:
         entry = audit_actions.snapshot_pruned(environment.ref, ref.name)
         with contextlib.suppress(NotFoundError):
             await self._cluster.delete(ref, audit=(entry,))

@@ -1,11 +1,11 @@
-"""Owns what the metrics show of an Environment. Reads the drafted status, decides nothing."""
+"""Owns what the metrics show of a target. Reads the drafted status, decides nothing."""
 
 import datetime as dt
 
 from setpoint.api.conditions import ConditionType
 from setpoint.api.meta import ObjectRef
 from setpoint.api.model import parse_time
-from setpoint.api.v1alpha1.environment import Environment, EnvironmentStatus
+from setpoint.api.target import Target, TargetStatus
 from setpoint.domain.conditions import get_condition, is_true
 from setpoint.domain.sharding import Shard
 from setpoint.runtime.metrics import Metrics
@@ -20,7 +20,7 @@ class TargetMetrics:
         self._last_success: dict[ObjectRef, float] = {}
         self._waiting: set[ObjectRef] = set()
 
-    def observe(self, environment: Environment, status: EnvironmentStatus, *, now: dt.datetime) -> None:
+    def observe(self, environment: Target, status: TargetStatus, *, now: dt.datetime) -> None:
         """Shows a target as a pass left it that ended `now`."""
         ref = environment.ref
         conditions = tuple(status.conditions)

@@ -5,7 +5,7 @@ import logging
 
 from setpoint.api.conditions import ConditionType, Reason
 from setpoint.api.meta import ObjectRef
-from setpoint.api.v1alpha1.environment import Environment, EnvironmentStatus
+from setpoint.api.target import Target, TargetStatus
 from setpoint.domain.errors import SetpointError
 from setpoint.domain.model import ResourceProgress
 from setpoint.pipeline.draft import StatusDraft
@@ -41,7 +41,7 @@ class WaitShow:
             await asyncio.wait({self._writing})
 
     async def _write(self, message: str) -> None:
-        def waiting(environment: Environment) -> EnvironmentStatus:
+        def waiting(environment: Target) -> TargetStatus:
             draft = StatusDraft(environment, self._clock.now())
             draft.condition(ConditionType.RECONCILING, "True", Reason.PROVIDER_SILENT, message)
             return draft.status

@@ -3,11 +3,11 @@
 import dataclasses
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import Any, Protocol
 
 from setpoint.api.conditions import Reason
 from setpoint.api.meta import ObjectRef
-from setpoint.api.v1alpha1.environment import Environment, EnvironmentApplied
+from setpoint.api.target import AppliedStatus, Target
 from setpoint.domain.gating import GateDecision
 from setpoint.domain.goals import Goal
 from setpoint.domain.model import (
@@ -55,7 +55,7 @@ class TargetSession(Protocol):
         """What there is to do about it: the exact change, unless there is none, or none can help."""
         ...
 
-    async def capture(self, applied: EnvironmentApplied | None) -> Captured:
+    async def capture(self, applied: Any) -> Captured:
         """Everything that a reset to what is now under this configuration needs, sealed; None: nothing was applied."""
         ...
 
@@ -87,7 +87,7 @@ class TargetSession(Protocol):
         """The target's health as seen from outside."""
         ...
 
-    async def configuration(self, *, change: str | None, at: str) -> EnvironmentApplied:
+    async def configuration(self, *, change: str | None, at: str) -> AppliedStatus:
         """The configuration that this pass holds the target to, for the record."""
         ...
 
@@ -100,7 +100,7 @@ class TargetDriver(Protocol):
     """Opens sessions. A new kind of target is a new driver, never a second pipeline."""
 
     @property
-    def kind(self) -> type[Environment]:
+    def kind(self) -> type[Target]:
         """The kind of target that it drives."""
         ...
 
@@ -132,8 +132,6 @@ class TargetDriver(Protocol):
         """The names of what stays where a target is released, as people may see them; empty: nothing was made."""
         ...
 
-    def session(
-        self, target: Environment, goal: Goal, progress: OnProgress
-    ) -> AbstractAsyncContextManager[TargetSession]:
-        """Waits for the target and holds it for one pass."""
+    def session(self, target: Any, goal: Goal, progress: OnProgress) -> AbstractAsyncContextManager[TargetSession]:
+        """Waits for the target, one of that kind, and holds it for one pass."""
         ...

@@ -8,13 +8,13 @@ from __future__ import annotations
 import dataclasses
 import importlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar, Protocol, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
 if TYPE_CHECKING:
     import contextlib
 
     from setpoint.adapters.source.resolver import SourceResolver
-    from setpoint.api.v1alpha1.environment import Environment
+    from setpoint.api.target import Target
     from setpoint.ports import ClusterClient, TargetDriver
     from setpoint.ports.commands import Check, Verb
     from setpoint.runtime.logging import SecretFilter
@@ -49,7 +49,7 @@ TARGETS = (
 class OpenTarget(Protocol):
     """A kind of target, as a manager has it open: once, whatever its drivers work over."""
 
-    kind: ClassVar[type[Environment]]
+    kind: ClassVar[type[Target]]
     inputs: ClassVar[frozenset[str]]
     """The driver's: the fields of a policy's input that this kind alone has."""
 
@@ -61,7 +61,7 @@ class OpenTarget(Protocol):
         """
         ...
 
-    async def source_digest(self, target: Environment) -> str | None:
+    async def source_digest(self, target: Any) -> str | None:
         """The digest of a target's source on this machine, empty for another; None where it can't be read."""
         ...
 

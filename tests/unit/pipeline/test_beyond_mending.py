@@ -1,10 +1,11 @@
 """What no Change can mend: the target says so, is not at its setpoint beside it, and nobody is asked for anything."""
 
 import pytest
+from tests.fakes.beacon import BeaconSession
 from tests.fakes.cluster import InMemoryCluster
-from tests.fakes.reconciling import REF, Bench
+from tests.fakes.reconciling import Bench
 from tests.fakes.store import MemoryBlobs
-from tests.fakes.target import FakeDriver, FakeSession
+from tests.fakes.target import FakeSession
 
 from setpoint.api.conditions import Reason
 from setpoint.api.meta import RESUME_ANNOTATION, ObjectRef
@@ -20,10 +21,9 @@ MESSAGE = "no Change can mend b: mend it where it is, or declare what it is"
 
 
 @pytest.fixture
-def bench() -> Bench:
-    made = Bench()
-    made.world.beyond = frozenset({"b"})
-    return made
+def bench(bench: Bench) -> Bench:
+    bench.world.beyond = frozenset({"b"})
+    return bench
 
 
 async def settled(bench: Bench, **spec: object) -> None:
@@ -53,7 +53,9 @@ async def test_nothing_is_proposed_for_it_in_any_pass(bench):
         assert (report.ready, report.reason, report.message) == ("False", "NotConforming", MESSAGE)
     assert bench.world.applies == 1
     assert len(await bench.changes()) == 1
-    assert await bench.looks.of([REF.key]) == {}, "it does not rest: who mends it elsewhere is seen at the interval"
+    assert await bench.looks.of([bench.ref.key]) == {}, (
+        "it does not rest: who mends it elsewhere is seen at the interval"
+    )
 
 
 async def test_with_nothing_else_to_do_it_needs_no_change_at_all(bench):
@@ -100,10 +102,11 @@ async def test_an_open_change_that_is_no_longer_due_is_called_off(bench):
 async def test_a_driver_that_takes_it_for_the_setpoint_is_not_believed(bench, monkeypatch):
     await settled(bench)
 
-    async def at_setpoint(_self: FakeSession, _seen: object) -> AtSetpoint:
+    async def at_setpoint(*_: object) -> AtSetpoint:
         return AtSetpoint()
 
-    monkeypatch.setattr(FakeSession, "plan", at_setpoint)
+    for session in (FakeSession, BeaconSession):
+        monkeypatch.setattr(session, "plan", at_setpoint)
     assert (await bench.run()).reason == "NotConforming"
 
 
@@ -136,25 +139,25 @@ async def test_what_can_not_be_destroyed_keeps_its_target(bench):
     bench.world.beyond = frozenset()
     await settled(bench, protection={"deletionPolicy": "Destroy"})
     bench.world.beyond = frozenset({"b"})
-    await bench.cluster.delete(REF)
+    await bench.cluster.delete(bench.ref)
     await bench.run()
     await bench.approve()
     assert (await bench.run()).reason == "NotConforming"
     assert (await bench.run()).reason == "NotConforming"
     assert bench.world.actual == {"b": "2"}
     assert bench.audited("destroy") == []
-    assert (await InMemoryCluster.get(bench.cluster, REF))["metadata"]["finalizers"] == ["setpoint.dev/finalizer"]
+    assert (await InMemoryCluster.get(bench.cluster, bench.ref))["metadata"]["finalizers"] == ["setpoint.dev/finalizer"]
 
 
 async def test_a_preview_says_what_it_leaves(bench):
     await settled(bench)
-    cluster, driver = OverlayCluster(bench.cluster), FakeDriver(bench.world)
+    cluster, driver = OverlayCluster(bench.cluster), bench.driver
     pipeline = bench.make_reconciler(cluster, driver)._pipeline
     resets, seals = ResetRegister(cluster, bench.clock), Seals(MemoryBlobs().digest)
     previewer = Previewer(
         cluster=cluster, driver=driver, pipeline=pipeline, resets=resets, seals=seals, clock=bench.clock
     )
-    report = await previewer.preview(REF, lambda _: None)
+    report = await previewer.preview(bench.ref, lambda _: None)
     assert (report.cause, report.error, report.notes) == (None, "", [MESSAGE])
 
 
@@ -167,5 +170,5 @@ async def test_a_hold_goes_before_it(bench):
     bench.world.beyond = frozenset({"b"})
     bench.world.actual["b"] = "moved"
     assert (await bench.run()).reason == "Held"
-    await bench.cluster.annotate(REF, {RESUME_ANNOTATION: "2026-01-02T00:00:00Z"})
+    await bench.cluster.annotate(bench.ref, {RESUME_ANNOTATION: "2026-01-02T00:00:00Z"})
     assert (await bench.run()).reason == "NotConforming"

@@ -1,4 +1,4 @@
-"""State transitions of an Environment: given what is declared, what is and what people said, when a pass runs, then."""
+"""State transitions of a target: given what is declared, what is and what people said, when a pass runs, then."""
 
 import base64
 import datetime as dt
@@ -6,8 +6,8 @@ import errno
 import json
 
 import pytest
-from tests.fakes.reconciling import KNOWN_SECRET, REF, Bench
-from tests.fakes.target import FakeDriver, snapshot_manifest
+from tests.fakes.reconciling import KNOWN_SECRET, Bench
+from tests.fakes.target import snapshot_manifest
 
 from setpoint.api.conditions import Reason
 from setpoint.api.meta import MANIFEST_ERROR_ANNOTATION, RESUME_ANNOTATION, SUSPEND_ANNOTATION, ObjectRef
@@ -21,13 +21,8 @@ HEAL = {**AUTO, "drift": {"mode": "Heal"}}
 ONE, TWO = {"a": "1"}, {"a": "1", "b": "2"}
 
 
-@pytest.fixture
-def bench() -> Bench:
-    return Bench()
-
-
 async def applied(bench: Bench, resources=ONE, **spec) -> Bench:
-    """An Environment that is at its setpoint."""
+    """A target that is at its setpoint."""
     await bench.declare(resources, **{**AUTO, **spec})
     report = await bench.run()
     assert (report.ready, report.reason) == ("True", "AtSetpoint")
@@ -391,7 +386,7 @@ async def test_a_reset_takes_the_same_path_and_is_held(bench):
 
 async def test_a_reset_to_before_the_first_apply_leaves_nothing(bench):
     await bench.declare(ONE, **AUTO)
-    await bench.cluster.create(snapshot_manifest("web", None, 0, "empty"))
+    await bench.cluster.create(snapshot_manifest(bench.ref, None, 0, "empty"))
     await bench.run()
     await bench.reset("empty")
     await bench.run()
@@ -421,7 +416,7 @@ async def test_a_hold_ends_by_a_new_spec_or_a_person(bench, release):
     await bench.approve()
     await bench.run()
     if release == "resume":
-        await bench.cluster.annotate(REF, {RESUME_ANNOTATION: "2026-01-01T00:00:01Z"})
+        await bench.cluster.annotate(bench.ref, {RESUME_ANNOTATION: "2026-01-01T00:00:01Z"})
     else:
         await bench.declare({"a": "1", "c": "3"}, **AUTO)
     assert (await bench.run()).reason == "AtSetpoint"
@@ -431,10 +426,10 @@ async def test_a_hold_ends_by_a_new_spec_or_a_person(bench, release):
 
 async def test_suspended_it_is_left_alone(bench):
     await applied(bench)
-    await bench.cluster.annotate(REF, {SUSPEND_ANNOTATION: "ada"})
+    await bench.cluster.annotate(bench.ref, {SUSPEND_ANNOTATION: "ada"})
     bench.world.actual["a"] = "tampered"
     assert (await bench.run()).reason == "Suspended"
-    await bench.cluster.annotate(REF, {SUSPEND_ANNOTATION: None})
+    await bench.cluster.annotate(bench.ref, {SUSPEND_ANNOTATION: None})
     assert (await bench.run()).reason == "ApprovalRequired"
 
 
@@ -456,10 +451,10 @@ async def test_what_a_policy_says_of_a_secret_is_not_shown(bench):
 
 async def test_retain_lets_go(bench):
     await applied(bench)
-    await bench.cluster.delete(REF)
+    await bench.cluster.delete(bench.ref)
     await bench.run()
     with pytest.raises(NotFoundError):
-        await bench.cluster.get(REF)
+        await bench.cluster.get(bench.ref)
     assert bench.world.actual == ONE
     assert bench.audited("release")
 
@@ -477,9 +472,9 @@ async def test_what_is_let_go_of_is_reported(bench, monkeypatch, count, said):
     async def holdings(*_):
         return tuple(f"a{number}" for number in range(count))
 
-    monkeypatch.setattr(FakeDriver, "holdings", holdings)
+    monkeypatch.setattr(type(bench.driver), "holdings", holdings)
     await applied(bench)
-    await bench.cluster.delete(REF)
+    await bench.cluster.delete(bench.ref)
     report = await bench.run()
     assert (report.ready, report.reason, report.message) == ("True", "Released", said)
     assert [event for event in bench.recorder.events if event[1] == "Released"] == [("Normal", "Released", said)]
@@ -487,22 +482,22 @@ async def test_what_is_let_go_of_is_reported(bench, monkeypatch, count, said):
 
 async def test_destroy_is_a_gated_change(bench):
     await applied(bench, protection={"deletionPolicy": "Destroy"})
-    await bench.cluster.delete(REF)
+    await bench.cluster.delete(bench.ref)
     assert (await bench.run()).reason == "ApprovalRequired"
     assert bench.world.actual == ONE
     await bench.approve()
     await bench.run()
     assert bench.world.actual == {}
     with pytest.raises(NotFoundError):
-        await bench.cluster.get(REF)
+        await bench.cluster.get(bench.ref)
 
 
 async def test_a_deletion_that_is_taken_back_destroys_nothing(bench):
     await applied(bench, protection={"deletionPolicy": "Destroy"})
-    await bench.cluster.delete(REF)
+    await bench.cluster.delete(bench.ref)
     assert "manifest back" in (await bench.run()).message
     await bench.approve()
-    await bench.cluster.recall(REF)
+    await bench.cluster.recall(bench.ref)
     assert (await bench.run()).reason == "AtSetpoint"
     assert bench.world.actual == ONE
     (destroy,) = [change for change in await bench.changes() if change["spec"]["cause"] == "Destroy"]
@@ -510,20 +505,20 @@ async def test_a_deletion_that_is_taken_back_destroys_nothing(bench):
     assert (superseded["status"], superseded["message"]) == ("True", "the deletion was taken back")
     assert [reason for _, reason, _ in bench.recorder.events].count("DeletionTakenBack") == 1
     bench.clock.instant += dt.timedelta(minutes=1)
-    await bench.cluster.delete(REF)
+    await bench.cluster.delete(bench.ref)
     assert (await bench.run()).reason == "ApprovalRequired"
     assert bench.world.actual == ONE
 
 
 async def test_a_deletion_that_is_taken_back_too_late_leaves_the_target_to_be_made_anew(bench, monkeypatch):
     await applied(bench, protection={"deletionPolicy": "Destroy"})
-    await bench.cluster.delete(REF)
+    await bench.cluster.delete(bench.ref)
     await bench.run()
     await bench.approve()
-    monkeypatch.setattr(bench.trail, "require_standing", lambda: bench.cluster.recall(REF))
-    report = await bench.run()
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(bench.trail, "require_standing", lambda: bench.cluster.recall(bench.ref))
+        report = await bench.run()
     assert (bench.world.actual, report.reason) == ({}, "Progressing")
-    monkeypatch.undo()
     assert "applied" not in await bench.status()
     assert (await bench.run()).reason == "AtSetpoint"
     assert bench.world.actual == ONE
@@ -534,7 +529,7 @@ async def test_what_a_failed_first_apply_made_is_destroyed_and_not_released(benc
     await bench.run()
     bench.world.actual, bench.world.state, bench.world.version = dict(ONE), dict(ONE), 1
     assert "applied" not in await bench.status()
-    await bench.cluster.delete(REF)
+    await bench.cluster.delete(bench.ref)
     assert (await bench.run()).reason == "ApprovalRequired"
     await bench.approve()
     await bench.run()
@@ -544,10 +539,10 @@ async def test_what_a_failed_first_apply_made_is_destroyed_and_not_released(benc
 async def test_where_nothing_was_ever_made_there_is_nothing_to_destroy(bench):
     await bench.declare(ONE, protection={"deletionPolicy": "Destroy"})
     await bench.run()
-    await bench.cluster.delete(REF)
+    await bench.cluster.delete(bench.ref)
     await bench.run()
     with pytest.raises(NotFoundError):
-        await bench.cluster.get(REF)
+        await bench.cluster.get(bench.ref)
 
 
 # --- What goes wrong before ----------------------------------------------------------------------------------------
@@ -576,7 +571,7 @@ async def test_an_error_is_a_condition(bench, error, ready, also):
 
 async def test_a_bad_manifest_stalls(bench):
     await applied(bench)
-    await bench.cluster.annotate(REF, {MANIFEST_ERROR_ANNOTATION: "web.yaml:3: spec.stage: is required"})
+    await bench.cluster.annotate(bench.ref, {MANIFEST_ERROR_ANNOTATION: "web.yaml:3: spec.stage: is required"})
     report = await bench.run()
     assert (report.stalled, report.reason) == (True, "InvalidManifest")
     assert "web.yaml:3" in report.message

@@ -4,7 +4,7 @@ import datetime as dt
 from typing import Any
 
 import pytest
-from tests.fakes.reconciling import REF, Bench
+from tests.fakes.reconciling import Bench
 
 from setpoint.api.meta import REQUESTED_BY_ANNOTATION
 
@@ -13,9 +13,8 @@ ONE = {"a": "1"}
 
 
 @pytest.fixture
-async def bench() -> Bench:
+async def bench(bench: Bench) -> Bench:
     """A target with drift, in the most willing modes, whose drill fails and can be accepted."""
-    bench = Bench()
     await bench.declare(ONE, **HEAL)
     assert (await bench.run()).reason == "AtSetpoint"
     bench.world.actual["a"] = "tampered"
@@ -100,7 +99,7 @@ async def test_the_word_ends_with_the_subject_and_with_its_time(bench: Bench) ->
 
 async def test_who_asked_accepts_nothing_where_four_eyes_are_asked_for(bench: Bench) -> None:
     await bench.gate(policySets=[], fourEyes=True)
-    await bench.cluster.annotate(REF, {REQUESTED_BY_ANNOTATION: "ada"})
+    await bench.cluster.annotate(bench.ref, {REQUESTED_BY_ANNOTATION: "ada"})
     await bench.run()
     await bench.approve(undrilled=True)
     assert (await bench.run()).reason == "GateBlocked"
