@@ -39,7 +39,7 @@ def stages_of(cause: Cause) -> tuple[GateStage, ...]:
 
 
 def select_gates(
-    objects: Iterable[EnforcementGates], *, stage: GateStage, target_stage: str, labels: Mapping[str, str]
+    objects: Iterable[EnforcementGates], *, stage: GateStage, kind: str, target_stage: str, labels: Mapping[str, str]
 ) -> tuple[SelectedGate, ...]:
     """The gates that guard a target at a stage, by name.
 
@@ -50,15 +50,16 @@ def select_gates(
     selected = (
         SelectedGate(f"{owner}.{gate.name}" if uses[gate.name] > 1 or gate.name in BUILT_IN else gate.name, gate)
         for owner, gate in named
-        if stage in gate.stages and _guards(gate, target_stage, labels)
+        if stage in gate.stages and _guards(gate, kind, target_stage, labels)
     )
     return tuple(sorted(selected, key=lambda one: one.name))
 
 
-def _guards(gate: EnforcementGate, target_stage: str, labels: Mapping[str, str]) -> bool:
+def _guards(gate: EnforcementGate, kind: str, target_stage: str, labels: Mapping[str, str]) -> bool:
     selector = gate.selector
+    of_kind = selector.kinds is None or kind in selector.kinds
     in_stage = not selector.stages or target_stage in selector.stages
-    return in_stage and all(labels.get(key) == value for key, value in selector.labels.items())
+    return of_kind and in_stage and all(labels.get(key) == value for key, value in selector.labels.items())
 
 
 def approvals_asked(gates: Iterable[SelectedGate], cause: Cause) -> tuple[int, ...]:

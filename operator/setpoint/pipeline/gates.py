@@ -134,7 +134,10 @@ class GateReader:
         """The gates that guard a target at every stage, and their policies: read once a pass."""
         objects, unfit = await list_typed(self._cluster, EnforcementGates)
         stage, labels = environment.spec.stage, environment.metadata.labels
-        gates = {name: select_gates(objects, stage=name, target_stage=stage, labels=labels) for name in STAGES}
+        gates = {
+            name: select_gates(objects, stage=name, kind=environment.kind, target_stage=stage, labels=labels)
+            for name in STAGES
+        }
         names = _policy_sets(gates)
         modules, problems = await self._load(names) if names else ({}, {})
         unread = [one.text for one in self._unread() if "EnforcementGates" in one.kinds]

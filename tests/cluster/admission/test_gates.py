@@ -24,7 +24,7 @@ GATE: JsonObject = {
     "approvals": 2,
     "fourEyes": True,
 }
-OTHER: JsonObject = {"name": "other", "stages": ["plan"], "approvals": 1}
+OTHER: JsonObject = {"name": "other", "stages": ["plan"], "approvals": 1, "selector": {"kinds": ["Environment"]}}
 REMOVES = "removes a gate: guard"
 NARROWS = "takes stages or targets from a gate: guard"
 LOWERS = "lowers the level of a gate: guard"
@@ -38,6 +38,7 @@ SOFTER = [
     ({"selector": {"stages": ["prod"], "labels": {"team": "shop"}}}, NARROWS, "fewer targets"),
     ({"selector": {"stages": ["dev", "test"], "labels": {"team": "shop"}}}, NARROWS, "other targets"),
     ({"selector": {"stages": ["prod", "staging"], "labels": {"team": "x"}}}, NARROWS, "another label"),
+    ({"selector": {**GATE["selector"], "kinds": ["Environment"]}}, NARROWS, "one kind alone"),
     ({"selector": {"stages": ["prod", "staging"], "labels": {"team": "shop", "a": "b"}}}, NARROWS, "one label more"),
     ({"level": "soft-mandatory"}, LOWERS, "lower level"),
     ({"level": "advisory", "levels": {"low": "invariant"}}, LOWERS, "lower level, but not for low"),
@@ -65,6 +66,7 @@ HARDER = [
     ({"selector": {"stages": ["prod", "staging", "dev"], "labels": {"team": "shop"}}}, "more targets"),
     ({"selector": {"labels": {"team": "shop"}}}, "all stages"),
     ({"selector": {}}, "all targets"),
+    ([GATE, {**OTHER, "selector": {}}], "all kinds"),
     ({"level": "invariant"}, "higher level"),
     ({"levels": {"low": "hard-mandatory", "critical": "invariant"}}, "higher by severity"),
     ({"levels": {}}, "the gate's level for all"),

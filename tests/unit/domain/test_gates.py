@@ -36,6 +36,8 @@ def make_object(name: str, *gates: dict[str, Any]) -> EnforcementGates:
         pytest.param({"selector": {"stages": ["prod"]}}, True, id="its-target-stage"),
         pytest.param({"selector": {"stages": ["dev"]}}, False, id="another-target-stage"),
         pytest.param({"selector": {"labels": {"team": "a"}}}, True, id="its-label"),
+        pytest.param({"selector": {"kinds": ["Environment"]}}, True, id="its-kind"),
+        pytest.param({"selector": {"kinds": ["Environment"], "stages": ["dev"]}}, False, id="its-kind-elsewhere"),
         pytest.param({"selector": {"labels": {"team": "b"}}}, False, id="another-label"),
         pytest.param({"selector": {"labels": {"tier": "a"}}}, False, id="a-missing-label"),
         pytest.param({"selector": {"stages": ["prod"], "labels": {"team": "b"}}}, False, id="both-must-fit"),
@@ -43,13 +45,13 @@ def make_object(name: str, *gates: dict[str, Any]) -> EnforcementGates:
 )
 def test_gates_are_selected(gate: dict[str, Any], selected: bool) -> None:
     objects = [make_object("org", {"name": "g", **gate})]
-    found = select_gates(objects, stage="plan", target_stage="prod", labels={"team": "a"})
+    found = select_gates(objects, stage="plan", kind="Environment", target_stage="prod", labels={"team": "a"})
     assert [one.name for one in found] == (["g"] if selected else [])
 
 
 def test_names_that_repeat_or_are_taken_are_qualified() -> None:
     objects = [make_object("a", {"name": "x"}, {"name": "approvals"}), make_object("b", {"name": "x"}, {"name": "y"})]
-    found = select_gates(objects, stage="plan", target_stage="prod", labels={})
+    found = select_gates(objects, stage="plan", kind="Environment", target_stage="prod", labels={})
     assert [one.name for one in found] == ["a.approvals", "a.x", "b.x", "y"]
     assert approvals_asked(found, "SpecChanged") == (1, 1, 1, 1)
 
@@ -94,3 +96,22 @@ def test_pins(pinned: str | None, found: str | None, problem: str) -> None:
 )
 def test_how_many_a_gate_asks_for(gate: dict[str, Any], cause: Any, asked: tuple[int, ...]) -> None:
     assert approvals_asked([make_gate(policySets=[], **gate)], cause) == asked
+
+
+def test_a_gate_of_another_kind_does_not_guard() -> None:
+    objects = [make_object("org", {"name": "all"}, {"name": "one", "selector": {"kinds": ["Environment"]}})]
+    found = {
+        kind: [one.name for one in select_gates(objects, stage="plan", kind=kind, target_stage="prod", labels={})]
+        for kind in ("Environment", "Repo")
+    }
+    assert found == {"Environment": ["all", "one"], "Repo": ["all"]}
+
+
+@pytest.mark.parametrize("kinds", [["Envrionment"], []], ids=["misspelt", "none"])
+def test_a_gate_that_would_guard_nothing_is_refused(kinds: list[str]) -> None:
+    with pytest.raises(ValueError, match="kinds"):
+        make_object("org", {"name": "g", "selector": {"kinds": kinds}})
+
+
+def test_an_absent_kind_leaves_the_digest_as_it_was() -> None:
+    assert "kinds" not in make_gate().gate.as_json()["selector"]

@@ -44,6 +44,9 @@ class BlastRadius(ApiModel):
 class TargetSelector(ApiModel):
     """The targets that a gate guards; all where empty."""
 
+    kinds: Annotated[list[Literal["Environment"]], Field(min_length=1, max_length=8)] | None = Field(
+        default=None, description="Kinds of target; all where unset."
+    )
     stages: Annotated[list[Annotated[str, Field(max_length=63)]], Field(max_length=32)] = Field(
         default_factory=list, description="Values of spec.stage."
     )
