@@ -121,7 +121,8 @@ class TestGates:
         stages = [f"stage-{number}" for number in range(32)]
         labels = {f"label-{number}": "x" for number in range(32)}
         sets = [{"name": f"set-{number}", "digest": "sha256:" + "ab" * 32} for number in range(16)]
-        gate = {**GATE, "selector": {"stages": stages, "labels": labels}, "policySets": sets}
+        selector = {"stages": stages, "labels": labels, "kinds": ["Environment"] * 8}
+        gate = {**GATE, "selector": selector, "policySets": sets}
         obj = server.example("EnforcementGates", {"metadata.name": f"largest-{server.namespace}"})
         obj["spec"]["gates"] = [{**gate, "name": f"gate-{number}"} for number in range(64)]
         assert await server.create(ADMIN, obj) == ALLOWED
