@@ -150,7 +150,7 @@ def _unfit(packages: Sequence[PackageIndex]) -> list[str]:
     """What of the set is an Error for the Changes of a kind, and how to say that it is not meant for it."""
     found: list[str] = []
     for one in packages:
-        found += [f"an Error for every Change of a {kind}: {why}" for kind, why in one.unfit.items()]
+        found += [f"an Error for Changes of the kind {kind}: {why}" for kind, why in one.unfit.items()]
     remedy = "say custom.kinds in the METADATA of a package that is for other kinds alone"
     return [_listed(found), remedy] if found else []
 

@@ -110,7 +110,7 @@ async def test_a_set_that_is_an_error_for_a_kind_says_so(cluster: InMemoryCluste
     assert await ready_of(cluster, SET) == ("True", "PolicyLoaded")
     (ready,) = (one for one in (await cluster.get(SET))["status"]["conditions"] if one["type"] == "Ready")
     assert ready["message"] == (
-        "1 packages; an Error for every Change of a Repo: a.rego:2: there is no input.plan; "
+        "1 packages; an Error for Changes of the kind Repo: a.rego:2: there is no input.plan; "
         "say custom.kinds in the METADATA of a package that is for other kinds alone"
     )
 
