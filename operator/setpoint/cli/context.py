@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from setpoint.wiring.manager import RunReport
 
 DONE, FAILED, USAGE, ATTENTION, INTERRUPTED = 0, 1, 2, 3, 130
-"""Exit codes (design, section 9); 130 is the shell's for Ctrl-C."""
+"""Exit codes; 130 is the shell's for Ctrl-C."""
 
 HOME_FOLDER = ".setpoint"
 _MAX_LISTED = 10

@@ -91,7 +91,7 @@ def required_approvals(
     mixed: bool = False,
     doubtful: bool = False,
 ) -> int:
-    """How many people must approve a Change (rule 29).
+    """How many people must approve a Change.
 
     `written` is spec.approvals.required, `asked` what the gates ask for, of which the most counts. `mixed`: the
     Change restores drift and brings a new configuration, so both modes must allow it. A Destroy, and what is

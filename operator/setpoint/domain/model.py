@@ -1,4 +1,4 @@
-"""Owns the values that pass between the steps of the pipeline (design, section 8). Pure, frozen."""
+"""Owns the values that pass between the steps of the pipeline. Pure, frozen."""
 
 import dataclasses
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Owns what an approval names: the digest of all that a decision over a Change rests on (rule 20). Pure.
+"""Owns what an approval names: the digest of all that a decision over a Change rests on. Pure.
 
 If any of it moves, it is another Change, and what was said of the one before is void.
 """

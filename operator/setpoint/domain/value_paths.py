@@ -17,7 +17,7 @@ Leaves = dict[Path, Any]
 MAX_DEPTH = 200
 SENSITIVE = "(sensitive)"
 MIN_SECRET = 6
-"""Shorter secrets would be found everywhere (rule 28)."""
+"""Shorter secrets would be found everywhere."""
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 

@@ -36,7 +36,7 @@ class Notice:
 
 
 class TargetSession(Protocol):
-    """The one thing that differs between kinds of target: the I/O steps of one pass (design, section 8)."""
+    """The one thing that differs between kinds of target: the I/O steps of one pass."""
 
     @property
     def run(self) -> str:

@@ -151,7 +151,7 @@ def _needs_provider(block: Block) -> bool:
 
 
 def prevent_destroy(files: Files) -> tuple[str, ...]:
-    """The resources with `prevent_destroy = true` (rule 22: the plan's JSON does not say so)."""
+    """The resources with `prevent_destroy = true`: the JSON of a plan does not say so."""
     return tuple(
         ".".join(block.labels)
         for block in _blocks(files)

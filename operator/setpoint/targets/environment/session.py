@@ -136,7 +136,7 @@ class EnvironmentSession:
         return self._plan.run
 
     async def observe_again(self) -> tuple[str, ...]:
-        """The differences of a second plan of the same inputs in its content (rule 19)."""
+        """The differences of a second plan of the same inputs in its content."""
         first = self._analysis
         await self._observe_once()
         return differing_contents(first, self._analysis)
@@ -236,7 +236,7 @@ class EnvironmentSession:
         )
 
     async def plan_reset(self, change: Change, snapshot: Snapshot) -> ResetPlan:
-        """The inverse of the change, and the drill: does the last applied bundle plan today? (rules 21, 22)."""
+        """The inverse of the change, and the drill: does the last applied bundle plan today?"""
         protection = self._environment.spec.protection
         actions = actions_back(change, self._plan, self._analysis, protection)
         return reset_plan(snapshot, actions, await self._drill(change, snapshot))

@@ -44,9 +44,9 @@ _WHOLE = frozenset({"create", "delete", "forget", "move"})
 class PlanAnalysis:
     """The analysis of a plan.
 
-    `content` (rule 18) holds secrets in clear and is never stored; None where nothing would change but what is
+    `content` holds secrets in clear and is never stored; None where nothing would change but what is
     ignored or informational. `shown` is what of it people see, and all that its digest is computed from. `actions` is
-    all that Terraform would do to resources, ignored or not (rule 16), in the order of addresses. `moved` and
+    all that Terraform would do to resources, ignored or not, in the order of addresses. `moved` and
     `imported` are the addresses that are new to the state without anything being made: the configuration before does
     not know them; `lost` is what was deleted outside and is made anew. Addresses are as people may see them, wherever
     they stand; `real_addresses` has those that are not shown as they are, by how they are shown. `judged` are the

@@ -1,4 +1,4 @@
-"""Owns telling why a resource differs: drift, a new configuration, or another difference (rules 14 to 16). Pure.
+"""Owns telling why a resource differs: drift, a new configuration, or another difference. Pure.
 
 The classes and the reasons for them stand in docs/explanation/drift.md. Two things always hold: what drifted has a
 finding that says so, and what Terraform would change has one that says why.

@@ -1,4 +1,4 @@
-"""Owns what of a plan is approved: the content (rule 18), its digest, where two contents differ. Pure.
+"""Owns what of a plan is approved: the content, its digest, where two contents differ. Pure.
 
 A digest is public, and so is a content's shown part. What is sensitive enters the digest through a commitment that
 is keyed by the home, since a PIN could be guessed from any hash that everybody can compute.
@@ -128,7 +128,7 @@ def _stands(side: Mapping[str, Any] | Sequence[str]) -> bool:
 
 
 def differing_paths(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[str, ...]:
-    """Differences of two contents, as `address: path`, for people who must tell Setpoint what to ignore (rule 19)."""
+    """Differences of two contents, as `address: path`, for people who must tell Setpoint what to ignore."""
     left, right = _by_key(one), _by_key(other)
     found = {name for key in left.keys() | right.keys() for name in _compare(key[1], left.get(key), right.get(key))}
     return tuple(sorted(found))

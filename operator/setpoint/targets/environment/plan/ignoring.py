@@ -1,4 +1,4 @@
-"""Owns `spec.drift.ignore`: which differences are left out of account (rule 16). Pure.
+"""Owns `spec.drift.ignore`: which differences are left out of account. Pure.
 
 The rules change what is reported and approved, never what Terraform applies.
 """

@@ -109,7 +109,7 @@ def find_orphans(
     after: Collection[ResourceInstance],
     secrets: Scrubber = NO_SECRETS,
 ) -> tuple[str, ...]:
-    """The creations whose object is in no state that their apply wrote (rule 27): they may be out there.
+    """The creations whose object is in no state that their apply wrote: they may be out there.
 
     `before` is the state that the apply started from, `after` the newest that it wrote, empty where it wrote none.
     What stood before is never taken for what was made, wherever it was moved to.

@@ -62,7 +62,7 @@ def read_stream(text: bytes) -> Iterator[Message | None]:
 
 
 def is_quiet(messages: Iterable[Message | None], exit_code: int) -> bool:
-    """True where a plan's stream proves that nothing differs (rule 14), so that `show` need not be asked.
+    """True where a plan's stream proves that nothing differs, so that `show` need not be asked.
 
     One change summary of a plan, every output a no-op, nothing else but refreshing. The summary alone proves
     nothing: moves, forgets and output changes count 0/0/0.

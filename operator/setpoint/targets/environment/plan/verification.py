@@ -12,7 +12,7 @@ _SHOWN = 5
 
 
 def verify_plan(analysis: PlanAnalysis | None, applied: Iterable[ActionSummary]) -> Verification:
-    """Verified where nothing but the ignored and the informational differs (rule 26). None is a quiet plan.
+    """Verified where nothing but the ignored and the informational differs. None is a quiet plan.
 
     What differs within what was just applied does not converge; so does an output that nothing outside explains, for
     it was just computed. What differs elsewhere is new. `paths` are addresses.

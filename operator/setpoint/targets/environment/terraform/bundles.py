@@ -1,4 +1,4 @@
-"""Owns making bundles: source, installed modules and lock file in one immutable archive, made once (rule 8)."""
+"""Owns making bundles: source, installed modules and lock file in one immutable archive, made once."""
 
 import asyncio
 import contextlib

@@ -49,7 +49,7 @@ class CommandBuilder(PythonTerraform):  # type: ignore[misc]
         )
 
     def plan_line(self, out: Path, variables: Path | None, *, destroy: bool, refresh: bool = True) -> tuple[str, ...]:
-        """Terraform plan -json, without a lock: a plan only reads, and one that is killed leaves none (rule 13)."""
+        """Terraform plan -json, without a lock: a plan only reads, and one that is killed leaves none."""
         options = {**_NO_INPUT, "json": IsFlagged, "lock": False, "out": str(out)}
         if not refresh:
             options["refresh"] = False

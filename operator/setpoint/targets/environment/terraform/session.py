@@ -107,7 +107,7 @@ class Session:
         self._guard = FolderGuard(folder, target)
 
     def close(self) -> None:
-        """Empties the session's run folders: no plan file outlives its run (rules 24, 28).
+        """Empties the session's run folders: no plan file outlives its run.
 
         An apply that is not on record, or whose state is still in errored.tfstate, keeps its note, for `settle`.
         """
@@ -245,7 +245,7 @@ class Session:
     async def _initialise(
         self, facts: Facts, inputs: RunInputs, binary: Binary, folder: Path, access: BackendAccess
     ) -> None:
-        """Init, unless it ran to its end for all that it depends on (rule 9)."""
+        """Init, unless it ran to its end for all that it depends on."""
         override = self._folder.override(inputs.hidden_variables)
         parts = [facts.bundle, *binary.words, binary.stamp, override, self._environment.configuration]
         if self._folder.is_initialised(facts, digest([*parts, self._folder.lock_digest()])):

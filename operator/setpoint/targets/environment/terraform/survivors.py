@@ -1,4 +1,4 @@
-"""Owns what a killed manager left running: finds it, stops it gracefully, keeps what it made (rule 2)."""
+"""Owns what a killed manager left running: finds it, stops it gracefully, keeps what it made."""
 
 import json
 import shutil

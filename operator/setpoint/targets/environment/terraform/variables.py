@@ -38,7 +38,7 @@ def write_ephemeral(folder: Path, facts: Facts, inputs: RunInputs) -> Path | Non
 
 
 def refuse_undeclared(field: str, given: Collection[str], facts: Facts) -> None:
-    """A variable file only warns of these; a person who misspelt one wants to know (rule 11)."""
+    """A variable file only warns of these; a person who misspelt one wants to know."""
     for name in sorted(given):
         if name not in facts.variables:
             known = ", ".join(sorted(facts.variables)[:10]) or "none"

@@ -1,7 +1,7 @@
 """Owns the one work folder of a target: exclusive, exact to a bundle, initialised once. Runs nothing.
 
-The folder stays where it is for good: relative paths and abspath(path.root) would show up as drift elsewhere
-(rule 7). Files that no bundle ever brought, such as those that Terraform makes, are left alone, but for those that
+The folder stays where it is for good: relative paths and abspath(path.root) would show up as drift elsewhere.
+Files that no bundle ever brought, such as those that Terraform makes, are left alone, but for those that
 Terraform would load: code that ran earlier may have put them there.
 
 The state may need a provider that the code no longer names, to destroy what it once made: a source that drops a
@@ -277,7 +277,7 @@ class WorkFolder:
         temporary.replace(self._note)
 
     def override(self, sensitive: Iterable[str]) -> str:
-        """Writes our override file (rules 10 and 11) where it is another; returns its text."""
+        """Writes our override file where it is another; returns its text."""
         content: dict[str, Any] = {"terraform": {"backend": {"http": {}}}}
         if names := sorted(sensitive):
             content["variable"] = {name: {"sensitive": True} for name in names}
@@ -290,7 +290,7 @@ class WorkFolder:
     # --- Initialisation -----------------------------------------------------------------------------------------
 
     def is_initialised(self, facts: Facts, key: str) -> bool:
-        """True where the last init ran to its end, for the same key (rule 9)."""
+        """True where the last init ran to its end, for the same key."""
         return facts.init == key and (self.module / ".terraform").is_dir()
 
     def forget_initialisation(self, facts: Facts) -> None:
