@@ -2,11 +2,11 @@
 
     python benchmarks/local_resting.py [MANIFESTS]
 
-The manifests are ordinary Environments, each in a file of its own, with nothing to make. A first run plans each (20 a
-second, so 10,000 take eight minutes) and finds it at its setpoint; what is measured comes after that. Commands are
-processes, with their start in the figure. The bare side is a process, too: it reads every file and loads it by
-PyYAML's C loader, checks nothing, and keeps nothing. The ratio is that of CPU, which other work disturbs least, by the
-medians of three rounds in turn.
+The manifests are ordinary Environments, each in a file of its own, with nothing to make. A first run plans each (10 a
+second, so 10,000 take a quarter of an hour) and finds it at its setpoint; what is measured comes after that. Commands
+are processes, with their start in the figure. The bare side is a process, too: it reads every file and loads it by
+PyYAML's C loader, checks nothing, and keeps nothing. The ratio is that of CPU, which other work disturbs least, by
+the medians of three rounds in turn.
 """
 
 import os
