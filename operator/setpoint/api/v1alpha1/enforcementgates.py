@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from setpoint.api.meta import Conditions, KindMeta, KubeObject, ObservedGeneration, PrinterColumn
 from setpoint.api.model import ApiModel, Boolean, Digest, Duration, Integer, Name, StatusModel, cel
+from setpoint.api.target import TargetKind
 
 Level = Literal["advisory", "soft-mandatory", "hard-mandatory", "invariant"]
 GateStage = Literal["plan", "apply", "reset"]
@@ -44,7 +45,7 @@ class BlastRadius(ApiModel):
 class TargetSelector(ApiModel):
     """The targets that a gate guards; all where empty."""
 
-    kinds: Annotated[list[Literal["Environment"]], Field(min_length=1, max_length=8)] | None = Field(
+    kinds: Annotated[list[TargetKind], Field(min_length=1, max_length=8)] | None = Field(
         default=None, description="Kinds of target; all where unset."
     )
     stages: Annotated[list[Annotated[str, Field(max_length=63)]], Field(max_length=32)] = Field(
