@@ -2,8 +2,7 @@
 
 The world is a log: each resource that is made or destroyed writes a line, by a provisioner. The life of an environment
 has three journeys: it is made, it is reset to what it was before an edit that replaced it, it is deleted with all that
-it has. A kill is the moment after a step, on one of the journeys that have it; with SETPOINT_TEST_SOAK=1 it is the
-moment before and the moment after each step of each journey.
+it has. A kill is the moment before or after a step of a journey: each eleventh, or with SETPOINT_TEST_SOAK=1 each.
 """
 
 import collections
@@ -20,7 +19,7 @@ import pytest
 from tests.cluster.apiserver import ApiServer, Cluster
 from tests.cluster.operators import Operator, People, environment
 from tests.cluster.processes import PATIENCE
-from tests.soak import SOAKING
+from tests.soak import EACH, SOAKING
 
 from setpoint.adapters.store import NAME, AuditTrail, open_sqlite
 from setpoint.adapters.store.states import SqlStateLocks
@@ -225,15 +224,11 @@ class World:
 
 
 def kills(clean: dict[str, list[str]]) -> dict[str, list[str]]:
-    """The steps to die at on each journey: all of them, or each on one of the journeys that have it."""
-    if SOAKING:
-        return {journey: [*dict.fromkeys(steps)] for journey, steps in clean.items()}
-    chosen: dict[str, list[str]] = {journey: [] for journey in clean}
-    for step in dict.fromkeys(itertools.chain.from_iterable(clean.values())):
-        if step.startswith("after "):
-            shortest = min((journey for journey in clean if step in clean[journey]), key=lambda one: len(chosen[one]))
-            chosen[shortest].append(step)
-    return chosen
+    """The steps to die at on each journey, counted from the last one of the last."""
+    table: list[tuple[str, str]] = []
+    for journey, steps in clean.items():
+        table += [(journey, step) for step in dict.fromkeys(steps)]
+    return {journey: [step for its, step in table[::-EACH] if its == journey] for journey in clean}
 
 
 def lives(clean: dict[str, list[str]]) -> list[dict[str, str]]:

@@ -88,7 +88,7 @@ async def a_kill_of_a_reset(at: int, *, keeps_state: bool) -> bool:
     ("kills", "first"), [(one_kill, 1), (two_kills, 3), (a_kill_and_another_wish, 5), (a_kill_of_a_reset, 7)]
 )
 async def test_a_kill_at_each_call(kills: Kills, first: int, keeps_state: bool) -> None:
-    """At each tenth call in `make test`, and each life begins to count at another one."""
+    """At each eleventh call in `make test`, and each life begins to count at another one."""
     at = 1 if EACH == 1 else first + keeps_state
     while await kills(at, keeps_state=keeps_state):
         at += EACH
