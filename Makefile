@@ -7,8 +7,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 UV := $(shell ls $(BIN)/uv 2>/dev/null || command -v uv)
 PYTEST_FLAGS ?= -n auto
-# Tests on a cluster mostly wait, for leases, watches and restarts: more of them at a time than there are cores.
-CLUSTER_FLAGS ?= -n $(shell expr 2 '*' "$$(nproc 2>/dev/null || echo 2)")
+# Tests on a cluster mostly wait, for leases, watches and restarts: one more of them at a time than there are cores.
+CLUSTER_FLAGS ?= -n $(shell expr 1 + "$$(nproc 2>/dev/null || echo 2)")
 COVERAGE :=
 # Tests start hundreds of processes, and each would compile all that it imports: most of what its start costs.
 unexport PYTHONDONTWRITEBYTECODE
