@@ -36,18 +36,18 @@ def newer(folder: Path, *, migrates: bool) -> Path:
     package = folder / "setpoint"
     shutil.copytree(ROOT / "operator" / "setpoint", package, ignore=shutil.ignore_patterns("__pycache__"))
     replace(package / "__init__.py", '__version__ = "', '__version__ = "99.')
-    types = package / "api" / "v1alpha1" / "environment.py"
+    common, types = package / "api" / "target.py", package / "api" / "v1alpha1" / "environment.py"
     field = '    {name}: str = Field(default="{value}", description="New.")\n'
-    for after, name, value in (
-        ('    source: Source = Field(description="Where the Terraform code is.")\n', "colour", ""),
-        ("    observed_generation: ObservedGeneration = 0\n", "weather", "fine"),
-        ('    bundle: Digest = Field(description="Content address of the configuration.")\n', "zone", ""),
+    for file, after, name, value in (
+        (types, '    source: Source = Field(description="Where the Terraform code is.")\n', "colour", ""),
+        (common, "    observed_generation: ObservedGeneration = 0\n", "weather", "fine"),
+        (types, '    bundle: Digest = Field(description="Content address of the configuration.")\n', "zone", ""),
     ):
-        replace(types, after, after + field.format(name=name, value=value))
+        replace(file, after, after + field.format(name=name, value=value))
     replace(
         package / "targets" / "environment" / "configurations.py",
-        "applied = AppliedStatus(\n",
-        'applied = AppliedStatus(\n            zone="here",\n',
+        "return EnvironmentApplied(\n",
+        'return EnvironmentApplied(\n            zone="here",\n',
     )
     if migrates:
         store = package / "adapters" / "store"
