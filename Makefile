@@ -95,13 +95,16 @@ cover: venv ## All tests with coverage, which takes twice as long.
 docs: venv ## Run what README, the tutorial and the how-tos tell people to type, and write down what it prints.
 	@$(call with_tools,$(TOOLS)) SETPOINT_UPDATE_DOCS=1 $(BIN)/python -m pytest $(PYTEST_FLAGS) tests/integration/test_docs_blocks.py
 
-soak: venv kills ## Everything exhaustive: all kills, and every property on 20 times the examples; an hour or more.
+soak: venv kills ## Everything exhaustive: kills, a storm, and every property on 20 times the examples; an hour or more.
+	@$(call with_tools,$(TOOLS) $(LATE_TOOLS)) SETPOINT_TEST_SOAK=1 SETPOINT_REQUIRE_CLUSTER=1 \
+	$(BIN)/python -m pytest -q -n0 tests/cluster/test_burst.py
 	@$(call with_tools,$(TOOLS)) SETPOINT_TEST_SOAK=1 \
 	$(BIN)/python -m pytest $(PYTEST_FLAGS) --timeout=3600 -m hypothesis --ignore=tests/cluster
 
-kills: venv ## The operator killed before and after every step of each journey; half an hour.
+kills: venv ## Operators, managers and writers of the store killed at every step; half an hour.
 	@$(call with_tools,$(TOOLS) $(LATE_TOOLS)) SETPOINT_TEST_SOAK=1 SETPOINT_REQUIRE_CLUSTER=1 \
-	$(BIN)/python -m pytest -q -n0 tests/cluster/test_kills.py tests/crash
+	$(BIN)/python -m pytest -q -n0 tests/cluster/test_kills.py tests/crash \
+		tests/unit/pipeline/test_killed_managers.py tests/unit/adapters/store/test_store_crash.py
 
 demo: venv ## One environment from first apply to reset, for real, in demo-home/.
 	@$(call with_tools,$(TOOLS)) $(BIN)/python examples/demo/demo.py
