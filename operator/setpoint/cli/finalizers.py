@@ -6,7 +6,6 @@ Takes our finalizer away and nothing else: no resource, no state and no record i
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -132,8 +131,11 @@ async def _release(home: ClusterHome, request: Request) -> int:
 async def _held(home: ClusterHome, request: Request) -> Sequence[JsonObject]:
     """The objects asked for that have our finalizer."""
     if request.target is None:
-        found = [await home.cluster.list(kind, namespace=request.namespace) for kind in TARGET_KINDS]
-        return [obj for obj in itertools.chain.from_iterable(listed.items for listed in found) if _is_held(obj)]
+        found: list[JsonObject] = []
+        for kind in TARGET_KINDS:
+            listed = await home.cluster.list(kind, namespace=request.namespace)
+            found += filter(_is_held, listed.items)
+        return found
     obj = await fetch(home, request.target)
     return [obj] if _is_held(obj) else []
 

@@ -52,7 +52,7 @@ def answers_for(kind: str) -> str:
 
 
 Inputs = Mapping[str, Collection[str]]
-"""What of the input each kind of target alone has, as dotted paths."""
+"""The fields of the input that each kind of target alone has, as dotted paths."""
 Blocks = Mapping[str, Mapping[int, Metadata]]
 """The METADATA of each file, by the line that it belongs to."""
 
@@ -70,11 +70,14 @@ def load(texts: Mapping[str, str], params: Mapping[str, Any], inputs: Inputs, *,
         ]
     if not problems:
         loaded = [module for module in modules if tests or not module.is_test]
-        asked = {kind: [path for path in _asked(modules) if _is_for(path, kind, kinds)] for kind in inputs}
+        entries = _asked(modules)
+        asked: dict[str, list[Path]] = {}
+        for kind in inputs:
+            asked[kind] = [path for path in entries if _is_for(path, kind, kinds)]
         files = {module.file: texts[module.file] for module in loaded}
         asking = query(asked, modules)
         problems = _compile(engine, files, asking, params)
-        packages = [] if problems else _packages(modules, metadata, lint)
+        packages = [] if problems else _packages(modules, entries, metadata, lint)
     return LoadedSet(engine, problems, packages, modules, asking)
 
 
@@ -105,8 +108,11 @@ def _is_for(package: Path, kind: str, kinds: Mapping[Path, PackageKinds]) -> boo
 
 def _asked(modules: Iterable[Module]) -> list[Path]:
     """The packages that are asked."""
-    shipped = [module for module in modules if not module.is_test]
-    return sorted({module.package for module in shipped if any(rule.path[0] in ENTRY_RULES for rule in module.rules)})
+    found: set[Path] = set()
+    for module in modules:
+        if not module.is_test and any(rule.path[0] in ENTRY_RULES for rule in module.rules):
+            found.add(module.package)
+    return sorted(found)
 
 
 def _engine() -> regorus.Engine:
@@ -181,13 +187,14 @@ def reference(package: Sequence[str], rule: str) -> str:
     return "data" + "".join(f"[{json.dumps(part)}]" for part in (*package, rule))
 
 
-def _packages(modules: Sequence[Module], metadata: Blocks, lint: Lint) -> list[dict[str, Any]]:
+def _packages(modules: Sequence[Module], asked: Iterable[Path], metadata: Blocks, lint: Lint) -> list[dict[str, Any]]:
     """Per package that is asked: its METADATA, that of each rule which stands alone, the kinds that it can't judge."""
-    asked = _asked(modules)
     packages: dict[Path, dict[str, Any]] = {
         path: {"package": ".".join(path), "rules": {}, "unfit": lint.unfit(path)} for path in asked
     }
-    for module in (module for module in modules if not module.is_test and module.package in packages):
+    for module in modules:
+        if module.is_test or module.package not in packages:
+            continue
         blocks, entry = metadata[module.file], packages[module.package]
         if module.line in blocks:
             entry["about"] = dataclasses.asdict(blocks[module.line])
