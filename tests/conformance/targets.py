@@ -34,7 +34,7 @@ DRILLED = ResetPlan("sha256:" + "d" * 64, (), "Passed")
 HERE, ELSEWHERE = "run-of-a-killed-manager", "run-of-another-machine"
 _DIGEST = re.compile("sha256:[0-9a-f]{64}")
 Wish = Mapping[str, str]
-"""What a target is to hold: a name to a value."""
+"""The values that a target is to hold: a name to a value."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,13 +71,13 @@ class Place:
     linger: Callable[[], Awaitable[Run]]
     drop_blobs: Callable[[frozenset[str]], Awaitable[None]]
     world: World | None = None
-    """What else the tests can have go wrong, where it is make-believe."""
+    """The other things that tests can have go wrong, where it is make-believe."""
     name: str = "web"
     applied: JsonObject | None = None
     """The configuration in force, as the target's status has it."""
 
     async def kept_blobs(self) -> frozenset[str]:
-        """What is kept of a home without Snapshots: what the driver says, and what the target's own status names."""
+        """The blobs kept of a home without Snapshots: those that the driver says, or the target's own status."""
         return await self.driver.references() | _digests_in(self.applied or {})
 
     @property

@@ -119,7 +119,7 @@ class FakeDriver:
             self.traces.pop(run.id, None)
 
     async def references(self) -> frozenset[str]:
-        """What the world says."""
+        """The names and values of the world."""
         return frozenset(self.world.kept)
 
     async def holdings(self, ref: ObjectRef) -> tuple[str, ...]:

@@ -186,5 +186,5 @@ def test_both_engines_answer_the_same(params: dict[str, Any], kind: str, tmp_pat
     if kind == "Environment":
         assert len(counts) >= 5, f"the documents violate too little to say anything: {counts}"
     else:
-        # What looks at plans is not asked of what has none.
+        # A package that looks at plans is not asked of a kind that has none.
         assert {package for answers in ours for package, _, _ in answers} == {"setpoint.baseline.blast_radius"}

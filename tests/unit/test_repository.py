@@ -70,6 +70,14 @@ def test_no_function_takes_too_many_arguments(package: str) -> None:
     assert {place: count for place, count in counts.items() if count > MAX_ARGUMENTS} == {}
 
 
+def test_no_docstring_or_comment_begins_with_a_question(files: list[str]) -> None:
+    """A verb or a noun phrase says what a thing is; STYLE.md."""
+    question = re.compile(r'^\s*("""|# )(What|Whether|Who|Whose|Whom|Nobody|Where|Which)\b', re.MULTILINE)
+    code = [path for path in files if path.endswith(".py")]
+    texts = {path: (ROOT / path).read_text(encoding="utf-8") for path in code}
+    assert {path: found[0] for path, text in texts.items() if (found := question.search(text))} == {}
+
+
 def test_nothing_names_one_machine_or_a_package_registry(files: list[str]) -> None:
     found = {}
     for path in files:

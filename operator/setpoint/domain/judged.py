@@ -40,16 +40,16 @@ class JudgedChange:
 
 
 class Judged(Protocol):
-    """What policies judge of one observation. It has secrets in clear, so it is never stored, logged or shown."""
+    """The view of policies on one observation, with secrets in clear: it is never stored, logged or shown."""
 
     @property
     def changes(self) -> Sequence[JudgedChange]:
-        """What the Change would do: `input.changes`."""
+        """The actions of the Change: `input.changes`."""
         ...
 
     @property
     def document(self) -> Mapping[str, Any]:
-        """What gates judge, in the kind's own shape: `input.document`."""
+        """The content that gates judge, in the kind's own shape: `input.document`."""
         ...
 
     @property

@@ -123,7 +123,7 @@ class AtSetpoint:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Beyond:
-    """What differs, no Change can mend."""
+    """Differences that no Change can mend, and no others."""
 
     findings: tuple[Finding, ...]
 
@@ -136,7 +136,7 @@ class Proposal:
 
 
 Plan = AtSetpoint | Beyond | Proposal
-"""What there is to do about an observation."""
+"""The answer to an observation."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -147,7 +147,7 @@ def _refuse_bad_manifest(obj: PolicySet | EnforcementGates) -> None:
 
 
 def _unfit(packages: Sequence[PackageIndex]) -> list[str]:
-    """What of the set is an Error for the Changes of a kind, and how to say that it is not meant for it."""
+    """The packages that are an Error for the Changes of a kind, and how to say that they are not meant for it."""
     found: list[str] = []
     for one in packages:
         found += [f"an Error for Changes of the kind {kind}: {why}" for kind, why in one.unfit.items()]

@@ -132,7 +132,7 @@ class StatusDraft:
         return [*violations, *self.status.warnings][:_MAX_WARNINGS]
 
     def notices(self) -> Iterator[Notice]:
-        """What was told, then the changes since the pass began that people should hear of."""
+        """The notices that were told, then the changes since the pass began that people should hear of."""
         yield from self._told
         for type_ in _TOLD:
             before, after = get_condition(tuple(self._before.conditions), type_), self.get(type_)

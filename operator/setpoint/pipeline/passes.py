@@ -30,7 +30,7 @@ class Ending:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Pass:
-    """What every step of one pass works with."""
+    """The things that every step of one pass works with."""
 
     environment: Target
     goal: Goal
@@ -42,7 +42,7 @@ class Pass:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Observed:
-    """What is; `violations` are the world's changes that violate a policy.
+    """The actual state; `violations` are the world's changes that violate a policy.
 
     `gates` are those that were gathered to find these; None where nothing drifted, so that none were.
     """
@@ -54,7 +54,7 @@ class Observed:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Planned:
-    """What is to change. `waits`: it is shown, and for now not proposed."""
+    """The change to be made. `waits`: it is shown, and for now not proposed."""
 
     observed: Observed
     change: model.Change

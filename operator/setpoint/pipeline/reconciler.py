@@ -154,7 +154,7 @@ class TargetReconciler:
         return choose_goal(environment, *(due or (None, None)), governs=governs)
 
     async def _governs(self, environment: Target) -> bool:
-        """What a failed apply made counts, too, and no status need say so."""
+        """True where anything was made: by a failed apply, too, and no status need say so."""
         return environment.status.applied is not None or bool(await self._driver.holdings(environment.ref))
 
     # --- the goal -------------------------------------------------------------------------------------------
@@ -162,7 +162,7 @@ class TargetReconciler:
     async def _pursue(
         self, goal: Goal, environment: Target, draft: StatusDraft, stored: StoredStatus, ending: Ending
     ) -> None:
-        """What the goal asks for: a pass, unless it is to let go of the target, or to leave it alone."""
+        """Does as the goal says: a pass, unless it is to let go of the target, or to leave it alone."""
         if goal.kind is GoalKind.RELEASE:
             stays = await self._driver.holdings(environment.ref)
             await self._lifecycle.release(environment, draft, ending, stays=stays)

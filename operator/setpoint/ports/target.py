@@ -52,7 +52,7 @@ class TargetSession(Protocol):
         ...
 
     async def plan(self, observation: Observation) -> Plan:
-        """What there is to do about it: the exact change, unless there is none, or none can help."""
+        """The answer to an observation: the exact change, unless there is none, or none can help."""
         ...
 
     async def capture(self, applied: Any) -> Captured:
@@ -114,7 +114,7 @@ class TargetDriver(Protocol):
         ...
 
     async def recover(self, runs: Collection[Run]) -> Mapping[str, Outcome]:
-        """What these runs of an ended manager came to, by their id, once they go on no more.
+        """The outcomes of these runs of an ended manager, by their id, once they go on no more.
 
         One that is left out is in doubt, as where it may still go on on another machine: its target has to wait.
         """

@@ -1,4 +1,4 @@
-"""What every target has, the list of their kinds, and references to them."""
+"""The parts that every target has, the list of their kinds, and references to them."""
 
 import pytest
 from pydantic import ValidationError

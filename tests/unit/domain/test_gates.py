@@ -1,4 +1,4 @@
-"""Which gates guard a Change, what they ask of people, and what names them by content."""
+"""The gates that guard a Change, what they ask of people, and what names them by content."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What policies are shown of a target whose kind has neither secrets nor drift of its own."""
+"""The view that policies have of a target whose kind has neither secrets nor drift of its own."""
 
 from setpoint.domain.judged import MAX_SHOWN, NOTHING, PlainDocument
 from setpoint.domain.policies import PolicyResult, Violation

@@ -1,4 +1,4 @@
-"""What no Change can mend: the target says so, is not at its setpoint beside it, and nobody is asked for anything."""
+"""Findings that no Change can mend: the target says so, is not at its setpoint, and nobody is asked for anything."""
 
 import pytest
 from tests.fakes.beacon import BeaconSession

@@ -60,7 +60,7 @@ def typed(ref: ObjectRef, **more: Any) -> Target:
 
 
 def about(ref: ObjectRef) -> JsonObject:
-    """What names a target in the spec of an object."""
+    """The reference by which an object names a target."""
     return {"targetRef": {"kind": ref.kind, "name": ref.name}}
 
 

@@ -107,7 +107,7 @@ async def test_what_a_kind_has_not_is_an_error_for_it_and_said_at_load(
 
 
 async def test_only_who_reads_it_can_not_judge(engine: RegorusEngine) -> None:
-    """What one package gives to a function is not what another does."""
+    """Each package gives a function its own arguments."""
     plans = of("[Environment]", 'package plans\nimport data.lib\ndeny contains "x" if lib.first(input.plan)\n')
     others = 'package others\nimport data.lib\ndeny contains "y" if not lib.first({"resource_changes": [1]})\n'
     assert said(await ask(engine, "Repo", LIBRARY, plans, others)) == set()
