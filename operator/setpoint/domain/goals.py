@@ -45,40 +45,40 @@ class Goal:
         return self.kind in {GoalKind.SPEC, GoalKind.SNAPSHOT, GoalKind.DESTROY}
 
 
-def choose_goal(environment: Target, reset: Reset | None, snapshot: Snapshot | None, *, governs: bool) -> Goal:
+def choose_goal(target: Target, reset: Reset | None, snapshot: Snapshot | None, *, governs: bool) -> Goal:
     """The goal of this pass. `reset` is the oldest that is not complete, `snapshot` the one that it names.
 
     `governs` is asked for of what is deleted: whether anything was ever made.
     """
-    if environment.metadata.deletion_timestamp:
-        destroy = environment.spec.protection.deletion_policy == "Destroy" and governs
+    if target.metadata.deletion_timestamp:
+        destroy = target.spec.protection.deletion_policy == "Destroy" and governs
         return Goal(GoalKind.DESTROY if destroy else GoalKind.RELEASE)
-    if is_suspended(environment):
+    if is_suspended(target):
         return Goal(GoalKind.REST)
     if reset is not None and snapshot is not None:
         return Goal(GoalKind.SNAPSHOT, reset, snapshot)
-    if environment.status.hold is not None and not hold_released(environment):
+    if target.status.hold is not None and not hold_released(target):
         return Goal(GoalKind.HOLD)
     return Goal(GoalKind.SPEC)
 
 
-def is_suspended(environment: Target) -> bool:
+def is_suspended(target: Target) -> bool:
     """True where the spec or a person stopped all work on it."""
-    return environment.spec.suspend or SUSPEND_ANNOTATION in environment.metadata.annotations
+    return target.spec.suspend or SUSPEND_ANNOTATION in target.metadata.annotations
 
 
-def asked_run(environment: Target) -> str | None:
+def asked_run(target: Target) -> str | None:
     """The last request for a run, as far as a status holds it: an annotation may be as long as it likes."""
-    asked = environment.metadata.annotations.get(RECONCILE_ANNOTATION)
+    asked = target.metadata.annotations.get(RECONCILE_ANNOTATION)
     return None if asked is None else asked[:_MAX_REQUEST]
 
 
-def hold_released(environment: Target) -> bool:
+def hold_released(target: Target) -> bool:
     """True where the spec changed, or a person resumed, after the hold began."""
-    hold = environment.status.hold
-    if hold is None or hold.generation != environment.metadata.generation:
+    hold = target.status.hold
+    if hold is None or hold.generation != target.metadata.generation:
         return True
-    resumed = environment.metadata.annotations.get(RESUME_ANNOTATION, "")
+    resumed = target.metadata.annotations.get(RESUME_ANNOTATION, "")
     try:
         return bool(resumed) and parse_time(resumed) >= parse_time(hold.since)
     except ValueError:
@@ -90,12 +90,12 @@ def is_open(status: ResetStatus) -> bool:
     return not any(condition.type == "Complete" and condition.status != "Unknown" for condition in status.conditions)
 
 
-def oldest_open_reset(resets: Iterable[Reset], environment: Target) -> Reset | None:
+def oldest_open_reset(resets: Iterable[Reset], target: Target) -> Reset | None:
     """The reset of this target to carry out first."""
     mine = (
         reset
         for reset in resets
-        if reset.spec.target_ref.within(reset.metadata.namespace) == environment.ref and is_open(reset.status)
+        if reset.spec.target_ref.within(reset.metadata.namespace) == target.ref and is_open(reset.status)
     )
     return min(mine, key=lambda reset: (reset.metadata.creation_timestamp or "", reset.metadata.name), default=None)
 

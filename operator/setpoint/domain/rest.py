@@ -43,23 +43,23 @@ def is_at_setpoint(status: TargetStatus, generation: int) -> bool:
     return _ready(status) == ("True", Reason.AT_SETPOINT, generation)
 
 
-def rest_of(environment: Target, look: Look | None, inputs: str | None, now: dt.datetime) -> dt.timedelta:
+def rest_of(target: Target, look: Look | None, inputs: str | None, now: dt.datetime) -> dt.timedelta:
     """For how long no look would find anything to do; nothing or less where one is due.
 
     `look` is the last one, `inputs` what a look would depend on now; None where that is not known. A look that lies
     ahead was dated by another clock, and says nothing.
     """
-    metadata, status = environment.metadata, environment.status
+    metadata, status = target.metadata, target.status
     if metadata.deletion_timestamp or FINALIZER not in metadata.finalizers:
         return NO_REST
-    if status.handled_reconcile != asked_run(environment):
+    if status.handled_reconcile != asked_run(target):
         return NO_REST
-    if is_suspended(environment):
+    if is_suspended(target):
         says_so = _ready(status) == ("Unknown", Reason.SUSPENDED, metadata.generation)
         return UNTIL_ASKED if says_so else NO_REST
     if look is None or look.inputs != inputs or look.at > now or not is_at_setpoint(status, metadata.generation):
         return NO_REST
-    return environment.spec.interval - (now - look.at)
+    return target.spec.interval - (now - look.at)
 
 
 def _ready(status: TargetStatus) -> tuple[str, str, int] | None:

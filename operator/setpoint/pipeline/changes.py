@@ -179,22 +179,22 @@ class ChangeRegister:
         except NotFoundError:
             return None
 
-    async def ensure(self, environment: Target, spec: ChangeSpec) -> tuple[Change, bool]:
+    async def ensure(self, target: Target, spec: ChangeSpec) -> tuple[Change, bool]:
         """The Change of this subject, made where it is not there; (change, whether it is new).
 
         Whatever else is open for the target is superseded by it. Raises StalledError where another Change has its name.
         """
-        namespace = environment.metadata.namespace
-        name = child_name(environment.metadata.name, "", spec.subject)
+        namespace = target.metadata.namespace
+        name = child_name(target.metadata.name, "", spec.subject)
         known = await self.get(namespace, name)
         if known is not None:
             require_same(known, spec)
-        await self.supersede(environment, f"replaced by {name}", keep=name)
+        await self.supersede(target, f"replaced by {name}", keep=name)
         if known is not None:
             return known, False
         try:
-            entry = audit_actions.change_created(environment.ref, name, spec)
-            created = await self._cluster.create(_manifest(environment, name, spec), audit=(entry,))
+            entry = audit_actions.change_created(target.ref, name, spec)
+            created = await self._cluster.create(_manifest(target, name, spec), audit=(entry,))
         except AlreadyExistsError:
             created = await self._cluster.get(ObjectRef("Change", namespace, name))
         made = _read(created)
@@ -212,16 +212,16 @@ class ChangeRegister:
             raise ConflictError(message)
         require_same(now, spec)
 
-    async def open_changes(self, environment: Target) -> list[Change]:
+    async def open_changes(self, target: Target) -> list[Change]:
         """The Changes of a target that are not closed; one that can't be read is nobody's to carry out."""
-        changes, _ = read_all(Change, await list_of_target(self._cluster, "Change", environment.ref))
+        changes, _ = read_all(Change, await list_of_target(self._cluster, "Change", target.ref))
         return [change for change in changes if not is_closed(change)]
 
-    async def supersede(self, environment: Target, message: str, *, keep: str = "") -> list[Change]:
+    async def supersede(self, target: Target, message: str, *, keep: str = "") -> list[Change]:
         """Closes every open Change of the target but `keep`; returns those."""
-        closed = [change for change in await self.open_changes(environment) if change.metadata.name != keep]
+        closed = [change for change in await self.open_changes(target) if change.metadata.name != keep]
         for change in closed:
-            taken_back = change.spec.cause == "Destroy" and not environment.metadata.deletion_timestamp
+            taken_back = change.spec.cause == "Destroy" and not target.metadata.deletion_timestamp
             why = "the deletion was taken back" if taken_back else message
             await self.mark(change, (ConditionType.SUPERSEDED, "True", Reason.SUPERSEDED, why))
         return closed
@@ -261,9 +261,9 @@ def _read(found: JsonObject) -> Change:
         raise StalledError(Reason.INVALID_SPEC, message) from None
 
 
-def _manifest(environment: Target, name: str, spec: ChangeSpec) -> JsonObject:
-    labels = {TARGET_LABEL: target_label(environment.ref)}
-    metadata = {"name": name, "namespace": environment.metadata.namespace, "labels": labels}
+def _manifest(target: Target, name: str, spec: ChangeSpec) -> JsonObject:
+    labels = {TARGET_LABEL: target_label(target.ref)}
+    metadata = {"name": name, "namespace": target.metadata.namespace, "labels": labels}
     return {"apiVersion": API_VERSION, "kind": "Change", "metadata": metadata, "spec": spec.as_json()}
 
 

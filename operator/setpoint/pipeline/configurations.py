@@ -20,36 +20,36 @@ class Configurations:
 
     # --- before a pass --------------------------------------------------------------------------------------
 
-    def drop_unsealed(self, environment: Target) -> Target:
+    def drop_unsealed(self, target: Target) -> Target:
         """The target as if nobody but Setpoint had said what is applied; the same object where nobody did."""
-        return self._seals.drop_unsealed(environment)
+        return self._seals.drop_unsealed(target)
 
-    async def finish_interrupted(self, environment: Target) -> Target:
+    async def finish_interrupted(self, target: Target) -> Target:
         """Finishes what a killed manager had begun to write down: the configuration of an apply that it ended.
 
         Where the Change does not say that the apply succeeded, nothing can be said of what is in force.
         """
-        applying = environment.status.applying
+        applying = target.status.applying
         if applying is None:
-            return environment
-        change = await self._changes.get(environment.metadata.namespace, applying.change or "")
+            return target
+        change = await self._changes.get(target.metadata.namespace, applying.change or "")
         if change is not None and is_marked(change, ConditionType.APPLIED):
             update: dict[str, object] = {"applied": applying, "snapshot": None}
         else:
-            update = {"failures": max(1, environment.status.failures)}
-        status = environment.status.model_copy(update={**update, "applying": None})
-        return environment.model_copy(update={"status": status})
+            update = {"failures": max(1, target.status.failures)}
+        status = target.status.model_copy(update={**update, "applying": None})
+        return target.model_copy(update={"status": status})
 
     # --- in a pass ------------------------------------------------------------------------------------------
 
     async def of_pass(self, work: Pass, *, change: str | None) -> AppliedStatus:
         """The configuration that the pass holds its target to, sealed; `change` is what applies it."""
         configuration = await work.session.configuration(change=change, at=work.draft.now_text)
-        return self._seals.seal(configuration, work.environment.ref)
+        return self._seals.seal(configuration, work.target.ref)
 
     async def capture(self, work: Pass, applied: AppliedStatus | None) -> Snapshot:
         """A Snapshot of what is, as made under a configuration; None: nothing was applied."""
-        return await self._snapshots.take(work.environment, await work.session.capture(applied))
+        return await self._snapshots.take(work.target, await work.session.capture(applied))
 
     async def record(self, work: Pass, seen: Observation, *, change: str | None) -> bool:
         """Records the configuration in force, for drills, resets and destroys to build on; takes a snapshot of it.
@@ -65,7 +65,7 @@ class Configurations:
             work.draft.set(applied=applied)
             await self._snapshot(work, applied)
             return True
-        before = work.environment.status
+        before = work.target.status
         if before.snapshot is None or before.base != seen.base:
             await self._snapshot(work, known)
         return False
@@ -77,5 +77,5 @@ class Configurations:
     async def prune_snapshots(self, work: Pass) -> None:
         """Removes old Snapshots where this pass took another."""
         newest = work.draft.status.snapshot
-        if newest != work.environment.status.snapshot:
-            await self._pruner.prune(work.environment, newest=newest)
+        if newest != work.target.status.snapshot:
+            await self._pruner.prune(work.target, newest=newest)

@@ -58,11 +58,11 @@ class Notice:
 class StatusDraft:
     """A target's status in the making, and what people should hear of it."""
 
-    def __init__(self, environment: Target, now: dt.datetime) -> None:
-        self._before = environment.status
-        self._generation = environment.metadata.generation
+    def __init__(self, target: Target, now: dt.datetime) -> None:
+        self._before = target.status
+        self._generation = target.metadata.generation
         self._now = now
-        self._conditions = own_conditions(environment.status.conditions)
+        self._conditions = own_conditions(target.status.conditions)
         self._fields: StatusFields = {"observed_generation": self._generation}
         self._shown: dict[str, Any] = {}
         self._told: list[Notice] = []

@@ -111,7 +111,7 @@ class Gatekeeper:
             reset_plan=guarded.reset_plan,
             gates=gates,
             answers={selected.name: answer for selected, answer in zip(gates, answers, strict=True)},
-            protection=check_protection(guarded.change, work.environment.spec.protection),
+            protection=check_protection(guarded.change, work.target.spec.protection),
             tally=tally,
             required=proposed.required,
             faults=(*context.faults, *unfit),
@@ -134,7 +134,7 @@ class Gatekeeper:
     async def _ask_of_drift(
         self, work: Pass, context: GateContext, selected: SelectedGate, judged: Judged
     ) -> list[PolicyResult]:
-        question = Question(target=_target(work.environment), cause="Drift", stage=DRIFT_STAGE, now=work.draft.now_text)
+        question = Question(target=_target(work.target), cause="Drift", stage=DRIFT_STAGE, now=work.draft.now_text)
 
         async def ask(document: Mapping[str, Any]) -> list[PolicyResult]:
             given = policy_input(question, gate=selected.name, document=document, alias=judged.alias)
@@ -165,13 +165,13 @@ class Gatekeeper:
 
     async def _tally(self, work: Pass, proposed: Proposed) -> tuple[ApprovalTally, list[str]]:
         """Counts who approved the Change, and names its Approvals that can't be read: one of those may reject it."""
-        approvals, unfit = await list_typed(self._cluster, Approval, namespace=work.environment.metadata.namespace)
+        approvals, unfit = await list_typed(self._cluster, Approval, namespace=work.target.metadata.namespace)
         name = proposed.record.metadata.name
         given = [one for one in approvals if one.spec.change_ref.name == name]
         tally = count_approvals(
-            await self._recorded(work.environment.ref, given),
+            await self._recorded(work.target.ref, given),
             subject=proposed.spec.subject,
-            ttl=work.environment.spec.approvals.ttl,
+            ttl=work.target.spec.approvals.ttl,
             now=self._clock.now(),
             # The requester at the time the Change was made stays barred, should another person edit the spec since.
             barred=proposed.gates.barred(
@@ -195,7 +195,7 @@ class Gatekeeper:
 def _question(work: Pass, guarded: Guarded, stage: GateStage, judged: Judged) -> Question:
     change, reset_plan = guarded.change, guarded.reset_plan
     return Question(
-        target=_target(work.environment),
+        target=_target(work.target),
         cause=change.cause,
         stage=stage,
         now=work.draft.now_text,
@@ -219,13 +219,13 @@ def _shown(
     return [judged.show(result, modules.modules.values() if modules else (), redact) for modules, result in policies]
 
 
-def _target(environment: Target) -> dict[str, Any]:
+def _target(target: Target) -> dict[str, Any]:
     return {
-        "kind": environment.kind,
-        "namespace": environment.metadata.namespace,
-        "name": environment.metadata.name,
-        "stage": environment.spec.stage,
-        "labels": environment.metadata.labels,
+        "kind": target.kind,
+        "namespace": target.metadata.namespace,
+        "name": target.metadata.name,
+        "stage": target.spec.stage,
+        "labels": target.metadata.labels,
     }
 
 

@@ -37,7 +37,7 @@ class GateContext:
     EnforcementGates could not be read.
     """
 
-    environment: Target
+    target: Target
     gates: Mapping[GateStage, tuple[SelectedGate, ...]]
     modules: Mapping[str, PolicyModules]
     problems: Mapping[str, str]
@@ -46,7 +46,7 @@ class GateContext:
 
     def approve_command(self, change: str) -> str:
         """The command that a person types to approve the Change of that name."""
-        namespace = self.environment.metadata.namespace
+        namespace = self.target.metadata.namespace
         words = ["setpoint", "approve", change]
         words += ["-n", namespace] if namespace != "default" else []
         return " ".join([*words, "--context", "NAME"] if self.distant else words)
@@ -60,7 +60,7 @@ class GateContext:
 
     def subject(self, change: Change, snapshot: Snapshot, reset_plan: ResetPlan, *, required: int) -> str:
         """The digest that an approval of this Change names."""
-        spec = self.environment.spec
+        spec = self.target.spec
         subject = Subject(
             target=change.target.key,
             cause=change.cause,
@@ -73,8 +73,8 @@ class GateContext:
             gates=gates_digest(self.all()),
             rules=rules_digest(spec.protection, spec.approvals, required),
             named=change.named,
-            attempt=self.environment.status.attempts,
-            deletion=self.environment.metadata.deletion_timestamp if change.cause == "Destroy" else None,
+            attempt=self.target.status.attempts,
+            deletion=self.target.metadata.deletion_timestamp if change.cause == "Destroy" else None,
             notes=change.notes,
         )
         return subject.digest
@@ -83,7 +83,7 @@ class GateContext:
         self, change: Change, goal: Goal, findings: Sequence[Finding], *, undrilled: bool = False
     ) -> int:
         """How many people must approve it."""
-        spec = self.environment.spec
+        spec = self.target.spec
         drifted = any(f.drift_class is DriftClass.ACTIONABLE and not f.ignored for f in findings)
         return required_approvals(
             cause=change.cause,
@@ -98,7 +98,7 @@ class GateContext:
 
     def requester(self, change: Change, goal: Goal) -> str | None:
         """The requester of the Change, None where that is not known."""
-        stamped = self.environment.metadata.annotations.get(REQUESTED_BY_ANNOTATION, "")
+        stamped = self.target.metadata.annotations.get(REQUESTED_BY_ANNOTATION, "")
         return find_requester(
             change.cause, stamped=stamped, reset_by=goal.reset.spec.requested_by if goal.reset else ""
         )
@@ -130,12 +130,12 @@ class GateReader:
         self._unread = unread
         self._distant = distant
 
-    async def gather(self, environment: Target) -> GateContext:
+    async def gather(self, target: Target) -> GateContext:
         """The gates that guard a target at every stage, and their policies: read once a pass."""
         objects, unfit = await list_typed(self._cluster, EnforcementGates)
-        stage, labels = environment.spec.stage, environment.metadata.labels
+        stage, labels = target.spec.stage, target.metadata.labels
         gates = {
-            name: select_gates(objects, stage=name, kind=environment.kind, target_stage=stage, labels=labels)
+            name: select_gates(objects, stage=name, kind=target.kind, target_stage=stage, labels=labels)
             for name in STAGES
         }
         names = _policy_sets(gates)
@@ -143,7 +143,7 @@ class GateReader:
         unread = [one.text for one in self._unread() if "EnforcementGates" in one.kinds]
         # One that was read before stays in force beside: what it would say by now is not known.
         faults = dict.fromkeys([*map(str, unfit), *filter(None, map(_manifest_problem, objects)), *unread])
-        return GateContext(environment, gates, modules, problems, tuple(faults), self._distant)
+        return GateContext(target, gates, modules, problems, tuple(faults), self._distant)
 
     async def _load(self, names: set[str]) -> tuple[dict[str, PolicyModules], dict[str, str]]:
         """The content of each set that exists and loads, and why another can't be asked."""

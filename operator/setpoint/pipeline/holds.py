@@ -13,15 +13,15 @@ from setpoint.pipeline.passes import Applied, Pass
 from setpoint.ports import ClusterClient
 
 
-def draft_held(environment: Target, draft: StatusDraft) -> None:
+def draft_held(target: Target, draft: StatusDraft) -> None:
     """States that the target is held, as its status says."""
-    hold = environment.status.hold
-    draft.ready("False", Reason.HELD, _held_message(environment, hold.snapshot if hold else None))
+    hold = target.status.hold
+    draft.ready("False", Reason.HELD, _held_message(target, hold.snapshot if hold else None))
 
 
 def release_hold(work: Pass) -> None:
     """Ends a hold where the pass goes to the spec again."""
-    if work.goal.kind is GoalKind.SPEC and work.environment.status.hold is not None:
+    if work.goal.kind is GoalKind.SPEC and work.target.status.hold is not None:
         work.draft.set(hold=None)
         work.draft.condition(ConditionType.HELD, "False", Reason.RESUMED)
 
@@ -33,7 +33,7 @@ def hold_at_snapshot(work: Pass) -> None:
         return
     name = snapshot.metadata.name
     _draft_hold(work, Reason.RESET_HOLD, snapshot=name)
-    work.draft.ready("False", Reason.HELD, _held_message(work.environment, name))
+    work.draft.ready("False", Reason.HELD, _held_message(work.target, name))
     work.draft.tell(Reason.RESET_COMPLETE, f"reset to {name}")
     work.ending.completed = reset
     work.ending.done = True
@@ -49,12 +49,12 @@ async def hold_unverified(work: Pass, applied: Applied, cluster: ClusterClient) 
     if snapshot.configuration is None:
         return
     _draft_hold(work, Reason.VERIFY_HOLD, snapshot=None)
-    policy = work.environment.spec.reset.on_verify_failure
+    policy = work.target.spec.reset.on_verify_failure
     if policy == "Never" or work.goal.kind is not GoalKind.SPEC:
         return
-    metadata = work.environment.metadata
+    metadata = work.target.metadata
     name = child_name(metadata.name, "reset", applied.spec.subject)
-    wanted = _reset_manifest(work.environment, applied, name, automatic=policy == "Auto")
+    wanted = _reset_manifest(work.target, applied, name, automatic=policy == "Auto")
     try:
         await cluster.create(wanted)
     except AlreadyExistsError:
@@ -63,31 +63,31 @@ async def hold_unverified(work: Pass, applied: Applied, cluster: ClusterClient) 
 
 
 def _draft_hold(work: Pass, reason: Reason, *, snapshot: str | None) -> None:
-    generation = work.environment.metadata.generation
+    generation = work.target.metadata.generation
     work.draft.set(hold=HoldStatus(reason=reason, since=work.draft.now_text, generation=generation, snapshot=snapshot))
     message = "nothing is applied until the spec changes or a person resumes"
     work.draft.condition(ConditionType.HELD, "True", reason, message)
 
 
-def _held_message(environment: Target, snapshot: str | None) -> str:
+def _held_message(target: Target, snapshot: str | None) -> str:
     """The reason why nothing is applied, and what ends that."""
     why = f"held at {snapshot} after a reset" if snapshot else "held: an apply did not verify"
-    metadata = environment.metadata
+    metadata = target.metadata
     space = "" if metadata.namespace == "default" else f" -n {metadata.namespace}"
-    return f"{why}; change the spec or run setpoint resume {environment.kind.lower()}/{metadata.name}{space}"
+    return f"{why}; change the spec or run setpoint resume {target.kind.lower()}/{metadata.name}{space}"
 
 
-def _reset_manifest(environment: Target, applied: Applied, name: str, *, automatic: bool) -> JsonObject:
+def _reset_manifest(target: Target, applied: Applied, name: str, *, automatic: bool) -> JsonObject:
     snapshot = applied.guarded.snapshot
     spec = {
-        "targetRef": TargetReference.to(environment.ref).as_json(),
+        "targetRef": TargetReference.to(target.ref).as_json(),
         "snapshotRef": {"name": snapshot.name, "digest": snapshot.digest},
         "reason": f"{applied.record.metadata.name} did not verify",
         "requestedBy": "policy",
         "automatic": automatic,
     }
-    labels = {TARGET_LABEL: target_label(environment.ref)}
-    metadata = {"name": name, "namespace": environment.metadata.namespace, "labels": labels}
+    labels = {TARGET_LABEL: target_label(target.ref)}
+    metadata = {"name": name, "namespace": target.metadata.namespace, "labels": labels}
     return {"apiVersion": API_VERSION, "kind": "Reset", "metadata": metadata, "spec": spec}
 
 

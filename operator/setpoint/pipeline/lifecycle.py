@@ -33,10 +33,10 @@ class Lifecycle:
             found = await self._cluster.get(ref)
         except NotFoundError:
             return None
-        environment = parse(target_type(ref.kind), found)
-        if environment.metadata.deletion_timestamp or FINALIZER in environment.metadata.finalizers:
-            return StoredStatus(self._cluster, environment)
-        held = [*environment.metadata.finalizers, FINALIZER]
+        target = parse(target_type(ref.kind), found)
+        if target.metadata.deletion_timestamp or FINALIZER in target.metadata.finalizers:
+            return StoredStatus(self._cluster, target)
+        held = [*target.metadata.finalizers, FINALIZER]
         claimed = await self._cluster.set_finalizers(found, held)
         return StoredStatus(self._cluster, parse(target_type(ref.kind), claimed))
 
@@ -45,27 +45,27 @@ class Lifecycle:
         found = await self._cluster.get(ref)
         return await show_unreadable(self._cluster, target_type(ref.kind), found, error, Reason.INVALID_SPEC, now)
 
-    async def end_destroyed(self, environment: Target, draft: StatusDraft, ending: Ending) -> None:
+    async def end_destroyed(self, target: Target, draft: StatusDraft, ending: Ending) -> None:
         """Lets go of a target of which nothing is left."""
         draft.ready("True", Reason.DESTROYED, "nothing is left")
         draft.tell(Reason.DESTROYED, "everything that it had was destroyed")
-        await self._let_go(environment, ending, audit_actions.destroyed(environment.ref))
+        await self._let_go(target, ending, audit_actions.destroyed(target.ref))
         if not ending.gone:
             message = "everything was destroyed before its manifest was back; it is made anew"
             draft.ready("False", Reason.PROGRESSING, message)
 
-    async def release(self, environment: Target, draft: StatusDraft, ending: Ending, *, stays: tuple[str, ...]) -> None:
+    async def release(self, target: Target, draft: StatusDraft, ending: Ending, *, stays: tuple[str, ...]) -> None:
         """Lets go of a deleted target: everything that it governs stays, and the trail says what."""
-        await self._changes.supersede(environment, f"the {environment.kind} was deleted")
+        await self._changes.supersede(target, f"the {target.kind} was deleted")
         draft.ready("True", Reason.RELEASED, _staying(stays))
-        await self._let_go(environment, ending, audit_actions.released(environment.ref, stays))
+        await self._let_go(target, ending, audit_actions.released(target.ref, stays))
 
-    async def _let_go(self, environment: Target, ending: Ending, entry: AuditEntry) -> None:
+    async def _let_go(self, target: Target, ending: Ending, entry: AuditEntry) -> None:
         """Takes our finalizer away, and with it the object.
 
         One whose deletion was taken back meanwhile stays, and its status says what became of it.
         """
-        current = await self._cluster.get(environment.ref)
+        current = await self._cluster.get(target.ref)
         held = current["metadata"].get("finalizers") or []
         ending.gone = "deletionTimestamp" in current["metadata"]
         kept = [name for name in held if name != FINALIZER] if ending.gone else held

@@ -41,13 +41,13 @@ class Outcomes:
 
     async def nothing_to_change(self, work: Pass, seen: model.Observation, *, left: tuple[Finding, ...]) -> None:
         """There is no change: close what waited, record what is in force, say so. `left` no Change can mend."""
-        if work.environment.status.change:
-            called_off = await self._changes.supersede(work.environment, "nothing is left to change")
+        if work.target.status.change:
+            called_off = await self._changes.supersede(work.target, "nothing is left to change")
             if any(change.spec.cause == "Destroy" for change in called_off):
                 work.draft.tell(Reason.DELETION_TAKEN_BACK, "its manifest is back: nothing is destroyed")
             work.draft.set(change=None)
         if work.goal.kind is GoalKind.HOLD:
-            draft_held(work.environment, work.draft)
+            draft_held(work.target, work.draft)
             return
         if await self._configurations.record(work, seen, change=None):
             await self._drill_anew(work)
@@ -77,7 +77,7 @@ class Outcomes:
         if work.goal.kind is GoalKind.SNAPSHOT:
             hold_at_snapshot(work)
         elif work.goal.kind is GoalKind.DESTROY:
-            await self._lifecycle.end_destroyed(work.environment, work.draft, work.ending)
+            await self._lifecycle.end_destroyed(work.target, work.draft, work.ending)
         else:
             work.draft.drop(ConditionType.HELD)
             work.draft.set(hold=None)
@@ -91,7 +91,7 @@ class Outcomes:
         """Writes the outcome of an apply: trail first, then the Change, then the draft; returns the Change."""
         name = proposed.record.metadata.name
         entry = audit_actions.apply_ended(
-            work.environment.ref,
+            work.target.ref,
             proposed.spec.subject,
             run=outcome.run,
             result=outcome.result.value,
@@ -124,7 +124,7 @@ class Outcomes:
         if outcome.result is model.Result.SUCCEEDED:
             work.draft.set(failures=0, orphans=[])
             return
-        work.draft.set(failures=work.environment.status.failures + 1, orphans=list_orphans(outcome.left_behind))
+        work.draft.set(failures=work.target.status.failures + 1, orphans=list_orphans(outcome.left_behind))
         if outcome.left_behind:
             listed = ", ".join(outcome.left_behind[:5])
             work.draft.tell(Reason.ORPHANS_SUSPECTED, f"perhaps made, and in no state: {listed}", "Warning")

@@ -32,7 +32,7 @@ class Ending:
 class Pass:
     """The things that every step of one pass works with."""
 
-    environment: Target
+    target: Target
     goal: Goal
     session: TargetSession
     draft: StatusDraft

@@ -110,7 +110,7 @@ class Pipeline:
         """Names what differs, by class, with what policies say of it."""
         gates, verdict = None, DriftVerdict()
         if seen.judged is not None and seen.judged.drifted:
-            gates = await self._gatekeeper.gates.gather(work.environment)
+            gates = await self._gatekeeper.gates.gather(work.target)
             verdict = await self._gatekeeper.judge_drift(work, seen.judged, gates.over("Drift"))
         work.draft.drift(seen.findings, verdict)
         return Observed(seen, verdict.violations, gates)
@@ -127,13 +127,13 @@ class Pipeline:
         return Planned(observed, change, waits)
 
     def _stays_unproposed(self, work: Pass, seen: model.Observation, change: model.Change) -> bool:
-        status = work.environment.status
+        status = work.target.status
         if not work.goal.proposes:
-            draft_held(work.environment, work.draft)
+            draft_held(work.target, work.draft)
         elif work.goal.kind is GoalKind.SPEC and _known_not_to_converge(status, seen):
             addresses = ", ".join(status.not_converging[:5])
             work.draft.ready("False", Reason.NOT_CONVERGING, f"still different after they were applied: {addresses}")
-        elif change.cause == "Drift" and work.environment.spec.drift.mode == "Detect":
+        elif change.cause == "Drift" and work.target.spec.drift.mode == "Detect":
             work.draft.ready("False", Reason.DRIFT_DETECTED, "drift.mode is Detect: nothing is proposed")
         else:
             return False
@@ -141,8 +141,8 @@ class Pipeline:
 
     async def _is_unstable(self, work: Pass, change: model.Change) -> bool:
         """Another content on the same base is looked at again, so that noise is told from a moved world."""
-        name = work.environment.status.change
-        known = await self._changes.get(work.environment.metadata.namespace, name) if name else None
+        name = work.target.status.change
+        known = await self._changes.get(work.target.metadata.namespace, name) if name else None
         if known is None or not _same_base(known, change) or known.spec.digest == change.digest:
             return False
         await self._pause(_APART)
@@ -156,7 +156,7 @@ class Pipeline:
 
     async def _guard(self, work: Pass, planned: Planned) -> Guarded:
         """Snapshot and drilled way back; without it nothing is applied."""
-        snapshot = await self._configurations.capture(work, work.environment.status.applied)
+        snapshot = await self._configurations.capture(work, work.target.status.applied)
         plan = await work.session.plan_reset(planned.change, snapshot)
         work.draft.set(snapshot=snapshot.name)
         reasons = {
@@ -171,14 +171,14 @@ class Pipeline:
     async def _gate(self, work: Pass, guarded: Guarded) -> Gated:
         """Policies, protection, blast radius and approvals over the subject; the Change that people see."""
         change, seen, plan = guarded.change, guarded.observed.seen, guarded.reset_plan
-        gathered = guarded.observed.gates or await self._gatekeeper.gates.gather(work.environment)
+        gathered = guarded.observed.gates or await self._gatekeeper.gates.gather(work.target)
         gates = gathered.over(change.cause)
         undrilled = plan.acceptable or plan.drill == "NotDrilled"
         required = gates.required_approvals(change, work.goal, seen.findings, undrilled=undrilled)
         subject = gates.subject(change, guarded.snapshot, plan, required=required)
         by = gates.requester(change, work.goal)
         spec = describe_change(change, subject, guarded.snapshot, plan, required, by)
-        record, new = await self._changes.ensure(work.environment, spec)
+        record, new = await self._changes.ensure(work.target, spec)
         name = record.metadata.name
         work.draft.set(change=name)
         if new:
@@ -246,22 +246,22 @@ class Pipeline:
 
         Where that was set back, the Change is proposed anew. Raises WaitingError then.
         """
-        ref = work.environment.ref
+        ref = work.target.ref
         if await self._trail.applies_begun(ref, proposed.spec.subject):
             applies = await self._trail.applies_begun(ref)
-            work.draft.set(attempts=max(applies, work.environment.status.attempts + 1))
+            work.draft.set(attempts=max(applies, work.target.status.attempts + 1))
             message = f"Change {proposed.record.metadata.name} was begun before, so its approval is spent"
             raise WaitingError(Reason.PROGRESSING, message, requeue_after=_AGAIN)
 
     async def _announce(self, work: Pass, gated: Gated) -> None:
         """Spends the approval and writes the intent, in one durable write where the home can."""
         draft, proposed, name = work.draft, gated.proposed, gated.proposed.record.metadata.name
-        draft.set(attempts=max(0, work.environment.status.attempts) % _MAX_ATTEMPTS + 1)
+        draft.set(attempts=max(0, work.target.status.attempts) % _MAX_ATTEMPTS + 1)
         draft.set(applying=await self._configurations.of_pass(work, change=name))
         message = f"applying {name}"
         draft.ready("False", Reason.PROGRESSING, message)
         draft.condition(ConditionType.RECONCILING, "True", Reason.PROGRESSING, message)
-        ref, by = work.environment.ref, gated.decision.approved_by
+        ref, by = work.target.ref, gated.decision.approved_by
         intent = audit_actions.apply_intended(ref, name, proposed.spec, run=work.session.run, approved_by=by)
         await work.stored.write(draft.status, audit=(intent,))
 

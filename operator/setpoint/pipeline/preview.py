@@ -63,16 +63,16 @@ class Previewer:
 
     async def preview(self, ref: ObjectRef, progress: OnProgress) -> PlanReport:
         """The report on one target. Raises NotFoundError."""
-        environment = self._seals.drop_unsealed(parse(target_type(ref.kind), await self._cluster.get(ref)))
-        due = await self._resets.due(environment)
-        goal = choose_goal(environment, *(due or (None, None)), governs=True)
+        target = self._seals.drop_unsealed(parse(target_type(ref.kind), await self._cluster.get(ref)))
+        due = await self._resets.due(target)
+        goal = choose_goal(target, *(due or (None, None)), governs=True)
         if goal.kind in {GoalKind.REST, GoalKind.RELEASE, GoalKind.HOLD}:
             goal = Goal(GoalKind.SPEC)
-        draft = StatusDraft(environment, self._clock.now())
+        draft = StatusDraft(target, self._clock.now())
         try:
-            async with self._driver.session(environment, goal, progress) as session:
-                stored = StoredStatus(self._cluster, environment)
-                reached = await self._pipeline.propose(Pass(environment, goal, session, draft, stored, Ending()))
+            async with self._driver.session(target, goal, progress) as session:
+                stored = StoredStatus(self._cluster, target)
+                reached = await self._pipeline.propose(Pass(target, goal, session, draft, stored, Ending()))
         except ReasonedError as error:
             return PlanReport(ref, error=f"{error.reason}: {error.message}")
         return _report(ref, draft, reached)

@@ -103,20 +103,20 @@ class TargetReconciler:
             await self._forget(request.ref)
             return Result()
         inputs = await self._rests.inputs_of(stored.read)
-        environment = await self._configurations.finish_interrupted(self._unforged(stored.read))
-        draft, ending = StatusDraft(environment, self._clock.now()), Ending()
+        target = await self._configurations.finish_interrupted(self._unforged(stored.read))
+        draft, ending = StatusDraft(target, self._clock.now()), Ending()
         error: Exception | None = None
         try:
-            await self._pursue(await self._choose_goal(environment), environment, draft, stored, ending)
+            await self._pursue(await self._choose_goal(target), target, draft, stored, ending)
         except (ConflictError, FencedError):
             # Someone else wrote first, or leads by now: what was seen here is no longer ours to tell.
             raise
         except Exception as caught:  # noqa: BLE001 the one exit: shown as a condition, then raised again
-            error = as_exhaustion(caught) or _in_place(caught, environment)
+            error = as_exhaustion(caught) or _in_place(caught, target)
             _show_error(draft, error, observed=ending.observed)
-        result = await self._record(environment, draft, stored, ending, error)
+        result = await self._record(target, draft, stored, ending, error)
         if result.requeue_after is not None:
-            await self._rests.record(environment, draft.status, inputs)
+            await self._rests.record(target, draft.status, inputs)
         return result
 
     # --- before ---------------------------------------------------------------------------------------------
@@ -133,58 +133,56 @@ class TargetReconciler:
         )
         return _with_interval(stalled, _UNREADABLE_INTERVAL)
 
-    def _unforged(self, environment: Target) -> Target:
+    def _unforged(self, target: Target) -> Target:
         """The target without what others wrote where a decision rests on it, which people hear of."""
-        trusted = self._configurations.drop_unsealed(environment)
-        if trusted is not environment:
+        trusted = self._configurations.drop_unsealed(target)
+        if trusted is not target:
             message = (
                 "status.applied is not what Setpoint wrote: it is taken for absent, and recorded anew once it is seen"
             )
-            self._recorder.event(environment.ref, "Warning", Reason.SEAL_INVALID, message)
+            self._recorder.event(target.ref, "Warning", Reason.SEAL_INVALID, message)
             self._metrics.count_forgery()
         return trusted
 
-    async def _choose_goal(self, environment: Target) -> Goal:
-        deleted = environment.metadata.deletion_timestamp
+    async def _choose_goal(self, target: Target) -> Goal:
+        deleted = target.metadata.deletion_timestamp
         if not deleted:
-            _refuse_bad_manifest(environment)
+            _refuse_bad_manifest(target)
         # All Resets of the namespace are read for it: not where none would be carried out.
-        due = None if deleted or is_suspended(environment) else await self._resets.due(environment)
-        governs = bool(deleted) and await self._governs(environment)
-        return choose_goal(environment, *(due or (None, None)), governs=governs)
+        due = None if deleted or is_suspended(target) else await self._resets.due(target)
+        governs = bool(deleted) and await self._governs(target)
+        return choose_goal(target, *(due or (None, None)), governs=governs)
 
-    async def _governs(self, environment: Target) -> bool:
+    async def _governs(self, target: Target) -> bool:
         """True where anything was made: by a failed apply, too, and no status need say so."""
-        return environment.status.applied is not None or bool(await self._driver.holdings(environment.ref))
+        return target.status.applied is not None or bool(await self._driver.holdings(target.ref))
 
     # --- the goal -------------------------------------------------------------------------------------------
 
     async def _pursue(
-        self, goal: Goal, environment: Target, draft: StatusDraft, stored: StoredStatus, ending: Ending
+        self, goal: Goal, target: Target, draft: StatusDraft, stored: StoredStatus, ending: Ending
     ) -> None:
         """Does as the goal says: a pass, unless it is to let go of the target, or to leave it alone."""
         if goal.kind is GoalKind.RELEASE:
-            stays = await self._driver.holdings(environment.ref)
-            await self._lifecycle.release(environment, draft, ending, stays=stays)
+            stays = await self._driver.holdings(target.ref)
+            await self._lifecycle.release(target, draft, ending, stays=stays)
         elif goal.kind is GoalKind.REST:
             draft.ready("Unknown", Reason.SUSPENDED, "suspended; run setpoint resume to go on")
-        elif goal.kind is GoalKind.HOLD and environment.status.applied is None:
+        elif goal.kind is GoalKind.HOLD and target.status.applied is None:
             draft.ready("False", Reason.HELD, "held with nothing applied; run setpoint resume to go on")
         else:
-            await self._pass(goal, environment, draft, stored, ending)
+            await self._pass(goal, target, draft, stored, ending)
 
-    async def _pass(
-        self, goal: Goal, environment: Target, draft: StatusDraft, stored: StoredStatus, ending: Ending
-    ) -> None:
-        waits = WaitShow(stored, self._recorder, self._clock, environment.ref)
+    async def _pass(self, goal: Goal, target: Target, draft: StatusDraft, stored: StoredStatus, ending: Ending) -> None:
+        waits = WaitShow(stored, self._recorder, self._clock, target.ref)
 
         def progress(step: ResourceProgress) -> None:
-            self._on_progress(environment.ref, step)
+            self._on_progress(target.ref, step)
             waits.hear(step)
 
         try:
-            async with self._driver.session(environment, goal, progress) as session:
-                work = Pass(environment, goal, session, draft, stored, ending)
+            async with self._driver.session(target, goal, progress) as session:
+                work = Pass(target, goal, session, draft, stored, ending)
                 release_hold(work)
                 await self._pipeline.run(work)
         finally:
@@ -194,24 +192,24 @@ class TargetReconciler:
 
     async def _record(
         self,
-        environment: Target,
+        target: Target,
         draft: StatusDraft,
         stored: StoredStatus,
         ending: Ending,
         error: Exception | None,
     ) -> Result:
-        draft.set(handled_reconcile=asked_run(environment))
+        draft.set(handled_reconcile=asked_run(target))
         if ending.gone:
-            await self._forget(environment.ref)
+            await self._forget(target.ref)
         else:
             error = await self._write(draft, stored) or await self._close_reset(ending) or error
-            self._metrics.observe(environment, draft.status, now=self._clock.now())
+            self._metrics.observe(target, draft.status, now=self._clock.now())
         for notice in draft.notices():
-            self._recorder.event(environment.ref, notice.type, notice.reason, notice.message)
-        self._on_report(_report(environment, draft, ending, error))
+            self._recorder.event(target.ref, notice.type, notice.reason, notice.message)
+        self._on_report(_report(target, draft, ending, error))
         if error is not None:
-            raise _with_interval(error, environment.spec.interval)
-        return Result() if ending.gone else Result(requeue_after=environment.spec.interval)
+            raise _with_interval(error, target.spec.interval)
+        return Result() if ending.gone else Result(requeue_after=target.spec.interval)
 
     async def _forget(self, ref: ObjectRef) -> None:
         self._metrics.drop(ref)
@@ -238,20 +236,20 @@ class TargetReconciler:
         return None
 
 
-def _refuse_bad_manifest(environment: Target) -> None:
-    problem = environment.metadata.annotations.get(MANIFEST_ERROR_ANNOTATION)
+def _refuse_bad_manifest(target: Target) -> None:
+    problem = target.metadata.annotations.get(MANIFEST_ERROR_ANNOTATION)
     if problem:
         raise StalledError(Reason.INVALID_MANIFEST, problem)
 
 
-def _in_place(error: Exception, environment: Target) -> Exception:
+def _in_place(error: Exception, target: Target) -> Exception:
     """The error's meaning for the target that it happened to."""
     if isinstance(error, LostBlobError):
         return StalledError(Reason.BLOB_LOST, error.message)
     if not isinstance(error, NamespaceTerminatingError):
         return error
-    message = f"namespace {environment.metadata.namespace} is being deleted, and takes nothing new"
-    if environment.metadata.deletion_timestamp:
+    message = f"namespace {target.metadata.namespace} is being deleted, and takes nothing new"
+    if target.metadata.deletion_timestamp:
         message += (
             ", so no Change to destroy with; set spec.protection.deletionPolicy to Retain: "
             "it is released then, and what it has stays"
@@ -292,11 +290,11 @@ def _with_interval(error: Exception, interval: dt.timedelta) -> Exception:
     return error
 
 
-def _report(environment: Target, draft: StatusDraft, ending: Ending, error: Exception | None) -> PassReport:
+def _report(target: Target, draft: StatusDraft, ending: Ending, error: Exception | None) -> PassReport:
     ready = draft.get(ConditionType.READY)
     status = draft.status
     return PassReport(
-        ref=environment.ref,
+        ref=target.ref,
         ready=ready.status if ready else "Unknown",
         reason=ready.reason if ready else "",
         message=ready.message if ready else "",

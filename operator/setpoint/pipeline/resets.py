@@ -25,12 +25,12 @@ class ResetRegister:
         self._cluster = cluster
         self._clock = clock
 
-    async def due(self, environment: Target) -> tuple[Reset, Snapshot] | None:
+    async def due(self, target: Target) -> tuple[Reset, Snapshot] | None:
         """The oldest reset that can be carried out; those that can't are closed with the reason."""
-        resets, unreadable = await list_typed(self._cluster, Reset, namespace=environment.metadata.namespace)
+        resets, unreadable = await list_typed(self._cluster, Reset, namespace=target.metadata.namespace)
         for one in unreadable:
             await self._show_unreadable(one)
-        while (reset := oldest_open_reset(resets, environment)) is not None:
+        while (reset := oldest_open_reset(resets, target)) is not None:
             snapshot = await self._snapshot(reset)
             if snapshot is not None:
                 return reset, snapshot

@@ -40,24 +40,24 @@ class RestRegister:
         self._metrics = metrics
         self._clock = clock
 
-    async def inputs_of(self, environment: Target) -> str | None:
+    async def inputs_of(self, target: Target) -> str | None:
         """The inputs of a look that begins now: to be asked for before it reads anything else."""
-        versions = self._secret_versions(environment.ref)
-        source = await self._source_digest(environment)
-        return None if versions is None or source is None else inputs_of(environment.metadata, versions, source)
+        versions = self._secret_versions(target.ref)
+        source = await self._source_digest(target)
+        return None if versions is None or source is None else inputs_of(target.metadata, versions, source)
 
-    async def record(self, environment: Target, status: TargetStatus, inputs: str | None) -> None:
+    async def record(self, target: Target, status: TargetStatus, inputs: str | None) -> None:
         """Remembers a look, by the status with which it ended, if it found the target at its setpoint.
 
         One that can't be kept costs another look, and fails nothing. Raises FencedError.
         """
-        if inputs and is_at_setpoint(status, environment.metadata.generation):
+        if inputs and is_at_setpoint(status, target.metadata.generation):
             try:
-                await self._looks.record(environment.ref.key, Look(inputs, self._clock.now()))
+                await self._looks.record(target.ref.key, Look(inputs, self._clock.now()))
             except FencedError:
                 raise
             except StoreError as error:
-                _LOGGER.warning("%s: this look is not remembered: %s", environment.ref, error.message)
+                _LOGGER.warning("%s: this look is not remembered: %s", target.ref, error.message)
 
     async def forget(self, ref: ObjectRef) -> None:
         """The target is gone."""
@@ -85,12 +85,12 @@ class RestRegister:
 
     async def _rest_of(self, obj: JsonObject, look: Look | None) -> dt.timedelta:
         try:
-            environment = parse(target_type(obj["kind"]), obj)
+            target = parse(target_type(obj["kind"]), obj)
         except InvalidError:
             # It is looked at: the pass says what is wrong with it.
             return NO_REST
         now = self._clock.now()
-        rest = rest_of(environment, look, await self.inputs_of(environment) if look else None, now)
+        rest = rest_of(target, look, await self.inputs_of(target) if look else None, now)
         if rest > NO_REST:
-            self._metrics.observe(environment, environment.status, now=look.at if look else now)
+            self._metrics.observe(target, target.status, now=look.at if look else now)
         return rest

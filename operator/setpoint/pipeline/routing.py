@@ -147,11 +147,11 @@ class Referrers:
             return None if names else {}
         return {name: self._versions.get((ref.namespace, name), "") for name in names}
 
-    def note(self, environment: JsonObject) -> None:
+    def note(self, target: JsonObject) -> None:
         """The target is so now."""
-        ref = ObjectRef.of(environment)
+        ref = ObjectRef.of(target)
         self.forget(ref)
-        if names := frozenset(_secret_names(environment)):
+        if names := frozenset(_secret_names(target)):
             self._names[ref] = names
 
     def forget(self, ref: ObjectRef) -> None:
@@ -176,15 +176,15 @@ def _version(secret: JsonObject) -> tuple[tuple[str, str], str]:
     return (metadata.get("namespace", ""), metadata["name"]), metadata.get("resourceVersion", "")
 
 
-def _secret_names(environment: JsonObject) -> list[str]:
+def _secret_names(target: JsonObject) -> list[str]:
     listed = [
-        *items_at(environment, "spec", "variablesFrom"),
-        *items_at(environment, "spec", "credentials", "plan"),
-        *items_at(environment, "spec", "credentials", "apply"),
-        *items_at(environment, "spec", "source", "git", "credentials"),
+        *items_at(target, "spec", "variablesFrom"),
+        *items_at(target, "spec", "credentials", "plan"),
+        *items_at(target, "spec", "credentials", "apply"),
+        *items_at(target, "spec", "source", "git", "credentials"),
     ]
     names = [text_at(item, "secretRef", "name") for item in listed]
-    return [name for name in (*names, text_at(environment, "spec", "source", "git", "secretRef", "name")) if name]
+    return [name for name in (*names, text_at(target, "spec", "source", "git", "secretRef", "name")) if name]
 
 
 def _fingerprint(obj: JsonObject) -> Fingerprint:

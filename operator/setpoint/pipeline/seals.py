@@ -31,11 +31,11 @@ class Seals:
         """True where Setpoint itself said that this is what is, or is being, applied to the target."""
         return self.seal(applied, target) == applied
 
-    def drop_unsealed(self, environment: Target) -> Target:
+    def drop_unsealed(self, target: Target) -> Target:
         """The target as if nobody but Setpoint had said what is applied; that is recorded anew once it is seen."""
-        status = environment.status
+        status = target.status
         stated = {"applied": status.applied, "applying": status.applying}
-        forged = [name for name, one in stated.items() if one and not self.verify_seal(one, environment.ref)]
+        forged = [name for name, one in stated.items() if one and not self.verify_seal(one, target.ref)]
         if not forged:
-            return environment
-        return environment.model_copy(update={"status": status.model_copy(update=dict.fromkeys(forged))})
+            return target
+        return target.model_copy(update={"status": status.model_copy(update=dict.fromkeys(forged))})

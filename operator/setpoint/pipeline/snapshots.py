@@ -25,24 +25,24 @@ class SnapshotTaker:
     def __init__(self, cluster: ClusterClient) -> None:
         self._cluster = cluster
 
-    async def take(self, environment: Target, captured: Captured) -> Snapshot:
+    async def take(self, target: Target, captured: Captured) -> Snapshot:
         """Makes the index object, unless it is there."""
-        target = TargetReference.to(environment.ref)
-        described = api.SnapshotSpec.model_validate({**captured.digests, "targetRef": target, "digest": digest({})})
+        reference = TargetReference.to(target.ref)
+        described = api.SnapshotSpec.model_validate({**captured.digests, "targetRef": reference, "digest": digest({})})
         spec = described.model_copy(update={"digest": content_digest(described)})
-        name = child_name(environment.metadata.name, "snap", spec.digest)
-        await self._ensure(environment, name, spec)
+        name = child_name(target.metadata.name, "snap", spec.digest)
+        await self._ensure(target, name, spec)
         return Snapshot(name=name, digest=spec.digest, configuration=captured.configuration)
 
-    async def _ensure(self, environment: Target, name: str, spec: api.SnapshotSpec) -> None:
+    async def _ensure(self, target: Target, name: str, spec: api.SnapshotSpec) -> None:
         """Makes the index object unless it is there. Raises StalledError where another has its name."""
-        ref = ObjectRef("Snapshot", environment.metadata.namespace, name)
-        entry = audit_actions.snapshot_taken(environment.ref, name, spec.digest)
+        ref = ObjectRef("Snapshot", target.metadata.namespace, name)
+        entry = audit_actions.snapshot_taken(target.ref, name, spec.digest)
         try:
             found = await self._cluster.get(ref)
         except NotFoundError:
             try:
-                found = await self._cluster.create(_manifest(environment, name, spec), audit=(entry,))
+                found = await self._cluster.create(_manifest(target, name, spec), audit=(entry,))
             except AlreadyExistsError:
                 found = await self._cluster.get(ref)
         _require_same(found, spec)
@@ -81,9 +81,9 @@ def content_problem(snapshot: api.Snapshot) -> str:
     return ""
 
 
-def _manifest(environment: Target, name: str, spec: api.SnapshotSpec) -> JsonObject:
-    labels = {TARGET_LABEL: target_label(environment.ref)}
-    metadata = {"name": name, "namespace": environment.metadata.namespace, "labels": labels}
+def _manifest(target: Target, name: str, spec: api.SnapshotSpec) -> JsonObject:
+    labels = {TARGET_LABEL: target_label(target.ref)}
+    metadata = {"name": name, "namespace": target.metadata.namespace, "labels": labels}
     return {"apiVersion": API_VERSION, "kind": "Snapshot", "metadata": metadata, "spec": spec.as_json()}
 
 
@@ -93,31 +93,31 @@ class SnapshotPruner:
     def __init__(self, cluster: ClusterClient) -> None:
         self._cluster = cluster
 
-    async def prune(self, environment: Target, *, newest: str | None) -> None:
+    async def prune(self, target: Target, *, newest: str | None) -> None:
         """Prunes after a pass; `newest` is the snapshot that the pass has just taken."""
-        by_age = sorted(await list_of_target(self._cluster, "Snapshot", environment.ref), key=_age, reverse=True)
-        surplus = by_age[environment.spec.snapshots.keep :]
+        by_age = sorted(await list_of_target(self._cluster, "Snapshot", target.ref), key=_age, reverse=True)
+        surplus = by_age[target.spec.snapshots.keep :]
         if not surplus:
             return
-        used = await self._in_use(environment) | {newest}
+        used = await self._in_use(target) | {newest}
         for snapshot in surplus:
             if snapshot["metadata"]["name"] not in used:
-                await self._delete(environment, ObjectRef.of(snapshot))
+                await self._delete(target, ObjectRef.of(snapshot))
 
-    async def _in_use(self, environment: Target) -> set[str | None]:
-        namespace = environment.metadata.namespace
-        hold = environment.status.hold
-        used = {environment.status.snapshot, hold.snapshot if hold else None}
-        if environment.status.change:
+    async def _in_use(self, target: Target) -> set[str | None]:
+        namespace = target.metadata.namespace
+        hold = target.status.hold
+        used = {target.status.snapshot, hold.snapshot if hold else None}
+        if target.status.change:
             with contextlib.suppress(NotFoundError):
-                change = await self._cluster.get(ObjectRef("Change", namespace, environment.status.change))
+                change = await self._cluster.get(ObjectRef("Change", namespace, target.status.change))
                 used.add(text_at(change, "spec", "snapshotRef"))
         for reset in (await self._cluster.list("Reset", namespace=namespace)).items:
             used.add(text_at(reset, "spec", "snapshotRef", "name"))
         return used
 
-    async def _delete(self, environment: Target, ref: ObjectRef) -> None:
-        entry = audit_actions.snapshot_pruned(environment.ref, ref.name)
+    async def _delete(self, target: Target, ref: ObjectRef) -> None:
+        entry = audit_actions.snapshot_pruned(target.ref, ref.name)
         with contextlib.suppress(NotFoundError):
             await self._cluster.delete(ref, audit=(entry,))
 

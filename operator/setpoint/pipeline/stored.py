@@ -12,10 +12,10 @@ from setpoint.runtime.status import write_status
 class StoredStatus:
     """The status of a target as it is stored: as it was read, until it is written. One write at a time."""
 
-    def __init__(self, cluster: ClusterClient, environment: Target) -> None:
+    def __init__(self, cluster: ClusterClient, target: Target) -> None:
         self._cluster = cluster
-        self.read = environment
-        self._last: TargetStatus | None = environment.status
+        self.read = target
+        self._last: TargetStatus | None = target.status
         self._moved = False
         self._writing = asyncio.Lock()
 

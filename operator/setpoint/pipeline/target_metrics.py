@@ -20,9 +20,9 @@ class TargetMetrics:
         self._last_success: dict[ObjectRef, float] = {}
         self._waiting: set[ObjectRef] = set()
 
-    def observe(self, environment: Target, status: TargetStatus, *, now: dt.datetime) -> None:
+    def observe(self, target: Target, status: TargetStatus, *, now: dt.datetime) -> None:
         """Shows a target as a pass left it that ended `now`."""
-        ref = environment.ref
+        ref = target.ref
         conditions = tuple(status.conditions)
         if is_true(conditions, ConditionType.READY):
             self._last_success[ref] = now.timestamp()
@@ -30,7 +30,7 @@ class TargetMetrics:
         way_back = get_condition(conditions, ConditionType.RESET_READY)
         ready = get_condition(conditions, ConditionType.READY)
         sample = TargetSample(
-            stage=environment.spec.stage,
+            stage=target.spec.stage,
             reason=ready.reason if ready else "",
             conditions=tuple((condition.type, condition.status) for condition in conditions),
             actionable=status.drift.actionable,

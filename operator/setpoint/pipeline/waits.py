@@ -41,8 +41,8 @@ class WaitShow:
             await asyncio.wait({self._writing})
 
     async def _write(self, message: str) -> None:
-        def waiting(environment: Target) -> TargetStatus:
-            draft = StatusDraft(environment, self._clock.now())
+        def waiting(target: Target) -> TargetStatus:
+            draft = StatusDraft(target, self._clock.now())
             draft.condition(ConditionType.RECONCILING, "True", Reason.PROVIDER_SILENT, message)
             return draft.status
 
