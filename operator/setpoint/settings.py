@@ -12,6 +12,8 @@ from setpoint.domain.sharding import MAX_SHARDS
 from setpoint.domain.unreachable import parse_allowed
 
 _PREFIX = "SETPOINT_"
+_URL_FILE = "SETPOINT_STORE_URL_FILE"
+_MAX_URL = 8192
 
 
 def _default_workers() -> int:
@@ -65,6 +67,11 @@ class Settings(BaseModel):
     store_url: SecretStr | None = Field(
         default=None,
         description="postgresql://USER:PASSWORD@HOST:PORT/DATABASE: the store of the operator's replicas; else SQLite.",
+    )
+    store_url_file: Path | None = Field(
+        default=None,
+        description="The file that holds `store_url`, read once, at the start, so that the password stands in no "
+        "environment.",
     )
     sealing_key_file: Path | None = Field(
         default=None,
@@ -122,7 +129,30 @@ def read_settings(environ: Mapping[str, str] = os.environ, **overrides: object) 
     }
     given |= {name: value for name, value in overrides.items() if value is not None}
     try:
-        return Settings.model_validate(given)
+        settings = Settings.model_validate(given)
     except ValidationError as error:
         first = error.errors()[0]
         raise InvalidError(str(first["msg"]), field=_PREFIX + str(first["loc"][0]).upper()) from None
+    if settings.store_url_file is None:
+        return settings
+    if settings.store_url is not None:
+        message = "SETPOINT_STORE_URL is set, too: only one of them may be"
+        raise InvalidError(message, field=_URL_FILE)
+    return settings.model_copy(update={"store_url": SecretStr(_read_url(settings.store_url_file))})
+
+
+def _read_url(path: Path) -> str:
+    """The URL in a file, without the line's end. Raises InvalidError, which says nothing of what is in it."""
+    try:
+        with path.open("rb") as file:
+            url = file.read(_MAX_URL + 1).decode().strip()
+    except OSError as error:
+        message = f"{path} can't be read: {error.strerror}"
+        raise InvalidError(message, field=_URL_FILE) from None
+    except UnicodeDecodeError:
+        message = f"{path} is no text in UTF-8"
+        raise InvalidError(message, field=_URL_FILE) from None
+    if not url or len(url) > _MAX_URL:
+        message = f"{path} must hold a URL of 1 to {_MAX_URL} characters"
+        raise InvalidError(message, field=_URL_FILE)
+    return url

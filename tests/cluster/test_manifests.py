@@ -52,6 +52,7 @@ class TestBuilt:
         assert volumes["state"] == {"persistentVolumeClaim": {"claimName": "setpoint-state"}}
         assert "PodDisruptionBudget" not in {one["kind"] for one in objects}
         assert "SETPOINT_STORE_URL" not in str(spec)
+        assert volumes["store"]["secret"]["items"] == [{"key": "sealing.key", "path": "sealing.key"}]
 
     def test_another_namespace_is_written_into_the_policies(self, cluster: Cluster, tmp_path: Path) -> None:
         """As docs/how-to/install-on-a-cluster.md tells."""
@@ -150,8 +151,11 @@ class TestPod:
                 found[name].append(rest)
         return found
 
-    def test_every_setting_exists(self, pod: dict[str, Any]) -> None:
+    def test_every_setting_exists(self, pod: dict[str, Any], tmp_path: Path) -> None:
         given = {one["name"]: one.get("value") for one in pod["containers"][0]["env"]}
+        mounted = tmp_path / "store.url"
+        mounted.write_text("postgresql://db/setpoint")
+        given["SETPOINT_STORE_URL_FILE"] = str(mounted)
         ours = {name for name in given if name.startswith("SETPOINT_")}
         assert ours <= {f"SETPOINT_{name.upper()}" for name in Settings.model_fields}
         assert read_settings({name: given[name] or "x" for name in ours}).listen == "0.0.0.0:8080"

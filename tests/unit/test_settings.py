@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from setpoint.domain.errors import InvalidError
 from setpoint.settings import Settings, read_settings
 
+SHORT_FILE = Path(__file__).parents[2] / "kind-config.yaml"
 DEFAULTS: dict[str, Any] = {
     "home": None,
     "terraform": None,
@@ -25,6 +26,7 @@ DEFAULTS: dict[str, Any] = {
     "collect_seconds": 86_400.0,
     "state_dir": Path("/var/lib/setpoint"),
     "store_url": None,
+    "store_url_file": None,
     "sealing_key_file": None,
     "api_reads": 200.0,
     "api_writes": 20.0,
@@ -65,6 +67,7 @@ def test_the_defaults() -> None:
         pytest.param(
             "store_url", f"postgresql://me:{SECRET}@db/x", SecretStr(f"postgresql://me:{SECRET}@db/x"), id="store_url"
         ),
+        ("store_url_file", str(SHORT_FILE), SHORT_FILE),
         ("sealing_key_file", "/keys/blobs", Path("/keys/blobs")),
         ("namespaces", "a, b", "a, b"),
         ("shards", "4", 4),
@@ -185,6 +188,41 @@ def test_what_terraform_inherits_is_held_by_name_and_never_by_value() -> None:
 def test_the_stores_password_is_not_shown() -> None:
     found = read_settings({"SETPOINT_STORE_URL": f"postgresql://me:{SECRET}@db/x"})
     assert SECRET not in repr(found) + str(found.model_dump()) + found.model_dump_json()
+
+
+URL = f"postgresql://me:{SECRET}@db/x"
+
+
+def test_the_stores_url_is_read_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "url").write_text(URL + "\n")
+    found = read_settings({"SETPOINT_STORE_URL_FILE": str(tmp_path / "url")})
+    assert found.store_url == SecretStr(URL)
+    assert SECRET not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "can't be read: No such file or directory"),
+        (b"", "must hold a URL"),
+        (b" \n", "must hold a URL"),
+        (b"x" * 8193, "must hold a URL"),
+        (SECRET.encode() + b"\xff", "no text in UTF-8"),
+    ],
+)
+def test_a_file_without_a_url_is_refused(tmp_path: Path, content: bytes | None, message: str) -> None:
+    if content is not None:
+        (tmp_path / "url").write_bytes(content)
+    with pytest.raises(InvalidError, match=message) as caught:
+        read_settings({"SETPOINT_STORE_URL_FILE": str(tmp_path / "url")})
+    assert caught.value.field == "SETPOINT_STORE_URL_FILE"
+    assert SECRET not in caught.value.message
+
+
+def test_a_url_beside_a_file_of_it_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "url").write_text(URL)
+    with pytest.raises(InvalidError, match="only one of them"):
+        read_settings({"SETPOINT_STORE_URL": URL, "SETPOINT_STORE_URL_FILE": str(tmp_path / "url")})
 
 
 @pytest.mark.parametrize("name", ["workers", "listen", "log_format", "drain_seconds", "api_reads"])
