@@ -155,6 +155,11 @@ class TargetSpec(ApiModel):
     reset: ResetPolicy = Field(default_factory=ResetPolicy, description="What follows a failed verification.")
     suspend: Boolean = Field(default=False, description="True: nothing is observed and nothing applied.")
 
+    @property
+    def secret_names(self) -> frozenset[str]:
+        """The Secrets that a pass reads: where one moves, the target is looked at. Each kind says its own."""
+        return frozenset()
+
 
 # --- What is seen of it, and was done ---------------------------------------------------------------------------------
 

@@ -1,14 +1,15 @@
 """Owns which targets a moved object wakes. Holds one small fingerprint an object; never a body."""
 
+import contextlib
 import itertools
 from collections.abc import Iterable
 
 from setpoint.api.meta import JsonObject, ObjectRef
-from setpoint.api.target import TARGET_KINDS
+from setpoint.api.target import TARGET_KINDS, target_type
 from setpoint.api.v1alpha1.reset import Reset, ResetStatus
 from setpoint.domain.errors import InvalidError, NotFoundError
 from setpoint.domain.goals import is_open
-from setpoint.domain.reading import items_at, readable_status, text_at
+from setpoint.domain.reading import parse, readable_status, text_at
 from setpoint.domain.sharding import Shard
 from setpoint.pipeline.objects import target_of
 from setpoint.ports import ClusterClient, WatchEvent
@@ -116,7 +117,7 @@ def open_resets(found: Iterable[JsonObject]) -> list[Request]:
 
 
 class Referrers:
-    """The readers of each Secret. Holds names and versions alone, and names only of Environments that read any."""
+    """The readers of each Secret. Holds names and versions alone, and names only of targets that read any."""
 
     def __init__(self) -> None:
         self._names: dict[ObjectRef, frozenset[str]] = {}
@@ -148,23 +149,24 @@ class Referrers:
         return {name: self._versions.get((ref.namespace, name), "") for name in names}
 
     def note(self, target: JsonObject) -> None:
-        """The target is so now."""
+        """The target is so now. One that can't be read reads nothing: no Secret would mend it."""
         ref = ObjectRef.of(target)
         self.forget(ref)
-        if names := frozenset(_secret_names(target)):
-            self._names[ref] = names
+        with contextlib.suppress(InvalidError):
+            if names := parse(target_type(ref.kind), target).spec.secret_names:
+                self._names[ref] = names
 
     def forget(self, ref: ObjectRef) -> None:
         """The target is gone."""
         self._names.pop(ref, None)
 
     def leave(self, shard: Shard) -> None:
-        """Its Environments are another leader's by now."""
+        """Its targets are another leader's by now: their Secrets are, too."""
         for ref in [ref for ref in self._names if ref.key in shard]:
             del self._names[ref]
 
     def of(self, secrets: Iterable[ObjectRef]) -> list[Request]:
-        """Requests for the Environments that read one of these Secrets: those of the same namespace, by name."""
+        """Requests for the targets that read one of these Secrets: those of the same namespace, by name."""
         named = {(secret.namespace, secret.name) for secret in secrets}
         return [
             Request(ref) for ref, names in self._names.items() if any((ref.namespace, name) in named for name in names)
@@ -174,17 +176,6 @@ class Referrers:
 def _version(secret: JsonObject) -> tuple[tuple[str, str], str]:
     metadata = secret["metadata"]
     return (metadata.get("namespace", ""), metadata["name"]), metadata.get("resourceVersion", "")
-
-
-def _secret_names(target: JsonObject) -> list[str]:
-    listed = [
-        *items_at(target, "spec", "variablesFrom"),
-        *items_at(target, "spec", "credentials", "plan"),
-        *items_at(target, "spec", "credentials", "apply"),
-        *items_at(target, "spec", "source", "git", "credentials"),
-    ]
-    names = [text_at(item, "secretRef", "name") for item in listed]
-    return [name for name in (*names, text_at(target, "spec", "source", "git", "secretRef", "name")) if name]
 
 
 def _fingerprint(obj: JsonObject) -> Fingerprint:

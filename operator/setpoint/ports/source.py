@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from setpoint.api.v1alpha1.environment import Source
+from setpoint.api.source import Source
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

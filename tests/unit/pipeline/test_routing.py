@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from tests.fakes.beacon import BeaconSpec, beacon
 from tests.fakes.cluster import InMemoryCluster
 from tests.fakes.examples import condition, example
 
@@ -124,6 +125,15 @@ def test_who_reads_a_secret(spec: JsonObject, reads: bool) -> None:
     found = [request.ref for request in referrers.of([ObjectRef("Secret", "default", "s")])]
     assert found == [ObjectRef.of(environment)] * reads
     assert referrers.of([ObjectRef("Secret", "other", "s")]) == []
+
+
+@pytest.mark.usefixtures("beacons")
+def test_each_kind_says_which_secrets_it_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(BeaconSpec, "secret_names", property(lambda spec: frozenset([spec.text])))
+    referrers, listed = Referrers(), beacon(text="s")
+    referrers.note(listed)
+    referrers.note(beacon("other", text="t"))
+    assert [request.ref for request in referrers.of([ObjectRef("Secret", "default", "s")])] == [ObjectRef.of(listed)]
 
 
 @pytest.mark.parametrize("ends", ["by its spec", "by its end"])

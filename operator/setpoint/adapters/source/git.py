@@ -28,7 +28,7 @@ from setpoint.adapters.source.git_objects import check_path, commit_tree, has_co
 from setpoint.adapters.source.git_process import GitResult, failure, run_git
 from setpoint.adapters.source.limits import Limits, refused, shown
 from setpoint.api.conditions import Reason
-from setpoint.api.v1alpha1.environment import GitSource
+from setpoint.api.source import GitSource
 from setpoint.domain.digests import canonical
 from setpoint.domain.errors import StalledError, TransientError
 from setpoint.ports import SourceTree

@@ -11,7 +11,7 @@ from setpoint.adapters.source.folder import FolderReader
 from setpoint.adapters.source.git import GitReader
 from setpoint.adapters.source.inline import inline_tree
 from setpoint.adapters.source.limits import Limits, refused
-from setpoint.api.v1alpha1.environment import GitSource, Source
+from setpoint.api.source import GitSource, Source
 from setpoint.ports import SourceTree
 
 _THREADS = 4

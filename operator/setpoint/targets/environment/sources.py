@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from setpoint.api.v1alpha1.environment import Environment, GitSource
+from setpoint.api.source import GitSource
+from setpoint.api.v1alpha1.environment import Environment
 from setpoint.ports import SourceResolver
 from setpoint.targets.environment.ports import Bundle, ModuleHost, RunInputs, Terraform
 from setpoint.targets.environment.secrets import SecretReader

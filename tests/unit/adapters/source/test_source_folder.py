@@ -9,7 +9,7 @@ from setpoint.adapters.source.folder import FolderReader
 from setpoint.adapters.source.limits import Limits
 from setpoint.adapters.source.resolver import SourceResolver
 from setpoint.api.conditions import Reason
-from setpoint.api.v1alpha1.environment import Source
+from setpoint.api.source import Source
 from setpoint.domain.errors import StalledError, TransientError
 
 HOUR = 3_600_000_000_000

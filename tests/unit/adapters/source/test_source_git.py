@@ -15,7 +15,7 @@ from setpoint.adapters.source.git_access import git_environment
 from setpoint.adapters.source.git_process import run_git
 from setpoint.adapters.source.resolver import SourceResolver
 from setpoint.api.conditions import Reason
-from setpoint.api.v1alpha1.environment import GitSource, Source
+from setpoint.api.source import GitSource, Source
 from setpoint.domain.errors import ReasonedError, StalledError, TransientError
 from setpoint.ports import SourceTree
 

@@ -14,7 +14,7 @@ from tests.fakes.git_server import GitServer
 from setpoint.adapters.source import git_process
 from setpoint.adapters.source.resolver import SourceResolver
 from setpoint.api.conditions import Reason
-from setpoint.api.v1alpha1.environment import GitSource, Source
+from setpoint.api.source import GitSource, Source
 from setpoint.domain.errors import ReasonedError, StalledError, TransientError
 from setpoint.ports import SourceTree
 

@@ -11,7 +11,7 @@ from setpoint.adapters.source.folder import FolderReader
 from setpoint.adapters.source.limits import Limits
 from setpoint.adapters.source.resolver import SourceResolver
 from setpoint.api.conditions import Reason
-from setpoint.api.v1alpha1.environment import GitSource, Source
+from setpoint.api.source import GitSource, Source
 from setpoint.domain.errors import StalledError
 from setpoint.ports import SourceTree
 

@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 from tests.fakes.cluster import InMemoryCluster
 
-from setpoint.api.v1alpha1.environment import GitSource
+from setpoint.api.source import GitSource
 from setpoint.domain.errors import StalledError
 from setpoint.targets.environment.ports import ModuleHost
 from setpoint.targets.environment.secrets import SecretReader
