@@ -138,6 +138,7 @@ async def _start(command: Command) -> asyncio.subprocess.Process:
     except OSError as error:
         message = f"{command.argv[0]} can't be started: {error.strerror}"
         raise TransientError(Reason.ENGINE_NOT_FOUND, message) from error
+    _offer_to_oom_killer(process.pid)
     try:
         note_run(command.folder, {**note, "pid": process.pid, "start": _start_time(process.pid)})
         command.watch.began(process.pid)
@@ -146,6 +147,15 @@ async def _start(command: Command) -> asyncio.subprocess.Process:
         await process.wait()
         raise
     return process
+
+
+def _offer_to_oom_killer(pid: int) -> None:
+    """Where memory is short, a run ends before its manager does, which records the end. See proc_pid_oom_score_adj(5).
+
+    What the run starts inherits it. A run goes on without it, too: it may have ended, or the system be no Linux.
+    """
+    with contextlib.suppress(OSError):
+        Path(f"/proc/{pid}/oom_score_adj").write_bytes(b"1000")
 
 
 def note_run(folder: Path, note: Mapping[str, object]) -> None:

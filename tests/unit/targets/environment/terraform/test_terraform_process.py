@@ -68,6 +68,19 @@ async def test_it_leads_a_session_of_its_own_and_reads_nothing(folder: Path) -> 
     assert ended.stdout == b"True ''\n"
 
 
+async def test_where_memory_is_short_it_ends_before_its_manager(folder: Path) -> None:
+    """The process is there before the score is written: it waits for that."""
+    program = """
+import os
+while open("/proc/self/oom_score_adj").read() != "1000\\n":
+    os.sched_yield()
+print(os.popen("cat /proc/self/oom_score_adj").read())
+"""
+    ended = await run(command(folder, program))
+    assert ended.stdout.split() == [b"1000"]
+    assert Path("/proc/self/oom_score_adj").read_text() != "1000\n"
+
+
 async def test_the_note_says_what_runs(folder: Path) -> None:
     await run(command(folder, "import os; print(os.getpid())", environment={"TOKEN": "a-secret-value"}))
     text = (folder / "process.json").read_text()
