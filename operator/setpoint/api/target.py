@@ -241,6 +241,11 @@ class TargetStatus(StatusModel):
         """The name of what was seen last, as an observation has it; None where nothing was. Each kind says it."""
         return None
 
+    @property
+    def told(self) -> dict[str, str]:
+        """The lines on it that `setpoint describe` has for people, by title; each kind says its own."""
+        return {} if self.applied is None else {"Applied": f"{self.applied.configuration} at {self.applied.at}"}
+
 
 class Target(KubeObject):
     """Something that Setpoint keeps at its declared state. A kind adds what it alone has to spec and status."""

@@ -9,9 +9,8 @@ from collections.abc import Iterable
 import click
 
 from setpoint.api.meta import Condition, JsonObject, ObjectRef
-from setpoint.api.target import TargetReference
+from setpoint.api.target import TARGET_KINDS, Target, TargetReference, target_type
 from setpoint.api.v1alpha1.change import Change
-from setpoint.api.v1alpha1.environment import Environment
 from setpoint.api.v1alpha1.snapshot import Snapshot
 from setpoint.cli.contents import ContentTeller
 from setpoint.cli.context import DONE, FAILED, Home, Invocation, fetch
@@ -93,10 +92,9 @@ async def tell(home: Home, obj: JsonObject, now: dt.datetime, contents: ContentT
 
 async def _own(home: Home, obj: JsonObject, now: dt.datetime, contents: ContentTeller) -> list[str]:
     """Describes the object by its kind. Raises InvalidError where it does not fit the kind."""
-    kind = kind_of(obj["kind"])
-    if kind is Environment:
-        return await _environment(home, parse(Environment, obj), now, contents)
-    if kind is Change:
+    if obj["kind"] in TARGET_KINDS:
+        return await _target(home, parse(target_type(obj["kind"]), obj), now, contents)
+    if obj["kind"] == "Change":
         return await _change(home, parse(Change, obj), now, contents)
     return _other(obj, now)
 
@@ -126,36 +124,32 @@ def _other(obj: JsonObject, now: dt.datetime) -> list[str]:
     ]
 
 
-async def _environment(home: Home, environment: Environment, now: dt.datetime, contents: ContentTeller) -> list[str]:
-    status = environment.status
-    lines = section("Spec", tree(environment.spec.model_dump(mode="json", by_alias=True, exclude_unset=True)))
-    lines += section("Drift", _drift(environment, now))
-    if status.state:
-        state = status.state
-        lines.append(field("State", f"version {state.version}, serial {state.serial}, {state.resources} resources"))
-    if status.applied:
-        lines.append(field("Applied", f"{status.applied.bundle} at {status.applied.at}"))
+async def _target(home: Home, target: Target, now: dt.datetime, contents: ContentTeller) -> list[str]:
+    status = target.status
+    lines = section("Spec", tree(target.spec.model_dump(mode="json", by_alias=True, exclude_unset=True)))
+    lines += section("Drift", _drift(target, now))
+    lines += [field(title, text) for title, text in status.told.items()]
     if status.hold:
         lines.append(field("Held", f"since {status.hold.since} ({status.hold.reason}); 'setpoint resume' releases it"))
     lines += section("Warnings", map(plain, status.warnings))
     lines += section("Conditions", condition_lines(status.conditions, now))
     if status.change:
-        lines += await _open_change(home, environment, status.change, contents)
-    lines += section("Snapshots", await _snapshots(home, environment.ref, now))
+        lines += await _open_change(home, target, status.change, contents)
+    lines += section("Snapshots", await _snapshots(home, target.ref, now))
     return lines
 
 
-def _drift(environment: Environment, now: dt.datetime) -> list[str]:
-    drift = environment.status.drift
+def _drift(target: Target, now: dt.datetime) -> list[str]:
+    drift = target.status.drift
     counts = f"actionable {drift.actionable}, informational {drift.informational}, pending {drift.pending}"
     since = [f"since {plain(drift.since)} ({age(drift.since, now)})"] if drift.since else []
     violated = [f"violations of policies {drift.violations}"] if drift.violations else []
     return [f"{counts}, cascade {drift.cascade}", *violated, *since, *map(plain, drift.addresses)]
 
 
-async def _open_change(home: Home, environment: Environment, name: str, contents: ContentTeller) -> list[str]:
+async def _open_change(home: Home, target: Target, name: str, contents: ContentTeller) -> list[str]:
     try:
-        change = parse(Change, await home.cluster.get(ObjectRef("Change", environment.metadata.namespace, name)))
+        change = parse(Change, await home.cluster.get(ObjectRef("Change", target.metadata.namespace, name)))
     except NotFoundError:
         return [field("Change", f"{name}, which is gone")]
     except InvalidError as error:

@@ -8,10 +8,9 @@ import datetime as dt
 from collections.abc import Sequence
 
 from setpoint.api.meta import ObjectRef
-from setpoint.api.target import ApprovalPolicy
+from setpoint.api.target import ApprovalPolicy, Target, target_type
 from setpoint.api.v1alpha1.approval import Approval
 from setpoint.api.v1alpha1.change import Change
-from setpoint.api.v1alpha1.environment import Environment
 from setpoint.cli.context import Home
 from setpoint.cli.table import age, plain
 from setpoint.domain.approvals import ApprovalTally, count_approvals
@@ -87,16 +86,16 @@ async def hear(home: Home, change: Change, now: dt.datetime) -> Hearing:
             approval = parse(Approval, item)
             if (approval.spec.subject, approval.spec.change_ref.name) == (change.spec.subject, change.metadata.name):
                 approvals.append(approval)
-    environment = await _target(home, change)
+    target = await _target(home, change)
     unrecorded = await _unrecorded(home, change, approvals)
     tally = count_approvals(
         (one for one in approvals if one.metadata.name not in unrecorded),
         subject=change.spec.subject,
-        ttl=(environment.spec.approvals if environment else ApprovalPolicy()).ttl,
+        ttl=(target.spec.approvals if target else ApprovalPolicy()).ttl,
         now=now,
         barred=frozenset(change.status.barred),
     )
-    return Hearing(change, approvals, tally, unrecorded, environment is not None and is_suspended(environment), now)
+    return Hearing(change, approvals, tally, unrecorded, target is not None and is_suspended(target), now)
 
 
 async def _unrecorded(home: Home, change: Change, approvals: Sequence[Approval]) -> frozenset[str]:
@@ -113,9 +112,10 @@ def _target_of(change: Change) -> ObjectRef:
     return change.spec.target_ref.within(change.metadata.namespace)
 
 
-async def _target(home: Home, change: Change) -> Environment | None:
+async def _target(home: Home, change: Change) -> Target | None:
+    ref = _target_of(change)
     with contextlib.suppress(NotFoundError, InvalidError):
-        return parse(Environment, await home.cluster.get(_target_of(change)))
+        return parse(target_type(ref.kind), await home.cluster.get(ref))
     return None
 
 

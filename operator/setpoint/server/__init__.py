@@ -1,1 +1,1 @@
-"""HTTP servers: health and metrics, the Terraform state backend. May not do what a reconciler or an adapter does."""
+"""HTTP servers: the listener, health and metrics. May not do what a reconciler or an adapter does."""

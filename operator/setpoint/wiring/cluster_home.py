@@ -96,8 +96,8 @@ class ClusterHome:
         where = f"-n {ref.namespace} --context NAME"
         _refuse(
             "the operator plans, with credentials that only it has",
-            f"ask for a look with 'setpoint reconcile environment/{ref.name} {where}', then read its Change with "
-            f"'setpoint describe environment/{ref.name} {where}'",
+            f"ask for a look with 'setpoint reconcile {ref} {where}', then read its Change with "
+            f"'setpoint describe {ref} {where}'",
         )
 
     async def content(self, _digest: str) -> bytes | None:

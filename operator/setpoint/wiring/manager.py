@@ -124,7 +124,7 @@ class _Run:
         return RunReport(tuple(reports[ref] for ref in sorted(reports)), self._errors, self._store.problem)
 
     async def _resting(self) -> list[TargetReport]:
-        """The Environments that no pass was made of, since they rest: suspended, or at their setpoint and not due."""
+        """The targets that no pass was made of, since they rest: suspended, or at their setpoint and not due."""
         found = []
         for kind in TARGET_KINDS:
             for obj in (await self._backends.cluster.list(kind)).items:

@@ -91,7 +91,7 @@ class Work:
         return frozenset(resting)
 
     def expect(self, shard: Shard) -> None:
-        """The shard's Environments are about to be looked at: what is heard of one before says nothing new."""
+        """The shard's targets are about to be looked at: what is heard of one before says nothing new."""
         self._router.expect(shard)
 
     def found_all(self, shard: Shard) -> None:
@@ -103,7 +103,7 @@ class Work:
     ) -> frozenset[ObjectRef]:
         """Asks for a look at what a list of a kind shows, where it has a controller; knows it from now on.
 
-        Returns the Environments that rest: they are looked at when they are due, unless their key is in `restless`.
+        Returns the targets that rest: they are looked at when they are due, unless their key is in `restless`.
         Without `rests` those alone rest that are suspended.
         """
         for item in found:
@@ -143,7 +143,7 @@ class Work:
         return bool(await self._rests.suspended_among([obj]))
 
     def _concerns(self, obj: JsonObject) -> bool:
-        """An Environment is its leader's alone; what other objects wake may be anyone's."""
+        """A target is its leader's alone; what other objects wake may be anyone's."""
         if obj["kind"] in TARGET_KINDS:
             return self._owns(ObjectRef.of(obj))
         return self._terms is None or bool(self._terms)

@@ -2,11 +2,15 @@ import asyncio
 import datetime as dt
 
 import pytest
+from tests.fakes.beacon import Beacon, beacon, beacons
 from tests.fakes.examples import CHANGE_STATUS, ENVIRONMENT_STATUS, example
 from tests.fakes.home import FakeHome, Run
 
 from setpoint.api.meta import ObjectRef
+from setpoint.cli import kinds as cli_kinds
 from setpoint.runtime.recorder import EventRecord
+
+__all__ = ["beacons"]
 
 SHOP = ObjectRef("Environment", "default", "shop-prod")
 
@@ -53,6 +57,22 @@ def test_describe__environment_with_nothing_yet__is_short(run: Run, home: FakeHo
     assert text.endswith("Events:        <none>\n")
     assert "Change:" not in text
     assert "Conditions:" not in text
+
+
+@pytest.mark.usefixtures("beacons")
+def test_describe__target_of_another_kind__tells_the_same(
+    run: Run, home: FakeHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli_kinds, "KINDS", (*cli_kinds.KINDS, Beacon))
+    hold = {"reason": "ResetHold", "since": "2026-01-01T00:00:00Z", "generation": 2}
+    drift = {"actionable": 1, "addresses": ["a"]}
+    home.add(beacon(status={"hold": hold, "drift": drift, "change": "web-1"}, text="a=1"))
+    text = run("describe", "beacon/shop-prod").stdout
+    assert "  stage: dev\n" in text
+    assert "  text: a=1\n" in text
+    assert "Drift:\n  actionable 1, informational 0, pending 0, cascade 0\n  a\n" in text
+    assert "Held:          since 2026-01-01T00:00:00Z (ResetHold)" in text
+    assert "Change:        web-1, which is gone" in text
 
 
 def test_describe__open_change_is_gone__says_so(run: Run, home: FakeHome) -> None:

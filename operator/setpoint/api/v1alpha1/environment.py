@@ -175,6 +175,17 @@ class EnvironmentStatus(TargetStatus):
         """The name of what was seen last; None where nothing was."""
         return None if self.state is None else str(self.state.version)
 
+    @property
+    def told(self) -> dict[str, str]:
+        """The state, and what was applied by the name that its Change has for it."""
+        told = {}
+        if self.state is not None:
+            resources = f"{self.state.resources} resources"
+            told["State"] = f"version {self.state.version}, serial {self.state.serial}, {resources}"
+        if self.applied is not None:
+            told["Applied"] = f"{self.applied.bundle} at {self.applied.at}"
+        return told
+
 
 class Environment(Target):
     """A cloud environment that Setpoint keeps at its declared state."""
