@@ -4,11 +4,12 @@ import contextlib
 import dataclasses
 import json
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
 from tests.fakes.beacon import BeaconBench
+from tests.fakes.board import Board
 from tests.fakes.cloud_terraform import Cloud, CloudTerraform
 from tests.fakes.cluster import InMemoryCluster
 from tests.fakes.mortality import Fuse, KilledError
@@ -137,12 +138,17 @@ def change_of(plan: Plan) -> Change:
     return plan.change
 
 
-def passed(change: Change) -> GateDecision:
-    """The decision that lets a Change be applied."""
-    return decision(change, required=0)
+def passed(change: Change, *, stage: Any = "apply") -> GateDecision:
+    """The decision that lets a Change be applied, where the stage is the last."""
+    return decision(change, required=0, stage=stage)
 
 
-def decision(change: Change, *, required: int, stage: Any = "apply") -> GateDecision:
+def waiting(change: Change) -> GateDecision:
+    """The decision on a Change that waits for nothing but people."""
+    return decision(change, required=1, stage="plan")
+
+
+def decision(change: Change, *, required: int, stage: Any = "apply", protection: Sequence[str] = ()) -> GateDecision:
     """The decision where nobody has approved and no gate asks for more."""
     return decide(
         GateInput(
@@ -152,7 +158,7 @@ def decision(change: Change, *, required: int, stage: Any = "apply") -> GateDeci
             reset_plan=DRILLED,
             gates=(),
             answers={},
-            protection=(),
+            protection=protection,
             tally=ApprovalTally(),
             required=required,
         )
@@ -182,6 +188,13 @@ def _over(bench: Bench) -> Place:
         return bench.wanted(wish, {})
 
     return Place(driver, bench.cluster, declare, tamper, interrupt, linger, drop_blobs, world)
+
+
+def beacon_on_a_board() -> Place:
+    """A Beacon whose Changes people look at elsewhere."""
+    bench = BeaconBench()
+    bench.world.board = Board()
+    return _over(bench)
 
 
 def _environment() -> Place:

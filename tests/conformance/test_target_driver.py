@@ -1,16 +1,27 @@
 """Rules for every TargetDriver and its sessions: those of the Environment, and those that tests of the path use."""
 
 import dataclasses
+from collections.abc import Callable
 
 import pytest
-from tests.conformance.targets import PLACES, Place, change_of, decision, passed, propose
+from tests.conformance.targets import (
+    PLACES,
+    Place,
+    beacon_on_a_board,
+    change_of,
+    decision,
+    passed,
+    propose,
+    waiting,
+)
 from tests.fakes.beacon import beacons
 
 from setpoint.api.meta import ObjectRef
 from setpoint.domain.errors import ConflictError, LostBlobError, StalledError
 from setpoint.domain.findings import DriftClass
+from setpoint.domain.gating import GateDecision
 from setpoint.domain.goals import GoalKind
-from setpoint.domain.model import AtSetpoint, Beyond, Observation, Result
+from setpoint.domain.model import AtSetpoint, Beyond, Change, Observation, Result
 
 __all__ = ["beacons"]
 pytestmark = pytest.mark.usefixtures("beacons")
@@ -188,6 +199,67 @@ class TestApply:
 
     async def test_its_recorded_outcome_leaves_no_trace(self, settled: Place) -> None:
         assert list(await settled.driver.abandoned()) == []
+
+
+class TestChangesShownElsewhere:
+    """A kind that shows none answers so, and does nothing; one that does shows each once."""
+
+    @pytest.fixture(params=[*PLACES, "board"])
+    def place(self, request: pytest.FixtureRequest) -> Place:
+        return PLACES[request.param]() if request.param in PLACES else beacon_on_a_board()
+
+    @staticmethod
+    def shown(place: Place) -> int:
+        board = place.world.board if place.world else None
+        return len(board.posts) if board else 0
+
+    async def test_what_is_shown_is_shown_once_and_at_one_place(self, place: Place) -> None:
+        async with place.session(ONE) as session:
+            change = await propose(session)
+            reviews = [await session.propose(waiting(change), "web-1") for _ in range(2)]
+        assert reviews[0] == reviews[1]
+        assert (bool(reviews[0].url), reviews[0].declined_by) == (session.shows_changes, None)
+        assert self.shown(place) == session.shows_changes
+
+    async def test_it_changes_nothing_of_the_target(self, place: Place) -> None:
+        async with place.session(ONE) as session:
+            change = await propose(session)
+            await session.propose(waiting(change), "web-1")
+            await session.withdraw("web-1")
+        assert await place.driver.holdings(place.ref) == ()
+        assert change_of(await place.plan(ONE)).digest == change.digest
+
+    async def test_withdrawn_it_is_shown_no_more_and_that_can_be_said_again(self, place: Place) -> None:
+        async with place.session(ONE) as session:
+            change = await propose(session)
+            await session.propose(waiting(change), "web-1")
+            for _ in range(2):
+                await session.withdraw("web-1")
+            assert self.shown(place) == 0
+            await session.propose(waiting(change), "web-1")
+        assert self.shown(place) == session.shows_changes
+
+    async def test_an_apply_ends_what_was_shown_of_its_change(self, place: Place) -> None:
+        async with place.session(ONE) as session:
+            change = await propose(session)
+            await session.propose(passed(change, stage="plan"), "web-1")
+            await session.apply(passed(change))
+        assert self.shown(place) == 0
+        assert await place.plan(ONE) == AtSetpoint()
+
+    @pytest.mark.parametrize(
+        "refused",
+        [
+            pytest.param(lambda change: decision(change, required=0, protection=["kept"], stage="plan"), id="blocked"),
+            pytest.param(passed, id="of-a-later-stage"),
+        ],
+    )
+    async def test_no_other_decision_is_shown(self, place: Place, refused: Callable[[Change], GateDecision]) -> None:
+        async with place.session(ONE) as session:
+            change = await propose(session)
+            with pytest.raises(StalledError):
+                await session.propose(refused(change), "web-1")
+        assert self.shown(place) == 0
 
 
 class TestPublish:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import pytest
 from pydantic import Field
+from tests.fakes.board import ShownOnBoard
 from tests.fakes.reconciling import Bench
 from tests.fakes.target import World
 
@@ -77,8 +78,7 @@ def beacons(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def beacon(name: str = "shop-prod", *, status: JsonObject | None = None, **spec: Any) -> JsonObject:
     """A Beacon, as the API shows it."""
-    metadata = {"name": name, "namespace": "default"}
-    head = {"apiVersion": API_VERSION, "kind": "Beacon", "metadata": metadata}
+    head = {"apiVersion": API_VERSION, "kind": "Beacon", "metadata": {"name": name, "namespace": "default"}}
     return {**head, "spec": {"stage": "dev", "text": "on", **spec}, **({"status": status} if status else {})}
 
 
@@ -122,7 +122,7 @@ class BeaconDriver:
         yield BeaconSession(self.world, target, goal)
 
 
-class BeaconSession:
+class BeaconSession(ShownOnBoard):
     """One pass over the text."""
 
     run = "run-1"
@@ -183,6 +183,7 @@ class BeaconSession:
             judged=PlainDocument({"text": base}, changes),
             shown={"shown": base},
             warnings=world.warnings,
+            carried_out_by=self.carried_out_by(),
         )
 
     async def observe_again(self) -> tuple[str, ...]:
@@ -214,8 +215,7 @@ class BeaconSession:
         return model.Proposal(change)
 
     async def capture(self, applied: BeaconApplied | None) -> model.Captured:
-        blob = applied.blob if applied else None
-        shown = digest(text_of(self._world.actual))
+        blob, shown = applied.blob if applied else None, digest(text_of(self._world.actual))
         return model.Captured(blob, {"stateVersion": 0, "stateDigest": shown, **({"bundle": blob} if blob else {})})
 
     async def plan_reset(self, change: model.Change, snapshot: model.Snapshot) -> model.ResetPlan:
@@ -223,8 +223,8 @@ class BeaconSession:
         drill = world.drill if snapshot.configuration else "NotDrillable"
         back = [ResetAction(address=one.address, action="none", reversibility="Reversible") for one in change.actions]
         message = "it no longer plans" if drill == "Failed" else ""
-        identity = digest([one.address for one in back])
-        return model.ResetPlan(identity, tuple(back), drill, message, acceptable=drill == "Failed" and world.acceptable)
+        acceptable = drill == "Failed" and world.acceptable
+        return model.ResetPlan(digest([one.address for one in back]), tuple(back), drill, message, acceptable)
 
     async def apply(self, decision: GateDecision) -> model.Outcome:
         decision.require_pass()
@@ -240,6 +240,7 @@ class BeaconSession:
         for one in mendable:
             world.actual.pop(one.name, None)
             world.actual |= {one.name: self._wanted[one.name]} if one.name in self._wanted else {}
+        self.take_down_applied(decision.subject)
         shown = {"shown": text_of(world.actual)}
         return model.Outcome(world.result, self.run, "", completed=tuple(one.name for one in mendable), shown=shown)
 
@@ -269,11 +270,9 @@ class BeaconSession:
 
     async def publish(self) -> bool:
         world = self._world
-        if world.produced == world.actual:
-            return False
-        world.produced = dict(world.actual)
-        world.published += 1
-        return True
+        new = world.produced != world.actual
+        world.produced, world.published = dict(world.actual), world.published + new
+        return new
 
 
 def lines_of(text: str) -> dict[str, str]:

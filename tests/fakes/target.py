@@ -10,6 +10,8 @@ import dataclasses
 import itertools
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 
+from tests.fakes.board import Board
+
 from setpoint.api.conditions import Reason
 from setpoint.api.meta import ObjectRef
 from setpoint.api.v1alpha1.change import ActionSummary, ChangeSummary, ResetAction
@@ -37,6 +39,7 @@ from setpoint.domain.model import (
     ResetPlan,
     ResourceProgress,
     Result,
+    Review,
     Run,
     Snapshot,
     Verification,
@@ -82,6 +85,8 @@ class World:
     kept: set[str] = dataclasses.field(default_factory=set)
     waits: tuple[ResourceProgress, ...] = ()
     """The resources that the first look waits for, as they are told."""
+    board: Board | None = None
+    """The place where people look at Changes elsewhere; None: there is none."""
     verify_waits: tuple[ResourceProgress, ...] = ()
     """The same of the look after an apply."""
 
@@ -255,6 +260,16 @@ class FakeSession:
         message = "it no longer plans" if drill == "Failed" else ""
         identity = digest([a.address for a in actions])
         return ResetPlan(identity, actions, drill, message, acceptable=drill == "Failed" and self._world.acceptable)
+
+    shows_changes = False
+
+    async def propose(self, decision, name: str) -> Review:
+        del name
+        decision.require_review()
+        return Review()
+
+    async def withdraw(self, name: str) -> None:
+        """Shows nothing."""
 
     async def apply(self, decision) -> Outcome:
         decision.require_pass()

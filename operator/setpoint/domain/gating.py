@@ -15,7 +15,7 @@ from setpoint.api.v1alpha1.change import GateResult
 from setpoint.api.v1alpha1.enforcementgates import EnforcementGate, GateStage, Level
 from setpoint.domain.approvals import ApprovalTally
 from setpoint.domain.errors import StalledError
-from setpoint.domain.gates import APPROVALS, GATES, PROTECTION, WAY_BACK, SelectedGate, asked_of
+from setpoint.domain.gates import APPROVALS, GATES, PROTECTION, WAY_BACK, SelectedGate, asked_of, stages_of
 from setpoint.domain.model import Change, ResetPlan
 from setpoint.domain.policies import PolicyResult, Severity, Violation
 from setpoint.domain.protection import check_blast_radius
@@ -128,6 +128,18 @@ class GateDecision:
         """For executors. Raises StalledError (GateBlocked) unless the Change may be executed."""
         if not self.permits_apply:
             message = f"the gates of stage {self.stage} say {self.verdict}: nothing is applied"
+            raise StalledError(Reason.GATE_BLOCKED, message)
+
+    @property
+    def permits_review(self) -> bool:
+        """True where the Change may be shown to people elsewhere: at its first stage, nothing but people is missing."""
+        first = self.stage == stages_of(self.change.cause)[0]
+        return first and self.verdict in {Verdict.PASS, Verdict.PENDING}
+
+    def require_review(self) -> None:
+        """For what shows Changes elsewhere. Raises StalledError (GateBlocked) unless this one may be shown."""
+        if not self.permits_review:
+            message = f"the gates of stage {self.stage} say {self.verdict}: nothing is shown elsewhere"
             raise StalledError(Reason.GATE_BLOCKED, message)
 
 

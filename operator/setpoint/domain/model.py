@@ -28,11 +28,23 @@ class ResourceProgress:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class CarriedOut:
+    """A Change that somebody carried out themselves, named by its subject: who they are, and what shows it, as a link.
+
+    Both texts come from outside: they are shown, and nothing is decided by them.
+    """
+
+    subject: str
+    by: str
+    evidence: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Observation:
     """The target as it is at one instant, named by its `base`, under the configuration that it was compared with.
 
     `judged` is what policies judge, which is never stored. `shown` are the kind's own fields of a status, opaque to
-    the path.
+    the path. `carried_out_by` is set while what is seen comes of a Change as it was last proposed, and not of an apply.
     """
 
     base: str
@@ -41,6 +53,7 @@ class Observation:
     judged: Judged | None
     shown: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    carried_out_by: CarriedOut | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -137,6 +150,18 @@ class Proposal:
 
 Plan = AtSetpoint | Beyond | Proposal
 """The answer to an observation."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Review:
+    """The place where people look at a Change elsewhere, as a link; empty where it is shown nowhere else.
+
+    `declined_by` is who turned it down there, None where nobody did, and `why` their words: texts from outside.
+    """
+
+    url: str = ""
+    declined_by: str | None = None
+    why: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

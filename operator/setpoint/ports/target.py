@@ -18,6 +18,7 @@ from setpoint.domain.model import (
     Plan,
     ResetPlan,
     ResourceProgress,
+    Review,
     Run,
     Snapshot,
     Verification,
@@ -63,8 +64,28 @@ class TargetSession(Protocol):
         """The way back, drilled."""
         ...
 
+    @property
+    def shows_changes(self) -> bool:
+        """True where Changes of this target are shown to people elsewhere: where False, the next two never act."""
+        ...
+
+    async def propose(self, decision: GateDecision, name: str) -> Review:
+        """Shows the Change of that name where its people look, once: one that is shown is only looked after.
+
+        Raises StalledError for a decision that does not permit it. Proposed again after it was withdrawn, it is shown
+        anew: what people did to what was shown before says nothing of it.
+        """
+        ...
+
+    async def withdraw(self, name: str) -> None:
+        """Ends what is shown of a Change that is no more; nothing is done where nothing of it is shown."""
+        ...
+
     async def apply(self, decision: GateDecision) -> Outcome:
-        """Executes what was decided, and nothing else. Raises ConflictError where the base moved."""
+        """Executes what was decided, and nothing else. Raises ConflictError where the base moved.
+
+        Where it succeeds, it also ends what `propose` showed of the Change.
+        """
         ...
 
     def outcome_recorded(self) -> None:

@@ -344,6 +344,39 @@ def test_only_the_last_stage_permits_the_apply() -> None:
         make_decision(stage="plan").require_pass()
 
 
+REJECTED = ApprovalTally(approved_by=("ann",), rejected_by=("bob",), rejection="no")
+
+
+@pytest.mark.parametrize(
+    ("cause", "stage", "fields", "shown"),
+    [
+        pytest.param("SpecChanged", "plan", {}, True, id="passes"),
+        pytest.param("SpecChanged", "plan", {"required": 2}, True, id="waits for people"),
+        pytest.param("Reset", "reset", {"required": 1}, True, id="a reset waits for people"),
+        pytest.param("SpecChanged", "apply", {}, False, id="passes at a later stage"),
+        pytest.param("SpecChanged", "plan", {"tally": REJECTED}, False, id="rejected"),
+        pytest.param("SpecChanged", "plan", {"required": 2, "protection": ["kept"]}, False, id="blocked beside"),
+        pytest.param("SpecChanged", "plan", {"faults": ["unreadable"]}, False, id="gates that can't be read"),
+        pytest.param("Reset", "reset", {"reset_plan": make_way_back(ready=False)}, False, id="no way back"),
+    ],
+)
+def test_a_change_is_shown_elsewhere_where_nothing_but_people_is_missing(
+    cause: Any, stage: str, fields: dict[str, Any], shown: bool
+) -> None:
+    change = dataclasses.replace(make_change(), cause=cause)
+    decision = make_decision(change=change, stage=stage, **fields)
+    assert decision.permits_review is shown
+    if not shown:
+        with pytest.raises(StalledError, match="nothing is shown elsewhere"):
+            decision.require_review()
+
+
+def test_what_only_warns_keeps_nothing_from_being_shown() -> None:
+    warned = make_decision(make_gate(level="advisory"), answers={"rules": [violated("high")]}, stage="plan")
+    violating = make_decision(make_gate(), answers={"rules": [violated("high")]}, stage="plan")
+    assert (warned.permits_review, violating.permits_review) == (True, False)
+
+
 def test_nobody_else_makes_a_decision() -> None:
     blocked = make_decision(required=1)
     fields = {field.name: getattr(blocked, field.name) for field in dataclasses.fields(GateDecision)}

@@ -27,6 +27,7 @@ from setpoint.domain.model import (
     Proposal,
     ResetPlan,
     Result,
+    Review,
     Snapshot,
     Verification,
 )
@@ -258,6 +259,17 @@ class EnvironmentSession:
         return drills.weigh(result, message, repairs=repairs)
 
     # --- apply and verify -----------------------------------------------------------------------------------
+
+    shows_changes = False
+
+    async def propose(self, decision: GateDecision, name: str) -> Review:
+        """Shows nothing: people look at Changes of Environments where Setpoint keeps them."""
+        del name
+        decision.require_review()
+        return Review()
+
+    async def withdraw(self, name: str) -> None:
+        """Does nothing, as nothing is shown."""
 
     async def apply(self, decision: GateDecision) -> Outcome:
         """Executes the plan whose content was decided on, and harvests what it left, whatever happens."""
