@@ -10,14 +10,21 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from setpoint.domain.errors import InvalidError
 from setpoint.domain.sharding import MAX_SHARDS
 from setpoint.domain.unreachable import parse_allowed
+from setpoint.runtime.memory import memory_group
 
 _PREFIX = "SETPOINT_"
 _URL_FILE = "SETPOINT_STORE_URL_FILE"
 _MAX_URL = 8192
 
 
+_BYTES_OF_A_RUN = 256 << 20
+"""As much as Terraform takes with a provider of a usual size."""
+
+
 def _default_workers() -> int:
-    return max(2, min(16, 2 * (os.cpu_count() or 1)))
+    by_cores = max(2, min(16, 2 * (os.cpu_count() or 1)))
+    group = memory_group()
+    return by_cores if group is None else max(1, min(by_cores, group.limit // _BYTES_OF_A_RUN))
 
 
 class Settings(BaseModel):
@@ -38,7 +45,8 @@ class Settings(BaseModel):
     )
     workers: Annotated[int, Field(ge=1, le=256)] = Field(
         default_factory=_default_workers,
-        description="Targets that are worked on at once; default twice the cores, 2 to 16. One that takes longer than "
+        description="Targets that are worked on at once; default twice the cores, 2 to 16, and at most one for "
+        "256 MiB of the container's limit. One that takes longer than "
         "30 s hands its place on; as many again may be slow beside them.",
     )
     listen: Annotated[str, Field(pattern=r"^$|^[^\s:]+:\d{1,5}$|^\[[0-9a-fA-F:]+\]:\d{1,5}$")] = Field(

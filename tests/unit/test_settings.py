@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from setpoint import settings
 from setpoint.domain.errors import InvalidError
+from setpoint.runtime.memory import MemoryGroup
 from setpoint.settings import Settings, read_settings
 
 SHORT_FILE = Path(__file__).parents[2] / "kind-config.yaml"
@@ -37,6 +39,12 @@ DEFAULTS: dict[str, Any] = {
     "identity": "",
 }
 SECRET = "hunter2-very-secret"
+
+
+@pytest.fixture(autouse=True)
+def unlimited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Holds the tests to a machine without a limit of memory, wherever they run."""
+    monkeypatch.setattr(settings, "memory_group", lambda: None)
 
 
 def test_the_defaults() -> None:
@@ -142,6 +150,14 @@ def test_an_empty_variable_is_as_good_as_none(name: str) -> None:
 )
 def test_other_variables_are_left_alone(environ: dict[str, str]) -> None:
     assert read_settings(environ) == read_settings({})
+
+
+@pytest.mark.parametrize(("mebibytes", "workers"), [(100, 1), (512, 2), (1023, 3), (1 << 20, 16)])
+def test_workers_fit_the_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, mebibytes: int, workers: int) -> None:
+    group = MemoryGroup(mebibytes << 20, tmp_path, tmp_path, "")
+    monkeypatch.setattr(settings, "memory_group", lambda: group)
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    assert read_settings({}).workers == workers
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from setpoint.domain.errors import SetpointError
 from setpoint.domain.unreachable import parse_allowed
 from setpoint.ports import ClusterClient
 from setpoint.runtime.logging import SecretFilter
+from setpoint.runtime.memory import memory_group
 from setpoint.runtime.metrics import Metrics
 from setpoint.settings import Settings
 from setpoint.targets.environment.driver import EnvironmentDriver
@@ -78,7 +79,12 @@ async def open_target(
     )
     await stack.enter_async_context(backend.serving())
     options = TerraformOptions(
-        backends.private, settings.terraform, settings.tofu, settings.terraform_mirror, settings.passthrough
+        backends.private,
+        settings.terraform,
+        settings.tofu,
+        settings.terraform_mirror,
+        settings.passthrough,
+        memory_group(),
     )
     terraform = TerraformAdapter(
         options,

@@ -8,12 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from setpoint.ports import BlobStore, SourceTree
+from setpoint.runtime.memory import MemoryGroup
 from setpoint.targets.environment.ports import Bundle, EngineVersion, RunInputs, Survivor
 from setpoint.targets.environment.state_ports import StateBackend
 from setpoint.targets.environment.terraform import survivors
 from setpoint.targets.environment.terraform.binaries import Binaries
 from setpoint.targets.environment.terraform.bundles import BundleMaker, module_secrets
 from setpoint.targets.environment.terraform.environment import RunEnvironment
+from setpoint.targets.environment.terraform.room import Room
 from setpoint.targets.environment.terraform.session import Session
 from setpoint.targets.environment.terraform.warden import NoWatch, RunWatch
 from setpoint.targets.environment.terraform.workfolder import WorkFolder
@@ -21,13 +23,14 @@ from setpoint.targets.environment.terraform.workfolder import WorkFolder
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class TerraformOptions:
-    """The settings for Terraform. `root` is the home's private folder."""
+    """The settings for Terraform. `root` is the home's private folder, `memory` what all runs share; None: no limit."""
 
     root: Path
     terraform: Path | None = None
     tofu: Path | None = None
     mirror: Path | None = None
     passthrough: tuple[str, ...] = ()
+    memory: MemoryGroup | None = None
 
 
 class TerraformAdapter:
@@ -56,6 +59,7 @@ class TerraformAdapter:
         self._environment.prepare()
         self._binaries = Binaries({"terraform": options.terraform, "opentofu": options.tofu}, self._environment.base())
         self._init_lock = asyncio.Lock()
+        self._room = Room(options.memory)
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="setpoint-terraform")
         self._bundles = BundleMaker(options.root, blobs, self._environment, self._init_lock, self._threads)
 
@@ -91,6 +95,7 @@ class TerraformAdapter:
                 binaries=self._binaries,
                 environment=self._environment,
                 init_lock=self._init_lock,
+                room=self._room,
                 threads=self._threads,
                 register_secrets=self._register_secrets,
                 register_addresses=self._register_addresses,

@@ -150,9 +150,10 @@ async def _start(command: Command) -> asyncio.subprocess.Process:
 
 
 def _offer_to_oom_killer(pid: int) -> None:
-    """Where memory is short, a run ends before its manager does, which records the end. See proc_pid_oom_score_adj(5).
+    """Lets a run end before its manager where memory is short, since the manager records the end.
 
-    What the run starts inherits it. A run goes on without it, too: it may have ended, or the system be no Linux.
+    All that the run starts inherits it. A run goes on without it, too: it may have ended, or the system be no Linux.
+    See https://man7.org/linux/man-pages/man5/proc_pid_oom_score_adj.5.html.
     """
     with contextlib.suppress(OSError):
         Path(f"/proc/{pid}/oom_score_adj").write_bytes(b"1000")

@@ -52,6 +52,7 @@ from setpoint.targets.environment.terraform.process import (
     run,
     run_through,
 )
+from setpoint.targets.environment.terraform.room import Room
 from setpoint.targets.environment.terraform.tailing import tail
 from setpoint.targets.environment.terraform.telling import Listener, telling_waits
 from setpoint.targets.environment.terraform.variables import (
@@ -83,6 +84,7 @@ class Session:
         binaries: Binaries,
         environment: RunEnvironment,
         init_lock: asyncio.Lock,
+        room: Room,
         threads: Executor,
         register_secrets: Callable[[Collection[str]], None],
         register_addresses: Callable[[Collection[str]], None],
@@ -97,6 +99,7 @@ class Session:
         self._binaries = binaries
         self._environment = environment
         self._init_lock = init_lock
+        self._room = room
         self._threads = threads
         self._register_secrets = register_secrets
         self._register_addresses = register_addresses
@@ -150,7 +153,7 @@ class Session:
             self._tidy(facts)
             line = builder(binary.words).plan_line(folder / "tfplan", variables, destroy=destroy, refresh=refresh)
             command = self._command("plan", line, folder, inputs, access)
-            async with self._telling_waits(command, inputs, progress):
+            async with self._room.taken(), self._telling_waits(command, inputs, progress):
                 ended = await run(command)
             messages = tuple(read_stream(ended.stdout))
             self._register_addresses(addresses(messages))
