@@ -14,23 +14,24 @@ from setpoint.ports.cluster import (
     WatchEvent,
 )
 from setpoint.ports.policy import PolicyEngine, PolicyResolver
-from setpoint.ports.source import SourceResolver, SourceTree
+from setpoint.ports.source import Code, NamedPath, SourceResolver, SourceTree
 from setpoint.ports.store import AuditLog, BlobStore, Fence, Fences, LookStore, ObjectStore, StoredObject, StoredObjects
 from setpoint.ports.target import Notice, OnProgress, TargetDriver, TargetSession
 
 __all__ = [
     "ApiCredentials",
     "AuditLog",
-    "BackendAccess",
     "BlobStore",
     "Clock",
     "ClusterClient",
+    "Code",
     "EventRecorder",
     "Fence",
     "Fences",
     "LeaseLock",
     "LeaseRecord",
     "LookStore",
+    "NamedPath",
     "Notice",
     "ObjectList",
     "ObjectStore",
@@ -39,11 +40,6 @@ __all__ = [
     "PolicyResolver",
     "SourceResolver",
     "SourceTree",
-    "StateBackend",
-    "StateLock",
-    "StateLocks",
-    "StateStore",
-    "StateVersion",
     "StoredObject",
     "StoredObjects",
     "TargetDriver",

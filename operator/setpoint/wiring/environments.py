@@ -15,6 +15,7 @@ from setpoint.runtime.logging import SecretFilter
 from setpoint.runtime.memory import memory_group
 from setpoint.runtime.metrics import Metrics
 from setpoint.settings import Settings
+from setpoint.targets.environment.code import CODE
 from setpoint.targets.environment.driver import EnvironmentDriver
 from setpoint.targets.environment.metrics import STATE_LOCKS
 from setpoint.targets.environment.state_backend import StateBackendServer
@@ -56,7 +57,8 @@ class Environments:
         if source.path is None:
             return ""
         try:
-            tree = await self.sources.resolve(source, origin=self.backends.origin_of(environment), credentials={})
+            origin = self.backends.origin_of(environment)
+            tree = await self.sources.resolve(source, origin=origin, credentials={}, code=CODE)
         except SetpointError:
             # The look itself says what is wrong.
             return None

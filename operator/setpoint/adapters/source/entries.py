@@ -37,8 +37,8 @@ class Folder(Protocol):
         """One entry; the others are not looked at."""
         ...
 
-    def has_state(self) -> bool:
-        """True where Terraform's state is among what is left out."""
+    def marks(self) -> frozenset[str]:
+        """Those of the code's marks that it holds."""
         ...
 
 

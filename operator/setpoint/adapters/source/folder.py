@@ -16,12 +16,12 @@ from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from setpoint.adapters.source.entries import Entry, File, Link
-from setpoint.adapters.source.limits import STATE_NAMES, Limits, admits, left_out, refused, shown
+from setpoint.adapters.source.limits import Bounds, Limits, refused, shown
 from setpoint.adapters.source.reach import Reach
 from setpoint.adapters.source.tree import source_tree
 from setpoint.api.conditions import Reason
 from setpoint.domain.errors import StalledError, TransientError
-from setpoint.ports import SourceTree
+from setpoint.ports import Code, SourceTree
 
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -44,22 +44,23 @@ class FolderReader:
         self._home = home.resolve()
         self._limits = limits
         self._now_ns = now_ns
-        self._kept: OrderedDict[Path, tuple[_Sight, SourceTree]] = OrderedDict()
-        self._seen: OrderedDict[str, _Sight] = OrderedDict()
+        self._kept: OrderedDict[tuple[Path, Code], tuple[_Sight, SourceTree]] = OrderedDict()
+        self._seen: OrderedDict[tuple[str, Code], _Sight] = OrderedDict()
 
-    def tree(self, origin: Path, path: str) -> SourceTree:
+    def tree(self, origin: Path, path: str, code: Code) -> SourceTree:
         """The tree of a folder, `path` relative to `origin`. Raises StalledError, TransientError."""
+        bounds = Bounds(self._limits, code)
         with _told(path):
-            place = self._place(origin, path)
+            place = self._place(origin, path, bounds)
             named = os.path.relpath(os.path.normpath(origin.resolve() / path), self._home)
-            return self._known(place) or self._read(place, named)
+            return self._known(place, code) or self._read(place, named, bounds)
 
     def readers_of(self, paths: Collection[str]) -> frozenset[str]:
         """The folders whose last reading looked at one of these paths; both are below the home."""
         moved = [tuple(path.split("/")) for path in paths]
-        return frozenset(folder for folder, sight in [*self._seen.items()] if any(map(sight.saw, moved)))
+        return frozenset(folder for (folder, _), sight in [*self._seen.items()] if any(map(sight.saw, moved)))
 
-    def _place(self, origin: Path, path: str) -> Path:
+    def _place(self, origin: Path, path: str, bounds: Bounds) -> Path:
         """The real place of the folder, relative to the home."""
         if path.startswith("/") or "\0" in path:
             raise refused(f"spec.source.path: {shown(path)} is not relative to the manifest")
@@ -68,23 +69,23 @@ class FolderReader:
         if not lexical.is_relative_to(self._home) or not place.is_relative_to(self._home):
             raise refused(f"spec.source.path: {shown(path)} leads out of the home")
         below = place.relative_to(self._home)
-        if any(left_out(part) for part in below.parts):
+        if any(map(bounds.leaves_out, below.parts)):
             raise refused(f"spec.source.path: {shown(path)} is no place for a source")
         if not place.is_dir():
             raise StalledError(Reason.SOURCE_NOT_FOUND, f"spec.source.path: {shown(path)} is no folder")
         return below
 
-    def _known(self, place: Path) -> SourceTree | None:
-        sight, tree = self._kept.get(place, (None, None))
+    def _known(self, place: Path, code: Code) -> SourceTree | None:
+        sight, tree = self._kept.get((place, code), (None, None))
         return tree if sight is not None and sight.is_unchanged() else None
 
-    def _read(self, place: Path, named: str) -> SourceTree:
+    def _read(self, place: Path, named: str, bounds: Bounds) -> SourceTree:
         started = self._now_ns()
-        sight = _Sight(self._home, self._limits)
-        _keep(self._seen, named, sight)
-        tree = source_tree(Reach(_Folder(sight, ()), "home", self._limits), place.parts, "")
+        sight = _Sight(self._home, bounds)
+        _keep(self._seen, (named, bounds.code), sight)
+        tree = source_tree(Reach(_Folder(sight, ()), "home", bounds), place.parts, "")
         if sight.newest + _SETTLED_NS < started:
-            _keep(self._kept, place, (sight, tree))
+            _keep(self._kept, (place, bounds.code), (sight, tree))
         return tree
 
 
@@ -98,17 +99,17 @@ def _keep(kept: OrderedDict[_Key, _Value], key: _Key, value: _Value) -> None:
 class _Sight:
     """The record of what one reading saw of the home: the folders that it listed, and the names that it looked for."""
 
-    def __init__(self, home: Path, limits: Limits) -> None:
+    def __init__(self, home: Path, bounds: Bounds) -> None:
         self.home = home
-        self._limits = limits
+        self.bounds = bounds
         self._listed: dict[Parts, Listing] = {}
         self._looked: dict[Parts, Stamp | None] = {}
         self.newest = 0
 
     def list(self, folder: Parts) -> Listing:
-        """Names and stamps in a folder, in order; of what is left out, only that a state is there."""
+        """Names and stamps in a folder, in order; of what is left out, only that a mark is there."""
         if folder not in self._listed:
-            self._listed[folder] = self._note(_list(self.home, folder, self._limits))
+            self._listed[folder] = self._note(_list(self.home, folder, self.bounds))
         return self._listed[folder]
 
     def look(self, path: Parts) -> Stamp | None:
@@ -125,7 +126,7 @@ class _Sight:
     def is_unchanged(self) -> bool:
         """True where all that was seen is the same now."""
         try:
-            listed = all(_list(self.home, path, self._limits) == seen for path, seen in self._listed.items())
+            listed = all(_list(self.home, path, self.bounds) == seen for path, seen in self._listed.items())
             return listed and all(_look(self.home, path) == seen for path, seen in self._looked.items())
         except (OSError, StalledError):
             return False  # reading it again tells what is wrong
@@ -149,18 +150,19 @@ class _Folder:
         if self._entries is None:
             self._entries = {}
             for name, stamp in self._sight.list(self._path):
-                if admits(name, "/".join((*self._path, name))):
+                if self._sight.bounds.admits(name, "/".join((*self._path, name))):
                     self._entries[name] = self._entry(name, stamp)
         return self._entries
 
     def find(self, name: str) -> Entry | None:
         """One entry."""
-        stamp = None if left_out(name) else self._sight.look((*self._path, name))
+        left_out = self._sight.bounds.leaves_out(name)
+        stamp = None if left_out else self._sight.look((*self._path, name))
         return None if stamp is None else self._entry(name, stamp)
 
-    def has_state(self) -> bool:
-        """True where a state is there."""
-        return any(name in STATE_NAMES for name, _ in self._sight.list(self._path))
+    def marks(self) -> frozenset[str]:
+        """Those that stand in it."""
+        return self._sight.bounds.code.marks & {name for name, _ in self._sight.list(self._path)}
 
     def _entry(self, name: str, stamp: Stamp) -> Entry:
         path, mode = (*self._path, name), stamp[0]
@@ -173,15 +175,15 @@ class _Folder:
         return File(stamp[1], bool(mode & stat.S_IXUSR), partial(_read_file, self._sight.home, path, stamp))
 
 
-def _list(home: Path, folder: Parts, limits: Limits) -> Listing:
+def _list(home: Path, folder: Parts, bounds: Bounds) -> Listing:
     found: list[tuple[str, Stamp]] = []
     with _opened(home, folder, _FOLDER_FLAGS) as handle, os.scandir(handle) as entries:
         for count, entry in enumerate(entries):
-            if count > limits.files:
-                raise refused(f"the source holds more than {limits.files} files")
-            if entry.name in STATE_NAMES:
+            if count > bounds.limits.files:
+                raise refused(f"the source holds more than {bounds.limits.files} files")
+            if entry.name in bounds.code.marks:
                 found.append((entry.name, _NOTHING))
-            elif not left_out(entry.name):
+            elif not bounds.leaves_out(entry.name):
                 found.append((entry.name, _stamp(entry.stat(follow_symlinks=False))))
     return tuple(sorted(found))
 

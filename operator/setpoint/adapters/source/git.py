@@ -26,12 +26,12 @@ from setpoint.adapters.source.entries import AbsentBlobsError
 from setpoint.adapters.source.git_access import REMOTE, check_ref, check_url, git_environment, scrub
 from setpoint.adapters.source.git_objects import check_path, commit_tree, has_commit
 from setpoint.adapters.source.git_process import GitResult, failure, run_git
-from setpoint.adapters.source.limits import Limits, refused, shown
+from setpoint.adapters.source.limits import Bounds, Limits, refused, shown
 from setpoint.api.conditions import Reason
 from setpoint.api.source import GitSource
 from setpoint.domain.digests import canonical
 from setpoint.domain.errors import StalledError, TransientError
-from setpoint.ports import SourceTree
+from setpoint.ports import Code, SourceTree
 
 _ASK_SECONDS = 60.0
 _FETCH_SECONDS = 600.0
@@ -66,20 +66,21 @@ class GitReader:
         self._local = local
         self._proven: set[bytes] = set()
         self._fetching: dict[str, asyncio.Lock] = {}
-        self._kept: OrderedDict[tuple[str, str, str], SourceTree] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, str, str, Code], SourceTree] = OrderedDict()
 
-    async def tree(self, source: GitSource, credentials: Mapping[str, str]) -> SourceTree:
+    async def tree(self, source: GitSource, credentials: Mapping[str, str], code: Code) -> SourceTree:
         """The tree at the commit that the ref names now. Raises StalledError, TransientError."""
         check_url(source.url, local=self._local)
         check_ref(source.ref)
-        check_path(source.path)
+        bounds = Bounds(self._limits, code)
+        check_path(source.path, bounds)
         try:
-            return await self._tree(source, credentials)
+            return await self._tree(source, credentials, bounds)
         except OSError as error:
             message = f"{scrub(source.url)}: git can't be run: {error.strerror}"
             raise TransientError(Reason.SOURCE_UNAVAILABLE, message) from None
 
-    async def _tree(self, source: GitSource, credentials: Mapping[str, str]) -> SourceTree:
+    async def _tree(self, source: GitSource, credentials: Mapping[str, str], bounds: Bounds) -> SourceTree:
         place = self._cache / hashlib.sha256(source.url.encode()).hexdigest()
         await self._call(partial(_prepare, place))
         async with self._environment(source.url, place, credentials) as environ:
@@ -87,8 +88,8 @@ class GitReader:
             name, commit = await remote.resolve(source.ref)
             await self._prove(remote, credentials)
             await self._fetch(remote, name, commit)
-            kept = self._kept.get((source.url, commit, source.path))
-            return kept or await self._read(remote, source, commit)
+            kept = self._kept.get((source.url, commit, source.path, bounds.code))
+            return kept or await self._read(remote, source, commit, bounds)
 
     async def drop_unused(self) -> int:
         """Drops the copies of repositories that were not used for a month; returns how many."""
@@ -109,8 +110,8 @@ class GitReader:
             await remote.ask("HEAD")
             self._proven.add(claim)
 
-    async def _read(self, remote: "_Remote", source: GitSource, commit: str) -> SourceTree:
-        read = partial(commit_tree, remote.repository, commit, source.path, self._limits)
+    async def _read(self, remote: "_Remote", source: GitSource, commit: str, bounds: Bounds) -> SourceTree:
+        read = partial(commit_tree, remote.repository, commit, source.path, bounds)
         tree: SourceTree | None = None
         asked: set[str] = set()
         while tree is None:
@@ -123,7 +124,7 @@ class GitReader:
                 asked.update(error.blobs)
                 async with self._exclusive(remote) as handle:
                     await remote.fetch_blobs(error.blobs, handle)
-        self._kept[source.url, commit, source.path] = tree
+        self._kept[source.url, commit, source.path, bounds.code] = tree
         while len(self._kept) > _MAX_KEPT:
             self._kept.popitem(last=False)
         return tree

@@ -7,7 +7,7 @@ from pathlib import Path
 import pygit2
 
 from setpoint.adapters.source.entries import Entry, File, Link
-from setpoint.adapters.source.limits import STATE_NAMES, Limits, admits, check_name, left_out, refused, shown
+from setpoint.adapters.source.limits import Bounds, check_name, refused, shown
 from setpoint.adapters.source.reach import Reach
 from setpoint.adapters.source.tree import source_tree
 from setpoint.api.conditions import Reason
@@ -28,7 +28,7 @@ def has_commit(repository: Path, commit: str) -> bool:
         return False
 
 
-def commit_tree(repository: Path, commit: str, path: str, limits: Limits) -> SourceTree:
+def commit_tree(repository: Path, commit: str, path: str, bounds: Bounds) -> SourceTree:
     """The tree of a folder of a commit. Raises AbsentBlobsError, StalledError, TransientError."""
     try:
         opened = _opened(repository)
@@ -36,18 +36,18 @@ def commit_tree(repository: Path, commit: str, path: str, limits: Limits) -> Sou
         if not isinstance(found, pygit2.Commit):
             raise StalledError(Reason.SOURCE_NOT_FOUND, f"{commit} is no commit")
         _require_folder(found.tree, path)
-        top = _TreeFolder(opened, repository, found.tree, ())
-        return source_tree(Reach(top, "repository", limits), tuple(_parts(path)), commit)
+        top = _TreeFolder(opened, repository, found.tree, (), bounds)
+        return source_tree(Reach(top, "repository", bounds), tuple(_parts(path)), commit)
     except (pygit2.GitError, KeyError, OSError):
         message = f"commit {commit} can't be read from the cache"
         raise TransientError(Reason.SOURCE_UNAVAILABLE, message) from None
 
 
-def check_path(path: str) -> None:
+def check_path(path: str, bounds: Bounds) -> None:
     """Refuses a path that is no folder within a repository."""
     for part in _parts(path):
         check_name(part, f"spec.source.git.path: {path}")
-        if left_out(part):
+        if bounds.leaves_out(part):
             raise refused(f"spec.source.git.path: {shown(path)} is no place for a source")
     if path.startswith("/"):
         raise refused(f"spec.source.git.path: {shown(path)} is absolute")
@@ -73,11 +73,19 @@ def _require_folder(tree: pygit2.Tree, path: str) -> None:
 class _TreeFolder:
     """Implements entries.Folder on a git tree; sizes come from the objects' headers, before any content is read."""
 
-    def __init__(self, opened: pygit2.Repository, repository: Path, tree: pygit2.Tree, path: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        opened: pygit2.Repository,
+        repository: Path,
+        tree: pygit2.Tree,
+        path: tuple[str, ...],
+        bounds: Bounds,
+    ) -> None:
         self._opened = opened
         self._repository = repository
         self._tree = tree
         self._path = path
+        self._bounds = bounds
         self._entries: dict[str, Entry] | None = None
 
     def entries(self) -> Mapping[str, Entry]:
@@ -90,13 +98,13 @@ class _TreeFolder:
 
     def find(self, name: str) -> Entry | None:
         """One entry of the tree object."""
-        if left_out(name) or name not in self._tree:
+        if self._bounds.leaves_out(name) or name not in self._tree:
             return None
         return self._entry(self._tree[name], name)
 
-    def has_state(self) -> bool:
-        """True where a state was committed."""
-        return any(name in self._tree for name in STATE_NAMES)
+    def marks(self) -> frozenset[str]:
+        """Those that were committed."""
+        return frozenset(name for name in self._bounds.code.marks if name in self._tree)
 
     def _put(self, entry: pygit2.Object, found: dict[str, Entry]) -> None:
         try:
@@ -105,7 +113,7 @@ class _TreeFolder:
             raise refused(f"{shown('/'.join(self._path))} holds a name that is not UTF-8") from None
         if name in found:
             raise refused(f"{shown(self._where(name))} is there twice")
-        if admits(name, self._where(name)):
+        if self._bounds.admits(name, self._where(name)):
             found[name] = self._entry(entry, name)
 
     def _where(self, name: str) -> str:
@@ -117,7 +125,7 @@ class _TreeFolder:
             text = shown(self._where(name))
             raise refused(f"{text} is a submodule; name its repository as a module source instead")
         if isinstance(entry, pygit2.Tree):
-            return _TreeFolder(self._opened, self._repository, entry, (*self._path, name))
+            return _TreeFolder(self._opened, self._repository, entry, (*self._path, name), self._bounds)
         here = entry.id in self._opened
         size = self._opened.odb.read_header(entry.id)[1] if here else 0
         if mode == _LINK:

@@ -5,9 +5,9 @@ import dataclasses
 from setpoint.api.conditions import Reason
 from setpoint.domain.errors import StalledError
 from setpoint.domain.visible import visible
+from setpoint.ports import Code
 
-STATE_NAMES = frozenset({"terraform.tfstate", "terraform.tfstate.d"})
-_LEFT_OUT = frozenset({".terraform", ".git", ".setpoint"})
+_LEFT_OUT = frozenset({".git", ".setpoint"})
 _MAX_NAME_BYTES = 255
 _MAX_SHOWN = 200
 
@@ -20,6 +20,25 @@ class Limits:
     total_bytes: int = 64 * 1024 * 1024
     file_bytes: int = 8 * 1024 * 1024
     depth: int = 32
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Bounds:
+    """The bounds of one source: the limits of all, and what its kind of target makes of names and text."""
+
+    limits: Limits
+    code: Code
+
+    def leaves_out(self, name: str) -> bool:
+        """True for what is no source: git's and our own, and what the kind of target says."""
+        return name in _LEFT_OUT or name in self.code.marks or self.code.leaves_out(name)
+
+    def admits(self, name: str, where: str) -> bool:
+        """False for what is left out. Raises StalledError for a name that is not allowed."""
+        if self.leaves_out(name):
+            return False
+        check_name(name, where)
+        return True
 
 
 class Tally:
@@ -70,16 +89,3 @@ def check_name(name: str, where: str) -> None:
         raise refused(f"{shown(where)} has a name longer than {_MAX_NAME_BYTES} bytes")
     if "/" in name or "\\" in name or not name.isprintable():
         raise refused(f"{shown(where)} has a name with characters that are not allowed")
-
-
-def admits(name: str, where: str) -> bool:
-    """False for what is left out. Raises StalledError for a name that is not allowed."""
-    if left_out(name):
-        return False
-    check_name(name, where)
-    return True
-
-
-def left_out(name: str) -> bool:
-    """True for what is no source: Terraform's working folder, states, git's and our own."""
-    return name in _LEFT_OUT or ".tfstate" in name

@@ -1,19 +1,17 @@
-"""Owns what a root module reaches of the repository or home that it is in, as far as its code says.
+"""Owns what a source reaches of the repository or home that it is in, as far as its code says.
 
-That is its folder with all below; the folders of local modules that it calls, and those that they call, each with all
-below but other modules; and files and folders that the text of these modules names. A link stands for what it names,
-wherever in the source that is. Paths go up as Terraform's do: by their text, past links.
+That is its folder with all below; the folders that its code calls, and those that they call, each with all below but
+other folders of code; and files and folders that the text of these names. A link stands for what it names, wherever in
+the repository or home that is. Paths go up by their text, past links.
 """
 
 from collections.abc import Iterator
 
-from setpoint.adapters.source import hcl_paths
 from setpoint.adapters.source.entries import AbsentBlobsError, Entry, File, Folder, Link
-from setpoint.adapters.source.hcl_paths import Named
-from setpoint.adapters.source.hcl_scan import is_code
-from setpoint.adapters.source.limits import Limits, Tally, refused, shown
+from setpoint.adapters.source.limits import Bounds, Tally, refused, shown
 from setpoint.api.conditions import Reason
 from setpoint.domain.errors import TransientError
+from setpoint.ports import NamedPath
 
 _MAX_HOPS = 40
 Path = tuple[str, ...]
@@ -25,36 +23,37 @@ class Reach:
     A place is where an entry really is, a path how it is reached; they differ behind a link to a folder.
     """
 
-    def __init__(self, top: Folder, whole: str, limits: Limits) -> None:
+    def __init__(self, top: Folder, whole: str, bounds: Bounds) -> None:
         self._top = top
         self._whole = whole
-        self._tally = Tally(limits)
+        self._code = bounds.code
+        self._tally = Tally(bounds.limits)
         self._files: dict[str, File] = {}
         self._own: dict[Path, dict[str, File]] = {}
         self._taken: set[Path] = set()
         self._absent: dict[str, None] = {}
 
     def files(self, root: Path) -> dict[str, File]:
-        """The files that a root module reaches, by paths from the top. Raises StalledError, AbsentBlobsError."""
+        """The files that the code of a folder reaches, by paths from the top. Raises StalledError, AbsentBlobsError."""
         self._take(root)
         modules = [root]
         for module in modules:
             self._require_contents()
             own = self._texts(module)
-            for call in hcl_paths.called_folders(own, "/".join(module)):
+            for call in self._code.called_folders(own, "/".join(module)):
                 called = self._called(call)
                 if called is not None and called not in modules:
                     self._take(called, others=False)
                     modules.append(called)
-            for named in hcl_paths.named_paths(own, "/".join(module), "/".join(root)):
+            for named in self._code.named_paths(own, "/".join(module), "/".join(root)):
                 self._take_named(named)
         self._require_contents()
         return self._files
 
-    def has_state(self, root: Path) -> bool:
-        """True where Terraform keeps its state beside the root module's code."""
+    def marks(self, root: Path) -> frozenset[str]:
+        """The code's marks that stand in a folder."""
         found = self._look(root)
-        return found is not None and not isinstance(found[1], File) and found[1].has_state()
+        return frozenset() if found is None or isinstance(found[1], File) else found[1].marks()
 
     def _require_contents(self) -> None:
         if self._absent:
@@ -63,15 +62,15 @@ class Reach:
     def _texts(self, module: Path) -> dict[str, bytes]:
         """The files of a module that may name others, by their plain names."""
         own = self._own.get(module, {})
-        return {name: file.read() for name, file in own.items() if hcl_paths.names_paths(name)}
+        return {name: file.read() for name, file in own.items() if self._code.names_paths(name)}
 
-    def _called(self, call: Named) -> Path | None:
+    def _called(self, call: NamedPath) -> Path | None:
         if call.leaves:
             raise refused(f"{shown(call.at)}: the module's source leads out of the {self._whole}")
         found = self._look(_parts(call.path))
         return _parts(call.path) if found is not None and not isinstance(found[1], File) else None
 
-    def _take_named(self, named: Named) -> None:
+    def _take_named(self, named: NamedPath) -> None:
         if named.leaves:
             if named.reads:
                 raise refused(f"{shown(named.at)}: {shown(named.path)} leads out of the {self._whole}")
@@ -106,8 +105,11 @@ class Reach:
             here, found = self._follow(place, name, entry) if isinstance(entry, Link) else ((*place, name), entry)
             if isinstance(found, File):
                 self._add((*path, name), found)
-            elif others or not _holds_code(found):
+            elif others or not self._holds_code(found):
                 self._below(found, here, (*path, name), depth=depth + 1, others=others)
+
+    def _holds_code(self, folder: Folder) -> bool:
+        return any(self._code.is_code(name) and not _is_folder(entry) for name, entry in folder.entries().items())
 
     def _add(self, path: Path, file: File) -> None:
         text = "/".join(path)
@@ -178,10 +180,6 @@ class Reach:
 
 def _parts(path: str) -> Path:
     return tuple(part for part in path.split("/") if part not in ("", "."))
-
-
-def _holds_code(folder: Folder) -> bool:
-    return any(is_code(name) and not _is_folder(entry) for name, entry in folder.entries().items())
 
 
 def _is_folder(entry: Entry) -> bool:

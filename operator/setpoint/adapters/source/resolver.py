@@ -10,9 +10,9 @@ from typing import TypeVar
 from setpoint.adapters.source.folder import FolderReader
 from setpoint.adapters.source.git import GitReader
 from setpoint.adapters.source.inline import inline_tree
-from setpoint.adapters.source.limits import Limits, refused
+from setpoint.adapters.source.limits import Bounds, Limits, refused
 from setpoint.api.source import GitSource, Source
-from setpoint.ports import SourceTree
+from setpoint.ports import Code, SourceTree
 
 _THREADS = 4
 _T = TypeVar("_T")
@@ -27,17 +27,19 @@ class SourceResolver:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="setpoint-source")
         self._git = GitReader(cache_root / "git", self._limits, self._call, local=home_root is not None)
 
-    async def resolve(self, source: Source, *, origin: Path | None, credentials: Mapping[str, str]) -> SourceTree:
+    async def resolve(
+        self, source: Source, *, origin: Path | None, credentials: Mapping[str, str], code: Code
+    ) -> SourceTree:
         """Reads the source. Raises StalledError (SourceNotFound, SourceRefused), TransientError (SourceUnavailable)."""
         match source:
             case Source(git=GitSource() as git):
-                return await self._git.tree(git, credentials)
+                return await self._git.tree(git, credentials, code)
             case Source(path=str(path)):
                 if self._folders is None or origin is None:
                     raise refused("spec.source.path works in a local home only; use git or inline")
-                return await self._call(partial(self._folders.tree, origin, path))
+                return await self._call(partial(self._folders.tree, origin, path, code))
             case _:
-                return await self._call(partial(inline_tree, source.inline or {}, self._limits))
+                return await self._call(partial(inline_tree, source.inline or {}, Bounds(self._limits, code)))
 
     def readers_of(self, paths: Collection[str]) -> frozenset[str]:
         """The folders of the home whose last reading, as a source, looked at one of these paths below the home."""

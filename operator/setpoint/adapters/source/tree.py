@@ -18,7 +18,7 @@ _LFS_MOST = 1024
 
 
 def source_tree(reach: Reach, path: tuple[str, ...], revision: str) -> SourceTree:
-    """The tree that the root module at that path reaches; each file is read for its digest.
+    """The tree that the code at that path reaches; each file is read for its digest.
 
     Where nothing outside of its folder is reached, that folder is the whole tree. Without a revision of its own, the
     digest is the tree's revision. Raises StalledError (SourceRefused, SourceNotFound), AbsentBlobsError.
@@ -39,7 +39,7 @@ def source_tree(reach: Reach, path: tuple[str, ...], revision: str) -> SourceTre
         revision=revision or content_digest,
         files=known,
         read=_Reader(files, known),
-        has_state_file=reach.has_state(path),
+        marks=reach.marks(path),
         root=root,
     )
 

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from setpoint.api.source import GitSource
 from setpoint.api.v1alpha1.environment import Environment
 from setpoint.ports import SourceResolver
+from setpoint.targets.environment.code import CODE
 from setpoint.targets.environment.ports import Bundle, ModuleHost, RunInputs, Terraform
 from setpoint.targets.environment.secrets import SecretReader
 
@@ -36,7 +37,7 @@ class SourceBundler:
             if source.git.secret_ref is not None:
                 own = await reader.read(source.git.secret_ref.name, field="spec.source.git.secretRef")
             hosts = await gather_hosts(source.git, own, reader)
-        tree = await self._resolver.resolve(source, origin=self._origin_of(environment), credentials=own)
+        tree = await self._resolver.resolve(source, origin=self._origin_of(environment), credentials=own, code=CODE)
         return await self._terraform.bundle(environment.ref.key, tree, dataclasses.replace(inputs, module_hosts=hosts))
 
 

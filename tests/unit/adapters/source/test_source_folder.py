@@ -11,6 +11,7 @@ from setpoint.adapters.source.resolver import SourceResolver
 from setpoint.api.conditions import Reason
 from setpoint.api.source import Source
 from setpoint.domain.errors import StalledError, TransientError
+from setpoint.targets.environment.code import CODE
 
 HOUR = 3_600_000_000_000
 
@@ -28,7 +29,7 @@ async def test_gives_regular_files_with_their_bytes_and_modes(resolver: SourceRe
     (code / "run.sh").chmod(0o755)
     (code / "sub").mkdir()
     (code / "sub" / "x.tf").write_text("c")
-    tree = await resolver.resolve(Source(path="code"), origin=home, credentials={})
+    tree = await resolver.resolve(Source(path="code"), origin=home, credentials={}, code=CODE)
     assert [(path, run) for path, (_, run) in tree.files.items()] == [
         ("main.tf", False),
         ("other.tf", False),
@@ -42,7 +43,7 @@ async def test_gives_regular_files_with_their_bytes_and_modes(resolver: SourceRe
 async def test_the_path_is_relative_to_the_manifest(resolver: SourceResolver, home: Path) -> None:
     write(home / "code", main="a")
     (home / "envs").mkdir()
-    tree = await resolver.resolve(Source(path="../code"), origin=home / "envs", credentials={})
+    tree = await resolver.resolve(Source(path="../code"), origin=home / "envs", credentials={}, code=CODE)
     assert list(tree.files) == ["main.tf"]
 
 
@@ -51,24 +52,24 @@ async def test_leaves_out_working_files_and_shows_a_state(resolver: SourceResolv
     for folder in (".terraform", ".git", ".setpoint", "terraform.tfstate.d"):
         (code / folder).mkdir()
         (code / folder / "x").write_text("x")
-    clean = await resolver.resolve(Source(path="code"), origin=home, credentials={})
+    clean = await resolver.resolve(Source(path="code"), origin=home, credentials={}, code=CODE)
     (code / "terraform.tfstate").write_text("{}")
     (code / "terraform.tfstate.backup").write_text("{}")
     (code / "terraform.tfstate.d" / "x").unlink()
     (code / "terraform.tfstate.d").rmdir()
-    tree = await resolver.resolve(Source(path="code"), origin=home, credentials={})
+    tree = await resolver.resolve(Source(path="code"), origin=home, credentials={}, code=CODE)
     assert list(tree.files) == ["main.tf"]
     assert tree.digest == clean.digest
-    assert (tree.has_state_file, clean.has_state_file) == (True, True)
+    assert (tree.marks, clean.marks) == ({"terraform.tfstate"}, {"terraform.tfstate.d"})
 
 
 async def test_a_state_that_goes_away_is_noticed(home: Path) -> None:
     code = write(home / "code", main="a")
     (code / "terraform.tfstate").write_text("{}")
     reader = FolderReader(home, Limits(), now_ns=lambda: time.time_ns() + HOUR)
-    before = reader.tree(home, "code")
+    before = reader.tree(home, "code", CODE)
     (code / "terraform.tfstate").unlink()
-    assert (before.has_state_file, reader.tree(home, "code").has_state_file) == (True, False)
+    assert (before.marks, reader.tree(home, "code", CODE).marks) == ({"terraform.tfstate"}, set())
 
 
 async def test_links_inside_the_source_become_files(resolver: SourceResolver, home: Path) -> None:
@@ -78,7 +79,7 @@ async def test_links_inside_the_source_become_files(resolver: SourceResolver, ho
     (code / "again.tf").symlink_to("./real/../link.tf")
     (code / "folder").symlink_to("real")
     (code / "real" / "up.tf").symlink_to("../main.tf")
-    tree = await resolver.resolve(Source(path="code"), origin=home, credentials={})
+    tree = await resolver.resolve(Source(path="code"), origin=home, credentials={}, code=CODE)
     assert tree.read("link.tf") == tree.read("again.tf") == tree.read("folder/up.tf") == b"a"
     assert tree.read("folder/x.tf") == b"x"
 
@@ -189,7 +190,7 @@ def _newline_name(home: Path) -> str:
 )
 async def test_refuses(resolver: SourceResolver, home: Path, make: Callable[[Path], str], says: str) -> None:
     with pytest.raises(StalledError, match=says) as caught:
-        await resolver.resolve(Source(path=make(home)), origin=home, credentials={})
+        await resolver.resolve(Source(path=make(home)), origin=home, credentials={}, code=CODE)
     assert caught.value.reason is Reason.SOURCE_REFUSED
 
 
@@ -201,31 +202,31 @@ async def test_what_is_no_folder_with_files_is_not_found(resolver: SourceResolve
     write(home, file="a")
     (home / "empty").mkdir()
     with pytest.raises(StalledError) as caught:
-        await resolver.resolve(Source(path=path), origin=home, credentials={})
+        await resolver.resolve(Source(path=path), origin=home, credentials={}, code=CODE)
     assert caught.value.reason is Reason.SOURCE_NOT_FOUND
 
 
 async def test_an_unchanged_folder_is_not_read_again(home: Path) -> None:
     code = write(home / "code", **{f"f{number}": "x" for number in range(20)})
     reader = FolderReader(home, Limits(), now_ns=lambda: time.time_ns() + HOUR)
-    first = reader.tree(home, "code")
-    assert reader.tree(home, "code") is first
+    first = reader.tree(home, "code", CODE)
+    assert reader.tree(home, "code", CODE) is first
     (code / "f0.tf").write_text("y")
-    second = reader.tree(home, "code")
+    second = reader.tree(home, "code", CODE)
     assert (second is first, second.digest == first.digest) == (False, False)
 
 
 async def test_a_file_that_was_just_written_is_read_again(home: Path) -> None:
     write(home / "code", main="a")
     reader = FolderReader(home, Limits())
-    first = reader.tree(home, "code")
-    second = reader.tree(home, "code")
+    first = reader.tree(home, "code", CODE)
+    second = reader.tree(home, "code", CODE)
     assert (second is first, second == first) == (False, True)
 
 
 async def test_reads_only_what_it_digested(resolver: SourceResolver, home: Path) -> None:
     code = write(home / "code", main="a")
-    tree = await resolver.resolve(Source(path="code"), origin=home, credentials={})
+    tree = await resolver.resolve(Source(path="code"), origin=home, credentials={}, code=CODE)
     (code / "main.tf").write_text("b")
     with pytest.raises(TransientError, match=r"main\.tf changed") as caught:
         tree.read("main.tf")
@@ -234,7 +235,7 @@ async def test_reads_only_what_it_digested(resolver: SourceResolver, home: Path)
 
 async def test_a_file_swapped_for_a_link_leads_nowhere(resolver: SourceResolver, home: Path) -> None:
     code = write(home / "code", main="a")
-    tree = await resolver.resolve(Source(path="code"), origin=home, credentials={})
+    tree = await resolver.resolve(Source(path="code"), origin=home, credentials={}, code=CODE)
     write(home, secret="a")
     (code / "main.tf").unlink()
     (code / "main.tf").symlink_to("../secret.tf")
@@ -246,7 +247,7 @@ async def test_a_folder_swapped_for_a_link_leads_nowhere(resolver: SourceResolve
     code = write(home / "code", main="a")
     write(code / "sub", x="a")
     write(home / "beside", x="a")
-    tree = await resolver.resolve(Source(path="code"), origin=home, credentials={})
+    tree = await resolver.resolve(Source(path="code"), origin=home, credentials={}, code=CODE)
     (code / "sub").rename(home / "away")
     (code / "sub").symlink_to("../beside")
     with pytest.raises(TransientError, match=r"sub/x\.tf changed"):
@@ -256,5 +257,5 @@ async def test_a_folder_swapped_for_a_link_leads_nowhere(resolver: SourceResolve
 async def test_a_cluster_has_no_folders(tmp_path: Path) -> None:
     resolver = SourceResolver(None, tmp_path)
     with pytest.raises(StalledError, match="local home only"):
-        await resolver.resolve(Source(path="code"), origin=None, credentials={})
+        await resolver.resolve(Source(path="code"), origin=None, credentials={}, code=CODE)
     await resolver.close()

@@ -18,6 +18,7 @@ from setpoint.api.conditions import Reason
 from setpoint.api.source import GitSource, Source
 from setpoint.domain.errors import ReasonedError, StalledError, TransientError
 from setpoint.ports import SourceTree
+from setpoint.targets.environment.code import CODE
 
 SECRET = "hunter2-hunter2"
 
@@ -26,7 +27,7 @@ async def read(
     resolver: SourceResolver, url: str, ref: str = "HEAD", path: str = ".", credentials: Mapping[str, str] | None = None
 ) -> SourceTree:
     source = Source(git=GitSource(url=url, ref=ref, path=path))
-    return await resolver.resolve(source, origin=None, credentials=credentials or {})
+    return await resolver.resolve(source, origin=None, credentials=credentials or {}, code=CODE)
 
 
 async def test_reads_the_files_of_a_commit(resolver: SourceResolver, repository: Repository) -> None:
@@ -43,7 +44,7 @@ async def test_reads_the_files_of_a_commit(resolver: SourceResolver, repository:
         "run.sh": True,
     }
     assert tree.read("link.tf") == b"a"
-    assert tree.has_state_file
+    assert tree.marks == {"terraform.tfstate"}
 
 
 async def test_a_folder_of_a_repository_is_the_same_as_that_folder(
@@ -52,8 +53,8 @@ async def test_a_folder_of_a_repository_is_the_same_as_that_folder(
     repository.commit({"envs/prod/main.tf": "a", "other/main.tf": "b"})
     (home / "code").mkdir()
     (home / "code" / "main.tf").write_text("a")
-    folder = await resolver.resolve(Source(path="code"), origin=home, credentials={})
-    inline = await resolver.resolve(Source(inline={"main.tf": "a"}), origin=None, credentials={})
+    folder = await resolver.resolve(Source(path="code"), origin=home, credentials={}, code=CODE)
+    inline = await resolver.resolve(Source(inline={"main.tf": "a"}), origin=None, credentials={}, code=CODE)
     tree = await read(resolver, repository.url, path="envs/prod")
     assert tree.digest == folder.digest == inline.digest
 

@@ -17,6 +17,7 @@ from setpoint.api.conditions import Reason
 from setpoint.api.source import GitSource, Source
 from setpoint.domain.errors import ReasonedError, StalledError, TransientError
 from setpoint.ports import SourceTree
+from setpoint.targets.environment.code import CODE
 
 SECRET = "hunter2-hunter2"
 CREDENTIALS = {"username": "me", "password": SECRET}
@@ -26,7 +27,7 @@ async def read(
     resolver: SourceResolver, url: str, path: str = ".", credentials: Mapping[str, str] | None = None
 ) -> SourceTree:
     source = Source(git=GitSource(url=url, path=path))
-    return await resolver.resolve(source, origin=None, credentials=credentials or {})
+    return await resolver.resolve(source, origin=None, credentials=credentials or {}, code=CODE)
 
 
 @pytest.fixture

@@ -3,21 +3,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from setpoint.adapters.source.inline import inline_tree
-from setpoint.adapters.source.limits import Limits
+from setpoint.adapters.source.limits import Bounds, Limits
 from setpoint.domain.errors import StalledError
+from setpoint.targets.environment.code import CODE
 
 SMALL = Limits(files=4, total_bytes=100, file_bytes=60, depth=2)
 
 
 def test_gives_the_files_of_the_manifest() -> None:
-    tree = inline_tree({"main.tf": "a", "modules/x/main.tf": "é"}, Limits())
+    tree = inline_tree({"main.tf": "a", "modules/x/main.tf": "é"}, Bounds(Limits(), CODE))
     assert tree.read("modules/x/main.tf") == "é".encode()
     assert list(tree.files) == ["main.tf", "modules/x/main.tf"]
 
 
 def test_a_state_is_left_out_and_shown() -> None:
-    tree = inline_tree({"main.tf": "a", "terraform.tfstate": "{}", ".terraform/x/y": "z"}, Limits())
-    assert (list(tree.files), tree.has_state_file) == (["main.tf"], True)
+    tree = inline_tree({"main.tf": "a", "terraform.tfstate": "{}", ".terraform/x/y": "z"}, Bounds(Limits(), CODE))
+    assert (list(tree.files), tree.marks) == (["main.tf"], {"terraform.tfstate"})
 
 
 @pytest.mark.parametrize(
@@ -44,12 +45,12 @@ def test_a_state_is_left_out_and_shown() -> None:
 )
 def test_refuses(files: dict[str, str], says: str) -> None:
     with pytest.raises(StalledError, match=says):
-        inline_tree(files, SMALL)
+        inline_tree(files, Bounds(SMALL, CODE))
 
 
 @given(st.dictionaries(st.from_regex(r"[a-z]{1,3}\.tf", fullmatch=True), st.text("ab\n"), min_size=1, max_size=6))
 def test_the_digest_depends_on_the_files_and_not_on_their_order(files: dict[str, str]) -> None:
-    tree = inline_tree(files, Limits())
-    assert inline_tree(dict(reversed(files.items())), Limits()) == tree
+    tree = inline_tree(files, Bounds(Limits(), CODE))
+    assert inline_tree(dict(reversed(files.items())), Bounds(Limits(), CODE)) == tree
     name = next(iter(files))
-    assert inline_tree({**files, name: files[name] + "."}, Limits()).digest != tree.digest
+    assert inline_tree({**files, name: files[name] + "."}, Bounds(Limits(), CODE)).digest != tree.digest

@@ -1,8 +1,10 @@
 """The files of its repository or home that a root module reaches: the same for git and for a folder of the home."""
 
+import dataclasses
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from tests.fakes.git_repository import Repository
@@ -13,7 +15,8 @@ from setpoint.adapters.source.resolver import SourceResolver
 from setpoint.api.conditions import Reason
 from setpoint.api.source import GitSource, Source
 from setpoint.domain.errors import StalledError
-from setpoint.ports import SourceTree
+from setpoint.ports import NamedPath, SourceTree
+from setpoint.targets.environment.code import CODE
 
 ROOT = "live/eu"
 SITE = "modules/site"
@@ -55,9 +58,9 @@ async def both(
     lay_out(home, files, links)
     lay_out(repository.folder, {}, links)
     repository.commit(dict(files))
-    tree = await resolver.resolve(Source(path=ROOT), origin=home, credentials={})
+    tree = await resolver.resolve(Source(path=ROOT), origin=home, credentials={}, code=CODE)
     source = Source(git=GitSource(url=repository.url, path=ROOT))
-    other = await resolver.resolve(source, origin=None, credentials={})
+    other = await resolver.resolve(source, origin=None, credentials={}, code=CODE)
     assert (other.digest, other.root, dict(other.files)) == (tree.digest, tree.root, dict(tree.files))
     assert all(other.read(name) == tree.read(name) for name in tree.files)
     return tree
@@ -118,7 +121,10 @@ async def test_links_alone_leave_the_folder_where_it_is(
     tree = await both(roomy, home, repository, {**FAR, f"{ROOT}/main.tf": "a"}, links)
     assert (tree.root, set(tree.files)) == ("", {"main.tf", "v.tf", "deep/y.txt", "deep/up"})
     plain = await roomy.resolve(
-        Source(inline={"main.tf": "a", "v.tf": "x", "deep/y.txt": "y", "deep/up": "x"}), origin=None, credentials={}
+        Source(inline={"main.tf": "a", "v.tf": "x", "deep/y.txt": "y", "deep/up": "x"}),
+        origin=None,
+        credentials={},
+        code=CODE,
     )
     assert tree.digest == plain.digest
 
@@ -126,11 +132,11 @@ async def test_links_alone_leave_the_folder_where_it_is(
 async def test_the_digest_moves_with_what_is_reached_alone(roomy: SourceResolver, repository: Repository) -> None:
     repository.commit({**FAR, f"{ROOT}/main.tf": call("../../modules/site"), f"{SITE}/main.tf": "a"})
     source = Source(git=GitSource(url=repository.url, path=ROOT))
-    before = await roomy.resolve(source, origin=None, credentials={})
+    before = await roomy.resolve(source, origin=None, credentials={}, code=CODE)
     repository.commit(dict.fromkeys(FAR, "another"))
-    far = await roomy.resolve(source, origin=None, credentials={})
+    far = await roomy.resolve(source, origin=None, credentials={}, code=CODE)
     repository.commit({f"{SITE}/main.tf": "b"})
-    near = await roomy.resolve(source, origin=None, credentials={})
+    near = await roomy.resolve(source, origin=None, credentials={}, code=CODE)
     assert (far.digest == before.digest, far.revision == before.revision) == (True, False)
     assert near.digest != before.digest
 
@@ -140,7 +146,9 @@ async def test_another_root_over_the_same_files_is_another_source(
 ) -> None:
     repository.commit({"a/main.tf": call("../b"), "b/main.tf": call("../a")})
     one, two = [
-        await roomy.resolve(Source(git=GitSource(url=repository.url, path=path)), origin=None, credentials={})
+        await roomy.resolve(
+            Source(git=GitSource(url=repository.url, path=path)), origin=None, credentials={}, code=CODE
+        )
         for path in ("a", "b")
     ]
     assert (one.files == two.files, one.digest == two.digest) == (True, False)
@@ -170,7 +178,7 @@ async def test_what_leads_out_is_refused_by_name(
     repository.commit(files)
     for source in (Source(path=ROOT), Source(git=GitSource(url=repository.url, path=ROOT))):
         with pytest.raises(StalledError, match=says) as caught:
-            await roomy.resolve(source, origin=home, credentials={})
+            await roomy.resolve(source, origin=home, credentials={}, code=CODE)
         assert caught.value.reason is Reason.SOURCE_REFUSED
 
 
@@ -180,7 +188,7 @@ async def test_only_what_is_reached_is_fetched(roomy: SourceResolver, repository
     lay_out(repository.folder, {}, {f"{ROOT}/v.tf": "../../shared/x.txt", "live/m": "../modules/site"})
     repository.commit({**FAR, f"{ROOT}/main.tf": call("../m"), f"{SITE}/main.tf": call("../us")})
     source = Source(git=GitSource(url=f"file://{repository.url}", path=ROOT))
-    tree = await roomy.resolve(source, origin=None, credentials={})
+    tree = await roomy.resolve(source, origin=None, credentials={}, code=CODE)
     assert set(tree.files) == {f"{ROOT}/main.tf", f"{ROOT}/v.tf", "live/m/main.tf", "live/us/main.tf"}
     (copy,) = (tmp_path / "roomy").glob("git/*/repository")
     held = repository.git("--git-dir", str(copy), "cat-file", "--batch-check", "--batch-all-objects")
@@ -202,10 +210,10 @@ def test_an_unchanged_home_is_not_read_again(home: Path, path: str, seen: bool) 
     code = call("../../modules/site") + 'x = file("../../shared/none.txt")'
     lay_out(home, {**FAR, f"{ROOT}/main.tf": code, f"{SITE}/main.tf": ""}, {f"{ROOT}/v.tf": "../../shared/x.txt"})
     reader = FolderReader(home, Limits(), now_ns=lambda: time.time_ns() + HOUR)
-    first = reader.tree(home, ROOT)
-    assert reader.tree(home, ROOT) is first
+    first = reader.tree(home, ROOT, CODE)
+    assert reader.tree(home, ROOT, CODE) is first
     (home / path).write_text("changed")
-    second = reader.tree(home, ROOT)
+    second = reader.tree(home, ROOT, CODE)
     assert (second is not first, second.digest != first.digest) == (seen, seen)
 
 
@@ -227,5 +235,44 @@ def test_who_reads_a_file_is_known(home: Path, path: str, reads: bool) -> None:
     lay_out(home, {**FAR, f"{ROOT}/main.tf": code, f"{SITE}/main.tf": ""}, {f"{ROOT}/v.tf": "../../shared/x.txt"})
     reader = FolderReader(home, Limits())
     assert reader.readers_of([path]) == frozenset()
-    reader.tree(home / "live", "eu")
+    reader.tree(home / "live", "eu", CODE)
     assert reader.readers_of(["README.md", path]) == ({ROOT} if reads else set())
+
+
+# --- Another kind of target ------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class PlainFiles:
+    """Files that name no others; Terraform's are like any."""
+
+    marks: ClassVar[frozenset[str]] = frozenset({"README"})
+
+    def leaves_out(self, _name: str) -> bool:
+        return False
+
+    def is_code(self, _name: str) -> bool:
+        return False
+
+    def names_paths(self, _name: str) -> bool:
+        return False
+
+    def called_folders(self, *_: object) -> tuple[NamedPath, ...]:
+        return ()
+
+    named_paths = called_folders
+
+
+async def test_each_kind_of_target_says_what_its_files_reach(
+    roomy: SourceResolver, home: Path, repository: Repository
+) -> None:
+    files = {"main.tf": call("../../modules/site"), ".terraform/x": "x", "terraform.tfstate": "{}", "README": "r"}
+    lay_out(home, {**{f"{ROOT}/{name}": text for name, text in files.items()}, f"{SITE}/main.tf": "a"})
+    repository.commit({**{f"{ROOT}/{name}": text for name, text in files.items()}, f"{SITE}/main.tf": "a"})
+    for source, origin in ((Source(path=ROOT), home), (Source(git=GitSource(url=repository.url, path=ROOT)), None)):
+        of_code = await roomy.resolve(source, origin=origin, credentials={}, code=CODE)
+        plain = await roomy.resolve(source, origin=origin, credentials={}, code=PlainFiles())
+        assert (of_code.root, f"{SITE}/main.tf" in of_code.files, of_code.marks) == (ROOT, True, {"terraform.tfstate"})
+        assert (plain.root, set(plain.files), plain.marks) == ("", set(files) - {"README"}, {"README"})
+    moved = [f"{SITE}/main.tf"]
+    assert roomy.readers_of(moved) == {ROOT}

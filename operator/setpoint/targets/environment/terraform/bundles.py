@@ -12,12 +12,12 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 
-from setpoint.adapters.source import hcl_scan
 from setpoint.api.conditions import Reason
 from setpoint.domain.digests import canonical, digest, digest_bytes
 from setpoint.domain.errors import NotFoundError, StalledError
 from setpoint.domain.scrubbing import Scrubber
 from setpoint.ports import BlobStore, SourceTree
+from setpoint.targets.environment import hcl_scan
 from setpoint.targets.environment.plan import lock_file
 from setpoint.targets.environment.ports import Bundle, EngineVersion, RunInputs
 from setpoint.targets.environment.terraform.binaries import builder
@@ -193,7 +193,7 @@ def _refuse_hidden_state(roots: hcl_scan.Files) -> None:
 def _refuse_foreign_state(tree: SourceTree, roots: hcl_scan.Files) -> None:
     """Rule 10: else everything that exists already would be planned anew."""
     where = hcl_scan.foreign_backend(roots)
-    if where or tree.has_state_file:
+    if where or tree.marks:
         what = f"the code names a backend of its own at {where}" if where else "the source holds a terraform.tfstate"
         remedy = "adopt its state first: terraform state pull > FILE, then setpoint import-state ENVIRONMENT FILE"
         raise StalledError(Reason.STATE_NOT_ADOPTED, f"{what}; {remedy}")

@@ -25,9 +25,9 @@ from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mappi
 from pathlib import Path
 from typing import Any
 
-from setpoint.adapters.source import hcl_scan
 from setpoint.domain.digests import digest_bytes
 from setpoint.domain.errors import StoreError
+from setpoint.targets.environment import hcl_scan
 from setpoint.targets.environment.plan import lock_file
 from setpoint.targets.environment.terraform import strays
 from setpoint.targets.environment.terraform.strays import Stamp

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from setpoint.adapters.source.hcl_scan import (
+from setpoint.targets.environment.hcl_scan import (
     declared_variables,
     foreign_backend,
     installed_modules,

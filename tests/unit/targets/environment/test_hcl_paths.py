@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from setpoint.adapters.source.hcl_paths import called_folders, named_paths
+from setpoint.targets.environment.hcl_paths import called_folders, named_paths
 
 MODULE, ROOT = "modules/site", "live/eu"
 

@@ -4,14 +4,14 @@ Only what stands in the code is found: `${path.module}`, `${path.root}` and `${p
 another expression in it is known as far as the folder before that.
 """
 
-import dataclasses
 import json
 import posixpath
 import re
 from collections.abc import Iterator
 from typing import Any
 
-from setpoint.adapters.source.hcl_scan import Files, is_code, module_calls
+from setpoint.ports.source import NamedPath
+from setpoint.targets.environment.hcl_scan import Files, is_code, module_calls
 
 _UNKNOWN, _MODULE, _ROOT = "\0", "\1", "\2"
 _NEWLINE = "\n"
@@ -43,33 +43,19 @@ _PLAIN = re.compile(r"[^\"\\$%]+")
 _OPEN_ENDED = re.compile(r"[\0*?\[]")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Named:
-    """A path that code names, from the top of the source; `reads`: a function reads what is there."""
-
-    path: str
-    at: str
-    reads: bool = False
-
-    @property
-    def leaves(self) -> bool:
-        """True where the path leads out of the source."""
-        return self.path == ".." or self.path.startswith("../")
-
-
 def names_paths(name: str) -> bool:
     """True for files that are looked through: code, and the variables that Terraform reads by itself."""
     return is_code(name) or _VARIABLE_FILES.search(name) is not None
 
 
-def called_folders(files: Files, module: str) -> Iterator[Named]:
+def called_folders(files: Files, module: str) -> Iterator[NamedPath]:
     """The folders of the local modules that a module calls; `files` are its own, by plain names."""
     for source, at in module_calls(files):
         if source.startswith(("./", "../")):
-            yield Named(posixpath.normpath(posixpath.join(module, source)), posixpath.join(module, at))
+            yield NamedPath(posixpath.normpath(posixpath.join(module, source)), posixpath.join(module, at))
 
 
-def named_paths(files: Files, module: str, root: str) -> Iterator[Named]:
+def named_paths(files: Files, module: str, root: str) -> Iterator[NamedPath]:
     """The paths in a module's text that may lead out of its folder; `root` is the folder in which Terraform runs."""
     calls = {source for source, _ in module_calls(files)}
     for name in sorted(files):
@@ -84,7 +70,7 @@ def named_paths(files: Files, module: str, root: str) -> Iterator[Named]:
                 continue
             for path in _paths(written, module, root):
                 at = f"{posixpath.join(module, name)}:{text.count(_NEWLINE, 0, start) + 1}"
-                yield Named(path, at, reads)
+                yield NamedPath(path, at, reads)
 
 
 def _paths(written: str, module: str, root: str) -> Iterator[str]:
