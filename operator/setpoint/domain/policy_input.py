@@ -1,7 +1,7 @@
 """Owns the document that policies get as `input`. Pure."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from setpoint.api.v1alpha1.change import ChangeSummary, ResetAction
@@ -35,3 +35,8 @@ def policy_input(question: Question, *, gate: str, document: Mapping[str, Any], 
         "reset": {"worst": question.worst, "actions": [action.as_json() for action in question.reset_actions]},
         "now": question.now,
     }
+
+
+def own_words(inputs: Collection[str]) -> tuple[str, ...]:
+    """The words, beside `document`, that a kind's own fields of the input begin with: such as its name for it."""
+    return tuple(sorted({path.partition(".")[0] for path in inputs} - {"document"}))

@@ -15,6 +15,7 @@ from pydantic_core import to_json
 from setpoint.adapters.policy.answers import PackageDefaults, read_answers
 from setpoint.adapters.policy.process import WorkerError, WorkerProcess
 from setpoint.domain.policies import PolicyCheck, PolicyModules, PolicyResult, PolicyTest
+from setpoint.domain.policy_input import own_words
 from setpoint.domain.reading import text_at
 
 _LOAD_SECONDS = 15.0
@@ -74,8 +75,9 @@ class RegorusEngine:
         kind = text_at(document, "target", "kind")
         if kind not in self._inputs:
             return PolicyResult(error=f"there is no kind of target {kind!r}, so the policies were not asked")
+        word = self._word_for_document(kind, document)
         try:
-            text = to_json(document)
+            text = to_json({name: value for name, value in document.items() if name != word})
         except (TypeError, ValueError):
             # An error about a value may quote it.
             return PolicyResult(error="the plan can't be written as JSON, so the policies were not asked")
@@ -84,12 +86,19 @@ class RegorusEngine:
                 loaded = await self._load(worker, modules)
                 if problem := loaded.problem(kind):
                     return PolicyResult(error=problem)
-                answer, body = await worker.request("evaluate", timeout, text, digest=modules.digest, kind=kind)
+                asked = {"digest": modules.digest, "kind": kind, "word": word}
+                answer, body = await worker.request("evaluate", timeout, text, **asked)
         except (WorkerError, TypeError, ValueError) as error:
             return PolicyResult(error=str(error))
         if "error" in answer:
             return PolicyResult(error=f"the policies failed: {answer['error']}")
         return read_answers(body, loaded.packages)
+
+    def _word_for_document(self, kind: str, document: Mapping[str, Any]) -> str:
+        """The word by which the input has its document once more: it passes once then. Empty where there is none."""
+        found = document.get("document")
+        words = (word for word in own_words(self._inputs[kind]) if found is not None and document.get(word) is found)
+        return next(words, "")
 
     async def run_tests(self, modules: PolicyModules) -> tuple[PolicyTest, ...]:
         """Runs every `test_` rule of the files `*_test.rego`. Raises ValueError where the set can't be tested."""

@@ -12,6 +12,7 @@ from typing import Any
 import regorus
 
 from setpoint.adapters.policy.metadata import Metadata, MetadataError, read_metadata
+from setpoint.domain.policy_input import own_words
 from setpoint.domain.rego_ast import Module, Path, read_module
 from setpoint.domain.rego_inputs import Fault
 from setpoint.domain.rego_lint import ENTRY_RULES, PARAMS, QUERY_PACKAGE, Lint, PackageKinds
@@ -46,9 +47,12 @@ def builtin_functions() -> frozenset[str]:
     return frozenset(answer["result"][0]["expressions"][0]["value"]["builtins"])
 
 
-def answers_for(kind: str) -> str:
-    """The rule that gathers what the packages say which are asked for this kind of target."""
-    return f"data.{QUERY_PACKAGE}.answers_{kind}"
+def answers_for(kind: str, word: str = "") -> str:
+    """The rule that gathers what the packages say which are asked for this kind of target.
+
+    With its word for the document, of an input that has it by `document` alone.
+    """
+    return f"data.{QUERY_PACKAGE}.answers_{kind}" + (f"_as_{word}" if word else "")
 
 
 Inputs = Mapping[str, Collection[str]]
@@ -75,7 +79,7 @@ def load(texts: Mapping[str, str], params: Mapping[str, Any], inputs: Inputs, *,
         for kind in inputs:
             asked[kind] = [path for path in entries if _is_for(path, kind, kinds)]
         files = {module.file: texts[module.file] for module in loaded}
-        asking = query(asked, modules)
+        asking = query(asked, modules, inputs)
         problems = _compile(engine, files, asking, params)
         packages = [] if problems else _packages(modules, entries, metadata, lint)
     return LoadedSet(engine, problems, packages, modules, asking)
@@ -159,16 +163,22 @@ def _compile(engine: regorus.Engine, texts: Mapping[str, str], asking: str, para
     return []
 
 
-def query(asked: Mapping[str, Sequence[Path]], modules: Iterable[Module]) -> str:
+def query(asked: Mapping[str, Sequence[Path]], modules: Iterable[Module], inputs: Inputs) -> str:
     """The module that gathers, for each kind, every set that is asked, as [package, rule, answers].
 
-    One undefined part undoes all.
+    One undefined part undoes all. A kind's own word for the document is given to it here: large, it is read once.
     """
     entries: dict[Path, set[str]] = {}
     for module in modules:
         names = {rule.path[0] for rule in module.rules if rule.path[0] in ENTRY_RULES}
         entries.setdefault(module.package, set()).update(set() if module.is_test else names)
     rules = [_answers(kind, packages, entries) for kind, packages in sorted(asked.items())]
+    for kind in sorted(asked):
+        rules += [
+            f"answers_{kind}_as_{word} := found if {{\n"
+            f"\tfound := answers_{kind} with input.{word} as input.document\n}}\n"
+            for word in own_words(inputs[kind])
+        ]
     return "\n".join([f"package {QUERY_PACKAGE}\n", *rules])
 
 

@@ -22,7 +22,7 @@ class Server:
                 case "load":
                     return self._load(header, body)
                 case "evaluate":
-                    return self._evaluate(header["digest"], header["kind"], body)
+                    return self._evaluate(header["digest"], answers_for(header["kind"], header["word"]), body)
                 case "test":
                     return self._test(body)
         except (RuntimeError, ValueError, MemoryError, RecursionError) as error:
@@ -36,11 +36,11 @@ class Server:
         loaded = self._sets[header["digest"]] = load(content["modules"], content["params"], content["inputs"])
         return {"problems": loaded.problems[:100], "packages": loaded.packages}, b""
 
-    def _evaluate(self, digest: str, kind: str, body: bytes) -> Answer:
+    def _evaluate(self, digest: str, rule: str, body: bytes) -> Answer:
         engine = self._sets[digest].engine
         try:
             engine.set_input_json(body.decode())
-            return {}, engine.eval_rule_as_json(answers_for(kind)).encode()
+            return {}, engine.eval_rule_as_json(rule).encode()
         finally:
             engine.set_input_json("null")  # gives the plan's memory back
 

@@ -25,6 +25,10 @@ deny contains "x" if {
 """
 
 
+PLAN = {"resource_changes": [{"address": "a.b"}]}
+ALIKE = {"document": PLAN, "plan": PLAN}
+
+
 @pytest.fixture
 async def engine() -> AsyncIterator[RegorusEngine]:
     engine = RegorusEngine(INPUTS, load_seconds=10)
@@ -139,8 +143,11 @@ async def test_parameters(engine: RegorusEngine) -> None:
         ),
     ],
 )
-async def test_hostile_policies_are_errors_and_the_engine_recovers(engine: RegorusEngine, text: str, why: str) -> None:
-    result = await ask(engine, text, seconds=0.3 if text == LOOP else 10)
+@pytest.mark.parametrize("document", [{}, ALIKE], ids=["plain", "document by two names"])
+async def test_hostile_policies_are_errors_and_the_engine_recovers(
+    engine: RegorusEngine, text: str, why: str, document: dict[str, Any]
+) -> None:
+    result = await ask(engine, text, {"now": True, **document}, seconds=0.3 if text == LOOP else 10)
     assert why in result.error
     assert result.violations == ()
     assert await ask(engine, GOOD) == PolicyResult((Violation("good", "no x"),))
@@ -306,3 +313,35 @@ helper if true
 async def test_a_set_that_does_not_load_can_not_be_tested(engine: RegorusEngine) -> None:
     with pytest.raises(ValueError, match=r"m\.rego:1"):
         await engine.run_tests(PolicyModules.of({"m.rego": "pack"}))
+
+
+@pytest.mark.parametrize(
+    ("given", "seen"),
+    [
+        pytest.param(ALIKE, ["a.b", "a.b"], id="one object by two names"),
+        pytest.param({"document": PLAN, "plan": {"resource_changes": [{"address": "c"}]}}, ["a.b", "c"], id="two"),
+        pytest.param({"document": PLAN}, ["a.b", None], id="the document alone"),
+        pytest.param({"plan": PLAN}, [None, "a.b"], id="the other alone"),
+        pytest.param({"document": None, "plan": None}, [None, None], id="neither"),
+    ],
+)
+async def test_each_name_of_the_document_shows_what_it_was_given(
+    engine: RegorusEngine, monkeypatch: pytest.MonkeyPatch, given: dict[str, Any], seen: list[str | None]
+) -> None:
+    text = """package a
+first(name) := input[name].resource_changes[0].address
+warn contains sprintf("document %v", [first("document")])
+deny contains sprintf("plan %v", [input.plan.resource_changes[0].address])
+"""
+    sent: list[bytes] = []
+    exchange = WorkerProcess._exchange
+
+    async def watched(self: WorkerProcess, parts: tuple[bytes, bytes]) -> Any:
+        sent.append(parts[1])
+        return await exchange(self, parts)
+
+    monkeypatch.setattr(WorkerProcess, "_exchange", watched)
+    result = await ask(engine, text, given)
+    told = [f"{name} {found}" for name, found in zip(("document", "plan"), seen, strict=True) if found]
+    assert (sorted(one.message for one in result.violations), result.error) == (told, "")
+    assert sent[-1].count(b"a.b") == (1 if "a.b" in seen else 0)

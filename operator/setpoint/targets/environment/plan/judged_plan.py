@@ -196,11 +196,13 @@ def _masked(changes: Iterable[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _under(value: Any, mask: Any) -> Iterator[str]:
-    if isinstance(value, dict) and (mask is True or isinstance(mask, dict)):
+    if isinstance(value, dict) and mask is True:
         for key, item in value.items():
-            if mask is True:
-                yield key
-            yield from _under(item, mask if mask is True else mask.get(key))
+            yield key
+            yield from _under(item, mask)
+    elif isinstance(value, dict) and isinstance(mask, dict):
+        for key in mask.keys() & value.keys():
+            yield from _under(value[key], mask[key])
     elif isinstance(value, list) and (mask is True or isinstance(mask, list)):
         for index, item in enumerate(value):
             yield from _under(item, mask if mask is True else mask[index] if index < len(mask) else None)
