@@ -12,8 +12,7 @@ from setpoint.runtime.logging import SecretFilter
 from setpoint.runtime.metrics import Metrics
 from setpoint.settings import Settings
 from setpoint.targets.environment.plan import state
-from setpoint.targets.environment.terraform import RunWatch
-from setpoint.wiring.backends import Backends
+from setpoint.wiring.backends import Backends, Lead
 from setpoint.wiring.leases import LEASES
 from setpoint.wiring.stores import open_database
 
@@ -43,7 +42,7 @@ async def open_cluster(
     identity: str,
     metrics: Metrics,
     secrets: SecretFilter,
-    watch: RunWatch,
+    lead: Lead,
 ) -> AsyncIterator[ClusterBackends]:
     """Opens the backends of the operator, and closes them again. Asks the API server nothing yet.
 
@@ -69,7 +68,7 @@ async def open_cluster(
             home_root=None,
             origin_of=lambda _obj: None,
             proves_users=True,
-            watch=watch,
+            lead=lead,
             sees_all=not settings.served_namespaces,
             connection=connection,
             fences=SqlFences(database),

@@ -19,13 +19,16 @@ from setpoint.targets.environment.code import CODE
 from setpoint.targets.environment.driver import EnvironmentDriver
 from setpoint.targets.environment.metrics import STATE_LOCKS
 from setpoint.targets.environment.state_backend import StateBackendServer
-from setpoint.targets.environment.terraform import NoWatch, TerraformAdapter, TerraformOptions
+from setpoint.targets.environment.terraform import NoWatch, TerraformAdapter, TerraformOptions, Warden
 from setpoint.wiring.backends import Backends
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Environments:
-    """The target kind Environment of a manager. `threads` take the pure work on large plans off the event loop."""
+    """The target kind Environment of a manager. `threads` take the pure work on large plans off the event loop.
+
+    `watchdog` is there where another manager may take over.
+    """
 
     kind: ClassVar = Environment
     inputs: ClassVar = EnvironmentDriver.inputs
@@ -34,6 +37,7 @@ class Environments:
     terraform: TerraformAdapter
     prober: HttpProber
     threads: Executor
+    watchdog: Warden | None
 
     def driver(self, cluster: ClusterClient, *, settles: bool = True, lingering: float = 0.0) -> EnvironmentDriver:
         """A driver over a cluster."""
@@ -50,6 +54,11 @@ class Environments:
             settles=settles,
             lingering=lingering,
         )
+
+    def on_renew(self) -> None:
+        """Tells the watchdog, so that it stops no run."""
+        if self.watchdog is not None:
+            self.watchdog.beat()
 
     async def source_digest(self, environment: Environment) -> str | None:
         """Of a folder of the home as it is now; a repository is looked at again at the interval."""
@@ -80,6 +89,9 @@ async def open_target(
         backends.states, backends.locks, count_locks=lambda held: show_locks("held", value=held)
     )
     await stack.enter_async_context(backend.serving())
+    watchdog = None if backends.lead is None else Warden(backends.lead.silence, backends.lead.patience)
+    if watchdog is not None:
+        stack.push_async_callback(watchdog.close)
     options = TerraformOptions(
         backends.private,
         settings.terraform,
@@ -94,8 +106,9 @@ async def open_target(
         backend=backend,
         register_secrets=secrets.add,
         register_addresses=secrets.spare,
-        watch=backends.watch or NoWatch(),
+        watch=watchdog or NoWatch(),
     )
     stack.push_async_callback(terraform.close)
     threads = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="setpoint-plans"))
-    return Environments(backends, sources, terraform, HttpProber(parse_allowed(settings.health_allow)), threads)
+    prober = HttpProber(parse_allowed(settings.health_allow))
+    return Environments(backends, sources, terraform, prober, threads, watchdog)

@@ -29,8 +29,8 @@ from setpoint.runtime.shares import Shares
 from setpoint.runtime.terms import Terms
 from setpoint.server.http import serve_http
 from setpoint.settings import read_settings
-from setpoint.targets.environment.terraform import Warden
 from setpoint.watch import KopfSource, WatchOptions
+from setpoint.wiring.backends import Lead
 from setpoint.wiring.cluster import ClusterBackends, open_cluster
 from setpoint.wiring.leading import KILL_SECONDS, Leading
 from setpoint.wiring.leases import lease_of
@@ -81,24 +81,18 @@ async def run_operator(options: OperatorOptions, stop: asyncio.Event) -> None:
         writes_a_second=settings.api_writes,
     )
     identity = settings.identity or f"{socket.gethostname()}-{random_bytes.token_hex(4)}"
-    warden = Warden(LeaseTiming().renew_deadline, KILL_SECONDS)
-    try:
-        metrics = Metrics()
-        async with (
-            open_cluster(
-                connection, settings, identity=identity, metrics=metrics, secrets=hidden, watch=warden
-            ) as backends,
-            open_services(backends, settings, metrics, hidden) as services,
-        ):
-            await Operator(backends, services, identity, warden).run(stop)
-    finally:
-        await warden.close()
+    lead, metrics = Lead(LeaseTiming().renew_deadline, KILL_SECONDS), Metrics()
+    async with (
+        open_cluster(connection, settings, identity=identity, metrics=metrics, secrets=hidden, lead=lead) as backends,
+        open_services(backends, settings, metrics, hidden) as services,
+    ):
+        await Operator(backends, services, identity).run(stop)
 
 
 class Operator:
     """One replica."""
 
-    def __init__(self, backends: ClusterBackends, services: Services, identity: str, warden: Warden) -> None:
+    def __init__(self, backends: ClusterBackends, services: Services, identity: str) -> None:
         self._backends = backends
         self._metrics = metrics = services.metrics
         self._settings = settings = services.settings
@@ -125,9 +119,9 @@ class Operator:
             backends.cluster, self._source, self._secrets, self._work, interval=settings.resync_seconds
         )
         self._leading = Leading(backends, services, self._terms, self._work, self._resync)
-        self._electors = self._make_electors(identity, warden)
+        self._electors = self._make_electors(services, identity)
 
-    def _make_electors(self, identity: str, warden: Warden) -> Mapping[str, Elector]:
+    def _make_electors(self, services: Services, identity: str) -> Mapping[str, Elector]:
         """One for each shard, by its Lease."""
         leases = self._backends.leases(self._settings.lease_namespace or _pod_namespace())
         division, shares = Division(leases, self._settings.shards), Shares(identity)
@@ -137,7 +131,7 @@ class Operator:
                 identity,
                 lead=functools.partial(self._leading.lead, shard),
                 on_change=functools.partial(self._change_leader, shares, shard),
-                on_renew=warden.beat,
+                on_renew=services.on_renew,
                 sharing=Sharing(
                     shards=shard.count,
                     hesitate=lambda: _HESITATION_SECONDS * len(self._terms),

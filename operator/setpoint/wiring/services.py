@@ -50,6 +50,11 @@ class Services:
     targets: Mapping[str, OpenTarget]
     """By kind."""
 
+    def on_renew(self) -> None:
+        """Hears that this manager still leads: what targets run may go on."""
+        for target in self.targets.values():
+            target.on_renew()
+
     def configurations(self, cluster: ClusterClient) -> Configurations:
         """The configurations that targets are held to, over a cluster."""
         changes = ChangeRegister(cluster, self.backends.clock)

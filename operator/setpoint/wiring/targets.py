@@ -61,6 +61,10 @@ class OpenTarget(Protocol):
         """
         ...
 
+    def on_renew(self) -> None:
+        """Hears that the manager still leads, where `backends.lead` says for how long that holds."""
+        ...
+
     async def source_digest(self, target: Any) -> str | None:
         """The digest of a target's source on this machine, empty for another; None where it can't be read."""
         ...
