@@ -124,6 +124,8 @@ class Reason(StrEnum):
     DIGEST_MISMATCH = "DigestMismatch"
     # Outcomes
     APPLIED = "Applied"
+    CARRIED_OUT = "CarriedOut"
+    CARRIED_OUT_UNGATED = "CarriedOutUngated"
     VERIFIED = "Verified"
     NOT_CONVERGING = "NotConverging"
     NOT_CONFORMING = "NotConforming"
@@ -136,6 +138,7 @@ class Reason(StrEnum):
     DESTROYED = "Destroyed"
     DELETION_TAKEN_BACK = "DeletionTakenBack"
     CHANGE_CREATED = "ChangeCreated"
+    CHANGE_SHOWN = "ChangeShown"
 
 
 REASON_MEANING: dict[Reason, str] = {
@@ -226,6 +229,8 @@ REASON_MEANING: dict[Reason, str] = {
     Reason.POLICY_LOADED: "The policies load and pass the lint.",
     Reason.DIGEST_MISMATCH: "The content is not the one that the digest pins.",
     Reason.APPLIED: "The Change was applied.",
+    Reason.CARRIED_OUT: "Somebody carried the Change out themselves, where people look at it.",
+    Reason.CARRIED_OUT_UNGATED: "Somebody carried the Change out themselves, and its gates had not passed.",
     Reason.VERIFIED: "The target is at its setpoint and healthy.",
     Reason.NOT_CONVERGING: "What was just applied still differs; the message names the paths.",
     Reason.NOT_CONFORMING: "What still differs, no Change can mend; the message names it, and people have to.",
@@ -240,10 +245,12 @@ REASON_MEANING: dict[Reason, str] = {
     Reason.DESTROYED: "Everything that the target had was destroyed.",
     Reason.DELETION_TAKEN_BACK: "The manifest is there again, so that what was to be destroyed stays.",
     Reason.CHANGE_CREATED: "A Change was computed and recorded.",
+    Reason.CHANGE_SHOWN: "A Change is shown where its people look, outside of Setpoint.",
 }
 
 EVENT_REASONS: tuple[Reason, ...] = (
     Reason.CHANGE_CREATED,
+    Reason.CHANGE_SHOWN,
     Reason.DESTROYED,
     Reason.RELEASED,
     Reason.DELETION_TAKEN_BACK,

@@ -29,7 +29,7 @@ from setpoint.cli.options import (
     subject_option,
 )
 from setpoint.cli.output import print_value
-from setpoint.cli.story import field, gate_lines, section, way_back_lines
+from setpoint.cli.story import field, gate_lines, review_lines, section, way_back_lines
 from setpoint.cli.table import plain
 from setpoint.cli.tally import Hearing, hear, refuse_empty_word, refuse_rejected
 from setpoint.domain import audit_actions
@@ -326,6 +326,7 @@ def _shown(hearing: Hearing, sight: Sight, *, full: bool) -> list[str]:
         *action_section(sight, summary, summary.actions, cause=change.spec.cause, full=full),
         *section("Way back", way_back_lines(change.spec.reset_plan, change.status.undrilled_accepted_by)),
         *section("Gates", gate_lines(change.status.gates)),
+        *section("Review", review_lines(change.status.review)),
         *section("Warnings", map(plain, change.status.warnings)),
         *section("Notes", map(plain, change.spec.notes)),
         *section("Approvals", hearing.lines()),

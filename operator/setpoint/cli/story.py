@@ -10,7 +10,7 @@ from setpoint.cli.table import age, human_duration, plain, render
 
 if TYPE_CHECKING:
     from setpoint.api.meta import Condition
-    from setpoint.api.v1alpha1.change import ActionSummary, GateResult, ResetAction, ResetPlanSummary
+    from setpoint.api.v1alpha1.change import ActionSummary, GateResult, ResetAction, ResetPlanSummary, ReviewStatus
     from setpoint.runtime.recorder import EventRecord
 
 _LABEL = 14
@@ -103,6 +103,17 @@ def way_back_lines(reset_plan: ResetPlanSummary, accepted_by: Sequence[str] = ()
         for action in reset_plan.actions
         if action.reversibility != "Reversible" or action.classed_by is not None
     ]
+
+
+def review_lines(review: ReviewStatus | None) -> list[str]:
+    """Says where people look at a Change outside of Setpoint, and who turned it down there; nothing where none do."""
+    if review is None:
+        return []
+    ended = "" if review.shown else " (no longer shown)"
+    where = [f"{plain(review.url)}{ended}"] if review.url else ["not shown yet"]
+    if review.declined_by is not None:
+        where.append(f"declined by {plain(review.declined_by)}: {plain(review.why)}")
+    return where
 
 
 def _step_back(action: ResetAction) -> str:

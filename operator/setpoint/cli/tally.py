@@ -94,6 +94,7 @@ async def hear(home: Home, change: Change, now: dt.datetime) -> Hearing:
         ttl=(target.spec.approvals if target else ApprovalPolicy()).ttl,
         now=now,
         barred=frozenset(change.status.barred),
+        review=change.status.review,
     )
     return Hearing(change, approvals, tally, unrecorded, target is not None and is_suspended(target), now)
 

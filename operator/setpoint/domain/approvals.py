@@ -7,7 +7,7 @@ from typing import Literal
 
 from setpoint.api.model import parse_time
 from setpoint.api.v1alpha1.approval import Approval
-from setpoint.api.v1alpha1.change import Cause
+from setpoint.api.v1alpha1.change import Cause, ReviewStatus
 
 _CLOCK_SKEW = dt.timedelta(minutes=5)
 
@@ -49,10 +49,12 @@ def count_approvals(
     ttl: dt.timedelta,
     now: dt.datetime,
     barred: frozenset[str] = frozenset(),
+    review: ReviewStatus | None = None,
 ) -> ApprovalTally:
     """The tally of one subject: people are counted once, and approvals for another subject not at all.
 
     An approval counts for `ttl` from its creation; a rejection for ever. Who is `barred` may reject and not approve.
+    `review` is that of its Change: whoever declined it there has rejected it.
     Only approvals that count can override a gate, or accept that the way back is not drilled.
     """
     ours = [a for a in approvals if a.spec.subject == subject and a.metadata.deletion_timestamp is None]
@@ -60,12 +62,15 @@ def count_approvals(
     given = [a for a in ours if a.spec.verdict == "Approved" and a.spec.approver not in barred]
     valid = [a for a in given if _is_fresh(a, ttl, now)]
     approved_by = {a.spec.approver for a in valid}
+    rejected = [(a.spec.approver, a.spec.reason) for a in rejections]
+    if review is not None and review.declined_by is not None:
+        rejected.append((review.declined_by, review.why))
     return ApprovalTally(
         approved_by=tuple(sorted(approved_by)),
-        rejected_by=tuple(sorted({a.spec.approver for a in rejections})),
+        rejected_by=tuple(sorted({who for who, _ in rejected})),
         expired=tuple(sorted({a.spec.approver for a in given} - approved_by)),
         overrides=frozenset(gate for a in valid for gate in a.spec.overrides),
-        rejection=min((a.spec.reason for a in rejections), default=""),
+        rejection=min((why for _, why in rejected), default=""),
         barred=tuple(sorted(barred)),
         accepted={a.spec.approver: a.spec.reason for a in valid if a.spec.accept_undrilled},
     )

@@ -14,6 +14,7 @@ from setpoint.domain.audit import AuditEntry, Phase
 
 _APPLY = "apply"
 _APPROVE = "approve"
+_PROPOSE = "propose"
 _SETPOINT = "setpoint"
 """The actor of all that no person did."""
 _MAX_STAYING = 1000
@@ -66,6 +67,43 @@ def interrupted(intent: AuditEntry, *, message: str, orphans: Sequence[str]) -> 
         digests=dict(intent.digests),
         payload={"message": message, "orphans": list(orphans)},
     )
+
+
+# --- a Change that people look at elsewhere -----------------------------------------------------------------
+
+
+def proposal_intended(target: ObjectRef, change: str, spec: ChangeSpec, *, run: str) -> AuditEntry:
+    """A Change is about to be shown where its people look."""
+    payload = {"change": change}
+    return AuditEntry(_PROPOSE, Phase.INTENT, _SETPOINT, target, run=run, digests=_digests(spec), payload=payload)
+
+
+def proposal_ended(
+    target: ObjectRef, change: str, subject: str, *, run: str, result: Literal["Succeeded", "Failed"], where: str
+) -> AuditEntry:
+    """A Change is shown there, or could not be."""
+    payload, digests = {"change": change, "where": where}, {"subject": subject}
+    return AuditEntry(_PROPOSE, Phase.OUTCOME, _SETPOINT, target, run, result, digests=digests, payload=payload)
+
+
+def declined(target: ObjectRef, change: str, spec: ChangeSpec, *, who: str, why: str, where: str) -> AuditEntry:
+    """Somebody turned a Change down there, under the name that they have there."""
+    payload = {"reason": why, "where": where}
+    return AuditEntry("decline", Phase.FACT, who, target, result=change, digests=_digests(spec), payload=payload)
+
+
+def carried_out(
+    target: ObjectRef, change: str, spec: ChangeSpec, *, who: str, evidence: str, ungated: bool
+) -> AuditEntry:
+    """Somebody carried a Change out themselves, under the name that they have there; no apply was begun for it."""
+    payload = {"evidence": evidence, "ungated": ungated}
+    return AuditEntry("carry-out", Phase.OUTCOME, who, target, result=change, digests=_digests(spec), payload=payload)
+
+
+def withdrawn(target: ObjectRef, change: str, spec: ChangeSpec, *, where: str) -> AuditEntry:
+    """A Change that is no more is no longer shown."""
+    payload = {"where": where}
+    return AuditEntry("withdraw", Phase.FACT, _SETPOINT, target, result=change, digests=_digests(spec), payload=payload)
 
 
 # --- snapshots and the end of a target ----------------------------------------------------------------------
@@ -143,6 +181,11 @@ def is_begun_apply(entry: AuditEntry, target: ObjectRef, subject: str | None = N
     """True where the row tells of an apply that began on the target; with a subject, of one of that subject."""
     begun = (entry.action, entry.phase, entry.target) == (_APPLY, Phase.INTENT, target)
     return begun and subject in {None, entry.digests.get("subject")}
+
+
+def is_proposal(entry: AuditEntry) -> bool:
+    """True where the row tells of a Change that is about to be shown elsewhere: no apply, and nothing that it began."""
+    return (entry.action, entry.phase) == (_PROPOSE, Phase.INTENT)
 
 
 def is_approval(entry: AuditEntry) -> bool:

@@ -9,7 +9,15 @@ from pydantic.alias_generators import to_camel
 from setpoint.api.conditions import ConditionType, Reason
 from setpoint.api.meta import API_VERSION, Condition, JsonObject, ObjectRef
 from setpoint.api.target import Target, TargetReference
-from setpoint.api.v1alpha1.change import Change, ChangeOutcome, ChangeSpec, ContentStatus, GateResult, ResetPlanSummary
+from setpoint.api.v1alpha1.change import (
+    Change,
+    ChangeOutcome,
+    ChangeSpec,
+    ContentStatus,
+    GateResult,
+    ResetPlanSummary,
+    ReviewStatus,
+)
 from setpoint.domain import audit_actions, model
 from setpoint.domain.audit import AuditEntry
 from setpoint.domain.conditions import is_true, own_conditions, set_condition
@@ -40,6 +48,7 @@ class ChangeFields(TypedDict, total=False):
     content: ContentStatus | None
     gates: list[GateResult]
     orphans: list[str]
+    review: ReviewStatus | None
     run: str
     undrilled_accepted_by: list[str]
     warnings: list[str]
@@ -214,8 +223,12 @@ class ChangeRegister:
 
     async def open_changes(self, target: Target) -> list[Change]:
         """The Changes of a target that are not closed; one that can't be read is nobody's to carry out."""
+        return [change for change in await self.of_target(target) if not is_closed(change)]
+
+    async def of_target(self, target: Target) -> list[Change]:
+        """The Changes of a target that can be read."""
         changes, _ = read_all(Change, await list_of_target(self._cluster, "Change", target.ref))
-        return [change for change in changes if not is_closed(change)]
+        return changes
 
     async def supersede(self, target: Target, message: str, *, keep: str = "") -> list[Change]:
         """Closes every open Change of the target but `keep`; returns those."""

@@ -2,6 +2,7 @@
 
 from setpoint.api.conditions import ConditionType
 from setpoint.api.target import AppliedStatus, Target
+from setpoint.api.v1alpha1.change import Change
 from setpoint.domain.model import Observation, Snapshot
 from setpoint.pipeline.changes import ChangeRegister, is_marked
 from setpoint.pipeline.passes import Pass
@@ -50,6 +51,10 @@ class Configurations:
     async def capture(self, work: Pass, applied: AppliedStatus | None) -> Snapshot:
         """A Snapshot of what is, as made under a configuration; None: nothing was applied."""
         return await self._snapshots.take(work.target, await work.session.capture(applied))
+
+    async def captured(self, work: Pass, change: Change) -> Snapshot | None:
+        """The Snapshot of before an open Change; None where it is lost."""
+        return await self._snapshots.find(work.target, change.spec.snapshot_ref)
 
     async def record(self, work: Pass, seen: Observation, *, change: str | None) -> bool:
         """Records the configuration in force, for drills, resets and destroys to build on; takes a snapshot of it.

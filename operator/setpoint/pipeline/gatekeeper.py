@@ -177,6 +177,7 @@ class Gatekeeper:
             barred=proposed.gates.barred(
                 proposed.record.spec.requested_by, proposed.gates.requester(proposed.guarded.change, work.goal)
             ),
+            review=proposed.record.status.review,
         )
         return tally, [str(one) for one in unfit if text_at(one.found, "spec", "changeRef", "name") == name]
 

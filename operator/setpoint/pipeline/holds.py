@@ -3,9 +3,11 @@
 from setpoint.api.conditions import ConditionType, Reason
 from setpoint.api.meta import API_VERSION, JsonObject, ObjectRef
 from setpoint.api.target import HoldStatus, Target, TargetReference
+from setpoint.api.v1alpha1.change import Change
 from setpoint.api.v1alpha1.reset import Reset
 from setpoint.domain.errors import AlreadyExistsError, InvalidError, StalledError
 from setpoint.domain.goals import GoalKind
+from setpoint.domain.model import Snapshot
 from setpoint.domain.reading import parse
 from setpoint.pipeline.draft import StatusDraft
 from setpoint.pipeline.names import TARGET_LABEL, child_name, target_label
@@ -45,8 +47,8 @@ async def hold_unverified(work: Pass, applied: Applied, cluster: ClusterClient) 
     Where nothing was applied before, the way back would be to destroy everything: that is a person's to ask for.
     The target is looked at again as it is, and at its setpoint once it verifies.
     """
-    snapshot = applied.guarded.snapshot
-    if snapshot.configuration is None:
+    snapshot = applied.snapshot
+    if snapshot is None or snapshot.configuration is None:
         return
     _draft_hold(work, Reason.VERIFY_HOLD, snapshot=None)
     policy = work.target.spec.reset.on_verify_failure
@@ -54,7 +56,7 @@ async def hold_unverified(work: Pass, applied: Applied, cluster: ClusterClient) 
         return
     metadata = work.target.metadata
     name = child_name(metadata.name, "reset", applied.spec.subject)
-    wanted = _reset_manifest(work.target, applied, name, automatic=policy == "Auto")
+    wanted = _reset_manifest(work.target, applied.record, snapshot, name, automatic=policy == "Auto")
     try:
         await cluster.create(wanted)
     except AlreadyExistsError:
@@ -77,12 +79,11 @@ def _held_message(target: Target, snapshot: str | None) -> str:
     return f"{why}; change the spec or run setpoint resume {target.kind.lower()}/{metadata.name}{space}"
 
 
-def _reset_manifest(target: Target, applied: Applied, name: str, *, automatic: bool) -> JsonObject:
-    snapshot = applied.guarded.snapshot
+def _reset_manifest(target: Target, change: Change, snapshot: Snapshot, name: str, *, automatic: bool) -> JsonObject:
     spec = {
         "targetRef": TargetReference.to(target.ref).as_json(),
         "snapshotRef": {"name": snapshot.name, "digest": snapshot.digest},
-        "reason": f"{applied.record.metadata.name} did not verify",
+        "reason": f"{change.metadata.name} did not verify",
         "requestedBy": "policy",
         "automatic": automatic,
     }

@@ -9,13 +9,14 @@ from setpoint.domain import audit_actions, model
 from setpoint.domain.drift_policy import DriftVerdict
 from setpoint.domain.findings import Finding
 from setpoint.domain.goals import GoalKind
+from setpoint.domain.reviews import ended, judge_carried_out
 from setpoint.pipeline.changes import ChangeRegister, list_orphans
 from setpoint.pipeline.configurations import Configurations
 from setpoint.pipeline.draft import Status
 from setpoint.pipeline.gatekeeper import Proposed
 from setpoint.pipeline.holds import draft_held, hold_at_snapshot, hold_unverified
 from setpoint.pipeline.lifecycle import Lifecycle
-from setpoint.pipeline.passes import Applied, Pass
+from setpoint.pipeline.passes import Applied, Observed, Pass, Settled
 from setpoint.ports import ClusterClient
 
 _REASONS = {
@@ -39,20 +40,39 @@ class Outcomes:
 
     # --- nothing left to do ---------------------------------------------------------------------------------
 
-    async def nothing_to_change(self, work: Pass, seen: model.Observation, *, left: tuple[Finding, ...]) -> None:
-        """There is no change: close what waited, record what is in force, say so. `left` no Change can mend."""
+    async def call_off(self, work: Pass) -> None:
+        """Closes what waited, where there is no change."""
         if work.target.status.change:
             called_off = await self._changes.supersede(work.target, "nothing is left to change")
             if any(change.spec.cause == "Destroy" for change in called_off):
                 work.draft.tell(Reason.DELETION_TAKEN_BACK, "its manifest is back: nothing is destroyed")
             work.draft.set(change=None)
+
+    async def nothing_to_change(self, work: Pass, settled: Settled) -> None:
+        """There is no change: record what is in force, say so."""
         if work.goal.kind is GoalKind.HOLD:
             draft_held(work.target, work.draft)
             return
-        if await self._configurations.record(work, seen, change=None):
+        if settled.carried_out is not None:
+            await self._carried_out(work, settled, settled.carried_out)
+            return
+        if await self._configurations.record(work, settled.observed.seen, change=None):
             await self._drill_anew(work)
         work.draft.set(not_converging=[], failures=0)
-        await self._reach(work, dataclasses.replace(await self._confirm(work), left=left))
+        await self._reach(work, dataclasses.replace(await self._confirm(work), left=settled.left))
+
+    async def _carried_out(self, work: Pass, settled: Settled, applied: Applied) -> None:
+        """Somebody else brought the goal about: recorded and verified as after an apply, by this very look."""
+        await self._configurations.record(work, settled.observed.seen, change=applied.record.metadata.name)
+        verified = model.Verification(ok=True, reason=Reason.VERIFIED, message="")
+        health = verified if work.goal.destroys else await work.session.probe_health()
+        await self.verified(work, applied, dataclasses.replace(health, left=settled.left))
+
+    async def carried_out_in_part(self, work: Pass, observed: Observed, applied: Applied) -> None:
+        """Somebody else brought about what the goal is, and something differs yet: as after an apply, too."""
+        seen, actions = observed.seen, applied.spec.summary.actions
+        await self._configurations.record(work, seen, change=applied.record.metadata.name)
+        await self.verified(work, applied, judge_carried_out(actions, seen.findings))
 
     async def _confirm(self, work: Pass) -> model.Verification:
         """A target that was unhealthy is asked again; else the empty plan is the proof."""
@@ -105,6 +125,8 @@ class Outcomes:
             (ConditionType.APPLIED, "True" if succeeded else "False", _REASONS[outcome.result], message),
             run=outcome.run,
             orphans=list_orphans(outcome.left_behind),
+            # A failed one is shown elsewhere yet: the next pass withdraws it.
+            review=ended(proposed.record.status.review) if succeeded else proposed.record.status.review,
             audit=(entry,),
         )
         work.session.outcome_recorded()
@@ -137,7 +159,7 @@ class Outcomes:
         work.ending.done = verification.ok
         if verification.ok:
             work.draft.drift(verification.left, DriftVerdict())
-            await self._drill_first(work, applied.guarded.reset_plan)
+            await self._drill_first(work, applied.drill)
             await self._reach(work, verification)
             return
         _draft_unverified(work, verification)
@@ -148,9 +170,9 @@ class Outcomes:
 
     # --- drills after the fact ------------------------------------------------------------------------------
 
-    async def _drill_first(self, work: Pass, reset_plan: model.ResetPlan) -> None:
+    async def _drill_first(self, work: Pass, drill: str) -> None:
         """The first apply had nothing to drill before it, so its destroy is planned right after."""
-        if reset_plan.drill != "NotDrillable" or work.goal.destroys:
+        if drill != "NotDrillable" or work.goal.destroys:
             work.draft.condition(ConditionType.RESET_READY, "True", Reason.DRILL_PASSED)
             return
         await self._drill_destroy(work)

@@ -7,6 +7,7 @@ from setpoint.api.v1alpha1.change import Change as ChangeObject
 from setpoint.api.v1alpha1.change import ChangeSpec
 from setpoint.api.v1alpha1.reset import Reset
 from setpoint.domain import model
+from setpoint.domain.findings import Finding
 from setpoint.domain.goals import Goal
 from setpoint.pipeline.draft import StatusDraft
 from setpoint.pipeline.gates import GateContext
@@ -53,6 +54,28 @@ class Observed:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Applied:
+    """A Change that was carried out; `record` says so.
+
+    `snapshot` is of before, None where it is lost; `drill` is how the way back to it was shown.
+    """
+
+    record: ChangeObject
+    spec: ChangeSpec
+    snapshot: model.Snapshot | None
+    drill: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Settled:
+    """Nothing is to change; what is `left`, no Change can mend. `carried_out` is the Change that somebody else did."""
+
+    observed: Observed
+    left: tuple[Finding, ...]
+    carried_out: Applied | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Planned:
     """The change to be made. `waits`: it is shown, and for now not proposed."""
 
@@ -69,12 +92,3 @@ class Guarded:
     change: model.Change
     snapshot: model.Snapshot
     reset_plan: model.ResetPlan
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Applied:
-    """A change that was carried out; `record` says so."""
-
-    guarded: Guarded
-    spec: ChangeSpec
-    record: ChangeObject

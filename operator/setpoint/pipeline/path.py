@@ -20,14 +20,16 @@ from setpoint.domain.errors import TransientError, WaitingError
 from setpoint.domain.findings import DriftClass, beyond_mending
 from setpoint.domain.gates import stages_of
 from setpoint.domain.goals import GoalKind
+from setpoint.domain.reviews import is_in_force
 from setpoint.pipeline.changes import ChangeRegister, describe_change, show_content
 from setpoint.pipeline.configurations import Configurations
 from setpoint.pipeline.gate_conditions import accepted_undrilled, change_conditions, reopened, show_decision
 from setpoint.pipeline.gatekeeper import Gated, Gatekeeper, Proposed
 from setpoint.pipeline.holds import draft_held
 from setpoint.pipeline.outcomes import Outcomes
-from setpoint.pipeline.passes import Applied, Guarded, Observed, Pass, Planned
+from setpoint.pipeline.passes import Applied, Guarded, Observed, Pass, Planned, Settled
 from setpoint.pipeline.resets import ResetRegister
+from setpoint.pipeline.reviews import Reviews
 from setpoint.ports import AuditLog
 from setpoint.runtime.metric_specs import Step as StepName
 from setpoint.runtime.metrics import Metrics
@@ -41,7 +43,7 @@ _APART = 2.0
 _AGAIN = dt.timedelta(seconds=1)
 _Value = TypeVar("_Value")
 
-Reached = Observed | Planned | Gated
+Reached = Settled | Planned | Gated
 """How far the steps come that change nothing outside: to the setpoint, to a change that waits, or to the gates."""
 
 
@@ -65,26 +67,35 @@ class Pipeline:
         self._resets = resets
         self._outcomes = outcomes
         self._configurations = configurations
+        self._reviews = Reviews(changes)
         self._trail = trail
         self._metrics = metrics
         self._pause = pause
 
     async def run(self, work: Pass) -> None:
         """All steps, until one ends the pass. Errors go to the caller, with the draft as far as it got."""
-        reached = await self.propose(work)
-        if isinstance(reached, Gated) and reached.passes:
+        reached = await self.reach(work)
+        if isinstance(reached, Settled):
+            await self._outcomes.call_off(work)
+        elif isinstance(reached, Gated):
+            reached = await self._show(work, reached)
+        await self._reviews.withdraw(work)
+        if isinstance(reached, Settled):
+            await self._timed(work, "record", self._outcomes.nothing_to_change(work, reached))
+        elif isinstance(reached, Gated) and reached.passes:
             applied = await self._timed(work, "apply", self._apply(work, reached.proposed))
             if applied is not None:
-                await self._timed(work, "verify", self._verify(work, applied))
+                change = reached.proposed.guarded.change
+                await self._timed(work, "verify", self._verify(work, applied, change))
         await self._configurations.prune_snapshots(work)
 
-    async def propose(self, work: Pass) -> Reached:
+    async def reach(self, work: Pass) -> Reached:
         """The steps that change nothing outside: up to what the gates say. Returns how far they came."""
         seen = await self._timed(work, "observe", self._observe(work))
         observed = await self._timed(work, "analyse", self._analyse(work, seen))
         planned = await self._timed(work, "plan", self._plan(work, observed))
-        if planned is None or planned.waits:
-            return planned or observed
+        if isinstance(planned, Settled) or planned.waits:
+            return planned
         guarded = await self._timed(work, "guard", self._guard(work, planned))
         return await self._timed(work, "gate", self._gate(work, guarded))
 
@@ -115,16 +126,27 @@ class Pipeline:
         work.draft.drift(seen.findings, verdict)
         return Observed(seen, verdict.violations, gates)
 
-    async def _plan(self, work: Pass, observed: Observed) -> Planned | None:
-        """The change; None where there is none, or none can help."""
+    async def _plan(self, work: Pass, observed: Observed) -> Planned | Settled:
+        """The change, unless there is none, or none can help; before it, the end of one that somebody carried out."""
         plan = await work.session.plan(observed.seen)
+        applied = await self._carried_out(work, observed.seen)
         if not isinstance(plan, model.Proposal):
             left = plan.findings if isinstance(plan, model.Beyond) else beyond_mending(observed.seen.findings)
-            await self._outcomes.nothing_to_change(work, observed.seen, left=left)
-            return None
+            return Settled(observed, left, applied)
         change = plan.change
+        if applied is not None and is_in_force(applied.spec, applied.record.status.review, work.goal, observed.seen):
+            await self._outcomes.carried_out_in_part(work, observed, applied)
+            return Planned(observed, change, waits=True)
         waits = self._stays_unproposed(work, observed.seen, change) or await self._is_unstable(work, change)
         return Planned(observed, change, waits)
+
+    async def _carried_out(self, work: Pass, seen: model.Observation) -> Applied | None:
+        """The open Change that somebody carried out themselves, as one that was applied."""
+        record = await self._reviews.end_carried_out(work, seen)
+        if record is None:
+            return None
+        snapshot = await self._configurations.captured(work, record)
+        return Applied(record, record.spec, snapshot, record.spec.reset_plan.drill)
 
     def _stays_unproposed(self, work: Pass, seen: model.Observation, change: model.Change) -> bool:
         status = work.target.status
@@ -216,6 +238,14 @@ class Pipeline:
         show_decision(work.draft, proposed, decision)
         return Gated(dataclasses.replace(proposed, record=record), decision)
 
+    async def _show(self, work: Pass, gated: Gated) -> Gated:
+        """Shows the Change where its people look elsewhere; declined there, the gates say so like of any rejection."""
+        record = await self._reviews.show(work, gated)
+        proposed = dataclasses.replace(gated.proposed, record=record)
+        if record.status.review is None or record.status.review.declined_by is None or gated.decision.rejected_by:
+            return dataclasses.replace(gated, proposed=proposed)
+        return await self._decide(work, proposed, gated.decision.stage)
+
     # --- apply and verify -----------------------------------------------------------------------------------
 
     async def _apply(self, work: Pass, proposed: Proposed) -> Applied | None:
@@ -237,7 +267,7 @@ class Pipeline:
             self._metrics.count_reset(outcome.result)
         record = await self._outcomes.applied(work, proposed, outcome)
         if outcome.result is model.Result.SUCCEEDED:
-            return Applied(proposed.guarded, proposed.spec, record)
+            return Applied(record, proposed.spec, proposed.guarded.snapshot, proposed.guarded.reset_plan.drill)
         reason = Reason.INTERRUPTED if outcome.result is model.Result.INTERRUPTED else Reason.APPLY_FAILED
         raise TransientError(reason, outcome.message or "the apply did not finish")
 
@@ -265,9 +295,9 @@ class Pipeline:
         intent = audit_actions.apply_intended(ref, name, proposed.spec, run=work.session.run, approved_by=by)
         await work.stored.write(draft.status, audit=(intent,))
 
-    async def _verify(self, work: Pass, applied: Applied) -> None:
+    async def _verify(self, work: Pass, applied: Applied, change: model.Change) -> None:
         """A second look; what fails goes by spec.reset.onVerifyFailure."""
-        verification = await work.session.verify(applied.guarded.change)
+        verification = await work.session.verify(change)
         if verification.warnings is not None:
             work.draft.warn(verification.warnings)
         await self._outcomes.verified(work, applied, verification)

@@ -7,14 +7,13 @@ from setpoint.api.meta import ObjectRef
 from setpoint.api.target import target_type
 from setpoint.api.v1alpha1.change import ActionSummary, ChangeSummary, GateResult, ResetPlanSummary
 from setpoint.domain.errors import ReasonedError
-from setpoint.domain.findings import beyond_mending
 from setpoint.domain.goals import Goal, GoalKind, choose_goal
 from setpoint.domain.reading import parse
 from setpoint.domain.shown_content import ShownContent
 from setpoint.pipeline.draft import StatusDraft
 from setpoint.pipeline.gatekeeper import Gated
 from setpoint.pipeline.outcomes import not_conforming
-from setpoint.pipeline.passes import Ending, Observed, Pass, Planned
+from setpoint.pipeline.passes import Ending, Pass, Planned, Settled
 from setpoint.pipeline.path import Pipeline, Reached
 from setpoint.pipeline.resets import ResetRegister
 from setpoint.pipeline.seals import Seals
@@ -72,7 +71,7 @@ class Previewer:
         try:
             async with self._driver.session(target, goal, progress) as session:
                 stored = StoredStatus(self._cluster, target)
-                reached = await self._pipeline.propose(Pass(target, goal, session, draft, stored, Ending()))
+                reached = await self._pipeline.reach(Pass(target, goal, session, draft, stored, Ending()))
         except ReasonedError as error:
             return PlanReport(ref, error=f"{error.reason}: {error.message}")
         return _report(ref, draft, reached)
@@ -87,10 +86,9 @@ def _report(ref: ObjectRef, draft: StatusDraft, reached: Reached) -> PlanReport:
         "cascade": drift.cascade,
     }
     match reached:
-        case Observed(seen, violations):
-            left = beyond_mending(seen.findings)
+        case Settled(observed, left):
             notes = [not_conforming(left)] if left else []
-            return PlanReport(ref, findings=findings, warnings=draft.warnings_of(violations), notes=notes)
+            return PlanReport(ref, findings=findings, warnings=draft.warnings_of(observed.violations), notes=notes)
         case Planned(observed, change):
             shown = (change.cause, change.summary, change.actions, change.shown)
             warnings = draft.warnings_of(observed.violations)

@@ -11,7 +11,7 @@ from setpoint.api.meta import ObjectRef
 from setpoint.api.target import TARGET_KINDS
 from setpoint.api.v1alpha1.change import Change
 from setpoint.domain import audit_actions
-from setpoint.domain.audit import AuditRow
+from setpoint.domain.audit import AuditEntry, AuditRow
 from setpoint.domain.errors import InvalidError, NotFoundError
 from setpoint.domain.model import Outcome, Run
 from setpoint.domain.reading import parse, text_at
@@ -23,6 +23,7 @@ from setpoint.runtime.status import write_status
 _LOGGER = logging.getLogger(__name__)
 
 _MESSAGE = "the manager ended before the apply did"
+_PROPOSAL = "the manager ended before it knew that the Change is shown"
 _STRAY = "the manager ended before its target knew of it"
 
 
@@ -44,7 +45,11 @@ class Recovery:
         """
         intents: dict[str, AuditRow] = {}
         for intent in await self._audit.open_intents():
-            if intent.entry.target is not None and concerns(intent.entry.target.key):
+            if intent.entry.target is None or not concerns(intent.entry.target.key):
+                continue
+            if audit_actions.is_proposal(intent.entry):
+                await self._close_proposal(intent.entry)
+            else:
                 intents[intent.entry.run] = intent
         settled: dict[str, list[Run]] = {}
         in_doubt: set[str] = set()
@@ -78,6 +83,10 @@ class Recovery:
         subject = intent.entry.digests.get("subject", "")
         mine = (change for change in changes if change.spec.target_ref.within(target.namespace) == target)
         return [change for change in mine if change.spec.subject == subject]
+
+    async def _close_proposal(self, intent: AuditEntry) -> None:
+        """Ends what was to be shown elsewhere: its Change says that it may be, and is shown again, or withdrawn."""
+        await self._audit.append(audit_actions.interrupted(intent, message=_PROPOSAL, orphans=()))
 
     async def _close(self, intent: AuditRow, run: Run, outcome: Outcome) -> None:
         message = "; ".join(filter(None, (_MESSAGE, outcome.message)))

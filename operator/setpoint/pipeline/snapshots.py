@@ -34,6 +34,15 @@ class SnapshotTaker:
         await self._ensure(target, name, spec)
         return Snapshot(name=name, digest=spec.digest, configuration=captured.configuration)
 
+    async def find(self, target: Target, name: str) -> Snapshot | None:
+        """The Snapshot that guards an open Change of the target; None where it is gone, or can't be read."""
+        try:
+            found = parse(api.Snapshot, await self._cluster.get(ObjectRef("Snapshot", target.metadata.namespace, name)))
+        except (NotFoundError, InvalidError):
+            return None
+        applied = target.status.applied
+        return Snapshot(name, found.spec.digest, None if applied is None else applied.configuration)
+
     async def _ensure(self, target: Target, name: str, spec: api.SnapshotSpec) -> None:
         """Makes the index object unless it is there. Raises StalledError where another has its name."""
         ref = ObjectRef("Snapshot", target.metadata.namespace, name)

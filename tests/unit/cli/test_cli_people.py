@@ -199,6 +199,27 @@ def test_describe__what_was_accepted__says_by_whom(run: Run, home: FakeHome) -> 
     assert "  the drill FAILED, which was accepted by ada\n" in run("describe", f"change/{CHANGE}").stdout
 
 
+@pytest.mark.parametrize(
+    ("review", "lines"),
+    [
+        pytest.param({"url": "https://example.org/1", "shown": True}, ["https://example.org/1"], id="shown"),
+        pytest.param({"shown": True}, ["not shown yet"], id="about to be"),
+        pytest.param(
+            {"url": "https://example.org/1", "declinedBy": "bob\x1b[2J", "why": "no"},
+            ["https://example.org/1 (no longer shown)", "declined by bob\\x1b[2J: no"],
+            id="declined",
+        ),
+    ],
+)
+def test_describe__a_change_that_people_look_at_elsewhere__says_where(
+    run: Run, home: FakeHome, review: dict[str, Any], lines: list[str]
+) -> None:
+    home.add(example("Change", name=CHANGE, status={**CHANGE_STATUS, "review": review}))
+    told = run("describe", f"change/{CHANGE}").stdout
+    assert "\n".join(["Review:", *(f"  {line}" for line in lines), ""]) in told
+    assert review.get("url", "") in run("get", "changes", "-o", "wide").stdout
+
+
 @pytest.mark.parametrize("name", ["baseline", "no-such"])
 def test_approve__override_of_another_gate__is_refused(
     run: Run, home: FakeHome, change: dict[str, Any], name: str

@@ -7,6 +7,7 @@ import pytest
 
 from setpoint.api.model import format_time
 from setpoint.api.v1alpha1.approval import Approval
+from setpoint.api.v1alpha1.change import ReviewStatus
 from setpoint.domain.approvals import count_approvals, find_requester, required_approvals
 
 SUBJECT = "sha256:" + "0" * 64
@@ -58,6 +59,14 @@ def test_a_rejection_does_not_expire() -> None:
     tally = count(make_approval("bob", hours=900, verdict="Rejected"))
     assert tally.rejected_by == ("bob",)
     assert tally.rejection == "because"
+
+
+def test_who_declined_it_where_it_is_shown_has_rejected_it() -> None:
+    review = ReviewStatus(declined_by="eve", why="a no")
+    given = [make_approval("ann"), make_approval("bob", verdict="Rejected")]
+    tally = count_approvals(given, subject=SUBJECT, ttl=TTL, now=NOW, review=review)
+    assert (tally.approved_by, tally.rejected_by, tally.rejection) == (("ann",), ("bob", "eve"), "a no")
+    assert count_approvals(given[:1], subject=SUBJECT, ttl=TTL, now=NOW, review=ReviewStatus()).rejected_by == ()
 
 
 def test_only_approvals_that_count_override() -> None:

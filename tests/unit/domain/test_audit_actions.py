@@ -66,6 +66,28 @@ ROWS = [
         | {"payload": {"message": "it ended", "orphans": ["a.c"]}},
     ),
     (
+        audit_actions.proposal_intended(SHOP, "shop-1", SPEC, run="run-1"),
+        row("propose", "intent", "setpoint", run="run-1", digests=ALL, payload={"change": "shop-1"}),
+    ),
+    (
+        audit_actions.proposal_ended(SHOP, "shop-1", SPEC.subject, run="run-1", result="Succeeded", where="url"),
+        row("propose", "outcome", "setpoint", run="run-1", result="Succeeded", digests={"subject": SPEC.subject})
+        | {"payload": {"change": "shop-1", "where": "url"}},
+    ),
+    (
+        audit_actions.declined(SHOP, "shop-1", SPEC, who="bob", why="no", where="url"),
+        row("decline", "fact", "bob", result="shop-1", digests=ALL, payload={"reason": "no", "where": "url"}),
+    ),
+    (
+        audit_actions.carried_out(SHOP, "shop-1", SPEC, who="bob", evidence="url", ungated=True),
+        row("carry-out", "outcome", "bob", result="shop-1", digests=ALL)
+        | {"payload": {"evidence": "url", "ungated": True}},
+    ),
+    (
+        audit_actions.withdrawn(SHOP, "shop-1", SPEC, where="url"),
+        row("withdraw", "fact", "setpoint", result="shop-1", digests=ALL, payload={"where": "url"}),
+    ),
+    (
         audit_actions.snapshot_taken(SHOP, "shop-snap-1", SPEC.digest),
         row("snapshot", "fact", "setpoint", result="shop-snap-1", digests={"snapshot": SPEC.digest}),
     ),
@@ -125,6 +147,12 @@ def test_a_row_says_what_rows_of_its_action_always_said(entry: AuditEntry, expec
 def test_an_approval_is_told_from_everything_else() -> None:
     told = {entry.action for entry, _ in ROWS if audit_actions.is_approval(entry)}
     assert told == {"approve"}
+
+
+def test_what_is_about_to_be_shown_is_told_from_an_apply() -> None:
+    told = [(entry.action, entry.phase) for entry, _ in ROWS if audit_actions.is_proposal(entry)]
+    assert told == [("propose", Phase.INTENT)]
+    assert not any(audit_actions.is_begun_apply(entry, SHOP) for entry, _ in ROWS if entry.action != "apply")
 
 
 def test_rows_are_made_in_the_vocabulary_alone() -> None:

@@ -107,7 +107,8 @@ class Desk:
         seen = Observation("7", DIGESTS["c"], (), NOTHING)
         guarded = Guarded(Observed(seen, ()), self.change, SNAPSHOT, WAY_BACK)
         spec = SimpleNamespace(subject=DIGESTS["e"], requested_by=self.change_by)
-        record = SimpleNamespace(metadata=SimpleNamespace(name="shop-prod-1"), spec=spec)
+        status = SimpleNamespace(review=None)
+        record = SimpleNamespace(metadata=SimpleNamespace(name="shop-prod-1"), spec=spec, status=status)
         return work, Proposed(guarded, await self.gather(), required, spec, record)
 
     async def say(self, who: str, verdict: str = "Approved") -> None:

@@ -148,6 +148,16 @@ class ContentStatus(StatusModel):
     )
 
 
+class ReviewStatus(StatusModel):
+    """The place outside of Setpoint where people look at the Change, and what they said there."""
+
+    url: ShortText = Field(default="", description="Where they look; empty until it was shown.")
+    shown: Boolean = Field(default=False, description="True while it may be shown there.")
+    declined_by: ShortText | None = Field(default=None, description="Who turned it down there.")
+    why: ShortText = Field(default="", description="Their words.")
+    configuration: ShortText = Field(default="", description="The configuration that it brings about, by its name.")
+
+
 class ChangeStatus(StatusModel):
     """How far the Change has come."""
 
@@ -168,6 +178,9 @@ class ChangeStatus(StatusModel):
     )
     warnings: Annotated[list[ShortText], Field(max_length=20)] = Field(
         default_factory=list, description="What Terraform warned of when it was planned last."
+    )
+    review: ReviewStatus | None = Field(
+        default=None, description="Set for a kind of target whose Changes people look at elsewhere, too."
     )
     run: ShortText | None = Field(default=None, description="The run that applied it.")
     orphans: Annotated[list[Annotated[str, Field(max_length=1024)]], Field(max_length=50)] = Field(
@@ -196,6 +209,7 @@ class Change(KubeObject):
             PrinterColumn("AGE", ".metadata.creationTimestamp", "date"),
             PrinterColumn("BY", ".spec.requestedBy", wide=True),
             PrinterColumn("SUBJECT", ".spec.subject", wide=True),
+            PrinterColumn("REVIEW", ".status.review.url", wide=True),
         ),
     )
 
