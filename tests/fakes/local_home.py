@@ -11,6 +11,7 @@ from tests.fakes.store import FixedClock, open_sql_stores
 from setpoint.adapters.local import LocalCluster, LocalHome, ManifestIndex
 from setpoint.adapters.store.tables import COUNTER
 from setpoint.ports import AuditLog, BlobStore, ObjectStore
+from setpoint.targets.environment.code import CODE
 
 _NEWEST = select(COUNTER.c.value).where(COUNTER.c.name == "objects").scalar_subquery()
 _OUTDATE = update(COUNTER).where(COUNTER.c.name == "floor").values(value=_NEWEST)
@@ -34,7 +35,7 @@ async def open_local_home(folder: Path) -> AsyncIterator[OpenHome]:
     """One more client of the home in a folder, which is made where it is not there."""
     home = LocalHome.create(folder)
     async with open_sql_stores(home.state) as stores:
-        index = ManifestIndex(home.root)
+        index = ManifestIndex(home.root, [CODE])
         cluster = LocalCluster(stores.objects, stores.blobs, index, clock=FixedClock())
 
         async def outdate() -> None:

@@ -23,6 +23,7 @@ from setpoint.domain.errors import NothingDeclaredError
 from setpoint.runtime.clock import SystemClock
 from setpoint.targets.environment.plan import state
 from setpoint.wiring.backends import Backends
+from setpoint.wiring.targets import codes
 
 _NOTHING_DECLARED = f"""\
 holds no manifest, so no home was made of it.
@@ -79,7 +80,7 @@ async def open_local(
         states = SqlStateStore(database, blobs, audit, clock, state.parse)
         stack.callback(states.close)
         objects = SqlObjectStore(database, audit)
-        index = ManifestIndex(home.root, memory=home.state / "manifests.json")
+        index = ManifestIndex(home.root, codes(), memory=home.state / "manifests.json")
         stack.push_async_callback(index.close)
         cluster = LocalCluster(objects, blobs, index, clock=clock)
         sync = ManifestSync(cluster, index)
@@ -111,7 +112,7 @@ async def make_home(root: Path) -> LocalHome:
     """
     home = LocalHome.at(root)
     if not home.state.exists():
-        index = ManifestIndex(home.root)
+        index = ManifestIndex(home.root, codes())
         try:
             inventory = await index.refresh()
         finally:

@@ -109,7 +109,7 @@ async def _home(root: Path) -> list[Check]:
 
 
 async def _manifests(home: LocalHome) -> Check:
-    index = ManifestIndex(home.root)
+    index = ManifestIndex(home.root, targets.codes())
     try:
         found = await index.refresh()
     finally:

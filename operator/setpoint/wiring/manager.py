@@ -28,6 +28,7 @@ from setpoint.settings import read_settings
 from setpoint.wiring.local import LocalBackends, make_home, open_local
 from setpoint.wiring.services import Services, open_services
 from setpoint.wiring.standing import StoreWatch
+from setpoint.wiring.targets import codes
 from setpoint.wiring.work import RECONCILED, Work
 
 TargetState = Literal["at the setpoint", "held", "released", "needs attention", "failed"]
@@ -201,7 +202,7 @@ class _Run:
         self._seen = max(self._seen, int(event.object["metadata"]["resourceVersion"]))
 
     async def _watch_manifests(self, ended: asyncio.Event) -> None:
-        await watch_home(self._backends.home.root, self._files_changed, ended)
+        await watch_home(self._backends.home.root, codes(), self._files_changed, ended)
 
     async def _files_changed(self, paths: frozenset[str]) -> None:
         """Edits become objects, and files of a source or of a Secret wake those that use them."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from setpoint.adapters.source.resolver import SourceResolver
     from setpoint.api.target import Target
-    from setpoint.ports import ClusterClient, TargetDriver
+    from setpoint.ports import ClusterClient, Code, TargetDriver
     from setpoint.ports.commands import Check, Verb
     from setpoint.runtime.logging import SecretFilter
     from setpoint.runtime.metric_specs import MetricSpec
@@ -29,11 +29,13 @@ class TargetPackage:
     """A kind of target, by its modules.
 
     `opening` is the module of the wiring that has `open_target`. `package` has the modules `checks`, for `setpoint
-    doctor`, and `metrics`, and one named like each of the `verbs`, which stand here with their summaries.
+    doctor`, and `metrics`, and one named like each of the `verbs`, which stand here with their summaries. One whose
+    goal is files has `code`, with a ports.Code.
     """
 
     package: str
     opening: str
+    reads_code: bool = False
     verbs: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
@@ -41,6 +43,7 @@ TARGETS = (
     TargetPackage(
         "setpoint.targets.environment",
         opening="setpoint.wiring.environments",
+        reads_code=True,
         verbs={"import-state": "Adopt an existing Terraform state."},
     ),
 )
@@ -101,6 +104,12 @@ def verb(name: str) -> Verb | None:
         if name in each.verbs:
             return cast("Verb", importlib.import_module(f"{each.package}.{name.replace('-', '_')}").VERB)
     return None
+
+
+def codes() -> tuple[Code, ...]:
+    """The files of the sources of each kind of target, as it knows them."""
+    reading = (each for each in TARGETS if each.reads_code)
+    return tuple(cast("Code", importlib.import_module(f"{each.package}.code").CODE) for each in reading)
 
 
 def metrics() -> list[MetricSpec]:

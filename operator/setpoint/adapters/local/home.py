@@ -102,12 +102,12 @@ class LocalHome:
 
     @property
     def runs(self) -> Path:
-        """The files that runs of Terraform leave behind."""
+        """The files that runs leave behind."""
         return self.state / "runs"
 
     @property
     def work(self) -> Path:
-        """Terraform's work folders."""
+        """The folders that runs work in."""
         return self.state / "work"
 
     @property

@@ -23,6 +23,7 @@ from setpoint.api.meta import JsonObject, ObjectRef
 from setpoint.domain import kinds
 from setpoint.domain.digests import digest_bytes
 from setpoint.domain.policies import GOVERNING_KINDS
+from setpoint.ports import Code
 
 _SETTLED_NS = 100_000_000
 """A file that was written this recently may be written again without its times moving: it is read again."""
@@ -73,9 +74,10 @@ class _Known:
 class ManifestIndex:
     """The manifests of a home, by object."""
 
-    def __init__(self, root: Path, *, memory: Path | None = None) -> None:
-        """`memory` is the file in which processes remember what they read."""
+    def __init__(self, root: Path, codes: Sequence[Code], *, memory: Path | None = None) -> None:
+        """`codes` know the files of sources. `memory` is the file in which processes remember what they read."""
         self._root = root
+        self._codes = codes
         self._memory = memory
         self._recalled: Memory | None = None
         self._known: dict[str, _Known] = {}
@@ -141,7 +143,7 @@ class ManifestIndex:
         return await asyncio.get_running_loop().run_in_executor(self._thread, fn)
 
     def _refresh(self) -> Inventory:
-        found = tree.walk(self._root)
+        found = tree.walk(self._root, self._codes)
         fresh: dict[ObjectRef, JsonObject] = {}
         known: dict[str, _Known] = {}
         recalled = self._recall().files

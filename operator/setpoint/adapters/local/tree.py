@@ -4,8 +4,10 @@ import dataclasses
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+from setpoint.ports import Code
 
 MAX_FILES = 10_000
 MAX_ENTRIES = 1_000_000
@@ -13,7 +15,6 @@ SUFFIXES = (".yaml", ".yml", ".json")
 HOME_FOLDER = ".setpoint"
 _RESCUED = "lost+found"
 """At the top of a file system of its own, and closed to all but root."""
-_CODE = (".tf", ".tf.json", ".tofu", ".tofu.json")
 
 Signature = tuple[int, ...]
 """Device, inode, size and times of a file: while they stay, so does its content."""
@@ -29,7 +30,7 @@ class UnreadableError(Exception):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class FoundFile:
-    """A file that may hold manifests. `among_code`: it is in or below a folder of Terraform code."""
+    """A file that may hold manifests. `among_code`: it is in or below a folder of a target's code."""
 
     path: str
     real: Path
@@ -50,8 +51,11 @@ class Tree:
         return "." not in self.unreadable
 
 
-def walk(root: Path) -> Tree:
-    """Finds the manifests' files below a resolved folder: not in hidden folders, other homes, or behind links."""
+def walk(root: Path, codes: Sequence[Code]) -> Tree:
+    """Finds the manifests' files below a resolved folder: not in hidden folders, other homes, or behind links.
+
+    `codes` tell where files of targets' sources are, among which a manifest is rather none.
+    """
     tree = Tree()
     pending = [("", False)]
     seen = 0
@@ -67,7 +71,7 @@ def walk(root: Path) -> Tree:
             what = f"{MAX_FILES} manifests" if len(tree.files) > MAX_FILES else f"{MAX_ENTRIES} files"
             tree.unreadable["."] = f"more than {what}: this folder is too large for a home"
             return tree
-        among_code = among_code or any(entry.name.endswith(_CODE) for entry in entries)
+        among_code = among_code or any(code.is_code(entry.name) for code in codes for entry in entries)
         pending += [(f"{folder}{entry.name}/", among_code) for entry in entries if _is_folder(entry)]
         for entry in entries:
             if entry.name.lower().endswith(SUFFIXES) and not _is_folder(entry):
@@ -75,7 +79,7 @@ def walk(root: Path) -> Tree:
     return tree
 
 
-def folders(root: Path, *, limit: int) -> Iterator[str]:
+def folders(root: Path, codes: Sequence[Code], *, limit: int) -> Iterator[str]:
     """The folders whose changes matter, `.` first: those of manifests and of sources. At most `limit`."""
     pending = [""]
     while pending and limit > 0:
@@ -84,16 +88,16 @@ def folders(root: Path, *, limit: int) -> Iterator[str]:
         yield folder.rstrip("/") or "."
         try:
             with os.scandir(root / folder) as entries:
-                pending += [
-                    f"{folder}{entry.name}/" for entry in entries if is_watched(entry.name) and _is_folder(entry)
-                ]
+                found = [entry.name for entry in entries if is_watched(entry.name, codes) and _is_folder(entry)]
+                pending += [f"{folder}{name}/" for name in found]
         except OSError:
             continue
 
 
-def is_watched(name: str) -> bool:
-    """False for folders of ours, of Terraform and of git."""
-    return name not in {HOME_FOLDER, ".terraform", ".git"}
+def is_watched(name: str, codes: Sequence[Code]) -> bool:
+    """False for folders of ours and of git, and for what is in no source, such as those that tools work in."""
+    left_out = any(code.leaves_out(name) and name not in code.marks for code in codes)
+    return name not in {HOME_FOLDER, ".git"} and not left_out
 
 
 def read(file: FoundFile, limit: int) -> bytes:

@@ -1,6 +1,6 @@
 """Owns noticing that files of a home changed. Reads none of them, and decides nothing.
 
-Folders are watched one by one, so that Terraform's and our own, which change all the time, cost nothing. Where the
+Folders are watched one by one, so that those of tools and our own, which change all the time, cost nothing. Where the
 system can't watch, and for what a watch may miss, there is a look every ten seconds.
 """
 
@@ -15,6 +15,7 @@ from pathlib import Path
 import watchfiles
 
 from setpoint.adapters.local import tree
+from setpoint.ports import Code
 
 RESCAN_SECONDS = 10.0
 _DEBOUNCE_MS = 400
@@ -30,19 +31,19 @@ class _UnwatchableError(Exception):
     """The system can't watch, for now or at all."""
 
 
-async def watch_home(root: Path, changed: Changed, stop: asyncio.Event) -> None:
+async def watch_home(root: Path, codes: Sequence[Code], changed: Changed, stop: asyncio.Event) -> None:
     """Calls `changed` with the paths, below the resolved home, that changed, until `stop` is set.
 
     It is called with no path at the beginning, whenever something may have been missed, and at least every ten
-    seconds. Calls never overlap. What it raises ends the watch.
+    seconds. Calls never overlap. `codes` say which folders are no sources. What it raises ends the watch.
     """
     paths: frozenset[str] = frozenset()
     warned = False
     with ThreadPoolExecutor(1, thread_name_prefix="setpoint-watch") as thread:
         while not stop.is_set():
-            folders = await asyncio.get_running_loop().run_in_executor(thread, _folders, root)
+            folders = await asyncio.get_running_loop().run_in_executor(thread, _folders, root, codes)
             try:
-                paths = await _watch(root, folders, paths, changed, stop)
+                paths = await _watch(root, folders, codes, paths, changed, stop)
             except _UnwatchableError as error:
                 if not warned:
                     _LOGGER.warning("Files can't be watched, looking every %.0f s: %s", RESCAN_SECONDS, error)
@@ -51,8 +52,8 @@ async def watch_home(root: Path, changed: Changed, stop: asyncio.Event) -> None:
                 await _pause(stop)
 
 
-def _folders(root: Path) -> tuple[str, ...]:
-    return tuple(tree.folders(root, limit=_MAX_FOLDERS))
+def _folders(root: Path, codes: Sequence[Code]) -> tuple[str, ...]:
+    return tuple(tree.folders(root, codes, limit=_MAX_FOLDERS))
 
 
 async def _pause(stop: asyncio.Event) -> None:
@@ -62,7 +63,12 @@ async def _pause(stop: asyncio.Event) -> None:
 
 
 async def _watch(
-    root: Path, folders: Sequence[str], before: frozenset[str], changed: Changed, stop: asyncio.Event
+    root: Path,
+    folders: Sequence[str],
+    codes: Sequence[Code],
+    before: frozenset[str],
+    changed: Changed,
+    stop: asyncio.Event,
 ) -> frozenset[str]:
     """Watches these folders until `stop`, or until there is a new one: returns the paths that are to be told then."""
     # An event of its own: a cancelled awatch sets the one that it was given.
@@ -70,7 +76,7 @@ async def _watch(
     stopping = asyncio.create_task(_forward(stop, ended))
     batches = watchfiles.awatch(
         *(root / folder for folder in folders),
-        watch_filter=lambda _change, path: tree.is_watched(posixpath.basename(path)),
+        watch_filter=lambda _change, path: tree.is_watched(posixpath.basename(path), codes),
         debounce=_DEBOUNCE_MS,
         step=_STEP_MS,
         stop_event=ended,

@@ -8,6 +8,7 @@ import pytest
 from setpoint.adapters.local import manifests
 from setpoint.adapters.local.index import Inventory, ManifestIndex
 from setpoint.api.meta import ObjectRef
+from setpoint.targets.environment.code import CODE
 
 GOOD = """\
 apiVersion: setpoint.dev/v1alpha1
@@ -36,7 +37,7 @@ SHOP = ObjectRef("Environment", "default", "shop")
 
 
 async def inventory(root: Path) -> Inventory:
-    index = ManifestIndex(root)
+    index = ManifestIndex(root, [CODE])
     try:
         return await index.refresh()
     finally:
@@ -400,6 +401,17 @@ async def test_links_within_the_home(tmp_path: Path) -> None:
     assert found.errors == ()
 
 
+async def test_only_what_a_kind_of_target_calls_code_is_code(tmp_path: Path) -> None:
+    (tmp_path / "infra").mkdir()
+    (tmp_path / "infra" / "main.tf").write_text("")
+    (tmp_path / "infra" / "cloud-init.yaml").write_text("${users}: [\n")
+    index = ManifestIndex(tmp_path, [])
+    try:
+        assert [error.file for error in (await index.refresh()).errors] == ["infra/cloud-init.yaml"]
+    finally:
+        await index.close()
+
+
 async def test_templates_among_code_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "infra" / "templates").mkdir(parents=True)
     (tmp_path / "infra" / "main.tf").write_text("")
@@ -424,7 +436,7 @@ async def test_unchanged_files_are_not_read_again(tmp_path: Path, monkeypatch: p
     (tmp_path / "secret.yaml").write_text(SECRET)
     # Files that were just written are read again; these are old enough.
     monkeypatch.setattr("setpoint.adapters.local.index._SETTLED_NS", -(10**18))
-    index = ManifestIndex(tmp_path)
+    index = ManifestIndex(tmp_path, [CODE])
     assert set((await index.refresh()).fresh) == {SHOP, ObjectRef("Secret", "default", "cloud")}
     second = await index.refresh()
     assert second.fresh == {}
@@ -438,7 +450,7 @@ async def test_a_file_that_was_just_written_is_read_again(tmp_path: Path) -> Non
     """Two writes within one tick of the file system's clock can leave all times as they were."""
     file = tmp_path / "env.yaml"
     file.write_text(GOOD)
-    index = ManifestIndex(tmp_path)
+    index = ManifestIndex(tmp_path, [CODE])
     await index.refresh()
     assert set((await index.refresh()).fresh) == {SHOP}
     await index.close()
@@ -447,7 +459,7 @@ async def test_a_file_that_was_just_written_is_read_again(tmp_path: Path) -> Non
 async def test_secrets_are_served_as_an_api_server_gives_them(tmp_path: Path) -> None:
     (tmp_path / "secret.yaml").write_text(SECRET)
     ref = ObjectRef("Secret", "default", "cloud")
-    index = ManifestIndex(tmp_path)
+    index = ManifestIndex(tmp_path, [CODE])
     served = await index.serve(ref)
     assert served is not None
     assert served["data"] == {"token": "aHVudGVyMg=="}
@@ -470,7 +482,7 @@ async def test_who_is_affected_by_a_change_of_files(tmp_path: Path) -> None:
     )
     (tmp_path / "other.yaml").write_text(GOOD.replace("name: shop", "name: other"))
     (tmp_path / "secret.yaml").write_text(SECRET)
-    index = ManifestIndex(tmp_path)
+    index = ManifestIndex(tmp_path, [CODE])
     await index.refresh()
     other = ObjectRef("Environment", "default", "other")
     secret = ObjectRef("Secret", "default", "cloud")

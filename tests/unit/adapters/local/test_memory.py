@@ -13,6 +13,7 @@ from setpoint.adapters.local import ManifestSync, SyncReport, manifests, memory
 from setpoint.adapters.local.index import ManifestIndex
 from setpoint.adapters.local.memory import Memory, recall, remember
 from setpoint.api.meta import MANIFEST_ERROR_ANNOTATION, ObjectRef
+from setpoint.targets.environment.code import CODE
 
 SHOP = ObjectRef("Environment", "default", "shop")
 GOOD = """\
@@ -33,7 +34,7 @@ BAD = GOOD.replace("stage: dev", "stage: 7")
 async def process(root: Path) -> AsyncIterator[tuple[OpenHome, ManifestSync]]:
     """One process on the home, that reads what others remembered."""
     async with open_local_home(root) as home:
-        index = ManifestIndex(root, memory=home.home.state / "manifests.json")
+        index = ManifestIndex(root, [CODE], memory=home.home.state / "manifests.json")
         try:
             yield home, ManifestSync(home.cluster, index, settle_seconds=0)
         finally:

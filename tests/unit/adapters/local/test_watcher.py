@@ -9,7 +9,9 @@ import pytest
 import watchfiles
 
 from setpoint.adapters.local import watcher
+from setpoint.adapters.local.tree import is_watched
 from setpoint.adapters.local.watcher import watch_home
+from setpoint.targets.environment.code import CODE
 
 
 class Heard:
@@ -40,7 +42,7 @@ class Heard:
 @contextlib.asynccontextmanager
 async def watching(root: Path) -> AsyncIterator[Heard]:
     heard, stop = Heard(), asyncio.Event()
-    task = asyncio.create_task(watch_home(root, heard, stop))
+    task = asyncio.create_task(watch_home(root, [CODE], heard, stop))
     try:
         assert await heard.next() == frozenset()
         yield heard
@@ -101,15 +103,32 @@ async def test_what_the_listener_raises_ends_the_watch(tmp_path: Path) -> None:
 
     with pytest.raises(OSError, match="the listener's"):
         async with asyncio.timeout(60):
-            await watch_home(tmp_path, fail, asyncio.Event())
+            await watch_home(tmp_path, [CODE], fail, asyncio.Event())
 
 
 async def test_can_be_cancelled(tmp_path: Path) -> None:
     stop, heard = asyncio.Event(), Heard()
-    task = asyncio.create_task(watch_home(tmp_path, heard, stop))
+    task = asyncio.create_task(watch_home(tmp_path, [CODE], heard, stop))
     await heard.next()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         async with asyncio.timeout(60):
             await task
     assert not stop.is_set()
+
+
+@pytest.mark.parametrize(
+    ("name", "watched"),
+    [
+        ("main.tf", True),
+        ("terraform.tfstate", True),
+        ("terraform.tfstate.backup", False),
+        (".terraform", False),
+        (".git", False),
+        (".setpoint", False),
+    ],
+)
+def test_what_tools_keep_for_themselves_wakes_nobody(name: str, watched: bool) -> None:
+    """A state beside the code stands in the way of a pass, so that its end is heard of."""
+    assert is_watched(name, [CODE]) is watched
+    assert is_watched(name, []) is (name not in {".git", ".setpoint"})
