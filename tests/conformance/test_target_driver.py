@@ -247,6 +247,28 @@ class TestChangesShownElsewhere:
         assert self.shown(place) == 0
         assert await place.plan(ONE) == AtSetpoint()
 
+    async def test_nobody_else_carried_out_what_setpoint_applied_or_others_changed(self, place: Place) -> None:
+        await place.apply(ONE)
+        for _ in range(2):
+            async with place.session(ONE) as session:
+                assert (await session.observe()).carried_out_by is None
+            await place.tamper()
+
+    async def test_who_carried_it_out_is_told_by_its_whole_subject_until_it_is_proposed_anew(self) -> None:
+        place = beacon_on_a_board()
+        assert place.world is not None
+        assert place.world.board is not None
+        async with place.session(ONE) as session:
+            change = await propose(session)
+            await session.propose(waiting(change), "web-1")
+        place.world.actual = place.world.board.carry_out("web-1", "bob")
+        async with place.session(ONE) as session:
+            found = (await session.observe()).carried_out_by
+            assert found is not None
+            assert (found.subject, found.by, bool(found.evidence)) == (waiting(change).subject, "bob", True)
+            await session.propose(waiting(change), "web-1")
+            assert (await session.observe()).carried_out_by is None
+
     @pytest.mark.parametrize(
         "refused",
         [
