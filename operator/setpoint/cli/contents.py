@@ -39,7 +39,7 @@ async def see(home: Home, change: Change) -> Sight:
     if content is None:
         content = _from_status(change)
     if content is None:
-        return Sight(missing=missing or "this Change was made before contents were kept")
+        return Sight(missing=missing or _why_missing(change))
     problem = _check(content, change)
     if problem:
         return Sight(wrong=problem)
@@ -64,6 +64,12 @@ async def _from_store(home: Home, change: Change) -> tuple[ShownContent | None, 
 def _from_status(change: Change) -> ShownContent | None:
     found = change.status.content
     return ShownContent(tuple(found.lines), found.sealed, found.more, found.rest) if found else None
+
+
+def _why_missing(change: Change) -> str:
+    if change.status.outcome == "Superseded":
+        return "this Change was superseded, and only the store keeps what it would have done"
+    return "this Change was made before contents were kept"
 
 
 def _check(content: ShownContent, change: Change) -> str:

@@ -231,12 +231,13 @@ class ChangeRegister:
         return changes
 
     async def supersede(self, target: Target, message: str, *, keep: str = "") -> list[Change]:
-        """Closes every open Change of the target but `keep`; returns those."""
+        """Closes every open Change of the target but `keep`; returns those, which show their content no more."""
         closed = [change for change in await self.open_changes(target) if change.metadata.name != keep]
         for change in closed:
             taken_back = change.spec.cause == "Destroy" and not target.metadata.deletion_timestamp
             why = "the deletion was taken back" if taken_back else message
-            await self.mark(change, (ConditionType.SUPERSEDED, "True", Reason.SUPERSEDED, why))
+            # Nobody is to decide on it any more, and there may be thousands: the store keeps what it would have done.
+            await self.mark(change, (ConditionType.SUPERSEDED, "True", Reason.SUPERSEDED, why), content=None)
         return closed
 
     async def mark(

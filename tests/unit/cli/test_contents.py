@@ -58,6 +58,11 @@ REACHES = {
     "gone": ({}, {}, "the store no longer holds what this Change would do, until the next look"),
     "gone, with a beginning": ({}, {"content": first(90)}, "until the next look at its target: 1 more lines"),
     "damaged": ({KEPT: b"{}"}, {}, "can't be read: not the content of a Change"),
+    "superseded": (
+        None,
+        {"outcome": "Superseded"},
+        "this Change was superseded, and only the store keeps what it would have done",
+    ),
     "of an older version": (None, {}, "this Change was made before contents were kept"),
 }
 

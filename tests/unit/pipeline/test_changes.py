@@ -9,7 +9,7 @@ from tests.fakes.reconciling import FakeClock
 
 from setpoint.api.conditions import ConditionType, Reason
 from setpoint.api.meta import JsonObject, ObjectRef
-from setpoint.api.v1alpha1.change import Change, ChangeSpec, GateResult, ResetAction
+from setpoint.api.v1alpha1.change import Change, ChangeSpec, ContentStatus, GateResult, ResetAction
 from setpoint.api.v1alpha1.environment import Environment
 from setpoint.domain.audit import AuditEntry, Phase
 from setpoint.domain.errors import ConflictError, NotFoundError, StalledError
@@ -85,6 +85,18 @@ async def test_the_newest_is_the_only_one_that_is_open(
     for letter in letters:
         await register.ensure(environment, spec(letter))
     assert await opened(register, environment) == [left]
+
+
+async def test_what_is_superseded_shows_its_content_no_more(
+    register: ChangeRegister, cluster: InMemoryCluster, environment: Environment
+) -> None:
+    """The status holds 16 KiB of it, and a target may leave thousands behind."""
+    change, _ = await register.ensure(environment, spec("a"))
+    gated = (ConditionType.GATED, "True", Reason.GATES_PASSED, "")
+    change = await register.mark(change, gated, content=ContentStatus(lines=["{}"]))
+    assert "content" in (await cluster.get(change.ref))["status"]
+    await register.ensure(environment, spec("b"))
+    assert "content" not in (await cluster.get(change.ref))["status"]
 
 
 async def test_the_first_one_again_supersedes_what_came_between(
