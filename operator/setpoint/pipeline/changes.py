@@ -236,7 +236,7 @@ class ChangeRegister:
         for change in closed:
             taken_back = change.spec.cause == "Destroy" and not target.metadata.deletion_timestamp
             why = "the deletion was taken back" if taken_back else message
-            # Nobody is to decide on it any more, and there may be thousands: the store keeps what it would have done.
+            # No decision on it is left, and there may be thousands: the store keeps what it would have done.
             await self.mark(change, (ConditionType.SUPERSEDED, "True", Reason.SUPERSEDED, why), content=None)
         return closed
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 
 from setpoint.api.conditions import Reason
@@ -9,12 +10,16 @@ from setpoint.domain.errors import TransientError
 from setpoint.targets.environment.plan.usual_time import UNKNOWN, UsualTime
 from setpoint.targets.environment.ports import PlanRun, RunInputs
 
+_MOST = 20_000
+"""Targets of which times are kept, those looked at last: nobody tells of one that is gone."""
+
 
 class Pacer:
-    """The usual times of all targets. A look alone is cut: what applies, verifies or drills has its timeouts."""
+    """The usual times of targets. A look alone is cut: what applies, verifies or drills has its timeouts."""
 
-    def __init__(self) -> None:
-        self._known: dict[str, UsualTime] = {}
+    def __init__(self, *, most: int = _MOST) -> None:
+        self._known: OrderedDict[str, UsualTime] = OrderedDict()
+        self._most = most
 
     async def look(
         self, target: str, bundle: str, inputs: RunInputs, plan: Callable[[RunInputs], Awaitable[PlanRun]]
@@ -29,8 +34,14 @@ class Pacer:
         except TransientError as error:
             if error.reason is not Reason.TIMED_OUT or limit >= inputs.plan_timeout:
                 raise
-            self._known[target] = known.was_cut()
+            self._keep(target, known.was_cut())
             usual = f"it was given {limit:.0f} s, since it usually takes {known.usual:.1f} s"
             raise TransientError(Reason.TIMED_OUT, f"{error.message}; {usual}") from error
-        self._known[target] = known.looked(bundle, now() - start, quiet=made.quiet)
+        self._keep(target, known.looked(bundle, now() - start, quiet=made.quiet))
         return made
+
+    def _keep(self, target: str, usual: UsualTime) -> None:
+        self._known[target] = usual
+        self._known.move_to_end(target)
+        while len(self._known) > self._most:
+            self._known.popitem(last=False)

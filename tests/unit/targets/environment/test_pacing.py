@@ -88,3 +88,11 @@ async def test_what_fails_otherwise_is_passed_on_and_teaches_nothing(error):
     assert raised.value is error
     await plans.look(3)
     assert plans.given == [900, 60]
+
+
+async def test_only_the_targets_looked_at_last_are_known():
+    plans = Plans()
+    plans.pacer = Pacer(most=2)
+    for target in ("gone", "a", "b", "a", "gone", "a", "b"):
+        await plans.look(3, target=target)
+    assert plans.given == [900, 900, 900, 60, 900, 60, 900]
