@@ -175,7 +175,7 @@ def test_definition__names_scope_and_columns__are_those_of_the_kind() -> None:
         "type": "string",
         "jsonPath": ".spec.targetRef.name",
     }
-    assert [column.get("priority", 0) for column in version["additionalPrinterColumns"]] == [0, 0, 0, 0, 0, 0, 0, 1, 1]
+    assert [column.get("priority", 0) for column in version["additionalPrinterColumns"]] == [*[0] * 7, 1, 1, 1]
     assert version["subresources"] == {"status": {}}
 
 
