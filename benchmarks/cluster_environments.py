@@ -24,7 +24,7 @@ from tests.cluster.apiserver import ApiServer
 from tests.cluster.operators import Operator
 
 from setpoint.adapters.kube import KubeCluster
-from setpoint.adapters.store import NAME, SqlLooks, open_sqlite
+from setpoint.adapters.store import NAME, SqlObservations, open_sqlite
 from setpoint.api.meta import RECONCILE_ANNOTATION, JsonObject, ObjectRef
 
 _WANTED = 1.0
@@ -95,7 +95,7 @@ class Side:
         """Seconds from the Lease to the end of a first look at all environments, and writes meanwhile."""
         self._operator.process.stop()
         database = open_sqlite(self._state / NAME, self._state / "keys" / "blobs.key")
-        await asyncio.gather(*(SqlLooks(database).forget(f"environment/default/{name}") for name in self._names))
+        await asyncio.gather(*(SqlObservations(database).forget(f"environment/default/{name}") for name in self._names))
         await database.close()
         self._operator.process.log.unlink()
         requests = _cluster.Requests(self._server)

@@ -1,4 +1,4 @@
-"""Targets that an operator looks at as it begins, and those that it lets rest since one before it looked."""
+"""Targets that an operator observes as it begins, and those that are fresh from one before it."""
 
 from pathlib import Path
 

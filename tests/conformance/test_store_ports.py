@@ -21,14 +21,14 @@ from setpoint.domain.errors import (
     InvalidError,
     NotFoundError,
 )
-from setpoint.domain.rest import Look
+from setpoint.domain.freshness import LastObservation
 from setpoint.ports import Fence, StoredObject
 from setpoint.runtime.fencing import fenced
 
 REF = ObjectRef("Environment", "default", "shop")
 OTHER = ObjectRef("Environment", "default", "bank")
 FACT = AuditEntry("Noted", Phase.FACT, "user:me", REF)
-LOOK = Look("sha256:01", dt.datetime(2026, 1, 1, tzinfo=dt.UTC))
+OBSERVED = LastObservation("sha256:01", dt.datetime(2026, 1, 1, tzinfo=dt.UTC))
 
 
 @pytest.fixture(params=["sqlite", "postgres", "memory"])
@@ -312,8 +312,10 @@ WRITES: dict[str, Callable[[Stores], Awaitable[object]]] = {
     "the end of a run": lambda stores: stores.locks.release_run("run-1"),
     "a new object": lambda stores: stores.objects.put(row(OTHER), expected_version=None, audit=[FACT]),
     "an object": lambda stores: stores.objects.put(row(body="[]"), expected_version=1, audit=[FACT]),
-    "a look": lambda stores: stores.looks.record(REF.key, dataclasses.replace(LOOK, inputs="sha256:02")),
-    "a look's end": lambda stores: stores.looks.forget(REF.key),
+    "an observation": lambda stores: stores.observations.record(
+        REF.key, dataclasses.replace(OBSERVED, inputs="sha256:02")
+    ),
+    "an observation's end": lambda stores: stores.observations.forget(REF.key),
     "an object's removal": lambda stores: stores.objects.remove(REF, audit=[FACT]),
 }
 
@@ -321,34 +323,44 @@ WRITES: dict[str, Callable[[Stores], Awaitable[object]]] = {
 async def everything(stores: Stores) -> tuple[object, ...]:
     """Everything there is to be seen in the stores."""
     states = [await stores.states.head(ref.key) for ref in (REF, OTHER)]
-    objects, looks = await stores.objects.list(REF.kind), await stores.looks.of([REF.key])
-    return (await stores.trail.rows(), states, await stores.states.blobs(), await stores.locks.held(), objects, looks)
+    objects, observed = await stores.objects.list(REF.kind), await stores.observations.of([REF.key])
+    return (
+        await stores.trail.rows(),
+        states,
+        await stores.states.blobs(),
+        await stores.locks.held(),
+        objects,
+        observed,
+    )
 
 
 class TestLooks:
     async def test_the_last_one_is_kept_to_the_second(self, stores: Stores) -> None:
-        await stores.looks.record(REF.key, LOOK)
-        later = Look("sha256:02", LOOK.at + dt.timedelta(seconds=1.7))
-        await stores.looks.record(REF.key, later)
-        await stores.looks.record(OTHER.key, LOOK)
-        known = await stores.looks.of([REF.key, "Environment/default/nobody", OTHER.key])
-        assert known == {REF.key: Look("sha256:02", LOOK.at + dt.timedelta(seconds=1)), OTHER.key: LOOK}
+        await stores.observations.record(REF.key, OBSERVED)
+        later = LastObservation("sha256:02", OBSERVED.at + dt.timedelta(seconds=1.7))
+        await stores.observations.record(REF.key, later)
+        await stores.observations.record(OTHER.key, OBSERVED)
+        known = await stores.observations.of([REF.key, "Environment/default/nobody", OTHER.key])
+        assert known == {
+            REF.key: LastObservation("sha256:02", OBSERVED.at + dt.timedelta(seconds=1)),
+            OTHER.key: OBSERVED,
+        }
 
     async def test_those_alone_that_are_asked_for(self, stores: Stores) -> None:
-        await stores.looks.record(REF.key, LOOK)
-        assert await stores.looks.of([]) == {}
-        assert await stores.looks.of([OTHER.key]) == {}
+        await stores.observations.record(REF.key, OBSERVED)
+        assert await stores.observations.of([]) == {}
+        assert await stores.observations.of([OTHER.key]) == {}
 
     async def test_a_target_that_is_gone_has_none(self, stores: Stores) -> None:
-        await stores.looks.record(REF.key, LOOK)
+        await stores.observations.record(REF.key, OBSERVED)
         for _ in range(2):
-            await stores.looks.forget(REF.key)
-        assert await stores.looks.of([REF.key]) == {}
+            await stores.observations.forget(REF.key)
+        assert await stores.observations.of([REF.key]) == {}
 
     async def test_a_page_of_them(self, stores: Stores) -> None:
         targets = [f"Environment/default/shop-{number}" for number in range(500)]
-        await asyncio.gather(*(stores.looks.record(target, LOOK) for target in targets))
-        assert len(await stores.looks.of(targets)) == 500
+        await asyncio.gather(*(stores.observations.record(target, OBSERVED) for target in targets))
+        assert len(await stores.observations.of(targets)) == 500
 
 
 class TestFences:
@@ -357,7 +369,7 @@ class TestFences:
         await stores.locks.acquire(StateLock(REF.key, "lock-1", "run-1", "{}"))
         await stores.states.append(REF.key, state_file(1), run="run-1", lock="lock-1", audit=[FACT])
         await stores.objects.put(row(), expected_version=None, audit=[FACT])
-        await stores.looks.record(REF.key, LOOK)
+        await stores.observations.record(REF.key, OBSERVED)
 
     async def test_each_shard_counts_its_terms(self, stores: Stores) -> None:
         assert [await stores.fences.acquire(shard) for shard in ("", "", "1", "")] == [1, 2, 1, 3]

@@ -10,7 +10,7 @@ from typing import Any
 
 from click.testing import Result
 from tests.fakes.cluster import InMemoryCluster
-from tests.fakes.store import MemoryAuditLog, MemoryBlobs, MemoryLocks, MemoryLooks, MemoryStates
+from tests.fakes.store import MemoryAuditLog, MemoryBlobs, MemoryLocks, MemoryObservations, MemoryStates
 
 from setpoint.api.meta import JsonObject, ObjectRef
 from setpoint.api.model import format_time
@@ -75,7 +75,7 @@ class MemoryBackends:
     """The places where a home keeps states, in memory."""
 
     def __init__(self) -> None:
-        self.locks, self.looks = MemoryLocks(), MemoryLooks()
+        self.locks, self.observations = MemoryLocks(), MemoryObservations()
         self.states = MemoryStates(MemoryBlobs(), self.locks, MemoryAuditLog())
 
 

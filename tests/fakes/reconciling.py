@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tests.fakes.cluster import InMemoryCluster
-from tests.fakes.store import MemoryBlobs, MemoryLooks
+from tests.fakes.store import MemoryBlobs, MemoryObservations
 from tests.fakes.target import FakeDriver, World, snapshot_manifest
 
 from setpoint.api.conditions import ConditionType
@@ -21,6 +21,7 @@ from setpoint.domain.reading import items_at
 from setpoint.domain.scrubbing import Scrubber
 from setpoint.pipeline.changes import ChangeRegister
 from setpoint.pipeline.configurations import Configurations
+from setpoint.pipeline.fresh_targets import FreshTargets
 from setpoint.pipeline.gatekeeper import Gatekeeper
 from setpoint.pipeline.gates import GateReader
 from setpoint.pipeline.lifecycle import Lifecycle
@@ -28,7 +29,6 @@ from setpoint.pipeline.outcomes import Outcomes
 from setpoint.pipeline.path import Pipeline
 from setpoint.pipeline.reconciler import Listeners, PassReport, TargetReconciler
 from setpoint.pipeline.resets import ResetRegister
-from setpoint.pipeline.resting import RestRegister
 from setpoint.pipeline.seals import Seals
 from setpoint.pipeline.snapshots import SnapshotPruner, SnapshotTaker
 from setpoint.pipeline.target_metrics import TargetMetrics
@@ -140,7 +140,7 @@ class Bench:
         self.policies = FakePolicies()
         self.recorder = Recorder()
         self.reports: list[PassReport] = []
-        self.looks = MemoryLooks()
+        self.observations = MemoryObservations()
         self.secret_versions: Mapping[str, str] | None = {}
         self.source: str | None = "sha256:source"
         self.error: Exception | None = None
@@ -178,15 +178,15 @@ class Bench:
             lifecycle=lifecycle,
             configurations=configurations,
             resets=resets,
-            rests=self.make_rests(TargetMetrics(metrics)),
+            fresh=self.make_fresh_targets(TargetMetrics(metrics)),
             listeners=Listeners(self.recorder, TargetMetrics(metrics), lambda *_: None, self.reports.append),
             clock=self.clock,
         )
 
-    def make_rests(self, metrics: TargetMetrics) -> RestRegister:
+    def make_fresh_targets(self, metrics: TargetMetrics) -> FreshTargets:
         """The register of a process with these metrics."""
-        return RestRegister(
-            looks=self.looks,
+        return FreshTargets(
+            observations=self.observations,
             secret_versions=lambda _: self.secret_versions,
             source_digest=self.digest_source,
             metrics=metrics,

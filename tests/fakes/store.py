@@ -19,8 +19,8 @@ from setpoint.adapters.store import (
     Database,
     SealedBlobs,
     SqlFences,
-    SqlLooks,
     SqlObjectStore,
+    SqlObservations,
     SqlStateLocks,
     SqlStateStore,
     open_sqlite,
@@ -42,8 +42,8 @@ from setpoint.domain.errors import (
     NotFoundError,
     StoreSetBackError,
 )
-from setpoint.domain.rest import Look
-from setpoint.ports import AuditLog, BlobStore, Fences, LookStore, ObjectStore, StoredObject, StoredObjects
+from setpoint.domain.freshness import LastObservation
+from setpoint.ports import AuditLog, BlobStore, Fences, ObjectStore, ObservationStore, StoredObject, StoredObjects
 from setpoint.runtime.fencing import current_fence
 from setpoint.targets.environment.plan import state
 from setpoint.targets.environment.state_ports import StateLocks, StateStore
@@ -68,7 +68,7 @@ class Stores:
     locks: StateLocks
     objects: ObjectStore
     fences: Fences
-    looks: LookStore
+    observations: ObservationStore
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,7 +109,7 @@ async def open_sql_stores(folder: Path, url: str = "") -> AsyncIterator[SqlStore
     states = SqlStateStore(database, blobs, trail, FixedClock(), state.parse)
     locks, objects = SqlStateLocks(database, FixedClock()), SqlObjectStore(database, trail)
     try:
-        yield SqlStores(trail, blobs, states, locks, objects, SqlFences(database), SqlLooks(database), database)
+        yield SqlStores(trail, blobs, states, locks, objects, SqlFences(database), SqlObservations(database), database)
     finally:
         states.close()
         await blobs.close()
@@ -151,7 +151,7 @@ def memory_stores() -> Stores:
     fences = MemoryFences()
     trail, blobs, locks = MemoryAuditLog(fences), MemoryBlobs(), MemoryLocks(fences)
     return Stores(
-        trail, blobs, MemoryStates(blobs, locks, trail), locks, MemoryObjects(trail), fences, MemoryLooks(fences)
+        trail, blobs, MemoryStates(blobs, locks, trail), locks, MemoryObjects(trail), fences, MemoryObservations(fences)
     )
 
 
@@ -252,23 +252,23 @@ class MemoryBlobs:
         return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
-class MemoryLooks:
-    """The LookStore in a dict."""
+class MemoryObservations:
+    """The ObservationStore in a dict."""
 
     def __init__(self, fences: MemoryFences | None = None) -> None:
-        self._looks: dict[str, Look] = {}
+        self._observations: dict[str, LastObservation] = {}
         self._fences = fences or MemoryFences()
 
-    async def of(self, targets: Collection[str]) -> Mapping[str, Look]:
-        return {target: self._looks[target] for target in targets if target in self._looks}
+    async def of(self, targets: Collection[str]) -> Mapping[str, LastObservation]:
+        return {target: self._observations[target] for target in targets if target in self._observations}
 
-    async def record(self, target: str, look: Look) -> None:
+    async def record(self, target: str, observation: LastObservation) -> None:
         self._fences.check()
-        self._looks[target] = dataclasses.replace(look, at=look.at.replace(microsecond=0))
+        self._observations[target] = dataclasses.replace(observation, at=observation.at.replace(microsecond=0))
 
     async def forget(self, target: str) -> None:
         self._fences.check()
-        self._looks.pop(target, None)
+        self._observations.pop(target, None)
 
 
 class MemoryLocks:

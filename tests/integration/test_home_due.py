@@ -1,4 +1,4 @@
-"""Targets that rest in a whole home: `up --due` looks at what moved or fell due, and at nothing else."""
+"""Fresh targets in a whole home: `up --due` observes what moved or fell due, and nothing else."""
 
 import json
 import os

@@ -143,7 +143,7 @@ class Wiring(Protocol):
         progress: Progress,
         stop: asyncio.Event,
     ) -> RunReport:
-        """Runs the manager until `stop` is set and all work is drained, or, `once`, until every target rests.
+        """Runs the manager until `stop` is set and all work is drained, or, `once`, until no target has work left.
 
         The settings decide where address and format are None. Cancelling the task stops it at once.
         """

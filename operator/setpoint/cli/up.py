@@ -51,11 +51,11 @@ log_format_option = click.option(
 @click.argument(
     "folder", metavar="[DIR]", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path)
 )
-@click.option("--once", is_flag=True, help="Observe every target now and stop when each rests.")
+@click.option("--once", is_flag=True, help="Observe every target now, and stop when none has work left.")
 @click.option(
     "--due",
     is_flag=True,
-    help="Leave out what rests: at its setpoint, unchanged since, and looked at within its interval.",
+    help="Leave out what is fresh: at its setpoint, unchanged since, and observed within its interval.",
 )
 @listen_option
 @log_format_option

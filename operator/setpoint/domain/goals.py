@@ -23,7 +23,7 @@ class GoalKind(StrEnum):
     HOLD = "Hold"
     DESTROY = "Destroy"
     RELEASE = "Release"
-    REST = "Rest"
+    SUSPENDED = "Suspended"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def choose_goal(target: Target, reset: Reset | None, snapshot: Snapshot | None, 
         destroy = target.spec.protection.deletion_policy == "Destroy" and governs
         return Goal(GoalKind.DESTROY if destroy else GoalKind.RELEASE)
     if is_suspended(target):
-        return Goal(GoalKind.REST)
+        return Goal(GoalKind.SUSPENDED)
     if reset is not None and snapshot is not None:
         return Goal(GoalKind.SNAPSHOT, reset, snapshot)
     if target.status.hold is not None and not hold_released(target):

@@ -65,7 +65,7 @@ class Previewer:
         target = self._seals.drop_unsealed(parse(target_type(ref.kind), await self._cluster.get(ref)))
         due = await self._resets.due(target)
         goal = choose_goal(target, *(due or (None, None)), governs=True)
-        if goal.kind in {GoalKind.REST, GoalKind.RELEASE, GoalKind.HOLD}:
+        if goal.kind in {GoalKind.SUSPENDED, GoalKind.RELEASE, GoalKind.HOLD}:
             goal = Goal(GoalKind.SPEC)
         draft = StatusDraft(target, self._clock.now())
         try:

@@ -25,12 +25,12 @@ from setpoint.domain.goals import Goal, GoalKind, asked_run, choose_goal, is_sus
 from setpoint.domain.model import ResourceProgress
 from setpoint.pipeline.configurations import Configurations
 from setpoint.pipeline.draft import StatusDraft
+from setpoint.pipeline.fresh_targets import FreshTargets
 from setpoint.pipeline.holds import release_hold
 from setpoint.pipeline.lifecycle import Lifecycle
 from setpoint.pipeline.passes import Ending, Pass
 from setpoint.pipeline.path import Pipeline
 from setpoint.pipeline.resets import ResetRegister
-from setpoint.pipeline.resting import RestRegister
 from setpoint.pipeline.stored import StoredStatus
 from setpoint.pipeline.target_metrics import TargetMetrics
 from setpoint.pipeline.waits import WaitShow
@@ -77,7 +77,7 @@ class TargetReconciler:
         lifecycle: Lifecycle,
         configurations: Configurations,
         resets: ResetRegister,
-        rests: RestRegister,
+        fresh: FreshTargets,
         listeners: Listeners,
         clock: Clock,
     ) -> None:
@@ -86,7 +86,7 @@ class TargetReconciler:
         self._lifecycle = lifecycle
         self._configurations = configurations
         self._resets = resets
-        self._rests = rests
+        self._fresh = fresh
         self._recorder = listeners.recorder
         self._metrics = listeners.metrics
         self._on_progress = listeners.on_progress
@@ -102,7 +102,7 @@ class TargetReconciler:
         if stored is None:
             await self._forget(request.ref)
             return Result()
-        inputs = await self._rests.inputs_of(stored.read)
+        inputs = await self._fresh.inputs_of(stored.read)
         target = await self._configurations.finish_interrupted(self._unforged(stored.read))
         draft, ending = StatusDraft(target, self._clock.now()), Ending()
         error: Exception | None = None
@@ -116,7 +116,7 @@ class TargetReconciler:
             _show_error(draft, error, observed=ending.observed)
         result = await self._record(target, draft, stored, ending, error)
         if result.requeue_after is not None:
-            await self._rests.record(target, draft.status, inputs)
+            await self._fresh.record(target, draft.status, inputs)
         return result
 
     # --- before ---------------------------------------------------------------------------------------------
@@ -166,7 +166,7 @@ class TargetReconciler:
         if goal.kind is GoalKind.RELEASE:
             stays = await self._driver.holdings(target.ref)
             await self._lifecycle.release(target, draft, ending, stays=stays)
-        elif goal.kind is GoalKind.REST:
+        elif goal.kind is GoalKind.SUSPENDED:
             draft.ready("Unknown", Reason.SUSPENDED, "suspended; run setpoint resume to go on")
         elif goal.kind is GoalKind.HOLD and target.status.applied is None:
             draft.ready("False", Reason.HELD, "held with nothing applied; run setpoint resume to go on")
@@ -213,7 +213,7 @@ class TargetReconciler:
 
     async def _forget(self, ref: ObjectRef) -> None:
         self._metrics.drop(ref)
-        await self._rests.forget(ref)
+        await self._fresh.forget(ref)
 
     async def _write(self, draft: StatusDraft, stored: StoredStatus) -> Exception | None:
         """Stores the status. What stands in the way must not keep the pass from being reported."""

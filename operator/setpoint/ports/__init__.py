@@ -15,7 +15,16 @@ from setpoint.ports.cluster import (
 )
 from setpoint.ports.policy import PolicyEngine, PolicyResolver
 from setpoint.ports.source import Code, NamedPath, SourceResolver, SourceTree
-from setpoint.ports.store import AuditLog, BlobStore, Fence, Fences, LookStore, ObjectStore, StoredObject, StoredObjects
+from setpoint.ports.store import (
+    AuditLog,
+    BlobStore,
+    Fence,
+    Fences,
+    ObjectStore,
+    ObservationStore,
+    StoredObject,
+    StoredObjects,
+)
 from setpoint.ports.target import Notice, OnProgress, TargetDriver, TargetSession
 
 __all__ = [
@@ -30,11 +39,11 @@ __all__ = [
     "Fences",
     "LeaseLock",
     "LeaseRecord",
-    "LookStore",
     "NamedPath",
     "Notice",
     "ObjectList",
     "ObjectStore",
+    "ObservationStore",
     "OnProgress",
     "PolicyEngine",
     "PolicyResolver",

@@ -1,4 +1,4 @@
-"""Owns the ports for what is kept: objects, the audit trail, sealed blobs, terms and looks. Declarations only."""
+"""Owns the ports for what is kept: objects, audit trail, sealed blobs, terms and observations. Declarations only."""
 
 import dataclasses
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
@@ -6,7 +6,7 @@ from typing import Protocol
 
 from setpoint.api.meta import ObjectRef
 from setpoint.domain.audit import AuditEntry, AuditRow
-from setpoint.domain.rest import Look
+from setpoint.domain.freshness import LastObservation
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -160,15 +160,15 @@ class Fences(Protocol):
         ...
 
 
-class LookStore(Protocol):
-    """The last look at each target that was found at its setpoint, by ObjectRef.key. All methods raise StoreError."""
+class ObservationStore(Protocol):
+    """The last observation of each target that was at its setpoint, by ObjectRef.key. All methods raise StoreError."""
 
-    async def of(self, targets: Collection[str]) -> Mapping[str, Look]:
-        """The last look at each of these that had one."""
+    async def of(self, targets: Collection[str]) -> Mapping[str, LastObservation]:
+        """The last observation of each of these that had one."""
         ...
 
-    async def record(self, target: str, look: Look) -> None:
-        """Keeps the look, to the second, as the target's last."""
+    async def record(self, target: str, observation: LastObservation) -> None:
+        """Keeps the observation, to the second, as the target's last."""
         ...
 
     async def forget(self, target: str) -> None:

@@ -8,7 +8,7 @@ from typing import Protocol
 from setpoint.adapters.store import AuditTrail, SqlStateLocks, SqlStateStore
 from setpoint.api.meta import KubeObject, ObjectRef
 from setpoint.domain.policies import Unread
-from setpoint.ports import BlobStore, ClusterClient, LookStore
+from setpoint.ports import BlobStore, ClusterClient, ObservationStore
 from setpoint.runtime.clock import SystemClock
 from setpoint.runtime.recorder import EventRecord
 
@@ -52,7 +52,7 @@ class Backends:
     blobs: BlobStore
     states: SqlStateStore
     locks: SqlStateLocks
-    looks: LookStore
+    observations: ObservationStore
     cluster: ClusterClient
     events: Events
     private: Path

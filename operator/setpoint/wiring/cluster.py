@@ -5,7 +5,7 @@ import dataclasses
 from collections.abc import AsyncIterator, Mapping
 
 from setpoint.adapters.kube import ConnectionOptions, KubeCluster, KubeConnection, KubeEvents, KubeLease, connect
-from setpoint.adapters.store import AuditTrail, SqlFences, SqlLooks, SqlStateLocks, SqlStateStore
+from setpoint.adapters.store import AuditTrail, SqlFences, SqlObservations, SqlStateLocks, SqlStateStore
 from setpoint.ports import Fences
 from setpoint.runtime.clock import SystemClock
 from setpoint.runtime.logging import SecretFilter
@@ -61,7 +61,7 @@ async def open_cluster(
             blobs=blobs,
             states=states,
             locks=SqlStateLocks(database, clock),
-            looks=SqlLooks(database),
+            observations=SqlObservations(database),
             cluster=KubeCluster(connection, audit, namespaces=settings.served_namespaces),
             events=KubeEvents(connection, instance=identity),
             private=settings.state_dir,

@@ -1,4 +1,4 @@
-"""Owns what a replica does with a shard that it leads: recovery, a look at everything, work, and its end in time."""
+"""Owns what a replica does with a shard that it leads: recovery, what is stale, work, and its end in time."""
 
 import asyncio
 import contextlib
@@ -55,13 +55,13 @@ class Leading:
             )
 
     async def _begin(self, term: Term) -> list[Runnable]:
-        """Settles what an earlier term left, and asks for a look at everything; returns what is to be done later."""
+        """Settles what an earlier term left, and queues what is stale; returns what is to be done later."""
         recovery = self._services.recovery(lingering=KILL_SECONDS if self._backends.shared else 0.0)
         in_doubt = await recovery.run(term.shard.__contains__)
         self._work.wake(term.admit(but=in_doubt))
-        look = Runnable("first look", functools.partial(self._resync.look_at_first, term.shard, in_doubt), finite=True)
+        first = Runnable("first list", functools.partial(self._resync.enqueue_first, term.shard, in_doubt), finite=True)
         if not in_doubt:
-            return [look]
+            return [first]
         _LOGGER.warning("An earlier leader's runs may still go on, they are waited for: %s", ", ".join(in_doubt))
         due = asyncio.get_running_loop().time() + KILL_SECONDS
 
@@ -72,7 +72,7 @@ class Leading:
                 left, seconds = await recovery.run(left.__contains__), _RETRY_SECONDS
                 self._work.wake(term.admit(but=left))
 
-        return [look, Runnable("in doubt", settle, restart=True, finite=True)]
+        return [first, Runnable("in doubt", settle, restart=True, finite=True)]
 
     def _beside(self, term: Term) -> list[Runnable]:
         """The work that one leader does for all."""

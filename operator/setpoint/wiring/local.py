@@ -10,8 +10,8 @@ from setpoint.adapters.local.manifests import DECLARED_KINDS
 from setpoint.adapters.store import (
     AuditTrail,
     SealedBlobs,
-    SqlLooks,
     SqlObjectStore,
+    SqlObservations,
     SqlStateLocks,
     SqlStateStore,
     begin_sqlite,
@@ -90,7 +90,7 @@ async def open_local(
             blobs=blobs,
             states=states,
             locks=SqlStateLocks(database, clock),
-            looks=SqlLooks(database),
+            observations=SqlObservations(database),
             cluster=cluster,
             events=StoredEvents(objects),
             private=home.state,

@@ -36,7 +36,7 @@ TargetState = Literal["at the setpoint", "held", "released", "needs attention", 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class TargetReport:
-    """How one target rests. `change` names the Change that waits, if any."""
+    """How one target ended. `change` names the Change that waits, if any."""
 
     ref: ObjectRef
     state: TargetState
@@ -65,9 +65,9 @@ async def run_manager(
     progress: Any,
     stop: asyncio.Event,
 ) -> RunReport:
-    """Runs until `stop` is set and all work is drained, or, `once`, until every target rests.
+    """Runs until `stop` is set and all work is drained, or, `once`, until no target has work left.
 
-    `due`: targets that rest by what is remembered of the last look are not looked at before they are due.
+    `due`: targets that are fresh by what is remembered of their last observation are left out until they are due.
     """
     settings = read_settings(listen=metrics_address, log_format=log_format)
     level = "warning" if once and settings.log_format == "console" else settings.log_level
@@ -102,7 +102,7 @@ class _Run:
         )
         self._work = Work(services, self._recorder, on_start=self._begin, on_progress=self._hear, on_report=self._keep)
         self._due = due
-        self._rests: frozenset[ObjectRef] = frozenset()
+        self._fresh: frozenset[ObjectRef] = frozenset()
         self._seen = 0
         self._store: StoreWatch
         self._manager: Manager
@@ -110,7 +110,7 @@ class _Run:
     # --- The run ------------------------------------------------------------------------------------------------
 
     async def go(self, *, once: bool, stop: asyncio.Event) -> RunReport:
-        """Starts everything, waits for the end, and says how each target rests."""
+        """Starts everything, waits for the end, and says how each target ended."""
         version = await self._load()
         manager = self._manager = Manager(self._runnables(version, once=once))
         stopping = asyncio.create_task(manager.stop_on(stop))
@@ -120,17 +120,17 @@ class _Run:
                 await manager.run()
         finally:
             stopping.cancel()
-        untold = (*await self._resting(), *await self._unloaded())
+        untold = (*await self._left_out(), *await self._unloaded())
         reports = {report.ref: report for report in untold} | self._reports
         return RunReport(tuple(reports[ref] for ref in sorted(reports)), self._errors, self._store.problem)
 
-    async def _resting(self) -> list[TargetReport]:
-        """The targets that no pass was made of, since they rest: suspended, or at their setpoint and not due."""
+    async def _left_out(self) -> list[TargetReport]:
+        """The targets that no pass was made of, since they are fresh: suspended, or at their setpoint and not due."""
         found = []
         for kind in TARGET_KINDS:
             for obj in (await self._backends.cluster.list(kind)).items:
                 ref, ready = ObjectRef.of(obj), _ready(obj)
-                if ref in self._rests and ready:
+                if ref in self._fresh and ready:
                     state: TargetState = "at the setpoint" if ready["status"] == "True" else "needs attention"
                     found.append(TargetReport(ref, state, ready["reason"], ready.get("message", ""), None))
         return found
@@ -157,27 +157,27 @@ class _Run:
         return found
 
     async def _load(self) -> str:
-        """Reads the manifests and asks for a look at everything that is due; returns where the watch goes on."""
+        """Reads the manifests and queues everything that is due; returns where the watch goes on."""
         self._errors = (await self._backends.sync.sync()).errors
         version = str(await self._backends.objects.version())
         await self._learn_secrets()
-        self._rests = await self._work.look_at_all(rests=self._due)
+        self._fresh = await self._work.enqueue_all(skip_fresh=self._due)
         self._seen = int(version)
         return version
 
     def _runnables(self, version: str, *, once: bool) -> list[Runnable]:
         runnables = [Runnable("events", self._recorder.run, grace=5.0), *self._work.runnables(), self._work.retention()]
         # A run that ends by itself says in its report what is wrong with the store.
-        self._store = StoreWatch(self._backends.audit, on_standing=self._work.look_at_all, quiet=once)
+        self._store = StoreWatch(self._backends.audit, on_standing=self._work.enqueue_all, quiet=once)
         runnables.append(Runnable("store", self._store.run))
         runnables.append(Runnable("watch", lambda ended: self._watch(version, EVERY_KIND if once else WATCHED, ended)))
         if once:
-            runnables.append(Runnable("rest", lambda _: self._rest(), finite=True))
+            runnables.append(Runnable("end", lambda _: self._end_when_idle(), finite=True))
         else:
             runnables.append(Runnable("manifests", self._watch_manifests, restart=True))
         return runnables
 
-    async def _rest(self) -> None:
+    async def _end_when_idle(self) -> None:
         """Ends the run once no queue has work and no write is unseen."""
         while True:
             await self._work.idle()
@@ -231,7 +231,7 @@ class _Run:
         self._progress(ref, "planning" if step.state == "waiting" else "applying", step)
 
     def _keep(self, report: PassReport) -> None:
-        """Remembers how a target rests."""
+        """Remembers how a pass over a target ended."""
         self._reports[report.ref] = TargetReport(
             report.ref, _state_of(report), report.reason, report.message, report.change
         )

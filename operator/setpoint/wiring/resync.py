@@ -1,4 +1,4 @@
-"""Owns the looks at the whole cluster: the first one of a term, and the regular ones that find what a watch missed."""
+"""Owns the lists of the whole cluster: the first of a term, and the regular ones that find what a watch missed."""
 
 import asyncio
 import logging
@@ -20,7 +20,7 @@ from setpoint.wiring.work import RECONCILED, Work
 _LOGGER = logging.getLogger(__name__)
 
 _FIRST_SECONDS = 30.0
-"""From a watch's begin to a look, and until what was missed in one proves that the watch is blind."""
+"""From a watch's begin to a list, and until what was missed in one proves that the watch is blind."""
 _SETTLED = 1.5
 """How many times as long a watch must have lived to be blind: a younger one may still be at its own first list."""
 _RETRY_SECONDS = 10.0
@@ -28,7 +28,7 @@ _Behind = dict[ObjectRef, tuple[str, str] | None]
 
 
 class Resync:
-    """Lists in pages, every `interval` seconds. A standby looks too: its watch is to be alive when it leads."""
+    """Lists in pages, every `interval` seconds. A standby lists too: its watch is to be alive when it leads."""
 
     def __init__(
         self, objects: KubeCluster, source: KopfSource, secrets: SecretWatch, work: Work, *, interval: float
@@ -40,20 +40,20 @@ class Resync:
         self._interval = interval
         self._grace = min(_FIRST_SECONDS, interval)
 
-    async def look_at_first(self, shard: Shard, restless: Collection[str], ended: asyncio.Event) -> None:
+    async def enqueue_first(self, shard: Shard, stale: Collection[str], ended: asyncio.Event) -> None:
         """Queues all that a term begins with. A kind whose CRD is gone is asked for again until it is there.
 
-        Targets that rested under an earlier leader go on to do so, but for those whose key is in `restless`.
+        Targets that are fresh from an earlier leader's observation are left out, but for those whose key is in `stale`.
         """
         await self._secrets.tried()
         kinds = list(WATCHED)
         while kinds and not ended.is_set():
-            kinds = [kind for kind in kinds if not await self._try(self._look_at(kind, shard, restless))]
+            kinds = [kind for kind in kinds if not await self._try(self._enqueue(kind, shard, stale))]
             if kinds:
                 await ends_within(ended, _RETRY_SECONDS)
 
     async def run(self, ended: asyncio.Event) -> None:
-        """Looks again and again: a missed move is found, and so is a blind watch."""
+        """Lists again and again: a missed move is found, and so is a blind watch."""
         seconds = self._grace
         while not await self._ends_before_next(ended, seconds):
             seconds = self._interval
@@ -64,7 +64,7 @@ class Resync:
                 self._judge(behind)
 
     async def _ends_before_next(self, ended: asyncio.Event, seconds: float) -> bool:
-        """Waits for the next look. It is near where a watch has begun: that may be blind from its first moment."""
+        """Waits for the next list. It is near where a watch has begun: that may be blind from its first moment."""
         loop = asyncio.get_running_loop()
         due = loop.time() + seconds
         while not ended.is_set() and (left := due - loop.time()) > 0:
@@ -78,20 +78,20 @@ class Resync:
         if self._source.seconds_alive() > _SETTLED * self._grace and self._source.is_stuck(behind):
             self._source.restart()
 
-    async def _try(self, look: Awaitable[None]) -> bool:
-        """A kind whose CRD is gone, a server that is away: a later round looks again."""
+    async def _try(self, listing: Awaitable[None]) -> bool:
+        """A kind whose CRD is gone, a server that is away: a later round lists again."""
         try:
-            await look
+            await listing
         except SetpointError as error:
             # Among them a 410 in the middle of a paged list, whose pages the server keeps for minutes only.
             _LOGGER.warning("Can't list: %s", error.message)
             return False
         return True
 
-    async def _look_at(self, kind: str, shard: Shard, restless: Collection[str]) -> None:
+    async def _enqueue(self, kind: str, shard: Shard, stale: Collection[str]) -> None:
         async for page in self._objects.pages(kind):
             found = [obj for obj in page.items if kind == "Reset" or ObjectRef.of(obj).key in shard]
-            await self._work.look_at(kind, found, restless=restless)
+            await self._work.enqueue(kind, found, stale=stale)
         if kind in TARGET_KINDS:
             self._work.found_all(shard)
 

@@ -12,6 +12,7 @@ from setpoint.api.meta import ObjectRef
 from setpoint.domain.model import ResourceProgress
 from setpoint.pipeline.changes import ChangeRegister
 from setpoint.pipeline.configurations import Configurations
+from setpoint.pipeline.fresh_targets import FreshTargets, SecretVersions
 from setpoint.pipeline.gatekeeper import Gatekeeper
 from setpoint.pipeline.gates import GateReader
 from setpoint.pipeline.lifecycle import Lifecycle
@@ -22,7 +23,6 @@ from setpoint.pipeline.preview import Previewer
 from setpoint.pipeline.reconciler import Listeners, PassReport, TargetReconciler
 from setpoint.pipeline.recovery import Recovery
 from setpoint.pipeline.resets import ResetRegister
-from setpoint.pipeline.resting import RestRegister, SecretVersions
 from setpoint.pipeline.retention import BlobCollector
 from setpoint.pipeline.seals import Seals
 from setpoint.pipeline.snapshots import SnapshotPruner, SnapshotTaker
@@ -97,7 +97,7 @@ class Services:
         self,
         recorder: BufferedEventRecorder,
         metrics: TargetMetrics,
-        rests: RestRegister,
+        fresh: FreshTargets,
         *,
         on_progress: Callable[[ObjectRef, ResourceProgress], None],
         on_report: Callable[[PassReport], None],
@@ -111,17 +111,17 @@ class Services:
                 lifecycle=Lifecycle(cluster, ChangeRegister(cluster, clock)),
                 configurations=self.configurations(cluster),
                 resets=ResetRegister(cluster, clock),
-                rests=rests,
+                fresh=fresh,
                 listeners=Listeners(recorder, metrics, on_progress, on_report),
                 clock=clock,
             )
             for kind, target in self.targets.items()
         }
 
-    def rests(self, metrics: TargetMetrics, secret_versions: SecretVersions) -> RestRegister:
-        """The targets that rest."""
-        return RestRegister(
-            looks=self.backends.looks,
+    def fresh_targets(self, metrics: TargetMetrics, secret_versions: SecretVersions) -> FreshTargets:
+        """The targets that need no observation."""
+        return FreshTargets(
+            observations=self.backends.observations,
             secret_versions=secret_versions,
             source_digest=lambda target: self.targets[target.kind].source_digest(target),
             metrics=metrics,

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, 
 
 from setpoint.api.meta import JsonObject, ObjectRef
 from setpoint.api.target import TARGET_KINDS
+from setpoint.domain.freshness import STALE, UNTIL_ASKED
 from setpoint.domain.model import ResourceProgress
-from setpoint.domain.rest import NO_REST, UNTIL_ASKED
 from setpoint.domain.sharding import Shard
 from setpoint.governance.policies import EnforcementGatesReconciler, PolicySetReconciler
 from setpoint.pipeline.reconciler import PassReport
@@ -53,7 +53,7 @@ class Work:
         self._router = Router(services.backends.cluster)
         self._referrers = Referrers()
         self._metrics = TargetMetrics(services.metrics)
-        self._rests = services.rests(self._metrics, self._referrers.versions_of)
+        self._fresh = services.fresh_targets(self._metrics, self._referrers.versions_of)
         self.queues = {kind: WorkQueue(on_latency=services.metrics.queue_latency(kind)) for kind in RECONCILED}
         self.controllers = self._make_controllers(on_progress, on_report)
 
@@ -83,40 +83,43 @@ class Work:
     def _owns(self, ref: ObjectRef) -> bool:
         return self._terms is None or self._terms.owns(ref)
 
-    async def look_at_all(self, *, rests: bool = False) -> frozenset[ObjectRef]:
-        """Asks for a look at every object that has a controller; returns those that rest, as `look_at` does."""
-        resting: set[ObjectRef] = set()
+    async def enqueue_all(self, *, skip_fresh: bool = False) -> frozenset[ObjectRef]:
+        """Queues every object that has a controller; returns those that are fresh, as `enqueue` does."""
+        fresh: set[ObjectRef] = set()
         for kind in self.queues:
-            resting |= await self.look_at(kind, (await self._services.backends.cluster.list(kind)).items, rests=rests)
-        return frozenset(resting)
+            found = (await self._services.backends.cluster.list(kind)).items
+            fresh |= await self.enqueue(kind, found, skip_fresh=skip_fresh)
+        return frozenset(fresh)
 
     def expect(self, shard: Shard) -> None:
-        """The shard's targets are about to be looked at: what is heard of one before says nothing new."""
+        """The shard's targets are about to be queued: what is heard of one before says nothing new."""
         self._router.expect(shard)
 
     def found_all(self, shard: Shard) -> None:
         """All of them were; wakes those that have moved since."""
         self.wake(self._router.found_all(shard))
 
-    async def look_at(
-        self, kind: str, found: Sequence[JsonObject], *, restless: Collection[str] = (), rests: bool = True
+    async def enqueue(
+        self, kind: str, found: Sequence[JsonObject], *, stale: Collection[str] = (), skip_fresh: bool = True
     ) -> frozenset[ObjectRef]:
-        """Asks for a look at what a list of a kind shows, where it has a controller; knows it from now on.
+        """Queues what a list of a kind shows, where it has a controller; knows it from now on.
 
-        Returns the targets that rest: they are looked at when they are due, unless their key is in `restless`.
-        Without `rests` those alone rest that are suspended.
+        Returns the targets that are fresh: they are observed when they are due, unless their key is in `stale`.
+        Without `skip_fresh` only those are left out that are suspended.
         """
         for item in found:
             self._note(item)
             self._router.note(item)
         if kind == "Reset":
             self.wake(open_resets(found), Priority.LOW)
-        resting = await self._resting(found, rests) if kind in TARGET_KINDS else {}
+        fresh: Mapping[ObjectRef, dt.timedelta] = {}
+        if kind in TARGET_KINDS:
+            fresh = await (self._fresh.among(found) if skip_fresh else self._fresh.suspended_among(found))
         for ref in map(ObjectRef.of, found if kind in self.queues else ()):
-            rest = NO_REST if ref.key in restless else resting.get(ref, NO_REST)
-            if rest < UNTIL_ASKED:
-                self.queues[kind].add_after(Request(ref), rest.total_seconds(), Priority.LOW)
-        return frozenset(ref for ref in resting if ref.key not in restless)
+            left = STALE if ref.key in stale else fresh.get(ref, STALE)
+            if left < UNTIL_ASKED:
+                self.queues[kind].add_after(Request(ref), left.total_seconds(), Priority.LOW)
+        return frozenset(ref for ref in fresh if ref.key not in stale)
 
     async def hear(self, event: WatchEvent) -> None:
         """Wakes whom a moved object concerns."""
@@ -133,14 +136,11 @@ class Work:
             # People's edits go before what is new: a thousand objects at once must not keep one edit waiting.
             self.wake(requests, Priority.LOW if event.type == "ADDED" and _is_new(event.object) else Priority.NORMAL)
 
-    async def _resting(self, found: Sequence[JsonObject], rests: bool) -> Mapping[ObjectRef, dt.timedelta]:
-        return await (self._rests.among(found) if rests else self._rests.suspended_among(found))
-
     async def _is_of_suspended(self, event: WatchEvent) -> bool:
         obj = event.object
         if obj["kind"] not in TARGET_KINDS or event.type == "DELETED":
             return False
-        return bool(await self._rests.suspended_among([obj]))
+        return bool(await self._fresh.suspended_among([obj]))
 
     def _concerns(self, obj: JsonObject) -> bool:
         """A target is its leader's alone; what other objects wake may be anyone's."""
@@ -193,7 +193,7 @@ class Work:
     ) -> tuple[Controller, ...]:
         services, backends = self._services, self._services.backends
         targets = services.reconcilers(
-            self._recorder, self._metrics, self._rests, on_progress=on_progress, on_report=on_report
+            self._recorder, self._metrics, self._fresh, on_progress=on_progress, on_report=on_report
         )
         policy_sets = PolicySetReconciler(
             cluster=backends.cluster,

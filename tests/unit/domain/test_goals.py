@@ -61,8 +61,8 @@ SUSPENDED = {"annotations": {SUSPEND_ANNOTATION: "ada"}}
         pytest.param(environment(HELD, **RESUMED), False, GoalKind.SPEC, id="held-then-resumed"),
         pytest.param(environment(), True, GoalKind.SNAPSHOT, id="reset"),
         pytest.param(environment(HELD), True, GoalKind.SNAPSHOT, id="reset-while-held"),
-        pytest.param(environment(spec={"suspend": True}), False, GoalKind.REST, id="suspended"),
-        pytest.param(environment(**SUSPENDED), True, GoalKind.REST, id="suspended-by-a-person-outranks-reset"),
+        pytest.param(environment(spec={"suspend": True}), False, GoalKind.SUSPENDED, id="suspended"),
+        pytest.param(environment(**SUSPENDED), True, GoalKind.SUSPENDED, id="suspended-by-a-person-outranks-reset"),
         pytest.param(environment(**DELETED), False, GoalKind.RELEASE, id="deleted-retain"),
         pytest.param(environment(APPLIED, **DELETED), True, GoalKind.RELEASE, id="deleted-outranks-reset"),
         pytest.param(environment(APPLIED, **DELETED, spec=DESTROY), False, GoalKind.DESTROY, id="deleted-destroy"),
@@ -96,7 +96,7 @@ def test_a_reset_without_its_snapshot_is_no_goal(status: dict[str, Any], kind: G
         pytest.param(Goal(GoalKind.DESTROY), True, True, id="destroy"),
         pytest.param(Goal(GoalKind.HOLD), False, False, id="hold"),
         pytest.param(Goal(GoalKind.RELEASE), False, False, id="release"),
-        pytest.param(Goal(GoalKind.REST), False, False, id="rest"),
+        pytest.param(Goal(GoalKind.SUSPENDED), False, False, id="suspended"),
     ],
 )
 def test_what_a_goal_may_do(goal: Goal, destroys: bool, proposes: bool) -> None:

@@ -191,10 +191,10 @@ async def test_one_that_can_not_be_read_says_which_field(bench: BeaconBench) -> 
 
 async def test_at_its_setpoint_it_rests_and_a_new_spec_wakes_it(bench: BeaconBench) -> None:
     await shown(bench)
-    rests = bench.make_rests(TargetMetrics(bench.metrics))
-    assert list(await rests.among(await objects(bench, "Beacon"))) == [bench.ref]
+    fresh = bench.make_fresh_targets(TargetMetrics(bench.metrics))
+    assert list(await fresh.among(await objects(bench, "Beacon"))) == [bench.ref]
     await bench.declare(TWO)
-    assert await rests.among(await objects(bench, "Beacon")) == {}
+    assert await fresh.among(await objects(bench, "Beacon")) == {}
 
 
 async def test_a_preview_shows_its_change_and_writes_nothing(bench: BeaconBench) -> None:

@@ -53,7 +53,7 @@ async def test_nothing_is_proposed_for_it_in_any_pass(bench):
         assert (report.ready, report.reason, report.message) == ("False", "NotConforming", MESSAGE)
     assert bench.world.applies == 1
     assert len(await bench.changes()) == 1
-    assert await bench.looks.of([bench.ref.key]) == {}, (
+    assert await bench.observations.of([bench.ref.key]) == {}, (
         "it does not rest: who mends it elsewhere is seen at the interval"
     )
 

@@ -33,6 +33,6 @@ ENDED: dict[str, Any] = {
         pytest.param("PlanFailed", {"ready": "Unknown", "failed": True}, "failed", id="failed"),
     ],
 )
-def test_how_a_target_rests(reason: str, ended: dict[str, Any], state: str) -> None:
+def test_how_a_target_ended(reason: str, ended: dict[str, Any], state: str) -> None:
     report = PassReport(ObjectRef("Environment", "default", "shop"), reason=reason, **{**ENDED, **ended})
     assert _state_of(report) == state

@@ -121,8 +121,8 @@ class FenceTable(SQLModel, table=True):
     epoch: int = Field(sa_type=BigInteger)
 
 
-class LookTable(SQLModel, table=True):
-    """The last look at each target that was found at its setpoint; `at` is in Unix seconds."""
+class LastObservationTable(SQLModel, table=True):
+    """The last observation of each target that was found at its setpoint; `at` is in Unix seconds."""
 
     __tablename__ = "look"
 
@@ -162,4 +162,4 @@ AUDIT_ROW = _table(AuditRowTable)
 AUDIT_PAYLOAD = _table(AuditPayloadTable)
 TRAIL = _table(TrailTable)
 FENCE = _table(FenceTable)
-LOOK = _table(LookTable)
+LAST_OBSERVATION = _table(LastObservationTable)

@@ -11,7 +11,7 @@ from setpoint.api.meta import ObjectRef
 from setpoint.api.v1alpha1.environment import Environment
 from setpoint.domain import audit_actions
 from setpoint.domain.errors import ConflictError, InvalidError
-from setpoint.ports import LookStore
+from setpoint.ports import ObservationStore
 from setpoint.ports.commands import Answer, Verb
 from setpoint.targets.environment.state_ports import StateLocks, StateStore
 
@@ -35,8 +35,8 @@ class StateBackends(Protocol):
         ...
 
     @property
-    def looks(self) -> LookStore:
-        """The last looks at what rests."""
+    def observations(self) -> ObservationStore:
+        """The last observations of what is fresh."""
         ...
 
 
@@ -74,8 +74,8 @@ async def import_state(backends: StateBackends, target: ObjectRef, user: str, *,
         raise ConflictError(msg)
     entry = audit_actions.state_imported(target, user)
     version = await backends.states.append(target.key, data, run="import", audit=(entry,))
-    # Earlier looks were at another state.
-    await backends.looks.forget(target.key)
+    # Earlier observations were of another state.
+    await backends.observations.forget(target.key)
     value = {
         "version": version.version,
         "serial": version.serial,

@@ -9,7 +9,7 @@ from tests.fakes.home import MemoryBackends
 from setpoint.adapters.store.state_versions import StateLock
 from setpoint.api.meta import ObjectRef
 from setpoint.domain.errors import ConflictError
-from setpoint.domain.rest import Look
+from setpoint.domain.freshness import LastObservation
 from setpoint.targets.environment.import_state import import_state
 
 SHOP = ObjectRef("Environment", "default", "shop")
@@ -21,14 +21,14 @@ NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
 async def test_a_state_is_adopted__as_version_1__and_earlier_looks_are_forgotten() -> None:
     backends = MemoryBackends()
-    await backends.looks.record(SHOP.key, Look("inputs", NOW))
+    await backends.observations.record(SHOP.key, LastObservation("inputs", NOW))
     answer = await import_state(backends, SHOP, "ada", data=STATE)
     assert answer.value == {
         "version": 1, "serial": 7, "lineage": "lineage-1", "terraformVersion": "1.11.4", "resources": 0
     }  # fmt: skip
     assert "terraform.workspace" in answer.note
     assert await backends.states.read(SHOP.key) == STATE
-    assert await backends.looks.of([SHOP.key]) == {}
+    assert await backends.observations.of([SHOP.key]) == {}
 
 
 async def test_a_state_is_managed_already__none_is_adopted() -> None:

@@ -1,4 +1,4 @@
-"""The last look at each target that was found at its setpoint."""
+"""The last observation of each target that was found at its setpoint."""
 
 import sqlalchemy as sa
 from alembic import op

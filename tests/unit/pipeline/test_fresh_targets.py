@@ -1,4 +1,4 @@
-"""Targets that a new leader lets rest, since one before it looked, and those that it looks at all the same."""
+"""Targets that a new leader leaves out, since one before it observed them, and those that it observes all the same."""
 
 import datetime as dt
 from collections.abc import Callable
@@ -11,9 +11,9 @@ from tests.fakes.examples import condition
 from tests.fakes.reconciling import REF, Bench
 
 from setpoint.api.meta import JsonObject, ObjectMeta
-from setpoint.domain import rest
+from setpoint.domain import freshness
 from setpoint.domain.errors import StoreError
-from setpoint.domain.rest import inputs_of
+from setpoint.domain.freshness import inputs_of
 from setpoint.pipeline.target_metrics import TargetMetrics
 from setpoint.runtime.metrics import Metrics
 
@@ -21,7 +21,7 @@ INTERVAL = dt.timedelta(minutes=10)
 
 
 async def at_setpoint(**spec: Any) -> Bench:
-    """A target that was looked at once and is where it is to be."""
+    """A target that was observed once and is where it is to be."""
     bench = Bench()
     await bench.declare({"a": "1"}, apply={"mode": "Auto"}, **spec)
     for _ in range(3):
@@ -30,21 +30,21 @@ async def at_setpoint(**spec: Any) -> Bench:
     return bench
 
 
-async def rest_of(bench: Bench, change: Callable[[JsonObject], object] = lambda _: None) -> dt.timedelta | None:
-    """How long the target, listed with a change in it, rests for a process that begins now; None for not at all."""
+async def fresh_for(bench: Bench, change: Callable[[JsonObject], object] = lambda _: None) -> dt.timedelta | None:
+    """How long the target, listed with a change in it, is fresh for a process that begins now; None for not at all."""
     listed = await bench.cluster.get(REF)
     change(listed)
-    rests = await bench.make_rests(TargetMetrics(Metrics())).among([listed])
-    return rests.get(REF)
+    fresh = await bench.make_fresh_targets(TargetMetrics(Metrics())).among([listed])
+    return fresh.get(REF)
 
 
-async def test_it_rests_until_it_is_due() -> None:
+async def test_it_is_fresh_until_it_is_due() -> None:
     bench = await at_setpoint()
-    assert await rest_of(bench) == INTERVAL
+    assert await fresh_for(bench) == INTERVAL
     bench.clock.instant += dt.timedelta(minutes=4)
-    assert await rest_of(bench) == dt.timedelta(minutes=6)
+    assert await fresh_for(bench) == dt.timedelta(minutes=6)
     bench.clock.instant += dt.timedelta(minutes=6)
-    assert await rest_of(bench) is None
+    assert await fresh_for(bench) is None
 
 
 @pytest.mark.parametrize(
@@ -80,11 +80,11 @@ async def test_it_rests_until_it_is_due() -> None:
     ],
 )
 async def test_what_moved_is_looked_at(change: Callable[[JsonObject], object]) -> None:
-    assert await rest_of(await at_setpoint(), change) is None
+    assert await fresh_for(await at_setpoint(), change) is None
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "rests"),
+    ("before", "after", "fresh"),
     [
         pytest.param({"s": "1"}, {"s": "1"}, True, id="as it was"),
         pytest.param({"s": "1"}, {"s": "2"}, False, id="moved"),
@@ -94,18 +94,18 @@ async def test_what_moved_is_looked_at(change: Callable[[JsonObject], object]) -
         pytest.param({"s": "1"}, None, False, id="not known now"),
     ],
 )
-async def test_a_secret_that_it_reads(before: dict[str, str] | None, after: dict[str, str] | None, rests: bool) -> None:
+async def test_a_secret_that_it_reads(before: dict[str, str] | None, after: dict[str, str] | None, fresh: bool) -> None:
     bench = Bench()
     bench.secret_versions = before
     await bench.declare({"a": "1"}, apply={"mode": "Auto"})
     for _ in range(3):
         await bench.run()
     bench.secret_versions = after
-    assert (await rest_of(bench) is not None) == rests
+    assert (await fresh_for(bench) is not None) == fresh
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "rests"),
+    ("before", "after", "fresh"),
     [
         pytest.param("sha256:1", "sha256:1", True, id="as it was"),
         pytest.param("sha256:1", "sha256:2", False, id="edited"),
@@ -113,21 +113,21 @@ async def test_a_secret_that_it_reads(before: dict[str, str] | None, after: dict
         pytest.param(None, "sha256:1", False, id="unreadable at the look"),
     ],
 )
-async def test_a_source_on_this_machine(before: str | None, after: str | None, rests: bool) -> None:
+async def test_a_source_on_this_machine(before: str | None, after: str | None, fresh: bool) -> None:
     bench = Bench()
     bench.source = before
     await bench.declare({})
     await bench.run()
     bench.source = after
-    assert (await rest_of(bench) is not None) == rests
+    assert (await fresh_for(bench) is not None) == fresh
 
 
 async def test_more_than_the_store_is_asked_of_at_once() -> None:
     bench = await at_setpoint()
     listed = await bench.cluster.get(REF)
     strangers = [{**listed, "metadata": {**listed["metadata"], "name": f"other-{number}"}} for number in range(1200)]
-    rests = await bench.make_rests(TargetMetrics(Metrics())).among([*strangers, listed])
-    assert set(rests) == {REF}
+    fresh = await bench.make_fresh_targets(TargetMetrics(Metrics())).among([*strangers, listed])
+    assert set(fresh) == {REF}
 
 
 async def test_a_secret_that_moves_during_the_look__is_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,26 +143,26 @@ async def test_a_secret_that_moves_during_the_look__is_looked_at_again(monkeypat
     await bench.declare({})
     await bench.run()
     assert bench.reports[-1].reason == "AtSetpoint"
-    assert await bench.looks.of([REF.key]) != {}
-    assert await rest_of(bench) is None
+    assert await bench.observations.of([REF.key]) != {}
+    assert await fresh_for(bench) is None
 
 
 async def test_a_look_of_another_version__says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = await at_setpoint()
-    monkeypatch.setattr(rest, "__version__", "99.0.0")
-    assert await rest_of(bench) is None
+    monkeypatch.setattr(freshness, "__version__", "99.0.0")
+    assert await fresh_for(bench) is None
 
 
 async def test_a_look_that_lies_ahead__says_nothing() -> None:
     bench = await at_setpoint()
     bench.clock.instant -= dt.timedelta(hours=1)
-    assert await rest_of(bench) is None
+    assert await fresh_for(bench) is None
 
 
-async def test_one_that_was_never_looked_at__does_not_rest() -> None:
+async def test_one_that_was_never_observed__is_stale() -> None:
     bench = await at_setpoint()
-    await bench.looks.forget(REF.key)
-    assert await rest_of(bench) is None
+    await bench.observations.forget(REF.key)
+    assert await fresh_for(bench) is None
 
 
 async def test_one_that_is_not_at_its_setpoint__leaves_no_look() -> None:
@@ -170,10 +170,10 @@ async def test_one_that_is_not_at_its_setpoint__leaves_no_look() -> None:
     await bench.declare({"a": "1"})
     await bench.run()
     assert bench.reports[-1].reason == "ApprovalRequired"
-    assert await bench.looks.of([REF.key]) == {}
+    assert await bench.observations.of([REF.key]) == {}
 
 
-async def test_a_look_that_can_not_be_kept__fails_no_pass(
+async def test_an_observation_that_can_not_be_kept__fails_no_pass(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     bench = Bench()
@@ -181,12 +181,12 @@ async def test_a_look_that_can_not_be_kept__fails_no_pass(
     async def refuse(*_: object) -> None:
         raise StoreError("the disk is full")
 
-    monkeypatch.setattr(bench.looks, "record", refuse)
+    monkeypatch.setattr(bench.observations, "record", refuse)
     await bench.declare({})
     await bench.run()
     assert bench.reports[-1].reason == "AtSetpoint"
-    assert f"{REF}: this look is not remembered: the disk is full" in caplog.text
-    assert await rest_of(bench) is None
+    assert f"{REF}: this observation is not remembered: the disk is full" in caplog.text
+    assert await fresh_for(bench) is None
 
 
 async def test_one_that_is_gone__is_forgotten() -> None:
@@ -194,17 +194,17 @@ async def test_one_that_is_gone__is_forgotten() -> None:
     await bench.cluster.delete(REF)
     for _ in range(2):
         await bench.run_silently()
-    assert await bench.looks.of([REF.key]) == {}
+    assert await bench.observations.of([REF.key]) == {}
 
 
-async def test_one_that_is_suspended__rests_until_somebody_asks() -> None:
+async def test_one_that_is_suspended__is_fresh_until_somebody_asks() -> None:
     bench = await at_setpoint()
     await bench.declare({"a": "1"}, apply={"mode": "Auto"}, suspend=True)
-    assert await rest_of(bench) is None
+    assert await fresh_for(bench) is None
     await bench.run()
-    assert await rest_of(bench) == dt.timedelta.max
+    assert await fresh_for(bench) == dt.timedelta.max
     bench.clock.instant += dt.timedelta(days=900)
-    assert await rest_of(bench) == dt.timedelta.max
+    assert await fresh_for(bench) == dt.timedelta.max
 
 
 async def test_its_metrics_are_as_the_look_left_them() -> None:
@@ -213,7 +213,7 @@ async def test_its_metrics_are_as_the_look_left_them() -> None:
     bench.clock.instant += dt.timedelta(minutes=4)
     metrics = Metrics()
     listed = await bench.cluster.get(REF)
-    assert await bench.make_rests(TargetMetrics(metrics)).among([listed])
+    assert await bench.make_fresh_targets(TargetMetrics(metrics)).among([listed])
     shown = metrics.render().decode()
     line = next(line for line in shown.splitlines() if line.startswith("setpoint_last_success_timestamp_seconds{"))
     assert float(line.split()[-1]) == looked.timestamp()

@@ -1,6 +1,6 @@
-"""Owns for how long a target needs no look, by what a list shows of it and what is known of the last one. Pure.
+"""Owns for how long a target is fresh, by what a list shows of it and what is known of its last observation. Pure.
 
-A process that begins to lead knows the looks of those before it, so that its start is no look at everything.
+A process that begins to lead knows the observations of those before it, so that its start observes what is stale alone.
 """
 
 import dataclasses
@@ -15,20 +15,22 @@ from setpoint.domain.conditions import get_condition
 from setpoint.domain.digests import digest
 from setpoint.domain.goals import asked_run, is_suspended
 
-NO_REST = dt.timedelta()
+STALE = dt.timedelta()
+"""Fresh for no time at all."""
 UNTIL_ASKED = dt.timedelta.max
+"""Fresh until somebody asks, as what is suspended is."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Look:
-    """A look that found a target at its setpoint. `inputs` is the digest of what was looked at."""
+class LastObservation:
+    """The last observation that found a target at its setpoint. `inputs` is the digest of what it depended on."""
 
     inputs: str
     at: dt.datetime
 
 
 def inputs_of(metadata: ObjectMeta, secrets: Mapping[str, str], source: str) -> str:
-    """Digest of what a look depends on and is seen without one, and of the version that looks.
+    """Digest of what an observation depends on and is seen without one, and of the version that observes.
 
     `secrets` are the resourceVersions of the Secrets that the target reads, by name; `source` is the digest of a
     source on this machine, empty for one that is elsewhere or in the spec.
@@ -43,23 +45,23 @@ def is_at_setpoint(status: TargetStatus, generation: int) -> bool:
     return _ready(status) == ("True", Reason.AT_SETPOINT, generation)
 
 
-def rest_of(target: Target, look: Look | None, inputs: str | None, now: dt.datetime) -> dt.timedelta:
-    """For how long no look would find anything to do; nothing or less where one is due.
+def fresh_for(target: Target, last: LastObservation | None, inputs: str | None, now: dt.datetime) -> dt.timedelta:
+    """For how long no observation would find anything to do; STALE or less where one is due.
 
-    `look` is the last one, `inputs` what a look would depend on now; None where that is not known. A look that lies
-    ahead was dated by another clock, and says nothing.
+    `inputs` is what an observation would depend on now; None where that is not known. A last one that lies ahead was
+    dated by another clock, and says nothing.
     """
     metadata, status = target.metadata, target.status
     if metadata.deletion_timestamp or FINALIZER not in metadata.finalizers:
-        return NO_REST
+        return STALE
     if status.handled_reconcile != asked_run(target):
-        return NO_REST
+        return STALE
     if is_suspended(target):
         says_so = _ready(status) == ("Unknown", Reason.SUSPENDED, metadata.generation)
-        return UNTIL_ASKED if says_so else NO_REST
-    if look is None or look.inputs != inputs or look.at > now or not is_at_setpoint(status, metadata.generation):
-        return NO_REST
-    return target.spec.interval - (now - look.at)
+        return UNTIL_ASKED if says_so else STALE
+    if last is None or last.inputs != inputs or last.at > now or not is_at_setpoint(status, metadata.generation):
+        return STALE
+    return target.spec.interval - (now - last.at)
 
 
 def _ready(status: TargetStatus) -> tuple[str, str, int] | None:
