@@ -10,9 +10,10 @@ from typing import Any
 from tests.fakes.mortality import InlineExecutor
 
 from setpoint.api.conditions import Reason
-from setpoint.domain.errors import DataUnreadableError, ReasonedError, StalledError, TransientError
+from setpoint.domain.errors import ReasonedError, StalledError, TransientError
 from setpoint.ports import ClusterClient, Notice
 from setpoint.targets.environment.driver import EnvironmentDriver
+from setpoint.targets.environment.errors import DataUnreadableError
 from setpoint.targets.environment.ports import ApplyRun, Bundle, EngineVersion, ErroredState, PlanRun, Survivor
 
 BUNDLE = Bundle("sha256:" + "b" * 64, "r1", "sha256:" + "a" * 64)

@@ -3,7 +3,6 @@
 SetpointError
 ├── WaitingError      nothing is wrong; look again later
 ├── StalledError      a person must change something; no back-off, at most another look at the interval
-│   └── VariablesMissingError  a configuration of the past needs more than is given today
 ├── TransientError    failed for now; retried with back-off
 ├── ConflictError     someone else wrote first; retried in silence
 ├── NotFoundError     there is no such object
@@ -20,7 +19,6 @@ SetpointError
 """
 
 import datetime as dt
-from collections.abc import Sequence
 from typing import Self
 
 from setpoint.api.conditions import Reason
@@ -60,29 +58,8 @@ class StalledError(ReasonedError):
         self.requeue_after = requeue_after
 
 
-class VariablesMissingError(StalledError):
-    """A configuration of the past needs variables that nothing gives today; `names` says which."""
-
-    def __init__(self, names: Sequence[str]) -> None:
-        listed = ", ".join(names)
-        super().__init__(
-            Reason.SECRET_NOT_FOUND,
-            f"nothing gives {listed} today, which the configuration of the past needs: bring the key back into a "
-            "Secret of spec.variablesFrom",
-        )
-        self.names = tuple(names)
-
-
 class TransientError(ReasonedError):
     """Failed for now."""
-
-
-class DataUnreadableError(TransientError):
-    """Data sources of the code can't be read, and nothing else is wrong; `addresses` are theirs."""
-
-    def __init__(self, message: str, addresses: tuple[str, ...]) -> None:
-        super().__init__(Reason.DATA_UNREADABLE, message)
-        self.addresses = addresses
 
 
 class StoreSetBackError(StalledError):

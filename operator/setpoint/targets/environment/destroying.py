@@ -2,8 +2,8 @@
 
 import dataclasses
 
-from setpoint.domain.errors import DataUnreadableError
 from setpoint.ports import OnProgress
+from setpoint.targets.environment.errors import DataUnreadableError
 from setpoint.targets.environment.ports import Bundle, PlanRun, RunInputs, TerraformSession
 
 _SHOWN = 10

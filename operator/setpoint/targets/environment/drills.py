@@ -5,9 +5,10 @@ from typing import NamedTuple
 
 from setpoint.api.conditions import ConditionType, Reason
 from setpoint.api.v1alpha1.environment import Environment, EnvironmentApplied
-from setpoint.domain.errors import DataUnreadableError, StalledError, TransientError, VariablesMissingError
+from setpoint.domain.errors import StalledError, TransientError
 from setpoint.domain.findings import DriftClass
 from setpoint.domain.transport_errors import tells_of_outage
+from setpoint.targets.environment.errors import DataUnreadableError, VariablesMissingError
 from setpoint.targets.environment.plan.analysis import PlanAnalysis
 
 

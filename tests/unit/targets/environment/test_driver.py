@@ -19,15 +19,7 @@ from tests.fakes.terraform import BUNDLE, FakeTerraform, driver_over
 from setpoint.api.conditions import Reason
 from setpoint.api.meta import ObjectRef
 from setpoint.api.v1alpha1.environment import Environment
-from setpoint.domain.errors import (
-    ConflictError,
-    DataUnreadableError,
-    LostBlobError,
-    StalledError,
-    StoreError,
-    TransientError,
-    WaitingError,
-)
+from setpoint.domain.errors import ConflictError, LostBlobError, StalledError, StoreError, TransientError, WaitingError
 from setpoint.domain.goals import Goal, GoalKind
 from setpoint.domain.model import AtSetpoint, Change, Observation, Outcome, Proposal, Result, Snapshot
 from setpoint.pipeline.preview import Previewer
@@ -35,6 +27,7 @@ from setpoint.pipeline.seals import Seals
 from setpoint.ports import Notice
 from setpoint.targets.environment import plan_reading
 from setpoint.targets.environment.driver import EnvironmentDriver
+from setpoint.targets.environment.errors import DataUnreadableError
 from setpoint.targets.environment.plan.orphans import Creation
 from setpoint.targets.environment.ports import ApplyRun
 from setpoint.targets.environment.session import EnvironmentSession

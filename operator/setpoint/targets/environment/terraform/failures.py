@@ -5,9 +5,10 @@ import re
 from collections.abc import Sequence
 
 from setpoint.api.conditions import Reason
-from setpoint.domain.errors import DataUnreadableError, ReasonedError, StalledError, TransientError, WaitingError
+from setpoint.domain.errors import ReasonedError, StalledError, TransientError, WaitingError
 from setpoint.domain.scrubbing import NO_SECRETS, Scrubber
 from setpoint.domain.transport_errors import Fault, fault_in
+from setpoint.targets.environment.errors import DataUnreadableError
 from setpoint.targets.environment.plan.stream import (
     Diagnostic,
     addresses,

@@ -20,12 +20,12 @@ from setpoint.domain.errors import (
     StalledError,
     StoreError,
     TransientError,
-    VariablesMissingError,
     WaitingError,
 )
 from setpoint.domain.model import ResourceProgress
 from setpoint.domain.scrubbing import Scrubber, label_keys
 from setpoint.ports import BlobStore, Notice, OnProgress
+from setpoint.targets.environment.errors import VariablesMissingError
 from setpoint.targets.environment.plan.orphans import ApplyAccount, Creation
 from setpoint.targets.environment.plan.stream import addresses, is_quiet, read_stream, warnings
 from setpoint.targets.environment.ports import ApplyRun, Bundle, ErroredState, PlanRun, RunInputs

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from setpoint.api.conditions import Reason
-from setpoint.domain.errors import DataUnreadableError, ReasonedError, StalledError, TransientError, WaitingError
+from setpoint.domain.errors import ReasonedError, StalledError, TransientError, WaitingError
 from setpoint.domain.scrubbing import NO_SECRETS, Scrubber
+from setpoint.targets.environment.errors import DataUnreadableError
 from setpoint.targets.environment.terraform.failures import explain, failure, is_uninitialised, missing_variables
 from setpoint.targets.environment.terraform.process import Ended
 
