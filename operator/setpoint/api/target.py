@@ -242,6 +242,11 @@ class TargetStatus(StatusModel):
         return None
 
     @property
+    def staying(self) -> tuple[str, ...]:
+        """The things that nobody looks after where the target is released, as phrases; empty: nothing was applied."""
+        return ("what was applied",) if self.applied is not None else ()
+
+    @property
     def told(self) -> dict[str, str]:
         """The lines on it that `setpoint describe` has for people, by title; each kind says its own."""
         return {} if self.applied is None else {"Applied": f"{self.applied.configuration} at {self.applied.at}"}

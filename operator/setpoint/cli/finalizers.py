@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from setpoint.api.meta import FINALIZER, JsonObject, ObjectRef
-from setpoint.api.target import TARGET_KINDS
+from setpoint.api.target import TARGET_KINDS, TargetStatus, target_type
 from setpoint.cli.context import DONE, FAILED, ClusterHome, Invocation, fetch
 from setpoint.cli.kinds import find_target
 from setpoint.cli.main import SetpointCommand
@@ -20,6 +20,7 @@ from setpoint.cli.options import namespace_option, output_option
 from setpoint.cli.output import print_value
 from setpoint.cli.table import plain, render
 from setpoint.domain.errors import ConflictError, ForbiddenError, NotFoundError, SetpointError
+from setpoint.domain.reading import readable_status
 
 _ATTEMPTS = 5
 """How often an object is read anew that somebody else wrote in between."""
@@ -239,16 +240,22 @@ async def _remove_finalizer(home: ClusterHome, obj: JsonObject) -> None:
 def _cells(obj: JsonObject) -> tuple[str, ...]:
     ref, value = ObjectRef.of(obj), _value(obj)
     deleted = value["deletionTimestamp"] or "no: it stays"
-    return (ref.namespace, ref.name, deleted, value["deletionPolicy"], _stays(value))
-
-
-def _stays(value: dict[str, Any]) -> str:
-    """Says what nobody looks after any more, by the last status that an operator wrote."""
-    count, state = value["resources"], value["stateVersion"]
-    if not state:
-        return "nothing was ever applied"
     spared = ", not destroyed" if value["deletionPolicy"] == "Destroy" and value["deletionTimestamp"] else ""
-    return f"{count} resource{'' if count == 1 else 's'}{spared}; state version {state} in the operator's store"
+    return (ref.namespace, ref.name, deleted, value["deletionPolicy"], _stays(obj, spared))
+
+
+def _stays(obj: JsonObject, spared: str) -> str:
+    """Says what nobody looks after any more, by the last status that an operator wrote."""
+    kind = target_type(obj["kind"])
+    type_: Any = kind.model_fields["status"].annotation
+    readable = readable_status(kind, obj)
+    status: TargetStatus = type_.model_validate(readable)
+    if status.staying:
+        first, *more = status.staying
+        return "; ".join([first + spared, *more])
+    if readable.keys() != (obj.get("status") or {}).keys():
+        return "unknown: its status can't be read"
+    return "nothing was ever applied"
 
 
 def _value(obj: JsonObject) -> dict[str, Any]:

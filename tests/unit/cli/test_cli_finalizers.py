@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from tests.fakes.beacon import beacon, beacons
 from tests.fakes.examples import ENVIRONMENT_STATUS, example
 from tests.fakes.home import FakeHome, Run
 
@@ -18,6 +19,7 @@ from setpoint.cli.main import cli
 from setpoint.domain.errors import ConflictError, ForbiddenError
 
 RELEASE = ("finalizers", "release")
+__all__ = ["beacons"]
 
 
 @dataclasses.dataclass
@@ -115,6 +117,24 @@ def test_one_without_a_state__left_nothing_behind(on_cluster: Run, cluster: Fake
     obj["metadata"]["finalizers"] = [FINALIZER]
     cluster.add(obj)
     assert "nothing was ever applied" in on_cluster(*RELEASE, "--all", "--dry-run").stdout
+
+
+def test_a_status_that_can_not_be_read__does_not_say_that_nothing_stays(on_cluster: Run, cluster: FakeCluster) -> None:
+    obj = example("Environment", name="odd", status={"state": {"version": "seven"}})
+    obj["metadata"] |= {"finalizers": [FINALIZER], "uid": "u"}
+    asyncio.run(cluster.cluster.plant(obj))
+    assert "unknown: its status can't be read" in on_cluster(*RELEASE, "--all", "--dry-run").stdout
+
+
+@pytest.mark.usefixtures("beacons")
+def test_another_kind__says_that_what_was_applied_stays(on_cluster: Run, cluster: FakeCluster) -> None:
+    applied = {"blob": "sha256:" + "0" * 64, "generation": 1, "at": "2026-01-01T00:00:00Z"}
+    for obj in (beacon("lit", status={"applied": applied}), beacon("dark")):
+        obj["metadata"]["finalizers"] = [FINALIZER]
+        cluster.add(obj)
+    rows = {line.split()[1]: line for line in on_cluster(*RELEASE, "--all", "--dry-run").stdout.splitlines()}
+    assert rows["lit"].endswith("what was applied")
+    assert rows["dark"].endswith("nothing was ever applied")
 
 
 @pytest.mark.parametrize(

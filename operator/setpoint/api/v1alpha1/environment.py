@@ -176,6 +176,14 @@ class EnvironmentStatus(TargetStatus):
         return None if self.state is None else str(self.state.version)
 
     @property
+    def staying(self) -> tuple[str, ...]:
+        """The resources of the state, and the state itself."""
+        if self.state is None or not self.state.version:
+            return ()
+        count = self.state.resources
+        return (f"{count} resource" + "s" * (count != 1), f"state version {self.state.version} in the operator's store")
+
+    @property
     def told(self) -> dict[str, str]:
         """The state, and what was applied by the name that its Change has for it."""
         told = {}
