@@ -111,7 +111,7 @@ def test_the_operator_is_killed_in_the_middle_of_an_apply(people: People, operat
     people.until_reason("shop", "AtSetpoint")
     state = people.get("environment", "shop")["status"]
     assert state["state"]["resources"] == 2
-    # The warden interrupts Terraform: a create that it broke off is in the state as tainted, and replaced.
+    # The watchdog interrupts Terraform: a create that it broke off is in the state as tainted, and replaced.
     assert ledger.read_text().count("created") <= 2
 
 

@@ -19,7 +19,7 @@ from setpoint.targets.environment.code import CODE
 from setpoint.targets.environment.driver import EnvironmentDriver
 from setpoint.targets.environment.metrics import STATE_LOCKS
 from setpoint.targets.environment.state_backend import StateBackendServer
-from setpoint.targets.environment.terraform import NoWatch, TerraformAdapter, TerraformOptions, Warden
+from setpoint.targets.environment.terraform import NoWatchdog, TerraformAdapter, TerraformOptions, WatchdogProcess
 from setpoint.wiring.backends import Backends
 
 
@@ -37,7 +37,7 @@ class Environments:
     terraform: TerraformAdapter
     prober: HttpProber
     threads: Executor
-    watchdog: Warden | None
+    watchdog: WatchdogProcess | None
 
     def driver(self, cluster: ClusterClient, *, settles: bool = True, lingering: float = 0.0) -> EnvironmentDriver:
         """A driver over a cluster."""
@@ -89,7 +89,7 @@ async def open_target(
         backends.states, backends.locks, count_locks=lambda held: show_locks("held", value=held)
     )
     await stack.enter_async_context(backend.serving())
-    watchdog = None if backends.lead is None else Warden(backends.lead.silence, backends.lead.patience)
+    watchdog = None if backends.lead is None else WatchdogProcess(backends.lead.silence, backends.lead.patience)
     if watchdog is not None:
         stack.push_async_callback(watchdog.close)
     options = TerraformOptions(
@@ -106,7 +106,7 @@ async def open_target(
         backend=backend,
         register_secrets=secrets.add,
         register_addresses=secrets.spare,
-        watch=watchdog or NoWatch(),
+        watchdog=watchdog or NoWatchdog(),
     )
     stack.push_async_callback(terraform.close)
     threads = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="setpoint-plans"))

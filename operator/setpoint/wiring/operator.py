@@ -154,7 +154,7 @@ class Operator:
             [
                 Runnable("events", self._recorder.run, grace=5.0),
                 Runnable("watch", self._source.run, grace=15.0),
-                Runnable("watchdog", self._check_watch),
+                Runnable("watch check", self._check_watch),
                 Runnable("store", StoreWatch(self._backends.audit).run),
                 *self._work.runnables(),
                 Runnable("moves", self._hear),

@@ -11,7 +11,7 @@ from setpoint.adapters.local import LocalHome
 from setpoint.runtime.logging import SecretFilter
 from setpoint.runtime.metrics import Metrics
 from setpoint.settings import read_settings
-from setpoint.targets.environment.terraform import Warden
+from setpoint.targets.environment.terraform import WatchdogProcess
 from setpoint.wiring.backends import Lead
 from setpoint.wiring.environments import Environments
 from setpoint.wiring.local import open_local
@@ -32,14 +32,14 @@ async def opened(root: Path, lead: Lead | None) -> AsyncIterator[Services]:
 async def test_runs_are_watched_where_another_manager_may_take_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    beats: list[Warden] = []
-    beat = Warden.beat
+    beats: list[WatchdogProcess] = []
+    beat = WatchdogProcess.beat
 
-    def heard(self: Warden) -> None:
+    def heard(self: WatchdogProcess) -> None:
         beats.append(self)
         beat(self)
 
-    monkeypatch.setattr(Warden, "beat", heard)
+    monkeypatch.setattr(WatchdogProcess, "beat", heard)
     async with opened(tmp_path, Lead(silence=60.0, patience=20.0)) as services:
         (target,) = services.targets.values()
         assert isinstance(target, Environments)

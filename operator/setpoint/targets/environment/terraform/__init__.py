@@ -1,6 +1,6 @@
 """Drives Terraform and OpenTofu: the ports Terraform and TerraformSession. The only user of python_terraform."""
 
 from setpoint.targets.environment.terraform.adapter import TerraformAdapter, TerraformOptions
-from setpoint.targets.environment.terraform.warden import NoWatch, RunWatch, Warden
+from setpoint.targets.environment.terraform.watchdog import NoWatchdog, Watchdog, WatchdogProcess
 
-__all__ = ["NoWatch", "RunWatch", "TerraformAdapter", "TerraformOptions", "Warden"]
+__all__ = ["NoWatchdog", "TerraformAdapter", "TerraformOptions", "Watchdog", "WatchdogProcess"]

@@ -17,7 +17,7 @@ from setpoint.targets.environment.terraform.bundles import BundleMaker, module_s
 from setpoint.targets.environment.terraform.environment import RunEnvironment
 from setpoint.targets.environment.terraform.room import Room
 from setpoint.targets.environment.terraform.session import Session
-from setpoint.targets.environment.terraform.warden import NoWatch, RunWatch
+from setpoint.targets.environment.terraform.watchdog import NoWatchdog, Watchdog
 from setpoint.targets.environment.terraform.workfolder import WorkFolder
 
 
@@ -47,14 +47,14 @@ class TerraformAdapter:
         backend: StateBackend,
         register_secrets: Callable[[Collection[str]], None],
         register_addresses: Callable[[Collection[str]], None] = lambda _: None,
-        watch: RunWatch = NoWatch(),  # noqa: B008 has no state
+        watchdog: Watchdog = NoWatchdog(),  # noqa: B008 has no state
     ) -> None:
         self._root = options.root
         self._blobs = blobs
         self._backend = backend
         self._register_secrets = register_secrets
         self._register_addresses = register_addresses
-        self._watch = watch
+        self._watchdog = watchdog
         self._environment = RunEnvironment(options.root, options.mirror, options.passthrough)
         self._environment.prepare()
         self._binaries = Binaries({"terraform": options.terraform, "opentofu": options.tofu}, self._environment.base())
@@ -99,7 +99,7 @@ class TerraformAdapter:
                 threads=self._threads,
                 register_secrets=self._register_secrets,
                 register_addresses=self._register_addresses,
-                watch=self._watch,
+                watchdog=self._watchdog,
             )
             try:
                 yield session

@@ -21,7 +21,7 @@ from setpoint.api.conditions import Reason
 from setpoint.domain.errors import StoreError, TransientError
 from setpoint.targets.environment.terraform.finishing import finish
 from setpoint.targets.environment.terraform.leftovers import RUN_VARIABLE, end_leftovers
-from setpoint.targets.environment.terraform.warden import NoWatch, RunWatch
+from setpoint.targets.environment.terraform.watchdog import NoWatchdog, Watchdog
 
 HOME = "home"
 """Folder of a run for its HOME: what one run leaves there, such as settings of git, reaches no other."""
@@ -51,7 +51,7 @@ class Command:
     timeout: float
     facts: Mapping[str, str | int | None] = dataclasses.field(default_factory=dict)
     grace: float = READING_GRACE
-    watch: RunWatch = dataclasses.field(default_factory=NoWatch)
+    watchdog: Watchdog = dataclasses.field(default_factory=NoWatchdog)
     provisions: bool = False
 
     @property
@@ -105,7 +105,7 @@ async def run_through(command: Command) -> Ended:
     if stopped:
         await _stop(process, command.grace)
     code = process.returncode if process.returncode is not None else -signal.SIGKILL
-    command.watch.ended(process.pid)
+    command.watchdog.ended(process.pid)
     if code < 0:
         # Whoever killed it spared its providers, and they would live on without it.
         _kill_session(process)
@@ -141,7 +141,7 @@ async def _start(command: Command) -> asyncio.subprocess.Process:
     _offer_to_oom_killer(process.pid)
     try:
         note_run(command.folder, {**note, "pid": process.pid, "start": _start_time(process.pid)})
-        command.watch.began(process.pid)
+        command.watchdog.began(process.pid)
     except StoreError:
         _kill_session(process)
         await process.wait()

@@ -64,7 +64,7 @@ from setpoint.targets.environment.terraform.variables import (
     write_ephemeral,
     write_variables,
 )
-from setpoint.targets.environment.terraform.warden import RunWatch
+from setpoint.targets.environment.terraform.watchdog import Watchdog
 from setpoint.targets.environment.terraform.workfolder import Facts, WorkFolder
 
 Operation = Literal["plan", "apply"]
@@ -88,7 +88,7 @@ class Session:
         threads: Executor,
         register_secrets: Callable[[Collection[str]], None],
         register_addresses: Callable[[Collection[str]], None],
-        watch: RunWatch,
+        watchdog: Watchdog,
     ) -> None:
         self._root = root
         self._runs = root / "runs"
@@ -103,7 +103,7 @@ class Session:
         self._threads = threads
         self._register_secrets = register_secrets
         self._register_addresses = register_addresses
-        self._watch = watch
+        self._watchdog = watchdog
         self._opened: list[Path] = []
         self._applied_in: Path | None = None
         self._recorded = False
@@ -366,7 +366,7 @@ class Session:
         environment = self._environment.of_run(credentials, access, folder / HOME)
         grace = WRITING_GRACE if operation == "apply" else READING_GRACE
         module, provisions = self._folder.module, operation == "apply"
-        return Command(line, module, environment, folder, name, seconds, facts, grace, self._watch, provisions)
+        return Command(line, module, environment, folder, name, seconds, facts, grace, self._watchdog, provisions)
 
     def _secrets(self, inputs: RunInputs) -> Scrubber:
         return Scrubber(self._known(inputs))

@@ -1,4 +1,4 @@
-"""Owns the heartbeat by which runs live while their manager leads: a paused or dead leader's Terraform must not go on.
+"""Owns the dead man's switch of runs: a heartbeat while their manager leads, as a dead leader's must not go on.
 
 Only on a cluster: in a local home nobody else takes over, and Terraform ends what it has begun by itself.
 """
@@ -13,11 +13,11 @@ from typing import Protocol
 
 from setpoint.domain.errors import StoreError
 
-_SCRIPT = Path(__file__).with_name("warden_process.py")
+_SCRIPT = Path(__file__).with_name("watchdog_process.py")
 
 
-class RunWatch(Protocol):
-    """Hears of the processes of runs."""
+class Watchdog(Protocol):
+    """A dead man's switch: ends the processes of runs whose manager beats no more."""
 
     def began(self, pid: int) -> None:
         """A run's process began. Raises StoreError where nobody watches: then the process must not go on."""
@@ -28,8 +28,8 @@ class RunWatch(Protocol):
         ...
 
 
-class NoWatch:
-    """Runs that nobody watches over."""
+class NoWatchdog:
+    """No watchdog: runs end by themselves."""
 
     def began(self, pid: int) -> None:
         """Nothing."""
@@ -38,7 +38,7 @@ class NoWatch:
         """Nothing."""
 
 
-class Warden:
+class WatchdogProcess:
     """A process beside ours. `silence` seconds without a beat bring SIGINT to all runs, `patience` more SIGKILL."""
 
     def __init__(self, silence: float, patience: float) -> None:
@@ -56,27 +56,27 @@ class Warden:
             os.close(reader)
 
     def beat(self) -> None:
-        """Says that we still lead. A warden that is gone is noticed when the next run begins."""
+        """Says that we still lead. A watchdog that is gone is noticed when the next run begins."""
         with contextlib.suppress(StoreError):
-            self._tell(".")
+            self._send(".")
 
     def began(self, pid: int) -> None:
         """Takes a run under its watch."""
-        self._tell(f"+{pid}")
+        self._send(f"+{pid}")
 
     def ended(self, pid: int) -> None:
         """Takes it off."""
         with contextlib.suppress(StoreError):
-            self._tell(f"-{pid}")
+            self._send(f"-{pid}")
 
     async def close(self) -> None:
-        """Ends the warden, after whatever still runs."""
+        """Ends the watchdog, after whatever still runs."""
         os.close(self._writer)
         await asyncio.to_thread(self._process.wait)
 
-    def _tell(self, line: str) -> None:
+    def _send(self, line: str) -> None:
         try:
             os.write(self._writer, f"{line}\n".encode())
         except OSError as error:
-            msg = f"nobody watches over runs: the warden is gone ({error.strerror})"
+            msg = f"nobody watches over runs: the watchdog is gone ({error.strerror})"
             raise StoreError(msg) from None

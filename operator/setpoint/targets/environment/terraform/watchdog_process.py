@@ -1,4 +1,4 @@
-"""The warden's own process: ends runs whose manager hangs or is dead. Standard library only; imports nothing of ours.
+"""The watchdog's own process: ends runs whose manager hangs or is dead. Standard library only; imports nothing of ours.
 
 Reads lines from its standard input: `.` is a heartbeat, `+PID` and `-PID` say which runs there are. No heartbeat for
 `silence` seconds, or the end of the pipe: SIGINT to each run, which lets Terraform end what it has begun; `patience`
@@ -30,7 +30,7 @@ def watch_over(silence: float, patience: float) -> None:
             read = os.read(0, 65_536)
             open_ = bool(read)
             *lines, rest = (rest + read).split(b"\n")
-            last = time.monotonic() if _note(lines, runs) else last
+            last = time.monotonic() if _take_in(lines, runs) else last
         elif not open_:
             time.sleep(_ROUND)
         overdue = time.monotonic() - last - silence
@@ -38,7 +38,7 @@ def watch_over(silence: float, patience: float) -> None:
             _end(runs, asked, kill=overdue >= patience)
 
 
-def _note(lines: list[bytes], runs: dict[int, Run]) -> bool:
+def _take_in(lines: list[bytes], runs: dict[int, Run]) -> bool:
     """Takes lines in; True where a heartbeat was among them."""
     for line in lines:
         if line[:1] == b"+":

@@ -1,4 +1,4 @@
-"""The warden, with real processes: who lives while somebody beats, and who ends when nobody does."""
+"""The watchdog, with real processes: who lives while somebody beats, and who ends when nobody does."""
 
 import asyncio
 import os
@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from setpoint.domain.errors import StoreError
-from setpoint.targets.environment.terraform.warden import Warden
+from setpoint.targets.environment.terraform.watchdog import WatchdogProcess
 
 SILENCE, PATIENCE = 1.0, 1.0
 # A shell that begins the tests in its background has them ignore the interrupt, and all that they begin.
@@ -24,10 +24,10 @@ STUBBORN = (
 
 
 @pytest.fixture
-async def warden() -> AsyncIterator[Warden]:
-    warden = Warden(SILENCE, PATIENCE)
-    yield warden
-    await warden.close()
+async def watchdog() -> AsyncIterator[WatchdogProcess]:
+    watchdog = WatchdogProcess(SILENCE, PATIENCE)
+    yield watchdog
+    await watchdog.close()
 
 
 @pytest.fixture
@@ -54,27 +54,31 @@ async def end_of(process: subprocess.Popen[str]) -> int:
     return await asyncio.wait_for(asyncio.to_thread(process.wait), 20)
 
 
-async def test_a_run_lives_as_long_as_we_beat(warden: Warden, runs: list[subprocess.Popen[str]]) -> None:
+async def test_a_run_lives_as_long_as_we_beat(watchdog: WatchdogProcess, runs: list[subprocess.Popen[str]]) -> None:
     run = begin(runs, OBEDIENT)
-    warden.began(run.pid)
+    watchdog.began(run.pid)
     for _ in range(10):
-        warden.beat()
+        watchdog.beat()
         await asyncio.sleep(SILENCE / 4)
     assert run.poll() is None
     assert await end_of(run) == 7
 
 
-async def test_one_that_heeds_no_interrupt_is_killed(warden: Warden, runs: list[subprocess.Popen[str]]) -> None:
+async def test_one_that_heeds_no_interrupt_is_killed(
+    watchdog: WatchdogProcess, runs: list[subprocess.Popen[str]]
+) -> None:
     run = begin(runs, STUBBORN)
-    warden.began(run.pid)
+    watchdog.began(run.pid)
     assert await end_of(run) == -signal.SIGKILL
 
 
-async def test_one_that_was_taken_off_is_left_alone(warden: Warden, runs: list[subprocess.Popen[str]]) -> None:
+async def test_one_that_was_taken_off_is_left_alone(
+    watchdog: WatchdogProcess, runs: list[subprocess.Popen[str]]
+) -> None:
     kept, ended = begin(runs, OBEDIENT), begin(runs, OBEDIENT)
-    warden.began(kept.pid)
-    warden.began(ended.pid)
-    warden.ended(ended.pid)
+    watchdog.began(kept.pid)
+    watchdog.began(ended.pid)
+    watchdog.ended(ended.pid)
     assert await end_of(kept) == 7
     assert ended.poll() is None
 
@@ -82,8 +86,8 @@ async def test_one_that_was_taken_off_is_left_alone(warden: Warden, runs: list[s
 async def test_runs_of_a_killed_manager_end(runs: list[subprocess.Popen[str]]) -> None:
     run = begin(runs, OBEDIENT)
     manager = (
-        "import sys, time; from setpoint.targets.environment.terraform.warden import Warden\n"
-        f"w = Warden({SILENCE * 60}, {PATIENCE}); w.began({run.pid}); w.beat()\n"
+        "import sys, time; from setpoint.targets.environment.terraform.watchdog import WatchdogProcess\n"
+        f"w = WatchdogProcess({SILENCE * 60}, {PATIENCE}); w.began({run.pid}); w.beat()\n"
         "print('ready', flush=True); time.sleep(60)"
     )
     killed = begin(runs, manager)
@@ -94,8 +98,8 @@ async def test_runs_of_a_killed_manager_end(runs: list[subprocess.Popen[str]]) -
 async def test_runs_of_a_paused_manager_end(runs: list[subprocess.Popen[str]]) -> None:
     run = begin(runs, OBEDIENT)
     manager = (
-        "import sys, time; from setpoint.targets.environment.terraform.warden import Warden\n"
-        f"w = Warden({SILENCE}, {PATIENCE}); w.began({run.pid}); print('ready', flush=True)\n"
+        "import sys, time; from setpoint.targets.environment.terraform.watchdog import WatchdogProcess\n"
+        f"w = WatchdogProcess({SILENCE}, {PATIENCE}); w.began({run.pid}); print('ready', flush=True)\n"
         "while True: w.beat(); time.sleep(0.1)"
     )
     paused = begin(runs, manager)
@@ -107,8 +111,8 @@ async def test_what_a_run_left_in_another_session_ends_with_it(runs: list[subpro
     run = begin(runs, OBEDIENT, name="0a1b")
     left, other = begin(runs, STUBBORN, name="0a1b"), begin(runs, STUBBORN, name="another")
     manager = (
-        "import time; from setpoint.targets.environment.terraform.warden import Warden\n"
-        f"w = Warden({SILENCE * 60}, {PATIENCE}); w.began({run.pid}); w.beat()\n"
+        "import time; from setpoint.targets.environment.terraform.watchdog import WatchdogProcess\n"
+        f"w = WatchdogProcess({SILENCE * 60}, {PATIENCE}); w.began({run.pid}); w.beat()\n"
         "print('ready', flush=True); time.sleep(60)"
     )
     begin(runs, manager).kill()
@@ -117,9 +121,9 @@ async def test_what_a_run_left_in_another_session_ends_with_it(runs: list[subpro
     assert other.poll() is None
 
 
-async def test_without_a_warden_no_run_begins(warden: Warden, runs: list[subprocess.Popen[str]]) -> None:
-    warden._process.kill()
-    warden._process.wait()
-    warden.beat()
-    with pytest.raises(StoreError, match="warden"):
-        warden.began(begin(runs, OBEDIENT).pid)
+async def test_without_a_watchdog_no_run_begins(watchdog: WatchdogProcess, runs: list[subprocess.Popen[str]]) -> None:
+    watchdog._process.kill()
+    watchdog._process.wait()
+    watchdog.beat()
+    with pytest.raises(StoreError, match="watchdog"):
+        watchdog.began(begin(runs, OBEDIENT).pid)
