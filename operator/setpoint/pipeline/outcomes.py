@@ -9,14 +9,14 @@ from setpoint.domain import audit_actions, model
 from setpoint.domain.drift_policy import DriftVerdict
 from setpoint.domain.findings import Finding
 from setpoint.domain.goals import GoalKind
-from setpoint.domain.reviews import ended, judge_carried_out
+from setpoint.domain.reviews import ended, is_in_force, judge_carried_out
 from setpoint.pipeline.changes import ChangeRegister, list_orphans
 from setpoint.pipeline.configurations import Configurations
 from setpoint.pipeline.draft import Status
 from setpoint.pipeline.gatekeeper import Proposed
 from setpoint.pipeline.holds import draft_held, hold_at_snapshot, hold_unverified
 from setpoint.pipeline.lifecycle import Lifecycle
-from setpoint.pipeline.passes import Applied, Observed, Pass, Settled
+from setpoint.pipeline.passes import Applied, Pass, Settled
 from setpoint.ports import ClusterClient
 
 _REASONS = {
@@ -46,15 +46,16 @@ class Outcomes:
             called_off = await self._changes.supersede(work.target, "nothing is left to change")
             if any(change.spec.cause == "Destroy" for change in called_off):
                 work.draft.tell(Reason.DELETION_TAKEN_BACK, "its manifest is back: nothing is destroyed")
-            work.draft.set(change=None)
 
     async def nothing_to_change(self, work: Pass, settled: Settled) -> None:
         """There is no change: record what is in force, say so."""
-        if work.goal.kind is GoalKind.HOLD:
-            draft_held(work.target, work.draft)
-            return
-        if settled.carried_out is not None:
+        held = work.goal.kind is GoalKind.HOLD
+        if settled.carried_out is not None and not held:
             await self._carried_out(work, settled, settled.carried_out)
+            return
+        work.draft.set(change=None)
+        if held:
+            draft_held(work.target, work.draft)
             return
         if await self._configurations.record(work, settled.observed.seen, change=None):
             await self._drill_anew(work)
@@ -63,16 +64,29 @@ class Outcomes:
 
     async def _carried_out(self, work: Pass, settled: Settled, applied: Applied) -> None:
         """Somebody else brought the goal about: recorded and verified as after an apply, by this very look."""
-        await self._configurations.record(work, settled.observed.seen, change=applied.record.metadata.name)
+        await self._record_carried_out(work, settled.observed.seen, applied)
         verified = model.Verification(ok=True, reason=Reason.VERIFIED, message="")
         health = verified if work.goal.destroys else await work.session.probe_health()
         await self.verified(work, applied, dataclasses.replace(health, left=settled.left))
 
-    async def carried_out_in_part(self, work: Pass, observed: Observed, applied: Applied) -> None:
-        """Somebody else brought about what the goal is, and something differs yet: as after an apply, too."""
-        seen, actions = observed.seen, applied.spec.summary.actions
+    async def carried_out_in_part(self, work: Pass, seen: model.Observation, applied: Applied) -> bool:
+        """True where somebody else brought the goal about and something differs yet: that is told as after an apply.
+
+        Where the goal is another by now, the Change has ended, and what is in force is not known.
+        """
+        if not is_in_force(applied.spec, applied.record.status.review, work.goal, seen):
+            work.draft.set(change=None)
+            return False
+        await self._record_carried_out(work, seen, applied)
+        verification = judge_carried_out(applied.spec.summary.actions, seen.findings)
+        if not verification.ok:
+            await self.verified(work, applied, verification)
+        return not verification.ok
+
+    async def _record_carried_out(self, work: Pass, seen: model.Observation, applied: Applied) -> None:
+        """Records what is in force; until then the target's status names the Change, so that a kill loses nothing."""
         await self._configurations.record(work, seen, change=applied.record.metadata.name)
-        await self.verified(work, applied, judge_carried_out(actions, seen.findings))
+        work.draft.set(change=None, not_converging=[], failures=0, orphans=[])
 
     async def _confirm(self, work: Pass) -> model.Verification:
         """A target that was unhealthy is asked again; else the empty plan is the proof."""

@@ -20,7 +20,6 @@ from setpoint.domain.errors import TransientError, WaitingError
 from setpoint.domain.findings import DriftClass, beyond_mending
 from setpoint.domain.gates import stages_of
 from setpoint.domain.goals import GoalKind
-from setpoint.domain.reviews import is_in_force
 from setpoint.pipeline.changes import ChangeRegister, describe_change, show_content
 from setpoint.pipeline.configurations import Configurations
 from setpoint.pipeline.gate_conditions import accepted_undrilled, change_conditions, reopened, show_decision
@@ -93,7 +92,8 @@ class Pipeline:
         """The steps that change nothing outside: up to what the gates say. Returns how far they came."""
         seen = await self._timed(work, "observe", self._observe(work))
         observed = await self._timed(work, "analyse", self._analyse(work, seen))
-        planned = await self._timed(work, "plan", self._plan(work, observed))
+        carried_out = await self._carried_out(work, seen)
+        planned = await self._timed(work, "plan", self._plan(work, observed, carried_out))
         if isinstance(planned, Settled) or planned.waits:
             return planned
         guarded = await self._timed(work, "guard", self._guard(work, planned))
@@ -126,27 +126,24 @@ class Pipeline:
         work.draft.drift(seen.findings, verdict)
         return Observed(seen, verdict.violations, gates)
 
-    async def _plan(self, work: Pass, observed: Observed) -> Planned | Settled:
-        """The change, unless there is none, or none can help; before it, the end of one that somebody carried out."""
-        plan = await work.session.plan(observed.seen)
-        applied = await self._carried_out(work, observed.seen)
-        if not isinstance(plan, model.Proposal):
-            left = plan.findings if isinstance(plan, model.Beyond) else beyond_mending(observed.seen.findings)
-            return Settled(observed, left, applied)
-        change = plan.change
-        if applied is not None and is_in_force(applied.spec, applied.record.status.review, work.goal, observed.seen):
-            await self._outcomes.carried_out_in_part(work, observed, applied)
-            return Planned(observed, change, waits=True)
-        waits = self._stays_unproposed(work, observed.seen, change) or await self._is_unstable(work, change)
-        return Planned(observed, change, waits)
-
     async def _carried_out(self, work: Pass, seen: model.Observation) -> Applied | None:
-        """The open Change that somebody carried out themselves, as one that was applied."""
+        """The open Change that somebody carried out themselves, ended; as one that was applied."""
         record = await self._reviews.end_carried_out(work, seen)
         if record is None:
             return None
         snapshot = await self._configurations.captured(work, record)
         return Applied(record, record.spec, snapshot, record.spec.reset_plan.drill)
+
+    async def _plan(self, work: Pass, observed: Observed, carried_out: Applied | None) -> Planned | Settled:
+        """The change, unless there is none, or none can help."""
+        plan = await work.session.plan(observed.seen)
+        if not isinstance(plan, model.Proposal):
+            left = plan.findings if isinstance(plan, model.Beyond) else beyond_mending(observed.seen.findings)
+            return Settled(observed, left, carried_out)
+        change = plan.change
+        differs = carried_out is not None and await self._outcomes.carried_out_in_part(work, observed.seen, carried_out)
+        waits = differs or self._stays_unproposed(work, observed.seen, change) or await self._is_unstable(work, change)
+        return Planned(observed, change, waits)
 
     def _stays_unproposed(self, work: Pass, seen: model.Observation, change: model.Change) -> bool:
         status = work.target.status

@@ -115,7 +115,6 @@ class Reviews:
             audit=() if is_marked(change, ConditionType.APPLIED) else (told,),
         )
         work.draft.tell(reason, f"Change {name} was {message}", "Warning" if ungated else "Normal")
-        work.draft.set(change=None, not_converging=[], failures=0, orphans=[])
         return record
 
     async def _named(self, target: Target, subject: str) -> Change | None:

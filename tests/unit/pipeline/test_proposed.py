@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from tests.fakes.beacon import BeaconBench
+from tests.fakes.beacon import BeaconBench, BeaconSession
 from tests.fakes.board import Board
 from tests.fakes.home import ListAuditLog
 from tests.fakes.mortality import Fuse, KilledError, Mortal
@@ -553,6 +553,32 @@ async def test_without_the_snapshot_of_before_nothing_is_undone_by_itself(board:
     board.world.health = Verification(ok=False, reason="Unhealthy", message="502")
     assert (await board.run()).reason == "Unhealthy"
     assert not (await board.cluster.list("Reset")).items
+
+
+@pytest.mark.parametrize("fails", ["plan", "configuration", "withdraw"])
+async def test_what_fails_right_after_it_keeps_nothing_from_being_recorded(
+    board: BoardBench, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    await board.declare(ONE)
+    await board.run()
+    await board.declare(TWO)
+    board.board.take_down_fails = OUTAGE
+    await board.run_silently()
+    change = await board.carry_out()
+
+    async def fail(*_: Any, **__: Any) -> None:
+        raise OUTAGE
+
+    with monkeypatch.context() as patched:
+        if fails != "withdraw":
+            patched.setattr(BeaconSession, fails, fail)
+            board.board.take_down_fails = None
+        assert (await board.run()).message == "the board can't be reached"
+    board.board.take_down_fails = None
+    assert (await board.run()).reason == "AtSetpoint"
+    assert (await board.status())["applied"]["change"] == change["metadata"]["name"]
+    assert condition_of(await board.again(change), "Verified")[:2] == ("True", "Verified")
+    assert len(board.facts("carry-out")) == 1
 
 
 async def test_its_approvals_are_not_spent(board: BoardBench) -> None:
