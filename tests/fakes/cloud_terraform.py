@@ -20,7 +20,7 @@ from setpoint.domain.errors import ConflictError, NotFoundError
 from setpoint.domain.model import ResourceProgress
 from setpoint.ports import Notice
 from setpoint.targets.environment.plan.orphans import Creation
-from setpoint.targets.environment.ports import ApplyRun, Bundle, EngineVersion, PlanRun, RunInputs, Survivor
+from setpoint.targets.environment.ports import AbandonedRun, ApplyRun, Bundle, EngineVersion, PlanRun, RunInputs
 from setpoint.targets.environment.state_ports import StateLocks, StateStore
 
 BUNDLE = Bundle("sha256:" + "b" * 64, "r1", "sha256:" + "a" * 64)
@@ -92,11 +92,11 @@ class CloudTerraform:
     async def session(self, target: str) -> AsyncIterator["CloudSession"]:
         yield CloudSession(self, target, f"run-{next(self._runs)}")
 
-    async def settle(self) -> tuple[Survivor, ...]:
+    async def settle(self) -> tuple[AbandonedRun, ...]:
         for remains in self.left.values():
             self.torn |= remains.torn()
         return tuple(
-            Survivor(
+            AbandonedRun(
                 remains.target,
                 run,
                 "apply",

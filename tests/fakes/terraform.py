@@ -14,7 +14,7 @@ from setpoint.domain.errors import ReasonedError, StalledError, TransientError
 from setpoint.ports import ClusterClient, Notice
 from setpoint.targets.environment.driver import EnvironmentDriver
 from setpoint.targets.environment.errors import DataUnreadableError
-from setpoint.targets.environment.ports import ApplyRun, Bundle, EngineVersion, ErroredState, PlanRun, Survivor
+from setpoint.targets.environment.ports import AbandonedRun, ApplyRun, Bundle, EngineVersion, ErroredState, PlanRun
 
 BUNDLE = Bundle("sha256:" + "b" * 64, "r1", "sha256:" + "a" * 64)
 DONE = ApplyRun(True, False, (), ())
@@ -48,7 +48,7 @@ class FakeTerraform:
     errored: bytes | None = None
     applied: ApplyRun = DONE
     unsettled: ReasonedError | None = None
-    survivors: tuple[Survivor, ...] = ()
+    abandoned: tuple[AbandonedRun, ...] = ()
     aside: dict[str, bytes] = dataclasses.field(default_factory=dict)
     forgotten: list[str] = dataclasses.field(default_factory=list)
     plans: int = 0
@@ -74,8 +74,8 @@ class FakeTerraform:
     async def session(self, target: str) -> AsyncIterator["FakeSession"]:
         yield FakeSession(self)
 
-    async def settle(self) -> tuple[Survivor, ...]:
-        return self.survivors
+    async def settle(self) -> tuple[AbandonedRun, ...]:
+        return self.abandoned
 
     def set_errored_state_aside(self, run: str, target: str) -> Path:
         assert self.errored is not None

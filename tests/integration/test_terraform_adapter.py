@@ -428,9 +428,9 @@ async def test_until_that_state_is_saved_nothing_is_planned(home: Home, tmp_path
         await home.rig.plan(TWO)
     assert raised.value.reason == Reason.STORE_FAILED
     assert not list((home.rig.root / "runs").rglob("tfplan"))
-    (survivor,) = await home.rig.adapter.settle()
-    assert survivor.errored_state == run.errored_state
-    home.rig.adapter.forget(survivor.run, survivor.target)
+    (abandoned,) = await home.rig.adapter.settle()
+    assert abandoned.errored_state == run.errored_state
+    home.rig.adapter.forget(abandoned.run, abandoned.target)
     assert await home.rig.adapter.settle() == ()
     assert not (home.rig.work / "errored.tfstate").exists()
 
@@ -508,18 +508,18 @@ async def test_a_killed_managers_apply_is_settled(tmp_path: Path, fakecloud_mirr
         backend = StateBackendServer(stores.states, stores.locks)
         options = TerraformOptions(tmp_path / "home", mirror=fakecloud_mirror)
         rig = Rig(tmp_path / "home", cloud, stores, backend, options)
-        (survivor,) = await rig.adapter.settle()
+        (abandoned,) = await rig.adapter.settle()
         both = {"fakecloud_bucket.a", "fakecloud_bucket.b"}
-        assert (survivor.target, survivor.operation, {one.address for one in survivor.created}) == (
+        assert (abandoned.target, abandoned.operation, {one.address for one in abandoned.created}) == (
             TARGET,
             "apply",
             both,
         )
-        assert set(survivor.completed) == both
-        assert survivor.errored_state is not None
-        assert addresses_in(survivor.errored_state) == both
-        assert await rig.adapter.settle() == (survivor,)
-        rig.adapter.forget(survivor.run, survivor.target)
+        assert set(abandoned.completed) == both
+        assert abandoned.errored_state is not None
+        assert addresses_in(abandoned.errored_state) == both
+        assert await rig.adapter.settle() == (abandoned,)
+        rig.adapter.forget(abandoned.run, abandoned.target)
         assert await rig.adapter.settle() == ()
         assert rig.left_behind() == []
 
@@ -537,10 +537,10 @@ async def test_providers_without_their_terraform_are_ended_at_once(tmp_path: Pat
     assert running(run)
     rig = Rig(tmp_path / "home", cloud, memory_stores(), None, TerraformOptions(tmp_path / "home"))
     async with asyncio.timeout(60):
-        (survivor,) = await rig.adapter.settle()
+        (abandoned,) = await rig.adapter.settle()
     assert running(run) == []
-    assert (survivor.completed, survivor.errored_state) == ((), None)
-    assert "fakecloud_bucket.a" in {one.address for one in survivor.created}
+    assert (abandoned.completed, abandoned.errored_state) == ((), None)
+    assert "fakecloud_bucket.a" in {one.address for one in abandoned.created}
 
 
 # --- Terraform from a wheel -----------------------------------------------------------------------------------------

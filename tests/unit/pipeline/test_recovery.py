@@ -19,7 +19,7 @@ from setpoint.pipeline.changes import ChangeRegister
 from setpoint.pipeline.recovery import Recovery
 from setpoint.ports import TargetDriver
 from setpoint.targets.environment.plan.orphans import Creation
-from setpoint.targets.environment.ports import Survivor
+from setpoint.targets.environment.ports import AbandonedRun
 
 REF = ObjectRef("Environment", "default", "web")
 CHANGE = ObjectRef("Change", "default", "web-0000000000")
@@ -89,14 +89,14 @@ def _change() -> dict[str, Any]:
     }
 
 
-def survivor(errored: bytes | None) -> Survivor:
+def abandoned(errored: bytes | None) -> AbandonedRun:
     created = (Creation("terraform_data.r0"), Creation("terraform_data.r1"))
-    return Survivor(REF.key, "run-1", "apply", created, ("terraform_data.r0",), errored, base=0)
+    return AbandonedRun(REF.key, "run-1", "apply", created, ("terraform_data.r0",), errored, base=0)
 
 
 async def test_the_intent_is_closed_and_what_was_made_is_told(morning: Morning) -> None:
     morning.terraform.errored = state_file(4)
-    morning.terraform.survivors = (survivor(morning.terraform.errored),)
+    morning.terraform.abandoned = (abandoned(morning.terraform.errored),)
     await morning.recover()
     assert (await morning.stores.states.head(REF.key)).serial == 4
     assert await morning.stores.trail.open_intents() == ()
@@ -110,7 +110,7 @@ async def test_the_intent_is_closed_and_what_was_made_is_told(morning: Morning) 
 async def test_a_state_that_is_refused_is_kept_and_the_change_and_the_trail_say_where(morning: Morning) -> None:
     torn = state_file(4)[:-9]
     morning.terraform.errored = torn
-    morning.terraform.survivors = (survivor(torn),)
+    morning.terraform.abandoned = (abandoned(torn),)
     await morning.recover()
     assert morning.terraform.aside == {"run-1": torn}
     assert morning.terraform.forgotten == ["run-1"]
@@ -128,7 +128,7 @@ async def test_the_new_object_of_a_replacement_is_told_though_the_old_one_stands
 ) -> None:
     await morning.stores.states.append(REF.key, state_of(1, {"r0": {"id": "old"}, "r1": {"id": "kept"}}), run="run-0")
     begun = (Creation("terraform_data.r0", "new"), Creation("terraform_data.r1"))
-    morning.terraform.survivors = (Survivor(REF.key, "run-1", "apply", begun, ("terraform_data.r0",), base=1),)
+    morning.terraform.abandoned = (AbandonedRun(REF.key, "run-1", "apply", begun, ("terraform_data.r0",), base=1),)
     await morning.recover()
     orphans = ["terraform_data.r0 (id=new)", "terraform_data.r1 (new object)"]
     assert (await morning.cluster.get(REF))["status"]["orphans"] == orphans
@@ -139,7 +139,7 @@ async def test_a_replacement_that_its_own_run_has_saved_is_not_told(morning: Mor
     await morning.stores.states.append(REF.key, state_of(1, {"r0": {"id": "old"}}), run="run-0")
     await morning.stores.states.append(REF.key, state_of(2, {"r0": {"id": "new"}}), run="run-1")
     begun = (Creation("terraform_data.r0", "new"),)
-    morning.terraform.survivors = (Survivor(REF.key, "run-1", "apply", begun, ("terraform_data.r0",), base=1),)
+    morning.terraform.abandoned = (AbandonedRun(REF.key, "run-1", "apply", begun, ("terraform_data.r0",), base=1),)
     await morning.recover()
     assert not (await morning.cluster.get(REF))["status"].get("orphans")
 
@@ -152,7 +152,7 @@ async def test_a_key_that_holds_a_secret_is_not_told(morning: Morning) -> None:
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": {"password": "cGE1NXdvcmQ="}}
     await morning.cluster.create(secret)
     begun = (Creation('terraform_data.r["pa55word"]', "pa55word"), Creation('terraform_data.r["plain"]'))
-    morning.terraform.survivors = (Survivor(REF.key, "run-1", "apply", begun, (), base=0),)
+    morning.terraform.abandoned = (AbandonedRun(REF.key, "run-1", "apply", begun, (), base=0),)
     await morning.recover()
     hidden, plain = (await morning.cluster.get(REF))["status"]["orphans"]
     assert hidden.startswith('terraform_data.r["(sensitive)#')
@@ -168,7 +168,7 @@ async def test_a_run_that_left_no_trace_on_this_machine__all_that_it_was_to_make
 
 
 async def test_after_a_power_cut_what_terraform_said_last_may_be_lost(morning: Morning) -> None:
-    morning.terraform.survivors = (Survivor(REF.key, "run-1", "apply", None, ()),)
+    morning.terraform.abandoned = (AbandonedRun(REF.key, "run-1", "apply", None, ()),)
     await morning.recover()
     assert (await morning.cluster.get(REF))["status"]["orphans"] == ["t.made", "t.replaced"]
 
@@ -180,10 +180,10 @@ async def test_one_that_never_came_to_lock_the_state_made_nothing(morning: Morni
 
 
 async def test_done_twice_it_is_done_once(morning: Morning) -> None:
-    morning.terraform.survivors = (survivor(None),)
+    morning.terraform.abandoned = (abandoned(None),)
     await morning.recover()
     before = await morning.stores.trail.rows()
-    morning.terraform.survivors = ()
+    morning.terraform.abandoned = ()
     await morning.recover()
     assert await morning.stores.trail.rows() == before
 
@@ -201,7 +201,7 @@ async def test_a_run_that_is_none_of_this_machines_is_in_doubt_and_left_alone(mo
     await morning.stores.locks.acquire(StateLock(REF.key, "lock-0", lone.id, "{}"))
     before = await morning.stores.trail.rows()
     assert await morning.recovery(lingering=60).run() == {REF.key}
-    morning.terraform.survivors = (survivor(None),)
+    morning.terraform.abandoned = (abandoned(None),)
     assert await morning.recovery(lingering=60).run() == {REF.key}, "by its lock alone"
     assert (await morning.stores.trail.rows(), morning.terraform.forgotten) == (before, [])
     assert "status" not in await morning.cluster.get(CHANGE)

@@ -9,7 +9,7 @@ from setpoint.api.meta import ObjectRef
 from setpoint.api.v1alpha1.change import Change
 from setpoint.domain.model import Outcome, Result, Run
 from setpoint.targets.environment.plan.orphans import Creation
-from setpoint.targets.environment.ports import ErroredState, Survivor, Terraform
+from setpoint.targets.environment.ports import AbandonedRun, ErroredState, Terraform
 from setpoint.targets.environment.sight import Sight
 from setpoint.targets.environment.state_ports import StateLocks, StateStore
 from setpoint.targets.environment.states import save_errored_state, suspect_orphans
@@ -48,15 +48,15 @@ class AbandonedRuns:
 
     async def recover(self, runs: Collection[Run]) -> Mapping[str, Outcome]:
         """Ends them and saves their states. Those of a target are left out together where one of them is in doubt."""
-        survivors = {one.run: one for one in await self._terraform.settle()}
-        in_doubt = {run.target for run in runs if run.id not in survivors and self._may_go_on(run)}
+        settled = {one.run: one for one in await self._terraform.settle()}
+        in_doubt = {run.target for run in runs if run.id not in settled and self._may_go_on(run)}
         due = [run for run in runs if run.target not in in_doubt]
         # All states come before any account of what no state knows.
-        problems = {run.id: await self._save_state(survivors[run.id]) for run in due if run.id in survivors}
+        problems = {run.id: await self._save_state(settled[run.id]) for run in due if run.id in settled}
         locked = {lock.run for lock in await self._locks.held()}
         outcomes = {}
         for run in due:
-            lost = await self._find_lost(run, survivors.get(run.id), locked=run.id in locked)
+            lost = await self._find_lost(run, settled.get(run.id), locked=run.id in locked)
             outcomes[run.id] = Outcome(Result.INTERRUPTED, run.id, problems.get(run.id, ""), left_behind=lost)
         return outcomes
 
@@ -72,24 +72,24 @@ class AbandonedRuns:
         now = self._seconds()
         return now - self._missed.setdefault(run.id, now) < self._lingering
 
-    async def _save_state(self, survivor: Survivor) -> str:
+    async def _save_state(self, abandoned: AbandonedRun) -> str:
         """The message to people about the state that an apply left behind, empty where there is none or it is saved."""
-        run, target, data = survivor.run, survivor.target, survivor.errored_state
+        run, target, data = abandoned.run, abandoned.target, abandoned.errored_state
         if data is None:
             return ""
         set_aside = functools.partial(self._terraform.set_errored_state_aside, run, target)
-        errored = ErroredState(run, data, survivor.base)
+        errored = ErroredState(run, data, abandoned.base)
         return await save_errored_state(self._states, target, errored, set_aside=set_aside)
 
-    async def _find_lost(self, run: Run, survivor: Survivor | None, *, locked: bool) -> tuple[str, ...]:
+    async def _find_lost(self, run: Run, abandoned: AbandonedRun | None, *, locked: bool) -> tuple[str, ...]:
         """The objects that the apply may have made and lost.
 
         Where this machine doesn't know what it began, as after a power cut or the loss of an operator's disk: all that
         its Change was to make, if it had come as far as to lock or to write the state.
         """
         suspect = functools.partial(suspect_orphans, self._states, run.target.key, run=run.id)
-        if survivor is not None and survivor.created is not None:
-            return await suspect(base=survivor.base, created=survivor.created, secrets=await self._sight(run.target))
+        if abandoned is not None and abandoned.created is not None:
+            return await suspect(base=abandoned.base, created=abandoned.created, secrets=await self._sight(run.target))
         if not locked and await self._states.head(run.target.key, run=run.id) is None:
             return ()
         found = [await suspect(base=one.spec.state_version, created=_planned(one)) for one in run.changes]

@@ -194,7 +194,7 @@ class TerraformSession(Protocol):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Survivor:
+class AbandonedRun:
     """A run that a killed manager left behind, now settled. `base` is as an ErroredState's.
 
     `created` is as an ApplyRun's; None where it is not known, as after a power cut.
@@ -228,7 +228,7 @@ class Terraform(Protocol):
         """Waits for the target's work folder and holds it."""
         ...
 
-    async def settle(self) -> tuple[Survivor, ...]:
+    async def settle(self) -> tuple[AbandonedRun, ...]:
         """Finds the applies of a killed manager, stops them gracefully, harvests what they left, until `forget`."""
         ...
 

@@ -9,7 +9,7 @@ from setpoint.api.meta import ObjectRef
 from setpoint.domain.model import Result, Run
 from setpoint.domain.scrubbing import NO_SECRETS, Scrubber
 from setpoint.targets.environment.abandoned import AbandonedRuns
-from setpoint.targets.environment.ports import Survivor
+from setpoint.targets.environment.ports import AbandonedRun
 
 SHOP, WEB = (ObjectRef("Environment", "default", name) for name in ("shop", "web"))
 
@@ -28,7 +28,7 @@ async def test_a_run_of_another_machine_is_in_doubt_until_it_can_go_on_no_more(t
     abandoned = AbandonedRuns(terraform, stores.states, stores.locks, sight, lingering=20.0, seconds=lambda: now)
     lock = StateLock(WEB.key, "lock-1", "run-1", "{}")
     await stores.locks.acquire(lock)
-    terraform.survivors = (Survivor(SHOP.key, "run-2", "apply", (), ()),)
+    terraform.abandoned = (AbandonedRun(SHOP.key, "run-2", "apply", (), ()),)
     runs = await abandoned.find()
     assert set(runs) == {Run("run-1", WEB), Run("run-2", SHOP)}
     assert set(await abandoned.recover(runs)) == {"run-2"}

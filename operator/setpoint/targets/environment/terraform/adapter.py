@@ -1,4 +1,4 @@
-"""Owns the port Terraform: puts binaries, bundles, sessions and survivors together."""
+"""Owns the port Terraform: puts binaries, bundles, sessions and abandoned runs together."""
 
 import asyncio
 import contextlib
@@ -9,9 +9,9 @@ from pathlib import Path
 
 from setpoint.ports import BlobStore, SourceTree
 from setpoint.runtime.memory import MemoryGroup
-from setpoint.targets.environment.ports import Bundle, EngineVersion, RunInputs, Survivor
+from setpoint.targets.environment.ports import AbandonedRun, Bundle, EngineVersion, RunInputs
 from setpoint.targets.environment.state_ports import StateBackend
-from setpoint.targets.environment.terraform import survivors
+from setpoint.targets.environment.terraform import abandoned_runs
 from setpoint.targets.environment.terraform.binaries import Binaries
 from setpoint.targets.environment.terraform.bundles import BundleMaker, module_secrets
 from setpoint.targets.environment.terraform.environment import RunEnvironment
@@ -106,9 +106,9 @@ class TerraformAdapter:
             finally:
                 session.close()
 
-    async def settle(self) -> tuple[Survivor, ...]:
+    async def settle(self) -> tuple[AbandonedRun, ...]:
         """Ends the runs of a killed manager and tells what they did."""
-        return await survivors.settle(self._root)
+        return await abandoned_runs.settle(self._root)
 
     def set_errored_state_aside(self, run: str, target: str) -> Path:
         """Keeps the state of a settled run, which the store refused, out of the way."""
@@ -117,4 +117,4 @@ class TerraformAdapter:
     def forget(self, run: str, target: str) -> None:
         """Drops what was kept of a settled run: its outcome and its state are on record."""
         WorkFolder(self._root, target).drop_errored_state()
-        survivors.forget(self._root, run)
+        abandoned_runs.forget(self._root, run)

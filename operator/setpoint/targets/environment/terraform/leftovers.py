@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection
 import psutil
 
 RUN_VARIABLE = "SETPOINT_RUN"
-"""Environment variable of every process of a run, its providers included: how survivors are found."""
+"""Environment variable of every process of a run, its providers included: how those of abandoned runs are found."""
 _GRACE = 5.0
 """Seconds between the request to end and the kill."""
 _POLL = 0.1

@@ -30,7 +30,7 @@ from setpoint.targets.environment.plan.orphans import ApplyAccount, Creation
 from setpoint.targets.environment.plan.stream import addresses, is_quiet, read_stream, warnings
 from setpoint.targets.environment.ports import ApplyRun, Bundle, ErroredState, PlanRun, RunInputs
 from setpoint.targets.environment.state_ports import BackendAccess, StateBackend
-from setpoint.targets.environment.terraform import survivors
+from setpoint.targets.environment.terraform import abandoned_runs
 from setpoint.targets.environment.terraform.binaries import Binaries, Binary, builder
 from setpoint.targets.environment.terraform.environment import RunEnvironment
 from setpoint.targets.environment.terraform.failures import (
@@ -124,7 +124,7 @@ class Session:
 
     def require_settled(self) -> None:
         """Refuses a folder in which a killed manager's run goes on, or whose state nobody has saved yet."""
-        if run := survivors.find_running(self._root, self._target):
+        if run := abandoned_runs.find_running(self._root, self._target):
             message = f"run {run} of a manager that is gone still works here; setpoint up stops and records it"
             raise WaitingError(Reason.STATE_LOCKED, message)
         self._refuse_unsaved_state()
@@ -335,7 +335,7 @@ class Session:
         data = self._folder.errored_state()
         if data is None:
             return None
-        run, base = survivors.find_applied(self._root, self._target)
+        run, base = abandoned_runs.find_applied(self._root, self._target)
         return ErroredState(run, data, base)
 
     def outcome_recorded(self) -> None:

@@ -370,10 +370,10 @@ async def test_a_state_that_nobody_took_stops_plans_until_it_is_settled(rig: Rig
         await rig.plan(ONE)
     assert raised.value.reason == Reason.STORE_FAILED
     rig.restart()
-    (survivor,) = await rig.adapter.settle()
-    assert survivor.errored_state == b"{}"
+    (abandoned,) = await rig.adapter.settle()
+    assert abandoned.errored_state == b"{}"
     assert [Path(name).name for name in rig.left_behind() if "tfplan" in name or "tfvars" in name] == []
-    rig.adapter.forget(survivor.run, survivor.target)
+    rig.adapter.forget(abandoned.run, abandoned.target)
     assert (await rig.plan(ONE)).quiet
 
 
@@ -385,8 +385,8 @@ async def test_a_state_that_nobody_took_is_handed_to_the_next_session(rig: Rig) 
         plan = dataclasses.replace(await session.plan(bundle, inputs), state_version=3)
         assert (await session.apply(plan, bundle, inputs, rig.progress.append)).ok
         (rig.work / "errored.tfstate").write_text("{}")
-    (survivor,) = await rig.adapter.settle()
-    assert (survivor.run, survivor.base) == (plan.run, 3)
+    (abandoned,) = await rig.adapter.settle()
+    assert (abandoned.run, abandoned.base) == (plan.run, 3)
     async with rig.adapter.session(TARGET) as session:
         assert session.errored_state() == ErroredState(plan.run, b"{}", 3)
         with pytest.raises(TransientError):
@@ -395,8 +395,8 @@ async def test_a_state_that_nobody_took_is_handed_to_the_next_session(rig: Rig) 
         session.require_settled()
         assert (await session.plan(bundle, inputs)).quiet
     assert place.read_text() == "{}"
-    (survivor,) = await rig.adapter.settle()
-    assert (survivor.run, survivor.errored_state) == (plan.run, None)
+    (abandoned,) = await rig.adapter.settle()
+    assert (abandoned.run, abandoned.errored_state) == (plan.run, None)
 
 
 async def test_an_apply_that_is_not_on_record_leaves_its_traces_and_no_plan(rig: Rig) -> None:
@@ -425,9 +425,9 @@ async def test_a_hold_on_the_folder_hides_no_run_of_a_killed_manager(rig: Rig) -
     """A `setpoint plan` may have the folder just when a manager starts."""
     orphan = await orphaned(rig, APPLYING)
     async with rig.adapter.session(TARGET), asyncio.timeout(60):
-        (survivor,) = await rig.adapter.settle()
+        (abandoned,) = await rig.adapter.settle()
         assert await orphan.wait() == -signal.SIGKILL
-    assert survivor.run == "0123456789abcdef"
+    assert abandoned.run == "0123456789abcdef"
 
 
 async def test_settling_leaves_the_runs_of_the_living_alone(rig: Rig, tmp_path: Path) -> None:

@@ -11,18 +11,18 @@ import psutil
 
 from setpoint.targets.environment.plan.orphans import ApplyAccount
 from setpoint.targets.environment.plan.stream import read_stream
-from setpoint.targets.environment.ports import Survivor
+from setpoint.targets.environment.ports import AbandonedRun
 from setpoint.targets.environment.terraform.leftovers import find, gone, run_of
 from setpoint.targets.environment.terraform.process import outlived_a_boot, started_by_living
 from setpoint.targets.environment.terraform.workfolder import WorkFolder
 
 _GRACE = 600.0
-_ABANDONED = 3600.0
+_UNFINISHED = 3600.0
 _POLL = 0.2
 _MAX_OUTPUT = 512 << 20
 
 
-async def settle(root: Path) -> tuple[Survivor, ...]:
+async def settle(root: Path) -> tuple[AbandonedRun, ...]:
     """Ends every run of an earlier manager and tells what each did. Run folders of applies stay until `forget`.
 
     Runs of a process that lives, such as a `setpoint plan`, are left alone while it holds the target's work folder.
@@ -32,14 +32,14 @@ async def settle(root: Path) -> tuple[Survivor, ...]:
     folders = [folder for folder, note in found.items() if not _is_held_by_its_maker(root, note)]
     notes = {folder.name: found[folder] for folder in folders}
     await _end_processes({run: note.get("command", ()) for run, note in notes.items()})
-    survivors = []
+    abandoned = []
     for folder in folders:
         note = notes[folder.name]
         if _is_apply(note):
-            survivors.append(_survivor(root, folder, note))
+            abandoned.append(_abandoned(root, folder, note))
         else:
             shutil.rmtree(folder, ignore_errors=True)
-    return tuple(survivors)
+    return tuple(abandoned)
 
 
 def find_running(root: Path, target: str) -> str:
@@ -82,7 +82,7 @@ def _is_held_by_its_maker(root: Path, note: Mapping[str, Any]) -> bool:
 def _sweep(build: Path) -> None:
     """Bundles that were never finished; nobody makes one for longer than this."""
     for folder in build.iterdir() if build.is_dir() else ():
-        if time.time() - folder.stat().st_mtime > _ABANDONED:
+        if time.time() - folder.stat().st_mtime > _UNFINISHED:
             shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -109,10 +109,10 @@ def _target(note: Mapping[str, Any]) -> str:
     return str(note.get("target", ""))
 
 
-def _survivor(root: Path, folder: Path, note: Mapping[str, Any]) -> Survivor:
+def _abandoned(root: Path, folder: Path, note: Mapping[str, Any]) -> AbandonedRun:
     target = _target(note)
     account = _account(folder / "apply.out")
-    return Survivor(
+    return AbandonedRun(
         target=target,
         run=folder.name,
         operation="apply",
