@@ -23,6 +23,8 @@ from setpoint.adapters.local import LocalHome
 from setpoint.api.meta import ObjectRef
 from setpoint.domain.audit import AuditEntry, Phase
 from setpoint.targets.environment.plan import state
+from setpoint.targets.environment.state_ports import StateStore
+from setpoint.targets.environment.stores import open_stores
 from setpoint.wiring import Home, open_home
 from setpoint.wiring.local import open_local
 
@@ -151,9 +153,14 @@ async def approve(home: Home, status: dict) -> None:
 async def read_states(home: Path) -> list[set[str]]:
     """The ids in each version of the state."""
     async with open_local(LocalHome.open(home)) as opened:
-        states = opened.states
-        head = await states.head(REF.key)
-        facts = [state.parse(await states.read(REF.key, number)) for number in range(1, head.version + 1)]
+        with open_stores(opened) as stores:
+            return await _ids_in(stores.states)
+
+
+async def _ids_in(states: StateStore) -> list[set[str]]:
+    head = await states.head(REF.key)
+    assert head is not None
+    facts = [state.parse(await states.read(REF.key, number)) for number in range(1, head.version + 1)]
     return [{instance.id for instance in one.instances} for one in facts]
 
 

@@ -37,8 +37,8 @@ class Verb:
     """A command that one kind of target has alone: `setpoint NAME TARGET`, with `params` behind.
 
     `help` begins with the summary. `read` makes the arguments of `run` of the values of `params`, before a home is
-    opened; raises InvalidError. `run` is called with the backends of a local home, the target, and who asks; it may
-    raise SetpointError. `refuse` says to people on a cluster why not there, and what to do instead.
+    opened; raises InvalidError. `run` is called with the kind's stores in a local home, the target, and who asks;
+    it may raise SetpointError. `refuse` says to people on a cluster why not there, and what to do instead.
     """
 
     name: str

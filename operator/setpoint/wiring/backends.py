@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from setpoint.adapters.store import AuditTrail, SqlStateLocks, SqlStateStore
+from setpoint.adapters.store import AuditTrail, Database
 from setpoint.api.meta import KubeObject, ObjectRef
 from setpoint.domain.policies import Unread
 from setpoint.ports import BlobStore, ClusterClient, ObservationStore
@@ -50,8 +50,7 @@ class Backends:
     clock: SystemClock
     audit: AuditTrail
     blobs: BlobStore
-    states: SqlStateStore
-    locks: SqlStateLocks
+    database: Database
     observations: ObservationStore
     cluster: ClusterClient
     events: Events

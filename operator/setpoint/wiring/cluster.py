@@ -5,13 +5,12 @@ import dataclasses
 from collections.abc import AsyncIterator, Mapping
 
 from setpoint.adapters.kube import ConnectionOptions, KubeCluster, KubeConnection, KubeEvents, KubeLease, connect
-from setpoint.adapters.store import AuditTrail, SqlFences, SqlObservations, SqlStateLocks, SqlStateStore
+from setpoint.adapters.store import AuditTrail, SqlFences, SqlObservations
 from setpoint.ports import Fences
 from setpoint.runtime.clock import SystemClock
 from setpoint.runtime.logging import SecretFilter
 from setpoint.runtime.metrics import Metrics
 from setpoint.settings import Settings
-from setpoint.targets.environment.plan import state
 from setpoint.wiring.backends import Backends, Lead
 from setpoint.wiring.leases import LEASES
 from setpoint.wiring.stores import open_database
@@ -53,14 +52,11 @@ async def open_cluster(
         connection = await stack.enter_async_context(connect(options))
         database, blobs = open_database(stack, settings, identity=identity, secrets=secrets)
         audit = AuditTrail(database, clock, count_rows=metrics.count_audit_rows)
-        states = SqlStateStore(database, blobs, audit, clock, state.parse)
-        stack.callback(states.close)
         yield ClusterBackends(
             clock=clock,
             audit=audit,
             blobs=blobs,
-            states=states,
-            locks=SqlStateLocks(database, clock),
+            database=database,
             observations=SqlObservations(database),
             cluster=KubeCluster(connection, audit, namespaces=settings.served_namespaces),
             events=KubeEvents(connection, instance=identity),

@@ -19,6 +19,7 @@ from setpoint.targets.environment.code import CODE
 from setpoint.targets.environment.driver import EnvironmentDriver
 from setpoint.targets.environment.metrics import STATE_LOCKS
 from setpoint.targets.environment.state_backend import StateBackendServer
+from setpoint.targets.environment.stores import Stores, open_stores
 from setpoint.targets.environment.terraform import NoWatchdog, TerraformAdapter, TerraformOptions, WatchdogProcess
 from setpoint.wiring.backends import Backends
 
@@ -33,6 +34,7 @@ class Environments:
     kind: ClassVar = Environment
     inputs: ClassVar = EnvironmentDriver.inputs
     backends: Backends
+    stores: Stores
     sources: SourceResolver
     terraform: TerraformAdapter
     prober: HttpProber
@@ -45,8 +47,8 @@ class Environments:
             cluster=cluster,
             terraform=self.terraform,
             resolver=self.sources,
-            states=self.backends.states,
-            locks=self.backends.locks,
+            states=self.stores.states,
+            locks=self.stores.locks,
             blobs=self.backends.blobs,
             prober=self.prober,
             origin_of=self.backends.origin_of,
@@ -84,10 +86,9 @@ async def open_target(
     sources: SourceResolver,
 ) -> Environments:
     """Opens the kind; the stack closes it."""
+    stores = stack.enter_context(open_stores(backends))
     show_locks = metrics.gauge(STATE_LOCKS)
-    backend = StateBackendServer(
-        backends.states, backends.locks, count_locks=lambda held: show_locks("held", value=held)
-    )
+    backend = StateBackendServer(stores.states, stores.locks, count_locks=lambda held: show_locks("held", value=held))
     await stack.enter_async_context(backend.serving())
     watchdog = None if backends.lead is None else WatchdogProcess(backends.lead.silence, backends.lead.patience)
     if watchdog is not None:
@@ -111,4 +112,4 @@ async def open_target(
     stack.push_async_callback(terraform.close)
     threads = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="setpoint-plans"))
     prober = HttpProber(parse_allowed(settings.health_allow))
-    return Environments(backends, sources, terraform, prober, threads, watchdog)
+    return Environments(backends, stores, sources, terraform, prober, threads, watchdog)

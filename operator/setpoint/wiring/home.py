@@ -15,6 +15,7 @@ from setpoint.ports import AuditLog, ClusterClient
 from setpoint.ports.commands import Answer, Verb
 from setpoint.runtime.recorder import EventRecord
 from setpoint.wiring.local import LocalBackends, make_home, open_local
+from setpoint.wiring.targets import open_stores
 
 if TYPE_CHECKING:
     from setpoint.pipeline.preview import PlanReport
@@ -102,7 +103,8 @@ class Home:
 
     async def perform(self, verb: Verb, ref: ObjectRef, **arguments: Any) -> Answer:
         """Does what a verb does that the target's kind has alone."""
-        return await verb.run(self._backends, ref, self.user(), **arguments)
+        with open_stores(verb, self._backends) as stores:
+            return await verb.run(stores, ref, self.user(), **arguments)
 
     async def verify_audit(self) -> VerifyReport:
         """Checks every row of the trail."""

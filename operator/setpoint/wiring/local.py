@@ -12,8 +12,6 @@ from setpoint.adapters.store import (
     SealedBlobs,
     SqlObjectStore,
     SqlObservations,
-    SqlStateLocks,
-    SqlStateStore,
     begin_sqlite,
     open_sqlite,
     read_sqlite,
@@ -21,7 +19,6 @@ from setpoint.adapters.store import (
 from setpoint.api.meta import API_VERSION
 from setpoint.domain.errors import NothingDeclaredError
 from setpoint.runtime.clock import SystemClock
-from setpoint.targets.environment.plan import state
 from setpoint.wiring.backends import Backends
 from setpoint.wiring.targets import codes
 
@@ -77,8 +74,6 @@ async def open_local(
             database = read_sqlite(home.database, home.key)
         stack.push_async_callback(database.close)
         audit = AuditTrail(database, clock, count_rows=count_rows)
-        states = SqlStateStore(database, blobs, audit, clock, state.parse)
-        stack.callback(states.close)
         objects = SqlObjectStore(database, audit)
         index = ManifestIndex(home.root, codes(), memory=home.state / "manifests.json")
         stack.push_async_callback(index.close)
@@ -88,8 +83,7 @@ async def open_local(
             clock=clock,
             audit=audit,
             blobs=blobs,
-            states=states,
-            locks=SqlStateLocks(database, clock),
+            database=database,
             observations=SqlObservations(database),
             cluster=cluster,
             events=StoredEvents(objects),

@@ -29,8 +29,8 @@ class TargetPackage:
     """A kind of target, by its modules.
 
     `opening` is the module of the wiring that has `open_target`. `package` has the modules `checks`, for `setpoint
-    doctor`, and `metrics`, and one named like each of the `verbs`, which stand here with their summaries. One whose
-    goal is files has `code`, with a ports.Code.
+    doctor`, and `metrics`, and one named like each of the `verbs`, which stand here with their summaries; `open_stores`
+    of its `stores` opens what they work on. One whose goal is files has `code`, with a ports.Code.
     """
 
     package: str
@@ -104,6 +104,13 @@ def verb(name: str) -> Verb | None:
         if name in each.verbs:
             return cast("Verb", importlib.import_module(f"{each.package}.{name.replace('-', '_')}").VERB)
     return None
+
+
+def open_stores(verb: Verb, backends: Backends) -> contextlib.AbstractContextManager[Any]:
+    """Opens the stores of a home that a verb works on."""
+    (package,) = (each.package for each in TARGETS if verb.name in each.verbs)
+    opened: contextlib.AbstractContextManager[Any] = importlib.import_module(f"{package}.stores").open_stores(backends)
+    return opened
 
 
 def codes() -> tuple[Code, ...]:
