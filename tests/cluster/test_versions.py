@@ -3,6 +3,7 @@
 The newer one is this one with one more field in the spec, one more in the status, and where said one more migration.
 """
 
+import ast
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,8 @@ import yaml
 from tests.cluster.apiserver import NAMESPACE, Cluster
 from tests.cluster.operators import Operator, People, environment, until
 from tests.cluster.replicas import Replicas
+
+from setpoint.adapters.store.schema import HEAD
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.timeout(300)
@@ -31,36 +34,67 @@ def upgrade() -> None:
 '''
 
 
+class Newer(ast.NodeTransformer):
+    """Edits modules by what their classes and constants are called, wherever these stand."""
+
+    def __init__(self, *, fields: dict[str, str], arguments: dict[str, str], constants: dict[str, str]) -> None:
+        self._fields, self._arguments, self._constants = fields, arguments, constants
+        self.edited: list[str] = []
+
+    def edit(self, package: Path) -> None:
+        """Fails where something to edit isn't there, or is there twice."""
+        names = {*self._fields, *self._arguments, *self._constants}
+        for file in package.rglob("*.py"):
+            text, before = file.read_text(), len(self.edited)
+            if not any(name in text for name in names):
+                continue
+            tree = self.visit(ast.parse(text))
+            if len(self.edited) > before:
+                file.write_text(ast.unparse(ast.fix_missing_locations(tree)))
+        calls = [f"{name}()" for name in self._arguments]
+        assert sorted(self.edited) == sorted([*self._fields, *calls, *self._constants])
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        if node.name in self._fields:
+            self.edited.append(node.name)
+            node.body += ast.parse(self._fields[node.name]).body
+        return self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        if isinstance(node.func, ast.Name) and node.func.id in self._arguments:
+            self.edited.append(f"{node.func.id}()")
+            name, value = self._arguments[node.func.id].split("=")
+            node.keywords.append(ast.keyword(name, ast.Constant(value)))
+        return self.generic_visit(node)
+
+    def visit_Assign(self, node: ast.Assign) -> ast.AST:
+        for target in node.targets:
+            if isinstance(target, ast.Name) and target.id in self._constants:
+                self.edited.append(target.id)
+                node.value = ast.Constant(self._constants[target.id])
+        return self.generic_visit(node)
+
+
 def newer(folder: Path, *, migrates: bool) -> Path:
     """A newer Setpoint; the folder to have on PYTHONPATH."""
     package = folder / "setpoint"
     shutil.copytree(ROOT / "operator" / "setpoint", package, ignore=shutil.ignore_patterns("__pycache__"))
-    replace(package / "__init__.py", '__version__ = "', '__version__ = "99.')
-    common, types = package / "api" / "target.py", package / "api" / "v1alpha1" / "environment.py"
-    field = '    {name}: str = Field(default="{value}", description="New.")\n'
-    for file, after, name, value in (
-        (types, '    source: Source = Field(description="Where the Terraform code is.")\n', "colour", ""),
-        (common, "    observed_generation: ObservedGeneration = 0\n", "weather", "fine"),
-        (types, '    bundle: Digest = Field(description="Content address of the configuration.")\n', "zone", ""),
-    ):
-        replace(file, after, after + field.format(name=name, value=value))
-    replace(
-        package / "targets" / "environment" / "configurations.py",
-        "return EnvironmentApplied(\n",
-        'return EnvironmentApplied(\n            zone="here",\n',
-    )
+    field = '{name}: str = Field(default="{value}", description="New.")'
+    constants = {"__version__": "99.0.0"}
     if migrates:
-        store = package / "adapters" / "store"
-        (head,) = (line.split('"')[1] for line in (store / "schema.py").read_text().splitlines() if "HEAD = " in line)
-        replace(store / "schema.py", f'HEAD = "{head}"', 'HEAD = "9999"')
-        (store / "migrations" / "versions" / "v9999_weather.py").write_text(MIGRATION.format(head=head))
+        constants["HEAD"] = "9999"
+        migrations = package / "adapters" / "store" / "migrations" / "versions"
+        (migrations / "v9999_weather.py").write_text(MIGRATION.format(head=HEAD))
+    Newer(
+        fields={
+            "EnvironmentSpec": field.format(name="colour", value=""),
+            "TargetStatus": field.format(name="weather", value="fine"),
+            "EnvironmentApplied": field.format(name="zone", value=""),
+        },
+        arguments={"EnvironmentApplied": "zone=here"},
+        constants=constants,
+    ).edit(package)
     return folder
-
-
-def replace(file: Path, old: str, new: str) -> None:
-    text = file.read_text()
-    assert text.count(old) == 1, (file, old)
-    file.write_text(text.replace(old, new))
 
 
 def newer_crd() -> str:
