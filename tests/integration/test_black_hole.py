@@ -12,7 +12,7 @@ from tests.fixtures.terraform import TARGET, open_rig
 
 from setpoint.api.conditions import Reason
 from setpoint.domain.errors import TransientError
-from setpoint.targets.environment.terraform import process, session, telling
+from setpoint.targets.environment.terraform import process, progress, session
 
 CODE = """
 terraform {
@@ -87,7 +87,7 @@ async def test_a_plan_says_what_it_waits_for_and_is_cut(
         async with rig.adapter.session(TARGET) as opened:
             monkeypatch.setattr(process, "start_deadline", deadlines)
             monkeypatch.setattr(session, "READING_GRACE", 0.2)
-            monkeypatch.setattr(telling, "pause", pauses)
+            monkeypatch.setattr(progress, "pause", pauses)
             planning = asyncio.create_task(opened.plan(bundle, inputs, progress=told.put_nowait))
             reached = asyncio.create_task(hole.reached.wait())
             await asyncio.wait({planning, reached}, return_when=asyncio.FIRST_COMPLETED)

@@ -31,7 +31,7 @@ from setpoint.cli.options import (
 from setpoint.cli.output import print_value
 from setpoint.cli.story import field, gate_lines, review_lines, section, way_back_lines
 from setpoint.cli.table import plain
-from setpoint.cli.tally import Hearing, hear, refuse_empty_word, refuse_rejected
+from setpoint.cli.tally import ChangeApprovals, read_approvals, refuse_empty_word, refuse_rejected
 from setpoint.domain import audit_actions
 from setpoint.domain.audit import AuditEntry
 from setpoint.domain.errors import SetpointError
@@ -152,16 +152,16 @@ def _decide(
         change = parse(Change, await fetch_by_prefix(home, ref))
         await refuse_another_subject(home, change, subject)
         refuse_closed(change, lists=invocation.command("get", "changes", *in_namespace(change.ref)))
-        hearing = await hear(home, change, dt.datetime.now(dt.UTC))
-        refuse_rejected(hearing)
+        so_far = await read_approvals(home, change, dt.datetime.now(dt.UTC))
+        refuse_rejected(so_far)
         if verdict == "Approved":
             refuse_overrides(change, overrides)
             refuse_acceptance(change, accepts=accepts)
             refuse_blocked(change, overrides)
-            refuse_empty_word(hearing, home.user(), overrides, accepts=accepts)
+            refuse_empty_word(so_far, home.user(), overrides, accepts=accepts)
         sight = await see(home, change)
         if not output:
-            click.echo("\n".join(_shown(hearing, sight, full=full)))
+            click.echo("\n".join(_shown(so_far, sight, full=full)))
         if verdict == "Approved":
             refuse_unseen(change, sight, unseen=unseen)
         approval = new_approval(
@@ -178,7 +178,7 @@ def _decide(
         if output:
             print_value(created, output)
         else:
-            click.echo("\n".join(["", *await _outcome(invocation, home, hearing, created)]))
+            click.echo("\n".join(["", *await _outcome(invocation, home, so_far, created)]))
         return DONE
 
     return invocation.run(run)
@@ -316,8 +316,8 @@ def _entry(change: Change, approval: JsonObject, *, unseen: bool) -> AuditEntry:
     return audit_actions.opinion(target, change.metadata.name, change.spec, approval=name, said=said, unseen=unseen)
 
 
-def _shown(hearing: Hearing, sight: Sight, *, full: bool) -> list[str]:
-    change = hearing.change
+def _shown(so_far: ChangeApprovals, sight: Sight, *, full: bool) -> list[str]:
+    change = so_far.change
     summary = change.spec.summary
     return [
         field("Change", f"{change.metadata.name}: {summary.text} ({change.spec.cause})"),
@@ -329,11 +329,11 @@ def _shown(hearing: Hearing, sight: Sight, *, full: bool) -> list[str]:
         *section("Review", review_lines(change.status.review)),
         *section("Warnings", map(plain, change.status.warnings)),
         *section("Notes", map(plain, change.spec.notes)),
-        *section("Approvals", hearing.lines()),
+        *section("Approvals", so_far.lines()),
     ]
 
 
-async def _outcome(invocation: Invocation, home: Home, before: Hearing, created: JsonObject) -> list[str]:
+async def _outcome(invocation: Invocation, home: Home, before: ChangeApprovals, created: JsonObject) -> list[str]:
     """The lines on what was said, how many have said so by now, and what follows."""
     change, spec = before.change, created["spec"]
     said = f"{change.ref} {spec['verdict'].lower()} by {plain(spec['approver'])} ({created['metadata']['name']})"

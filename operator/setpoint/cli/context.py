@@ -120,8 +120,8 @@ class Home(Store, Protocol):
 class ClusterHome(Home, Protocol):
     """A home that is a cluster, where operators lead."""
 
-    async def leaders(self, namespace: str, tell: Callable[[str], None]) -> Sequence[str]:
-        """The leaders in that namespace now; `tell` hears for what is waited. Raises ForbiddenError, TransientError."""
+    async def leaders(self, namespace: str, on_wait: Callable[[str], None]) -> Sequence[str]:
+        """The leaders there now; `on_wait` is told what it waits for. Raises ForbiddenError, TransientError."""
         ...
 
 

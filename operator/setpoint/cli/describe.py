@@ -29,7 +29,7 @@ from setpoint.cli.story import (
     way_back_lines,
 )
 from setpoint.cli.table import age, plain, render
-from setpoint.cli.tally import hear
+from setpoint.cli.tally import read_approvals
 from setpoint.domain.errors import InvalidError, NotFoundError
 from setpoint.domain.reading import Kind, parse, readable_status
 
@@ -69,7 +69,7 @@ def describe(invocation: Invocation, words: tuple[str, ...], full: bool, namespa
             values = [await contents.value(home, obj) for obj in found]
             print_value(values[0] if len(values) == 1 else as_list(values), output)
         elif found:
-            stories = [await tell(home, obj, dt.datetime.now(dt.UTC), contents) for obj in found]
+            stories = [await describe_object(home, obj, dt.datetime.now(dt.UTC), contents) for obj in found]
             click.echo("\n\n\n".join(stories))
         else:
             click.echo(f"No resources found in {namespace} namespace.", err=True)
@@ -78,7 +78,7 @@ def describe(invocation: Invocation, words: tuple[str, ...], full: bool, namespa
     return invocation.run(run)
 
 
-async def tell(home: Home, obj: JsonObject, now: dt.datetime, contents: ContentTeller) -> str:
+async def describe_object(home: Home, obj: JsonObject, now: dt.datetime, contents: ContentTeller) -> str:
     """The story of one object."""
     ref = ObjectRef.of(obj)
     lines = _metadata(obj, now)
@@ -170,7 +170,7 @@ async def _change(home: Home, change: Change, now: dt.datetime, contents: Conten
         *([field("Run", change.status.run)] if change.status.run else []),
         *([field("Outcome", change.status.message)] if change.status.message else []),
         *await _what(home, change, contents),
-        *section("Approvals", (await hear(home, change, now)).lines()),
+        *section("Approvals", (await read_approvals(home, change, now)).lines()),
         *section("Conditions", condition_lines(change.status.conditions, now)),
     ]
 

@@ -22,7 +22,7 @@ from setpoint.domain.vouching import is_recorded
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Hearing:
+class ChangeApprovals:
     """The words on a Change until `now`. `approvals` are all of its subject, be they counted or not.
 
     `unrecorded` are the names of those of which the trail does not tell, where nobody else proves who gave them.
@@ -35,7 +35,7 @@ class Hearing:
     suspended: bool
     now: dt.datetime
 
-    def with_word_of(self, user: str) -> Hearing:
+    def with_word_of(self, user: str) -> ChangeApprovals:
         """The same once this person approved, too."""
         approved_by = tuple(sorted({*self.tally.approved_by, user} - set(self.tally.barred)))
         return dataclasses.replace(self, tally=dataclasses.replace(self.tally, approved_by=approved_by))
@@ -77,7 +77,7 @@ class Hearing:
         return ", who asked for it" if approval.spec.approver in self.tally.barred else ", expired"
 
 
-async def hear(home: Home, change: Change, now: dt.datetime) -> Hearing:
+async def read_approvals(home: Home, change: Change, now: dt.datetime) -> ChangeApprovals:
     """Reads the words on a Change's subject. An Approval of another schema counts for nothing, and so is not shown."""
     found = await home.cluster.list("Approval", namespace=change.metadata.namespace)
     approvals = []
@@ -96,7 +96,7 @@ async def hear(home: Home, change: Change, now: dt.datetime) -> Hearing:
         barred=frozenset(change.status.barred),
         review=change.status.review,
     )
-    return Hearing(change, approvals, tally, unrecorded, target is not None and is_suspended(target), now)
+    return ChangeApprovals(change, approvals, tally, unrecorded, target is not None and is_suspended(target), now)
 
 
 async def _unrecorded(home: Home, change: Change, approvals: Sequence[Approval]) -> frozenset[str]:
@@ -120,25 +120,25 @@ async def _target(home: Home, change: Change) -> Target | None:
     return None
 
 
-def refuse_rejected(hearing: Hearing) -> None:
+def refuse_rejected(so_far: ChangeApprovals) -> None:
     """Raises SetpointError where somebody rejected it: that stands, whoever approves."""
-    if hearing.tally.rejected_by:
-        who = ", ".join(map(plain, hearing.tally.rejected_by))
-        why = plain(hearing.tally.rejection)
-        msg = f"{hearing.change.ref} was rejected by {who} ({why}); no approval passes over that"
+    if so_far.tally.rejected_by:
+        who = ", ".join(map(plain, so_far.tally.rejected_by))
+        why = plain(so_far.tally.rejection)
+        msg = f"{so_far.change.ref} was rejected by {who} ({why}); no approval passes over that"
         raise SetpointError(msg)
 
 
-def refuse_empty_word(hearing: Hearing, user: str, overrides: Sequence[str], *, accepts: bool = False) -> None:
+def refuse_empty_word(so_far: ChangeApprovals, user: str, overrides: Sequence[str], *, accepts: bool = False) -> None:
     """Raises SetpointError for an approval that would count for nothing: of who asked for it, or a second one.
 
     A second one counts where the first expired, or where it passes what the first did not.
     """
-    change, tally = hearing.change, hearing.tally
+    change, tally = so_far.change, so_far.tally
     if user in tally.barred:
         msg = f"{plain(user)} asked for {change.ref}, and a gate asks for four eyes: somebody else must approve it"
         raise SetpointError(msg)
     accepted = not accepts or user in tally.accepted
     if user in tally.approved_by and accepted and not set(overrides) - tally.overrides:
-        msg = f"{plain(user)} has approved {change.ref} already, and each person counts once: {hearing.count()}"
+        msg = f"{plain(user)} has approved {change.ref} already, and each person counts once: {so_far.count()}"
         raise SetpointError(msg)

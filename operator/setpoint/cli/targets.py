@@ -86,7 +86,7 @@ def _annotate(
             print_value(asked[0] if len(asked) == 1 else as_list(asked), output)
             return DONE
         for obj in asked:
-            _tell(obj, action)
+            _print_done(obj, action)
         return DONE
 
     return invocation.run(run)
@@ -97,7 +97,7 @@ async def _ask(home: Home, ref: ObjectRef, action: audit_actions.Wish, annotatio
     return await home.cluster.annotate(ref, annotations)
 
 
-def _tell(obj: JsonObject, action: audit_actions.Wish) -> None:
+def _print_done(obj: JsonObject, action: audit_actions.Wish) -> None:
     done = {"reconcile": "run requested", "suspend": "suspended", "resume": "resumed"}[action]
     click.echo(f"{ObjectRef.of(obj)} {done}")
     if action == "resume" and obj["spec"].get("suspend"):

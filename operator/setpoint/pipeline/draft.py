@@ -16,7 +16,7 @@ from setpoint.domain.findings import Finding, count_classes, drifted_names
 Status = Literal["True", "False", "Unknown"]
 NoticeType = Literal["Normal", "Warning"]
 _ALARMING = {ConditionType.DRIFTED, ConditionType.HELD, ConditionType.STALLED}
-_TOLD = (
+_NOTICED = (
     ConditionType.READY,
     ConditionType.DRIFTED,
     ConditionType.RESET_READY,
@@ -65,7 +65,7 @@ class StatusDraft:
         self._conditions = own_conditions(target.status.conditions)
         self._fields: StatusFields = {"observed_generation": self._generation}
         self._shown: dict[str, Any] = {}
-        self._told: list[Notice] = []
+        self._notices: list[Notice] = []
 
     @property
     def status(self) -> TargetStatus:
@@ -98,7 +98,7 @@ class StatusDraft:
         status, reason, message = drift_condition(verdict, names)
         known = self.get(ConditionType.DRIFTED)
         if violations and known and known.reason == Reason.POLICY_VIOLATED and known.message != message:
-            self.tell(Reason.POLICY_VIOLATED, message, "Warning")
+            self.notice(Reason.POLICY_VIOLATED, message, "Warning")
         self.condition(ConditionType.DRIFTED, status, reason, message)
 
     def drop(self, *types: ConditionType) -> None:
@@ -115,16 +115,16 @@ class StatusDraft:
         """A condition as drafted so far."""
         return get_condition(self._conditions, type_)
 
-    def tell(self, reason: Reason, message: str, type_: NoticeType = "Normal") -> None:
+    def notice(self, reason: Reason, message: str, type_: NoticeType = "Normal") -> None:
         """Adds something that people should hear of, whatever the conditions say."""
-        self._told.append(Notice(type_, reason, message))
+        self._notices.append(Notice(type_, reason, message))
 
     def warn(self, warnings: Sequence[str]) -> None:
         """Shows what a look warns of, and tells of what is new."""
         shown = [one[:_MAX_WARNING] for one in warnings[:_MAX_WARNINGS]]
         for one in shown:
             if one not in self.status.warnings:
-                self.tell(Reason.WARNED, one, "Warning")
+                self.notice(Reason.WARNED, one, "Warning")
         self.set(warnings=shown)
 
     def warnings_of(self, violations: Sequence[str]) -> list[str]:
@@ -133,8 +133,8 @@ class StatusDraft:
 
     def notices(self) -> Iterator[Notice]:
         """The notices that were told, then the changes since the pass began that people should hear of."""
-        yield from self._told
-        for type_ in _TOLD:
+        yield from self._notices
+        for type_ in _NOTICED:
             before, after = get_condition(tuple(self._before.conditions), type_), self.get(type_)
             if after is None or (before and (before.status, before.reason) == (after.status, after.reason)):
                 continue

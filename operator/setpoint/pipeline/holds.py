@@ -36,7 +36,7 @@ def hold_at_snapshot(work: Pass) -> None:
     name = snapshot.metadata.name
     _draft_hold(work, Reason.RESET_HOLD, snapshot=name)
     work.draft.ready("False", Reason.HELD, _held_message(work.target, name))
-    work.draft.tell(Reason.RESET_COMPLETE, f"reset to {name}")
+    work.draft.notice(Reason.RESET_COMPLETE, f"reset to {name}")
     work.ending.completed = reset
     work.ending.done = True
 
@@ -61,7 +61,7 @@ async def hold_unverified(work: Pass, applied: Applied, cluster: ClusterClient) 
         await cluster.create(wanted)
     except AlreadyExistsError:
         _require_same_reset(await cluster.get(ObjectRef("Reset", metadata.namespace, name)), wanted)
-    work.draft.tell(Reason.RESET_REQUESTED, f"Reset {name} to {snapshot.name} was asked for by policy", "Warning")
+    work.draft.notice(Reason.RESET_REQUESTED, f"Reset {name} to {snapshot.name} was asked for by policy", "Warning")
 
 
 def _draft_hold(work: Pass, reason: Reason, *, snapshot: str | None) -> None:

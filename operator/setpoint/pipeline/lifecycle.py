@@ -48,7 +48,7 @@ class Lifecycle:
     async def end_destroyed(self, target: Target, draft: StatusDraft, ending: Ending) -> None:
         """Lets go of a target of which nothing is left."""
         draft.ready("True", Reason.DESTROYED, "nothing is left")
-        draft.tell(Reason.DESTROYED, "everything that it had was destroyed")
+        draft.notice(Reason.DESTROYED, "everything that it had was destroyed")
         await self._let_go(target, ending, audit_actions.destroyed(target.ref))
         if not ending.gone:
             message = "everything was destroyed before its manifest was back; it is made anew"

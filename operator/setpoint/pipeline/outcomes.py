@@ -45,7 +45,7 @@ class Outcomes:
         if work.target.status.change:
             called_off = await self._changes.supersede(work.target, "nothing is left to change")
             if any(change.spec.cause == "Destroy" for change in called_off):
-                work.draft.tell(Reason.DELETION_TAKEN_BACK, "its manifest is back: nothing is destroyed")
+                work.draft.notice(Reason.DELETION_TAKEN_BACK, "its manifest is back: nothing is destroyed")
 
     async def nothing_to_change(self, work: Pass, settled: Settled) -> None:
         """There is no change: record what is in force, say so."""
@@ -144,7 +144,7 @@ class Outcomes:
             audit=(entry,),
         )
         work.session.outcome_recorded()
-        work.draft.tell(_REASONS[outcome.result], f"{name}: {message}", "Normal" if succeeded else "Warning")
+        work.draft.notice(_REASONS[outcome.result], f"{name}: {message}", "Normal" if succeeded else "Warning")
         self._draft_outcome(work, outcome)
         if succeeded:
             await self._configurations.record(work, proposed.guarded.observed.seen, change=name)
@@ -163,7 +163,7 @@ class Outcomes:
         work.draft.set(failures=work.target.status.failures + 1, orphans=list_orphans(outcome.left_behind))
         if outcome.left_behind:
             listed = ", ".join(outcome.left_behind[:5])
-            work.draft.tell(Reason.ORPHANS_SUSPECTED, f"perhaps made, and in no state: {listed}", "Warning")
+            work.draft.notice(Reason.ORPHANS_SUSPECTED, f"perhaps made, and in no state: {listed}", "Warning")
 
     async def verified(self, work: Pass, applied: Applied, verification: model.Verification) -> None:
         """Writes what the second look found, and acts on it."""

@@ -105,7 +105,7 @@ class Pipeline:
                 return await step
         finally:
             for notice in work.session.take_notices():
-                work.draft.tell(notice.reason, notice.text, "Warning")
+                work.draft.notice(notice.reason, notice.text, "Warning")
 
     # --- observe, analyse, plan -----------------------------------------------------------------------------
 
@@ -201,7 +201,7 @@ class Pipeline:
         name = record.metadata.name
         work.draft.set(change=name)
         if new:
-            work.draft.tell(Reason.CHANGE_CREATED, f"Change {name}: {spec.summary.text} ({spec.cause})")
+            work.draft.notice(Reason.CHANGE_CREATED, f"Change {name}: {spec.summary.text} ({spec.cause})")
         if work.goal.reset is not None:
             await self._resets.link(work.goal.reset, name)
         return await self._decide(work, Proposed(guarded, gates, required, spec, record), stages_of(change.cause)[0])
@@ -228,7 +228,7 @@ class Pipeline:
         )
         for row in accepted:
             message = f"Change {name}: {row.actor} accepted that its way back is not drilled"
-            work.draft.tell(Reason.UNDRILLED_ACCEPTED, message, "Warning")
+            work.draft.notice(Reason.UNDRILLED_ACCEPTED, message, "Warning")
         if decision.rejected_by and work.goal.reset is not None:
             # A rejected reset is over; any other rejected change waits for the world or the spec to move.
             await self._resets.refuse(work.goal.reset, Reason.REJECTED, "its Change was rejected")

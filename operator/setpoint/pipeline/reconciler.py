@@ -178,7 +178,7 @@ class TargetReconciler:
 
         def progress(step: ResourceProgress) -> None:
             self._on_progress(target.ref, step)
-            waits.hear(step)
+            waits.on_progress(step)
 
         try:
             async with self._driver.session(target, goal, progress) as session:

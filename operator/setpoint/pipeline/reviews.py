@@ -39,7 +39,7 @@ class Reviews:
         if not work.session.shows_changes or not gated.decision.permits_review:
             return record
         if is_up(record.status.review):
-            return await self._note(work, record, await work.session.propose(gated.decision, record.metadata.name))
+            return await self._mark(work, record, await work.session.propose(gated.decision, record.metadata.name))
         return await self._put_up(work, gated)
 
     async def _put_up(self, work: Pass, gated: Gated) -> Change:
@@ -60,11 +60,11 @@ class Reviews:
             failed = audit_actions.proposal_ended(target, name, spec.subject, run=run, result="Failed", where="")
             await self._changes.mark(record, audit=(failed,))
             raise
-        work.draft.tell(Reason.CHANGE_SHOWN, f"Change {name} is shown at {review.url}")
+        work.draft.notice(Reason.CHANGE_SHOWN, f"Change {name} is shown at {review.url}")
         shown = audit_actions.proposal_ended(target, name, spec.subject, run=run, result="Succeeded", where=review.url)
-        return await self._note(work, record, review, audit=(shown,))
+        return await self._mark(work, record, review, audit=(shown,))
 
-    async def _note(self, work: Pass, record: Change, review: Review, *, audit: Sequence[AuditEntry] = ()) -> Change:
+    async def _mark(self, work: Pass, record: Change, review: Review, *, audit: Sequence[AuditEntry] = ()) -> Change:
         """Writes down where the Change is shown, and who declined it there: once."""
         known, now = record.status.review, noted(record.status.review, review)
         if now.declined_by is not None and (known is None or known.declined_by is None):
@@ -114,7 +114,7 @@ class Reviews:
             review=ended(change.status.review),
             audit=() if is_marked(change, ConditionType.APPLIED) else (told,),
         )
-        work.draft.tell(reason, f"Change {name} was {message}", "Warning" if ungated else "Normal")
+        work.draft.notice(reason, f"Change {name} was {message}", "Warning" if ungated else "Normal")
         return record
 
     async def _named(self, target: Target, subject: str) -> Change | None:

@@ -32,7 +32,7 @@ class Router:
         self._expected: set[Shard] = set()
         self._early: dict[ObjectRef, Fingerprint] = {}
 
-    def note(self, obj: JsonObject) -> None:
+    def notice(self, obj: JsonObject) -> None:
         """The object was seen in a list, and is looked at for that: an event of the same wakes nobody again."""
         self._seen[ObjectRef.of(obj)] = _fingerprint(obj)
 
@@ -148,7 +148,7 @@ class Referrers:
             return None if names else {}
         return {name: self._versions.get((ref.namespace, name), "") for name in names}
 
-    def note(self, target: JsonObject) -> None:
+    def notice(self, target: JsonObject) -> None:
         """The target is so now. One that can't be read reads nothing: no Secret would mend it."""
         ref = ObjectRef.of(target)
         self.forget(ref)

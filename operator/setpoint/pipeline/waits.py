@@ -18,7 +18,7 @@ _LOGGER = logging.getLogger(__name__)
 
 
 class WaitShow:
-    """Hears the progress of one pass; nothing but that condition is moved."""
+    """Shows the progress of one pass; nothing but that condition is moved."""
 
     def __init__(self, stored: StoredStatus, recorder: EventRecorder, clock: Clock, ref: ObjectRef) -> None:
         self._stored = stored
@@ -27,7 +27,7 @@ class WaitShow:
         self._ref = ref
         self._writing: asyncio.Task[None] | None = None
 
-    def hear(self, step: ResourceProgress) -> None:
+    def on_progress(self, step: ResourceProgress) -> None:
         """Shows the first long wait."""
         if step.state != "waiting" or step.seconds < _LONG or self._writing is not None:
             return

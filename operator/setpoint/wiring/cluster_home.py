@@ -85,11 +85,11 @@ class ClusterHome:
         """The events of an object, oldest first."""
         return await self._events.of(ref)
 
-    async def leaders(self, namespace: str, tell: Callable[[str], None]) -> Sequence[str]:
+    async def leaders(self, namespace: str, on_wait: Callable[[str], None]) -> Sequence[str]:
         """The leaders in that namespace, by the Leases there. Raises ForbiddenError, TransientError."""
         clock = SystemClock()
         leases = {name: KubeLease(self._connection, namespace, name, clock=clock) for name in LEASES}
-        return await find_leaders(leases, tell)
+        return await find_leaders(leases, on_wait)
 
     async def plan(self, ref: ObjectRef, _progress: Any) -> NoReturn:
         """Refuses: only the operator has the credentials to plan with."""

@@ -91,11 +91,11 @@ class Home:
 
         progress(ref, "planning")
 
-        def hear(step: ResourceProgress) -> None:
+        def on_progress(step: ResourceProgress) -> None:
             progress(ref, "planning", step)
 
         async with open_services(self._backends, read_settings(), Metrics(), SecretFilter()) as services:
-            return await services.previewer(ref.kind).preview(ref, hear)
+            return await services.previewer(ref.kind).preview(ref, on_progress)
 
     async def content(self, digest: str) -> bytes | None:
         """A Change's content, from the store. Raises NotFoundError, StoreError."""

@@ -26,15 +26,15 @@ LEASES = (LEASE, *(lease_of(shard) for shard in divide(MAX_SHARDS)))
 """The Leases of every division."""
 
 
-async def find_leaders(leases: Mapping[str, LeaseLock], tell: Callable[[str], None]) -> Sequence[str]:
-    """Names who keeps one of these Leases, as `HOLDER (Lease NAME)`; `tell` hears for what is waited.
+async def find_leaders(leases: Mapping[str, LeaseLock], on_wait: Callable[[str], None]) -> Sequence[str]:
+    """Names who keeps one of these Leases, as `HOLDER (Lease NAME)`; `on_wait` is given what it waits for.
 
     As in an election the clocks of others count for nothing: a holder lives whose Lease moves within its duration.
     """
     found = await asyncio.gather(*(lease.read() for lease in leases.values()))
     held = {name: record for name, record in zip(leases, found, strict=True) if record is not None and record.holder}
     for name, record in held.items():
-        tell(f"{record.holder} holds Lease {name}; looking for {_seconds(record):.0f} s whether it still renews it")
+        on_wait(f"{record.holder} holds Lease {name}; looking for {_seconds(record):.0f} s whether it still renews it")
     kept = await asyncio.gather(*(_is_kept(leases[name], record) for name, record in held.items()))
     return [
         f"{record.holder} (Lease {name})" for (name, record), alive in zip(held.items(), kept, strict=True) if alive

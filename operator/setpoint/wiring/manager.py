@@ -100,7 +100,9 @@ class _Run:
         self._recorder = BufferedEventRecorder(
             backends.events, clock=backends.clock, metrics=services.metrics, redact=services.secrets.redact
         )
-        self._work = Work(services, self._recorder, on_start=self._begin, on_progress=self._hear, on_report=self._keep)
+        self._work = Work(
+            services, self._recorder, on_start=self._begin, on_progress=self._show_progress, on_report=self._keep
+        )
         self._due = due
         self._fresh: frozenset[ObjectRef] = frozenset()
         self._seen = 0
@@ -198,7 +200,7 @@ class _Run:
                 version = await self._load()
 
     async def _route(self, event: Any) -> None:
-        await self._work.hear(event)
+        await self._work.on_event(event)
         self._seen = max(self._seen, int(event.object["metadata"]["resourceVersion"]))
 
     async def _watch_manifests(self, ended: asyncio.Event) -> None:
@@ -227,7 +229,7 @@ class _Run:
     def _begin(self, ref: ObjectRef) -> None:
         self._progress(ref, "planning")
 
-    def _hear(self, ref: ObjectRef, step: ResourceProgress) -> None:
+    def _show_progress(self, ref: ObjectRef, step: ResourceProgress) -> None:
         self._progress(ref, "planning" if step.state == "waiting" else "applying", step)
 
     def _keep(self, report: PassReport) -> None:

@@ -46,7 +46,7 @@ _BLIND_SECONDS = 30.0
 _BLIND_LIMIT_SECONDS = 300.0
 _HESITATION_SECONDS = 0.5
 """For each shard that a replica has, it leaves a free one that much longer to those who have fewer."""
-_HEAR_AGAIN_SECONDS = 2.0
+_RETRY_SECONDS = 2.0
 """The server is asked whom a move concerns, and may be away: an approval doesn't wait for the next resync."""
 _POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _DEFAULT_NAMESPACE = "setpoint-system"
@@ -113,7 +113,7 @@ class Operator:
         self._terms = Terms()
         self._work = Work(services, self._recorder, terms=self._terms)
         self._secrets = SecretWatch(
-            backends.cluster, on_list=self._work.know_secrets, on_move=self._work.hear_of_secret
+            backends.cluster, on_list=self._work.know_secrets, on_move=self._work.on_secret_event
         )
         self._resync = Resync(
             backends.cluster, self._source, self._secrets, self._work, interval=settings.resync_seconds
@@ -157,7 +157,7 @@ class Operator:
                 Runnable("watch check", self._check_watch),
                 Runnable("store", StoreWatch(self._backends.audit).run),
                 *self._work.runnables(),
-                Runnable("moves", self._hear),
+                Runnable("moves", self._follow_moves),
                 Runnable("resync", self._resync.run),
                 Runnable("secrets", self._secrets.run, restart=True),
                 Runnable("leader", self._lead, grace=self._settings.drain_seconds + 5.0),
@@ -203,14 +203,14 @@ class Operator:
             if self._source.seconds_dead() > _BLIND_LIMIT_SECONDS:
                 raise WatchLostError(f"no live watch for {_BLIND_LIMIT_SECONDS:.0f} s")
 
-    async def _hear(self, ended: asyncio.Event) -> None:
+    async def _follow_moves(self, ended: asyncio.Event) -> None:
         while not ended.is_set():
             event = await self._moved.get()
             try:
-                await self._work.hear(event)
+                await self._work.on_event(event)
             except TransientError as error:
                 _LOGGER.warning("%s is looked at again: %s", ObjectRef.of(event.object), error.message)
-                asyncio.get_running_loop().call_later(_HEAR_AGAIN_SECONDS, self._deliver, event)
+                asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._deliver, event)
             except SetpointError as error:
                 # The next resync makes it up.
                 _LOGGER.warning("%s is looked at later: %s", ObjectRef.of(event.object), error.message)

@@ -101,7 +101,7 @@ class Resync:
         async for page in self._objects.pages(kind):
             for obj in page.items:
                 now[ObjectRef.of(obj)] = obj["metadata"]["uid"], obj["metadata"]["resourceVersion"]
-                await self._work.hear(WatchEvent("MODIFIED", obj))
+                await self._work.on_event(WatchEvent("MODIFIED", obj))
         gone = self._source.gone(kind, now)
         for ref in gone:
             self._source.forget(ref)

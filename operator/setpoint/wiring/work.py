@@ -108,8 +108,8 @@ class Work:
         Without `skip_fresh` only those are left out that are suspended.
         """
         for item in found:
-            self._note(item)
-            self._router.note(item)
+            self._notice(item)
+            self._router.notice(item)
         if kind == "Reset":
             self.wake(open_resets(found), Priority.LOW)
         fresh: Mapping[ObjectRef, dt.timedelta] = {}
@@ -121,14 +121,14 @@ class Work:
                 self.queues[kind].add_after(Request(ref), left.total_seconds(), Priority.LOW)
         return frozenset(ref for ref in fresh if ref.key not in stale)
 
-    async def hear(self, event: WatchEvent) -> None:
+    async def on_event(self, event: WatchEvent) -> None:
         """Wakes whom a moved object concerns."""
         if not self._concerns(event.object):
             return
         if event.type == "DELETED":
             self._referrers.forget(ObjectRef.of(event.object))
         else:
-            self._note(event.object)
+            self._notice(event.object)
         if event.object["kind"] not in WATCHED:
             return
         requests = await self._router.route(event)
@@ -156,7 +156,7 @@ class Work:
         """These Secrets there are, and no others; wakes those that read one that moved unseen."""
         self.wake(self._referrers.know(secrets))
 
-    def hear_of_secret(self, event: WatchEvent) -> None:
+    def on_secret_event(self, event: WatchEvent) -> None:
         """Wakes those that read a Secret that moved."""
         self.wake(self._referrers.see(event))
 
@@ -175,9 +175,9 @@ class Work:
         for queue in self.queues.values():
             await queue.idle()
 
-    def _note(self, obj: JsonObject) -> None:
+    def _notice(self, obj: JsonObject) -> None:
         if obj["kind"] in TARGET_KINDS:
-            self._referrers.note(obj)
+            self._referrers.notice(obj)
 
     def _announced(self, reconcile: Reconcile) -> Reconcile:
         async def announced(request: Request) -> Result:

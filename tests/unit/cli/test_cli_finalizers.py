@@ -30,7 +30,7 @@ class FakeCluster(FakeHome):
     forbidden: str = ""
     looked_in: list[str] = dataclasses.field(default_factory=list)
 
-    async def leaders(self, namespace: str, tell: Callable[[str], None]) -> tuple[str, ...]:
+    async def leaders(self, namespace: str, on_wait: Callable[[str], None]) -> tuple[str, ...]:
         self.looked_in.append(namespace)
         if self.forbidden:
             raise ForbiddenError(self.forbidden)

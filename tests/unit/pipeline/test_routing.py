@@ -121,7 +121,7 @@ def reading(name: str = "reader", **spec: Any) -> JsonObject:
 def test_who_reads_a_secret(spec: JsonObject, reads: bool) -> None:
     referrers = Referrers()
     environment = reading(**spec)
-    referrers.note(environment)
+    referrers.notice(environment)
     found = [request.ref for request in referrers.of([ObjectRef("Secret", "default", "s")])]
     assert found == [ObjectRef.of(environment)] * reads
     assert referrers.of([ObjectRef("Secret", "other", "s")]) == []
@@ -131,17 +131,17 @@ def test_who_reads_a_secret(spec: JsonObject, reads: bool) -> None:
 def test_each_kind_says_which_secrets_it_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(BeaconSpec, "secret_names", property(lambda spec: frozenset([spec.text])))
     referrers, listed = Referrers(), beacon(text="s")
-    referrers.note(listed)
-    referrers.note(beacon("other", text="t"))
+    referrers.notice(listed)
+    referrers.notice(beacon("other", text="t"))
     assert [request.ref for request in referrers.of([ObjectRef("Secret", "default", "s")])] == [ObjectRef.of(listed)]
 
 
 @pytest.mark.parametrize("ends", ["by its spec", "by its end"])
 def test_who_reads_no_more(ends: str) -> None:
     referrers = Referrers()
-    referrers.note(reading(variablesFrom=[refer("s")]))
+    referrers.notice(reading(variablesFrom=[refer("s")]))
     if ends == "by its spec":
-        referrers.note(reading())
+        referrers.notice(reading())
     else:
         referrers.forget(ObjectRef.of(reading()))
         referrers.forget(ObjectRef.of(reading()))
@@ -150,15 +150,15 @@ def test_who_reads_no_more(ends: str) -> None:
 
 def test_one_that_reads_two_that_moved_is_woken_once() -> None:
     referrers = Referrers()
-    referrers.note(reading(variablesFrom=[refer("s"), refer("t")]))
-    referrers.note(reading("second", variablesFrom=[refer("t")]))
+    referrers.notice(reading(variablesFrom=[refer("s"), refer("t")]))
+    referrers.notice(reading("second", variablesFrom=[refer("t")]))
     secrets = [ObjectRef("Secret", "default", name) for name in "st"]
     assert sorted(request.ref.name for request in referrers.of(secrets)) == ["reader", "second"]
 
 
 async def test_what_was_seen_in_a_list_wakes_nobody_until_it_moves(router: Router) -> None:
     listed = example("Environment")
-    router.note(listed)
+    router.notice(listed)
     assert await woken(router, listed, "ADDED") == []
     moved = {**listed, "metadata": {**listed["metadata"], "generation": 99}}
     assert await woken(router, moved) == [SHOP]
@@ -171,7 +171,7 @@ def secret(name: str, version: str, namespace: str = "default") -> JsonObject:
 
 def test_the_versions_of_the_secrets_that_one_reads() -> None:
     referrers, reader, other = Referrers(), ObjectRef.of(reading()), ObjectRef.of(reading("other"))
-    referrers.note(reading(variablesFrom=[refer("s"), refer("absent")]))
+    referrers.notice(reading(variablesFrom=[refer("s"), refer("absent")]))
     assert referrers.versions_of(reader) is None
     assert referrers.versions_of(other) == {}
     referrers.know([secret("s", "1"), secret("t", "2"), secret("s", "3", "elsewhere")])
@@ -196,7 +196,7 @@ def test_the_versions_of_the_secrets_that_one_reads() -> None:
 )
 def test_a_secret_that_moved_while_nobody_watched(now: list[tuple[str, str]], woken: bool) -> None:
     referrers = Referrers()
-    referrers.note(reading(variablesFrom=[refer("s"), refer("absent")]))
+    referrers.notice(reading(variablesFrom=[refer("s"), refer("absent")]))
     assert referrers.know([secret("s", "1")]) == []
     assert [request.ref for request in referrers.know([secret(*one) for one in now])] == [
         ObjectRef.of(reading())
@@ -226,9 +226,9 @@ async def test_what_is_about_to_be_listed_wakes_nobody_by_being_there(router: Ro
     there = moved(status={"observedGeneration": 1})
     router.expect(EVERYTHING)
     if listed_first:
-        router.note(there)
+        router.notice(there)
     assert await woken(router, there, "ADDED") == []
-    router.note(there)
+    router.notice(there)
     assert router.found_all(EVERYTHING) == []
     assert await woken(router, there) == []
 
@@ -238,12 +238,12 @@ async def test_what_moves_while_all_is_listed_is_not_lost(router: Router, listed
     there, edited = (moved(status={"observedGeneration": 1}, generation=generation) for generation in (1, 2))
     router.expect(EVERYTHING)
     if listed_first:
-        router.note(there)
+        router.notice(there)
         assert await woken(router, edited) == [SHOP]
         assert router.found_all(EVERYTHING) == []
     else:
         assert await woken(router, edited) == []
-        router.note(there)
+        router.notice(there)
         assert [request.ref for request in router.found_all(EVERYTHING)] == [SHOP]
     assert await woken(router, edited) == []
 

@@ -110,7 +110,7 @@ async def test_no_object_stops_what_wakes_targets(cluster: InMemoryCluster, kind
     await Router(cluster).route(WatchEvent("ADDED", obj))
     referrers = Referrers()
     if kind == "Environment":
-        referrers.note(obj)
+        referrers.notice(obj)
     assert referrers.of([ObjectRef("Secret", "default", "a")]) == []
 
 

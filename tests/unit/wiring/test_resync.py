@@ -61,7 +61,7 @@ class Watch:
 
     def make_resync(self, *, interval: float) -> Resync:
         """One that nobody works for."""
-        work = SimpleNamespace(hear=self._hear, wake=lambda _: None)
+        work = SimpleNamespace(on_event=self._on_event, wake=lambda _: None)
         return Resync(cast("Any", self), self.source, cast("Any", None), cast("Any", work), interval=interval)
 
     async def pages(self, kind: str) -> AsyncIterator[Any]:
@@ -77,7 +77,7 @@ class Watch:
         if self.away:
             raise TransientError("Unavailable", "the server is away")
 
-    async def _hear(self, _event: object) -> None:
+    async def _on_event(self, _event: object) -> None:
         """Does nothing: no worker runs here."""
 
     def _live(self, *parts: Any) -> Life:

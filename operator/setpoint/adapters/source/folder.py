@@ -109,14 +109,14 @@ class _Sight:
     def list(self, folder: Parts) -> Listing:
         """Names and stamps in a folder, in order; of what is left out, only that a mark is there."""
         if folder not in self._listed:
-            self._listed[folder] = self._note(_list(self.home, folder, self.bounds))
+            self._listed[folder] = self._dated(_list(self.home, folder, self.bounds))
         return self._listed[folder]
 
     def look(self, path: Parts) -> Stamp | None:
         """The stamp of one entry, None where there is none."""
         if path not in self._looked:
             self._looked[path] = stamp = _look(self.home, path)
-            self._note((("", stamp),) if stamp else ())
+            self._dated((("", stamp),) if stamp else ())
         return self._looked[path]
 
     def saw(self, path: Parts) -> bool:
@@ -131,7 +131,7 @@ class _Sight:
         except (OSError, StalledError):
             return False  # reading it again tells what is wrong
 
-    def _note(self, listing: Listing) -> Listing:
+    def _dated(self, listing: Listing) -> Listing:
         for _, (_, _, mtime, _, ctime) in listing:
             self.newest = max(self.newest, mtime, ctime)
         return listing

@@ -175,7 +175,7 @@ class StateBackendServer:
             # The run ended while it waited: nobody would free this lock.
             await self._release_run(grant.run)
             raise _RefusedError(403, "the run is over")
-        self._note(grant.target, grant.run)
+        self._hold(grant.target, grant.run)
         return web.Response()
 
     async def _unlock(self, request: web.Request, grant: _Grant) -> web.StreamResponse:
@@ -185,7 +185,7 @@ class StateBackendServer:
         standing = await self._locks.release(grant.target, id=_lock_id(body), run=grant.run)
         if standing is not None:
             raise _RefusedError(409, f"the lock that stands is of run {standing.run}", standing)
-        self._note(grant.target, None)
+        self._hold(grant.target, None)
         return web.Response()
 
     async def _release_run(self, run: str) -> None:
@@ -194,9 +194,9 @@ class StateBackendServer:
         except StoreError:
             _log.exception("the locks of a run that is over could not be freed", extra={"run": run})
         for target in [target for target, holder in self._held.items() if holder == run]:
-            self._note(target, None)
+            self._hold(target, None)
 
-    def _note(self, target: str, run: str | None) -> None:
+    def _hold(self, target: str, run: str | None) -> None:
         if run is None:
             self._held.pop(target, None)
         else:

@@ -41,7 +41,7 @@ class ApplyAccount:
         self._torn = False
         self._ended = False
 
-    def hear(self, message: Message | None) -> ResourceProgress | None:
+    def add(self, message: Message | None) -> ResourceProgress | None:
         """Takes the next message in, None for a line that is none; the step that it tells of, if it does."""
         if message is None:
             self._torn = True
@@ -49,7 +49,7 @@ class ApplyAccount:
         hook = hook_of(message)
         if hook is not None:
             self.steps.append(hook)
-            self._note(hook)
+            self._record(hook)
         elif message["type"] == "planned_change":
             self._planned.extend(_planned(message))
         errors = [one for one in diagnostics([message]) if one.severity == "error"]
@@ -58,7 +58,7 @@ class ApplyAccount:
         self._ended = self._ended or message["type"] == "change_summary" or bool(errors)
         return hook
 
-    def _note(self, hook: ResourceProgress) -> None:
+    def _record(self, hook: ResourceProgress) -> None:
         if hook.action not in _MAKING:
             return
         known = self._begun.get(hook.address)

@@ -131,7 +131,7 @@ def _account(path: Path) -> ApplyAccount:
     except OSError:
         return account
     for message in read_stream(output):
-        account.hear(message)
+        account.add(message)
     return account
 
 

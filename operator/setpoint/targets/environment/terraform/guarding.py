@@ -26,34 +26,34 @@ class FolderGuard:
         self._notices: list[Notice] = []
 
     def finds_changed(self, facts: Facts) -> bool:
-        """True where something wrote over the bundle's files, or what init has made beside them; notes it."""
+        """True where something wrote over the bundle's files, or what init has made beside them; gives notice of it."""
         changed = self._folder.changed(facts)
         # An init that did not come to its end leaves what it will.
         meddled = [name for name in changed if name not in facts.made or facts.init]
         if meddled:
-            self._note(
+            self._notice(
                 Reason.WORK_FOLDER_RESTORED,
                 f"put back in the work folder, where something had changed them: {_listed(meddled)}",
             )
         return bool(changed)
 
     def remove_strays(self, facts: Facts) -> None:
-        """Removes what Terraform would load and no bundle brought; notes it."""
+        """Removes what Terraform would load and no bundle brought; gives notice of it."""
         if strays := self._folder.remove_strays(facts):
             why = "Terraform would load them, and the source does not hold them"
             what = f"removed from the work folder ({why}): {_listed(strays)}. {_ELSEWHERE}"
-            self._note(Reason.WORK_FOLDER_RESTORED, what)
+            self._notice(Reason.WORK_FOLDER_RESTORED, what)
         for place in self._folder.set_states_aside():
             remedy = "see what it knows (terraform state list -state=FILE), and remove it then: it may hold secrets"
             what = f"a state that something had put into the work folder is kept as {place}: {remedy}"
-            self._note(Reason.WORK_FOLDER_RESTORED, what)
+            self._notice(Reason.WORK_FOLDER_RESTORED, what)
 
-    def note_left(self, programs: Sequence[str]) -> None:
+    def notice_left(self, programs: Sequence[str]) -> None:
         """Tells of programs that an apply left running, and that were ended."""
         if programs:
             remedy = "a provisioner can't start what is to stay: make it a service of the machine that it is for"
             what = f"ended what the apply had left running: {_listed(programs)}; {remedy}"
-            self._note(Reason.LEFTOVER_ENDED, what)
+            self._notice(Reason.LEFTOVER_ENDED, what)
 
     def explain_lost_state(self, command: str) -> str:
         """For an apply that ended well and never asked Setpoint for the state."""
@@ -65,7 +65,7 @@ class FolderGuard:
             "import blocks"
         )
 
-    def _note(self, reason: Reason, text: str) -> None:
+    def _notice(self, reason: Reason, text: str) -> None:
         _LOGGER.warning("%s: %s", self._target, text)
         self._notices.append(Notice(reason, text))
 

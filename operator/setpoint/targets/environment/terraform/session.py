@@ -52,9 +52,9 @@ from setpoint.targets.environment.terraform.process import (
     run,
     run_through,
 )
+from setpoint.targets.environment.terraform.progress import Listener, reporting_waits
 from setpoint.targets.environment.terraform.room import Room
 from setpoint.targets.environment.terraform.tailing import tail
-from setpoint.targets.environment.terraform.telling import Listener, telling_waits
 from setpoint.targets.environment.terraform.variables import (
     VARIABLES,
     all_variables,
@@ -153,7 +153,7 @@ class Session:
             self._tidy(facts)
             line = builder(binary.words).plan_line(folder / "tfplan", variables, destroy=destroy, refresh=refresh)
             command = self._command("plan", line, folder, inputs, access)
-            async with self._room.taken(), self._telling_waits(command, inputs, progress):
+            async with self._room.taken(), self._reporting_waits(command, inputs, progress):
                 ended = await run(command)
             messages = tuple(read_stream(ended.stdout))
             self._register_addresses(addresses(messages))
@@ -177,13 +177,13 @@ class Session:
             warnings=(*map(scrubber.scrub, warnings(messages)), *warn_of_workspace(facts)),
         )
 
-    def _telling_waits(
+    def _reporting_waits(
         self, command: Command, inputs: RunInputs, progress: OnProgress | None
     ) -> AbstractAsyncContextManager[None]:
         if progress is None:
             return contextlib.nullcontext()
         known = self._shown(inputs)
-        return telling_waits(
+        return reporting_waits(
             command.stdout, lambda wait: progress(dataclasses.replace(wait, address=known.address(wait.address)))
         )
 
@@ -298,7 +298,7 @@ class Session:
             return ApplyRun(False, True, (), ("cancelled before it began",))
         except SetpointError as error:
             return ApplyRun(False, False, (), (error.message,))
-        self._guard.note_left(ended.left)
+        self._guard.notice_left(ended.left)
         created = account.creations(ended=ended.exit_code >= 0, plan=plan.document)
         run = self._applied(ended, created, seen, self._secrets(inputs))
         if run.ok and not is_managed:

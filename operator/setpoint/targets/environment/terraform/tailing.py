@@ -12,9 +12,9 @@ _MAX_LINE = 1 << 20
 
 
 @contextlib.asynccontextmanager
-async def tail(path: Path, hear: Callable[[bytes], None]) -> AsyncIterator[None]:
-    """Hears every whole line of a file while the context is open, and what is left when it closes, half a line too."""
-    follower = _Follower(path, hear)
+async def tail(path: Path, on_line: Callable[[bytes], None]) -> AsyncIterator[None]:
+    """Passes on each line of a file while the context is open, and what is left when it closes, half a line too."""
+    follower = _Follower(path, on_line)
     task = asyncio.create_task(follower.follow())
     try:
         yield
@@ -26,9 +26,9 @@ async def tail(path: Path, hear: Callable[[bytes], None]) -> AsyncIterator[None]
 
 
 class _Follower:
-    def __init__(self, path: Path, hear: Callable[[bytes], None]) -> None:
+    def __init__(self, path: Path, on_line: Callable[[bytes], None]) -> None:
         self._path = path
-        self._hear = hear
+        self._on_line = on_line
         self._at = 0
         self._rest = b""
 
@@ -38,7 +38,7 @@ class _Follower:
             self.read()
 
     def read(self) -> None:
-        """Hears what was added; half a line waits for its other half, unless it is longer than any message."""
+        """Passes on what was added; half a line waits for its other half, unless it is longer than any message."""
         try:
             with self._path.open("rb") as file:
                 file.seek(self._at)
@@ -49,11 +49,11 @@ class _Follower:
         *lines, rest = (self._rest + added).split(b"\n")
         self._rest = rest if len(rest) <= _MAX_LINE else b""
         for line in lines:
-            self._hear(line)
+            self._on_line(line)
 
     def finish(self) -> None:
-        """Hears the rest: nobody writes any more."""
+        """Passes on the rest: nobody writes any more."""
         self.read()
         if self._rest:
-            self._hear(self._rest)
+            self._on_line(self._rest)
             self._rest = b""

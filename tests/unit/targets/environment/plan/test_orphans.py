@@ -148,7 +148,7 @@ ERROR = {"type": "diagnostic", "diagnostic": {"severity": "error", "summary": "n
 def test_creations(told: list[dict[str, Any]], ended: bool, created: list[Creation]) -> None:
     account = ApplyAccount()
     for message in [*PLANNED, *told]:
-        account.hear(message)
+        account.add(message)
     assert list(account.creations(ended=ended)) == created
 
 
@@ -192,7 +192,7 @@ def named(name: str) -> dict[str, Any]:
 def test_a_refused_creation_is_no_suspect(told: list[Any], plan: Any, ended: bool, suspected: bool) -> None:
     account = ApplyAccount()
     for message in told:
-        account.hear(message)
+        account.add(message)
     assert account.creations(ended=ended, plan=plan) == ((Creation("t.a", account.steps[-1].id),) if suspected else ())
 
 
@@ -201,7 +201,7 @@ def test_half_a_line_means_that_more_may_be_missing() -> None:
     text = "\n".join(map(json.dumps, [*PLANNED, line("apply_start")]))
     account = ApplyAccount()
     for message in read_stream(text.encode()[:-9]):
-        account.hear(message)
+        account.add(message)
     assert account.creations(ended=False) == (Creation("t.a"), Creation("t.b"))
 
 
@@ -217,5 +217,5 @@ def test_half_a_line_means_that_more_may_be_missing() -> None:
 )
 def test_an_odd_message_is_none(odd: dict[str, Any]) -> None:
     account = ApplyAccount()
-    account.hear(odd)
+    account.add(odd)
     assert (account.steps, account.creations(ended=False)) == ([], ())

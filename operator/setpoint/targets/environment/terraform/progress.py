@@ -23,7 +23,7 @@ pause = asyncio.sleep
 
 
 class Listener:
-    """Hears the lines of an apply. Whoever is told of progress can't break the apply."""
+    """Reads the lines of an apply. Whoever is told of progress can't break the apply."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class Listener:
         """One line, without its end."""
         if not line.strip():
             return
-        step = self._account.hear(read_line(line))
+        step = self._account.add(read_line(line))
         if step is None:
             return
         step = dataclasses.replace(step, address=self._show(step.address), id="")
@@ -53,9 +53,9 @@ class Listener:
 
 
 @contextlib.asynccontextmanager
-async def telling_waits(stream: Path, tell: OnProgress) -> AsyncIterator[None]:
+async def reporting_waits(stream: Path, on_progress: OnProgress) -> AsyncIterator[None]:
     """Tells now and then what the plan that writes this stream has waited for longest."""
-    task = asyncio.create_task(_tell(stream, tell))
+    task = asyncio.create_task(_report(stream, on_progress))
     try:
         yield
     finally:
@@ -63,13 +63,13 @@ async def telling_waits(stream: Path, tell: OnProgress) -> AsyncIterator[None]:
         await finish(task)
 
 
-async def _tell(stream: Path, tell: OnProgress) -> None:
+async def _report(stream: Path, on_progress: OnProgress) -> None:
     while True:
         await pause(_EVERY)
         try:
             waits = waits_in(read_stream(await asyncio.to_thread(stream.read_bytes)), time.time())
             if waits:
-                tell(waits[0])
+                on_progress(waits[0])
         except Exception:
             # A failure to tell can't break the plan.
             _LOGGER.exception("what a plan waits for could not be told")
