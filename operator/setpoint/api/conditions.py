@@ -106,7 +106,7 @@ class Reason(StrEnum):
     NAMESPACE_TERMINATING = "NamespaceTerminating"
     NAME_TAKEN = "NameTaken"
     INTERNAL_ERROR = "InternalError"
-    # The way back
+    # The reset plan
     DRILL_PASSED = "DrillPassed"
     DRILL_FAILED = "DrillFailed"
     NOT_DRILLABLE = "NotDrillable"

@@ -17,7 +17,7 @@ class ApprovalTally:
     """The people who approved or rejected one subject, and what they said.
 
     `expired` are those whose approval no longer counts and no newer one does. `barred` can't approve it, whether they
-    tried or not. `accepted` are those who approved a way back that is not drilled, and why.
+    tried or not. `accepted` are those who approved a reset plan that is not drilled, and why.
     """
 
     approved_by: tuple[str, ...] = ()
@@ -55,7 +55,7 @@ def count_approvals(
 
     An approval counts for `ttl` from its creation; a rejection for ever. Who is `barred` may reject and not approve.
     `review` is that of its Change: whoever declined it there has rejected it.
-    Only approvals that count can override a gate, or accept that the way back is not drilled.
+    Only approvals that count can override a gate, or accept that the reset plan is not drilled.
     """
     ours = [a for a in approvals if a.spec.subject == subject and a.metadata.deletion_timestamp is None]
     rejections = [a for a in ours if a.spec.verdict == "Rejected"]
@@ -100,7 +100,7 @@ def required_approvals(
 
     `written` is spec.approvals.required, `asked` what the gates ask for, of which the most counts. `mixed`: the
     Change restores drift and brings a new configuration, so both modes must allow it. A Destroy, and what is
-    `doubtful`, always wait for a person: something may have been lost already, or the way back was not drilled.
+    `doubtful`, always wait for a person: something may have been lost already, or the reset plan was not drilled.
     """
     by_hand = max(1, written or 0)
     if cause == "Reset":

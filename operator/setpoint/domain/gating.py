@@ -81,7 +81,7 @@ class GateInput:
 
     @property
     def accepted(self) -> Mapping[str, str]:
-        """People who passed a way back that is not ready knowingly, and why; empty where too few did, or nobody may."""
+        """People who passed a reset plan that is not ready, knowingly, and why; empty where too few or none may."""
         tally, acceptable = self.tally, self.reset_plan.acceptable and not self.reset_plan.ready
         return tally.accepted if acceptable and len(tally.accepted) >= max(1, self.required) else {}
 

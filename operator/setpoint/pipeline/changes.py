@@ -131,7 +131,7 @@ def require_same(change: Change, spec: ChangeSpec) -> None:
 
 
 def _comparable(spec: ChangeSpec) -> ChangeSpec:
-    """Without what says how the drill went in words, and when: the same way back is told in other words next time."""
+    """Without what says how the drill went in words, and when: the same reset plan is told in other words next time."""
     plan = spec.reset_plan.model_copy(update={"message": "", "drilled_at": None})
     return spec.model_copy(update={"reset_plan": plan})
 

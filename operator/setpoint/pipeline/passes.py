@@ -57,7 +57,7 @@ class Observed:
 class Applied:
     """A Change that was carried out; `record` says so.
 
-    `snapshot` is of before, None where it is lost; `drill` is how the way back to it was shown.
+    `snapshot` is of before, None where it is lost; `drill` is how the reset plan to it was shown.
     """
 
     record: ChangeObject
@@ -86,7 +86,7 @@ class Planned:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Guarded:
-    """A change with its snapshot and the way back."""
+    """A change with its snapshot and reset plan."""
 
     observed: Observed
     change: model.Change

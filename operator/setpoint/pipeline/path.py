@@ -174,7 +174,7 @@ class Pipeline:
     # --- guard and gate -------------------------------------------------------------------------------------
 
     async def _guard(self, work: Pass, planned: Planned) -> Guarded:
-        """Snapshot and drilled way back; without it nothing is applied."""
+        """Snapshot and drilled reset plan; without it nothing is applied."""
         snapshot = await self._configurations.capture(work, work.target.status.applied)
         plan = await work.session.plan_reset(planned.change, snapshot)
         work.draft.set(snapshot=snapshot.name)

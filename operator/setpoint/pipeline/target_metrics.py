@@ -27,7 +27,7 @@ class TargetMetrics:
         if is_true(conditions, ConditionType.READY):
             self._last_success[ref] = now.timestamp()
         self._count_waiting(ref, waits=status.change is not None)
-        way_back = get_condition(conditions, ConditionType.RESET_READY)
+        reset_ready = get_condition(conditions, ConditionType.RESET_READY)
         ready = get_condition(conditions, ConditionType.READY)
         sample = TargetSample(
             stage=target.spec.stage,
@@ -41,7 +41,7 @@ class TargetMetrics:
             drift_since=_timestamp(status.drift.since),
             last_success=self._last_success.get(ref),
             snapshot=_timestamp(status.applied.at) if status.applied else None,
-            reset_ready=None if way_back is None else way_back.status == "True",
+            reset_ready=None if reset_ready is None else reset_ready.status == "True",
         )
         self._metrics.set_target(ref, sample)
 

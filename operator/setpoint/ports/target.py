@@ -61,7 +61,7 @@ class TargetSession(Protocol):
         ...
 
     async def plan_reset(self, change: Change, snapshot: Snapshot) -> ResetPlan:
-        """The way back, drilled."""
+        """The reset plan, drilled."""
         ...
 
     @property

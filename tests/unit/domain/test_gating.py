@@ -47,7 +47,7 @@ def violated(*severities: str, kind: str = "deny", unknown: bool = False) -> Pol
     return PolicyResult(tuple(Violation("r", "m", severity=one, kind=kind, unknown=unknown) for one in severities))  # type: ignore[arg-type]
 
 
-def make_way_back(*, ready: bool = True, message: str = "", acceptable: bool = False) -> ResetPlan:
+def make_reset_plan(*, ready: bool = True, message: str = "", acceptable: bool = False) -> ResetPlan:
     return ResetPlan(DIGEST, (), "Passed" if ready else "Failed", message, acceptable)
 
 
@@ -56,7 +56,7 @@ def make_decision(*gates: SelectedGate, answers: dict[str, Any] | None = None, *
         "stage": "apply",
         "change": make_change(),
         "subject": DIGEST,
-        "reset_plan": make_way_back(),
+        "reset_plan": make_reset_plan(),
         "protection": (),
         "tally": ApprovalTally(),
         "required": 0,
@@ -234,7 +234,7 @@ def test_blast_radius_has_the_level_of_the_gate() -> None:
     ("fields", "gate", "verdict"),
     [
         pytest.param({"protection": ("no",)}, "protection", Verdict.FAIL, id="protection"),
-        pytest.param({"reset_plan": make_way_back(ready=False)}, "way-back", Verdict.FAIL, id="no-way-back"),
+        pytest.param({"reset_plan": make_reset_plan(ready=False)}, "way-back", Verdict.FAIL, id="no-way-back"),
         pytest.param({"faults": ("no yaml",)}, "gates", Verdict.ERROR, id="unreadable-gates"),
         pytest.param({"required": 1}, "approvals", Verdict.PENDING, id="approval-missing"),
     ],
@@ -263,7 +263,7 @@ def test_a_failed_drill_is_accepted_by_as_many_as_must_approve(
     decision = make_decision(
         tally=ApprovalTally(approved_by=("ann", "bob"), accepted=accepted),
         required=required,
-        reset_plan=make_way_back(ready=False, message="x" * 2000, acceptable=acceptable),
+        reset_plan=make_reset_plan(ready=False, message="x" * 2000, acceptable=acceptable),
     )
     passes = verdict is Verdict.OVERRIDDEN
     assert verdict_of(decision, "way-back") == (verdict, not passes)
@@ -275,7 +275,7 @@ def test_a_failed_drill_is_accepted_by_as_many_as_must_approve(
 
 
 def test_a_drill_that_passed_needs_no_word() -> None:
-    decision = make_decision(tally=ApprovalTally(accepted={"ann": "x"}), reset_plan=make_way_back(acceptable=True))
+    decision = make_decision(tally=ApprovalTally(accepted={"ann": "x"}), reset_plan=make_reset_plan(acceptable=True))
     assert (verdict_of(decision, "way-back"), decision.accepted) == (("Pass", False), {})
     assert said_by(decision) == (Reason.GATES_PASSED, "")
 
@@ -357,7 +357,7 @@ REJECTED = ApprovalTally(approved_by=("ann",), rejected_by=("bob",), rejection="
         pytest.param("SpecChanged", "plan", {"tally": REJECTED}, False, id="rejected"),
         pytest.param("SpecChanged", "plan", {"required": 2, "protection": ["kept"]}, False, id="blocked beside"),
         pytest.param("SpecChanged", "plan", {"faults": ["unreadable"]}, False, id="gates that can't be read"),
-        pytest.param("Reset", "reset", {"reset_plan": make_way_back(ready=False)}, False, id="no way back"),
+        pytest.param("Reset", "reset", {"reset_plan": make_reset_plan(ready=False)}, False, id="no way back"),
     ],
 )
 def test_a_change_is_shown_elsewhere_where_nothing_but_people_is_missing(
@@ -407,7 +407,7 @@ def test_the_decision_shows_what_blocks_first_and_not_too_much() -> None:
             {"required": 2}, (Reason.GATES_PENDING, "waits for 2 approvals: setpoint approve shop-1"), id="waits"
         ),
         pytest.param(
-            {"reset_plan": make_way_back(ready=False, message="it no longer plans")},
+            {"reset_plan": make_reset_plan(ready=False, message="it no longer plans")},
             (Reason.GATE_BLOCKED, "gate way-back: it no longer plans"),
             id="blocked",
         ),
@@ -476,7 +476,7 @@ def test_no_failed_drill_passes_but_by_enough_people_where_that_is_possible(
     spoken = dataclasses.replace(tally, accepted=accepted, overrides=frozenset({"way-back"}))
     for required in range(4):
         decision = make_decision(
-            tally=spoken, required=required, reset_plan=make_way_back(ready=ready, acceptable=acceptable)
+            tally=spoken, required=required, reset_plan=make_reset_plan(ready=ready, acceptable=acceptable)
         )
         passed = acceptable and len(accepted) >= max(1, required)
         assert verdict_of(decision, "way-back")[1] is not (ready or passed)

@@ -45,7 +45,7 @@ class ChangeSummary(ApiModel):
 
 
 class ResetAction(ApiModel):
-    """One step of the way back."""
+    """One step of the reset plan."""
 
     address: Annotated[str, Field(max_length=1024)] = Field(description="The resource's address.")
     action: Literal["create", "update", "delete", "replace", "none"] = Field(description="What going back does to it.")
@@ -61,11 +61,11 @@ class ResetAction(ApiModel):
 
 
 class ResetPlanSummary(ApiModel):
-    """The way back that the Change carries."""
+    """The reset plan that the Change carries."""
 
     digest: Digest = Field(description="Of all actions back.")
     drill: Literal["Passed", "Failed", "NotDrillable", "NotDrilled"] = Field(
-        description="Whether the way back was shown to plan."
+        description="Whether the reset plan was shown to plan."
     )
     acceptable: Boolean = Field(
         default=False,
@@ -97,7 +97,7 @@ class ChangeSpec(ApiModel):
     subject: Digest = Field(description="Of all that an approval covers; the object's name ends in its first digits.")
     summary: ChangeSummary = Field(description="What it does.")
     snapshot_ref: Name = Field(description="The state before.")
-    reset_plan: ResetPlanSummary = Field(description="The way back.")
+    reset_plan: ResetPlanSummary = Field(description="The reset plan.")
     bundle: Digest | None = Field(default=None, description="The configuration that is applied.")
     state_version: int = Field(default=0, description="The state that it starts from; 0 where there was none.")
     generation: int = Field(default=0, description="The target's generation that was planned.")

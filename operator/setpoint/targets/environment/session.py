@@ -55,6 +55,7 @@ from setpoint.targets.environment.ports import (
     Terraform,
     TerraformSession,
 )
+from setpoint.targets.environment.reset_plans import lost_before, reset_actions, reset_plan
 from setpoint.targets.environment.secrets import SecretReader, publish_outputs
 from setpoint.targets.environment.sources import SourceBundler
 from setpoint.targets.environment.state_ports import StateStore
@@ -66,7 +67,6 @@ from setpoint.targets.environment.states import (
     require_readable,
     suspect_orphans,
 )
-from setpoint.targets.environment.ways_back import actions_back, lost_before, reset_plan
 
 _UNSAVED = (
     "Terraform says that it applied, but the store has no state of this run: it went elsewhere, or was lost. Look in "
@@ -239,7 +239,7 @@ class EnvironmentSession:
     async def plan_reset(self, change: Change, snapshot: Snapshot) -> ResetPlan:
         """The inverse of the change, and the drill: does the last applied bundle plan today?"""
         protection = self._environment.spec.protection
-        actions = actions_back(change, self._plan, self._analysis, protection)
+        actions = reset_actions(change, self._plan, self._analysis, protection)
         return reset_plan(snapshot, actions, await self._drill(change, snapshot))
 
     async def _drill(self, change: Change, snapshot: Snapshot) -> Drill:

@@ -1,1 +1,1 @@
-"""The pure part: reading plans and states, what they mean, and the way back."""
+"""The pure part: reading plans and states, what they mean, and the reset plan."""

@@ -10,7 +10,7 @@ from tests.soak import dear_examples
 
 from setpoint.domain.model import Change
 from setpoint.targets.environment.plan.expiring import Expiring, find_expiring
-from setpoint.targets.environment.ways_back import known_types
+from setpoint.targets.environment.reset_plans import known_types
 
 
 def expiring(*items: dict[str, Any]) -> dict[str, Expiring]:

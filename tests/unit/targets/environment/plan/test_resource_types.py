@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from setpoint.domain.errors import InvalidError
 from setpoint.targets.environment.plan.resource_types import class_by_words, read_table
-from setpoint.targets.environment.ways_back import known_types
+from setpoint.targets.environment.reset_plans import known_types
 
 TABLE = known_types()
 DATA = """

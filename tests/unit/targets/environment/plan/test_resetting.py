@@ -7,15 +7,15 @@ from tests.fakes.plans import analyse_plan, recorded
 
 from setpoint.api.v1alpha1.change import ActionSummary, Cause, ResetAction
 from setpoint.targets.environment.plan.expiring import Expiring
-from setpoint.targets.environment.plan.way_back import plan_way_back
-from setpoint.targets.environment.ways_back import known_types
+from setpoint.targets.environment.plan.resetting import plan_reset
+from setpoint.targets.environment.reset_plans import known_types
 
 TYPES = known_types()
 
 
 def back(action: str, *, type_: str = "t_thing", cause: str = "pending", of: Cause = "SpecChanged") -> ResetAction:
     summary = ActionSummary.model_validate({"address": f"{type_}.a", "action": action, "cause": cause})
-    return plan_way_back([summary], of, TYPES)[0]
+    return plan_reset([summary], of, TYPES)[0]
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def back(action: str, *, type_: str = "t_thing", cause: str = "pending", of: Cau
         ("delete", "postgresql_role", "pending", "SpecChanged", ("create", "ReversibleNewId")),
     ],
 )
-def test_each_action_has_its_way_back(
+def test_each_action_has_its_reset_action(
     action: str, type_: str, cause: str, of: Cause, expected: tuple[str, str]
 ) -> None:
     found = back(action, type_=type_, cause=cause, of=of)
@@ -67,20 +67,20 @@ def test_what_is_deleted_comes_back_and_may_go_again() -> None:
 @pytest.mark.parametrize(("type_", "expected"), [("t", "NotRestorable"), ("aws_db_instance", "DataLoss")])
 def test_what_an_interrupted_replacement_left_is_gone_for_good_and_nothing_is_made(type_: str, expected: str) -> None:
     left = ActionSummary(address=f"{type_}.a", action="delete", deposed="01234567")
-    (found,) = plan_way_back([left], "SpecChanged", TYPES, moved=[left.address])
+    (found,) = plan_reset([left], "SpecChanged", TYPES, moved=[left.address])
     assert (found.action, found.reversibility, found.deposed) == ("none", expected, "01234567")
     assert "the object in use stays" in found.note
 
 
-def test_the_way_back_runs_backwards() -> None:
+def test_the_reset_plan_runs_backwards() -> None:
     actions = [ActionSummary(address=f"t.{name}", action="create") for name in "abc"]
-    assert [action.address for action in plan_way_back(actions, "SpecChanged", TYPES)] == ["t.c", "t.b", "t.a"]
+    assert [action.address for action in plan_reset(actions, "SpecChanged", TYPES)] == ["t.c", "t.b", "t.a"]
 
 
 def test_what_the_earlier_configuration_does_not_know_would_be_destroyed() -> None:
     """Seen with Terraform 1.11.4: under the configuration before, both are planned as deletions."""
     analysis = analyse_plan(recorded("rearranged"))
-    found = plan_way_back(analysis.actions, "SpecChanged", TYPES, moved=analysis.moved, imported=analysis.imported)
+    found = plan_reset(analysis.actions, "SpecChanged", TYPES, moved=analysis.moved, imported=analysis.imported)
     assert {action.address: (action.action, action.reversibility) for action in found} == {
         "fakecloud_bucket.adopted": ("delete", "DataLoss"),
         "fakecloud_bucket.adopted_and_changed": ("delete", "DataLoss"),
@@ -93,7 +93,7 @@ def test_what_the_earlier_configuration_does_not_know_would_be_destroyed() -> No
 
 def test_the_type_counts_and_not_the_name() -> None:
     summary = ActionSummary(address='module.database["db"].aws_subnet.database', action="delete")
-    assert plan_way_back([summary], "SpecChanged", TYPES)[0].reversibility == "ReversibleNewId"
+    assert plan_reset([summary], "SpecChanged", TYPES)[0].reversibility == "ReversibleNewId"
 
 
 @pytest.mark.parametrize("cause", ["pending", "actionable", "cascade"])
@@ -101,7 +101,7 @@ def test_the_type_counts_and_not_the_name() -> None:
 def test_an_update_by_which_data_expires_can_not_be_undone(cause: str, at_once: bool, expected: str) -> None:
     summary = ActionSummary.model_validate({"address": "aws_sqs_queue.a", "action": "update", "cause": cause})
     expiring = {"aws_sqs_queue.a": Expiring(("message_retention_seconds",), at_once)}
-    (found,) = plan_way_back([summary], "Drift", TYPES, expiring=expiring)
+    (found,) = plan_reset([summary], "Drift", TYPES, expiring=expiring)
     assert found.reversibility == expected
     assert found.note.startswith("message_retention_seconds ")
 
@@ -120,7 +120,7 @@ def test_the_environments_word_is_shown_where_it_counts(
 ) -> None:
     types = dataclasses.replace(TYPES, words=words)
     summary = ActionSummary.model_validate({"address": "t_thing.a", "action": action})
-    (found,) = plan_way_back([summary], "SpecChanged", types)
+    (found,) = plan_reset([summary], "SpecChanged", types)
     assert (found.reversibility, found.classed_by) == expected
 
 
@@ -128,5 +128,5 @@ def test_an_expiry_that_the_environment_waves_through_is_shown_with_its_word() -
     types = dataclasses.replace(TYPES, words={"aws_sqs_*": "Settings"})
     summary = ActionSummary(address="aws_sqs_queue.a", action="update")
     expiring = {"aws_sqs_queue.a": Expiring(("message_retention_seconds",), True)}
-    (found,) = plan_way_back([summary], "SpecChanged", types, expiring=expiring)
+    (found,) = plan_reset([summary], "SpecChanged", types, expiring=expiring)
     assert (found.reversibility, found.classed_by) == ("Reversible", "aws_sqs_*: Settings")

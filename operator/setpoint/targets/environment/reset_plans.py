@@ -1,4 +1,4 @@
-"""Owns the way back of an Environment's Change: what the table of types, its own words and the plan say of it."""
+"""Owns the reset plan of an Environment's Change: what the table of types, its own words and the plan say of it."""
 
 import dataclasses
 import functools
@@ -14,21 +14,21 @@ from setpoint.targets.environment.drills import Drill
 from setpoint.targets.environment.plan.analysis import PlanAnalysis
 from setpoint.targets.environment.plan.expiring import find_expiring
 from setpoint.targets.environment.plan.losses import notes_of_losses
+from setpoint.targets.environment.plan.resetting import plan_reset
 from setpoint.targets.environment.plan.resource_types import ResourceTypes, read_table
-from setpoint.targets.environment.plan.way_back import plan_way_back
 from setpoint.targets.environment.ports import PlanRun
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def actions_back(
+def reset_actions(
     change: Change, plan: PlanRun, analysis: PlanAnalysis | None, protection: Protection
 ) -> tuple[ResetAction, ...]:
     """The actions that undo a Change, with what is lost as the Environment and the table say."""
     types = dataclasses.replace(known_types(), words=protection.reversibility)
     moved, imported = (analysis.moved, analysis.imported) if analysis else ((), ())
     expiring = find_expiring(plan.document or {}, change, types)
-    return plan_way_back(change.actions, change.cause, types, moved=moved, imported=imported, expiring=expiring)
+    return plan_reset(change.actions, change.cause, types, moved=moved, imported=imported, expiring=expiring)
 
 
 def lost_before(analysis: PlanAnalysis, protection: Protection) -> tuple[str, ...]:
@@ -38,7 +38,7 @@ def lost_before(analysis: PlanAnalysis, protection: Protection) -> tuple[str, ..
 
 
 def reset_plan(snapshot: Snapshot, actions: tuple[ResetAction, ...], drill: Drill) -> ResetPlan:
-    """The way back, named by all that a decision over it rests on."""
+    """The reset plan, named by all that a decision over it rests on."""
     identity: dict[str, object] = {
         "snapshot": snapshot.digest,
         "actions": [action.as_json() for action in actions],

@@ -1,7 +1,7 @@
 """Owns the inverse of a change: the actions back, each with how much of the way it really leads. Pure.
 
 Going back means to apply the configuration of the snapshot to today's state (a restored state file would orphan
-resources). So the way back of a repaired drift is empty: the configuration was the same before.
+resources). So the reset plan of a repaired drift is empty: the configuration was the same before.
 """
 
 import dataclasses
@@ -30,7 +30,7 @@ _LOSSES: Mapping[ResourceClass, tuple[Reversibility, str]] = {
 """All that is lost with a resource, by its type's class."""
 
 
-def plan_way_back(
+def plan_reset(
     actions: Sequence[ActionSummary],
     cause: Cause,
     types: ResourceTypes,
