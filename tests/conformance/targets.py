@@ -135,6 +135,8 @@ async def propose(session: TargetSession) -> Change:
 def change_of(plan: Plan) -> Change:
     """The Change of a plan that has one."""
     assert isinstance(plan, Proposal), plan
+    # spec.protection.types can't rule out what has no type.
+    assert {action.address for action in plan.change.actions} == plan.change.types.keys()
     return plan.change
 
 

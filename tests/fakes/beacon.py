@@ -209,6 +209,7 @@ class BeaconSession(ShownOnBoard):
             actions=tuple(actions),
             summary=ChangeSummary(**counts, actions=actions, text=text),
             orphans=tuple(self._target.status.orphans),
+            types=dict.fromkeys((one.name for one in found), "line"),
             stated={"bundle": seen.configuration},
             named={"base": seen.base, "configuration": seen.configuration},
         )

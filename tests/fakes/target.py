@@ -243,6 +243,7 @@ class FakeSession:
             actions=actions,
             summary=ChangeSummary(**counts, actions=list(actions), text=text),
             orphans=tuple(self._target.status.orphans),
+            types={action.address: action.address.partition(".")[0] for action in actions},
             stated=(stated := {"bundle": observation.shown["bundle"].digest, "stateVersion": self._world.version}),
             named=stated,
         )

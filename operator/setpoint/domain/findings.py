@@ -27,7 +27,7 @@ class Finding:
     action: str
     paths: tuple[str, ...] = ()
     ignored: bool = False
-    resource_type: str = ""
+    type: str = ""
     deposed: str = ""
     follows: bool = False
     mendable: bool = True

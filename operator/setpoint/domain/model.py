@@ -108,8 +108,9 @@ class Change:
     `stated` are the kind's own fields of the spec that people approve, `named` what the subject names of them and of
     the configuration: both opaque to the path.
     `shown` is what people may see of the content, and `kept` the sealed blob that holds it whole.
-    `real_addresses` has those that people must not see as they are, by how the actions show them. `notes` say
-    what is out of the ordinary: how the plan came about, what is lost already.
+    `real_addresses` has those that people must not see as they are, by how the actions show them. `types` says of each
+    action's address what it is of: what has none can't be told from what is protected by its type. `notes` say what is
+    out of the ordinary: how the plan came about, what is lost already.
     """
 
     target: ObjectRef
@@ -124,6 +125,7 @@ class Change:
     shown: ShownContent | None = None
     kept: str | None = None
     real_addresses: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
+    types: Mapping[str, str] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
     stated: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     named: Mapping[str, Any] = dataclasses.field(default_factory=dict)

@@ -1,7 +1,6 @@
 """Owns two bounds on what a Change may do: what it must not destroy, and how much it may do at once. Pure."""
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from setpoint.api.target import Protection
 from setpoint.api.v1alpha1.change import ActionSummary, ChangeSummary
@@ -10,17 +9,6 @@ from setpoint.domain.globs import matches
 from setpoint.domain.model import Change
 
 _DESTROYING = frozenset({"delete", "replace"})
-_INDEX = re.compile(r'\["(?:[^"\\]|\\.)*"\]|\[[^\]"]*\]')
-
-
-def resource_type(address: str) -> str:
-    """The type in a resource address: `aws_db_instance` of `module.db["a.b"].aws_db_instance.main[0]`."""
-    parts = _INDEX.sub("", address).split(".")
-    while len(parts) > 2 and parts[0] == "module":
-        parts = parts[2:]
-    if parts[0] == "data":
-        parts = parts[1:]
-    return parts[0] if parts else ""
 
 
 def check_protection(change: Change, protection: Protection) -> tuple[str, ...]:
@@ -33,20 +21,22 @@ def check_protection(change: Change, protection: Protection) -> tuple[str, ...]:
         return ()
     destroyed = [action for action in change.actions if action.action in _DESTROYING]
     in_use = [action for action in destroyed if action.deposed is None]
-    messages = [message for action in in_use for message in _violations(action, protection, change.real_addresses)]
+    messages = [message for action in in_use for message in _violations(action, protection, change)]
     if len(destroyed) < change.summary.delete + change.summary.replace:
         messages.append("the Change destroys more than it lists, so protected resources can't be ruled out")
     return tuple(messages)
 
 
-def _violations(action: ActionSummary, protection: Protection, real: Mapping[str, str]) -> Iterator[str]:
+def _violations(action: ActionSummary, protection: Protection, change: Change) -> Iterator[str]:
     remedy = "take it out of spec.protection first if that is what you want"
-    address = real.get(action.address, action.address)
+    address, type_ = change.real_addresses.get(action.address, action.address), change.types.get(action.address)
     pattern = next((p for p in protection.addresses if _matches(p, address)), None)
     if pattern is not None:
         by = f" ({pattern})" if address == action.address else ""
         yield f"{action.action} of {action.address}, which spec.protection.addresses protects{by}; {remedy}"
-    elif resource_type(action.address) in protection.types:
+    elif type_ is None and protection.types:
+        yield f"{action.action} of {action.address}, of which no type is known, so spec.protection.types may protect it"
+    elif type_ in protection.types:
         yield f"{action.action} of {action.address}, whose type spec.protection.types protects; {remedy}"
 
 

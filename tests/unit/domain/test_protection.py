@@ -9,7 +9,7 @@ from setpoint.api.meta import ObjectRef
 from setpoint.api.target import Protection
 from setpoint.api.v1alpha1.change import ActionSummary, ChangeSummary
 from setpoint.domain.model import Change
-from setpoint.domain.protection import check_protection, resource_type
+from setpoint.domain.protection import check_protection
 
 
 def make_change(address: str, action: str, **summary: int) -> Change:
@@ -23,25 +23,8 @@ def make_change(address: str, action: str, **summary: int) -> Change:
         generation=1,
         actions=(ActionSummary(address=address, action=action),),  # type: ignore[arg-type]
         summary=ChangeSummary(**counts),
+        types={address: address.partition(".")[0]},
     )
-
-
-@pytest.mark.parametrize(
-    ("address", "expected"),
-    [
-        ("aws_db_instance.main", "aws_db_instance"),
-        ("aws_db_instance.main[0]", "aws_db_instance"),
-        ('module.db["a.b"].aws_db_instance.main["x.y"]', "aws_db_instance"),
-        (r'module.a["q\"].b"].module.c[1].local_file.f', "local_file"),
-        ("data.aws_ami.x", "aws_ami"),
-        ("module.m.data.aws_ami.x", "aws_ami"),
-        ("module.x", "module"),
-        ("module.module.aws_s3_bucket.b", "aws_s3_bucket"),
-        ("", ""),
-    ],
-)
-def test_type_of_an_address(address: str, expected: str) -> None:
-    assert resource_type(address) == expected
 
 
 @pytest.mark.parametrize(
@@ -109,3 +92,17 @@ def test_a_hostile_pattern_takes_no_time() -> None:
     before = time.process_time()
     assert check_protection(make_change(address, "delete"), Protection(addresses=[pattern])) == ()
     assert time.process_time() - before < 1
+
+
+def test_what_is_of_no_known_type_can_not_be_ruled_out() -> None:
+    change = dataclasses.replace(make_change("t.a", "delete"), types={})
+    assert check_protection(change, Protection(addresses=["u.*"])) == ()
+    (message,) = check_protection(change, Protection(types=["u"]))
+    assert "no type is known" in message
+
+
+def test_a_type_is_what_the_kind_of_target_says() -> None:
+    change = dataclasses.replace(make_change("docs/a.md", "delete"), types={"docs/a.md": "file"})
+    assert check_protection(change, Protection(types=["docs/a"])) == ()
+    (message,) = check_protection(change, Protection(types=["file"]))
+    assert message.startswith("delete of docs/a.md, whose type spec.protection.types protects")

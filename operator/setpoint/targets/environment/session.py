@@ -42,6 +42,7 @@ from setpoint.targets.environment.pacing import Pacer
 from setpoint.targets.environment.plan.analysis import PlanAnalysis, differing_contents
 from setpoint.targets.environment.plan.judged_plan import JudgedPlan
 from setpoint.targets.environment.plan.orphans import find_orphans, still_suspected
+from setpoint.targets.environment.plan.resource_types import resource_type
 from setpoint.targets.environment.plan.verification import verify_plan
 from setpoint.targets.environment.plan_reading import PlanReader
 from setpoint.targets.environment.ports import (
@@ -214,6 +215,7 @@ class EnvironmentSession:
             shown=analysis.shown,
             kept=await self._services.blobs.put(analysis.shown.as_bytes()),
             real_addresses=analysis.real_addresses,
+            types={action.address: resource_type(action.address) for action in analysis.actions},
             notes=(*notes_of(self._plan), *lost_before(analysis, self._environment.spec.protection)),
             stated=stated,
             # A provisioner may use a variable that no attribute shows.

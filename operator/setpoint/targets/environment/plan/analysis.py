@@ -158,7 +158,7 @@ def _finding(reason: Reason, rules: IgnoreRules, secrets: Scrubber, seen: Mappin
         action=change.verb,
         paths=_shown(change, heard or paths, secrets),
         ignored=reason.ignored,
-        resource_type=change.type,
+        type=change.type,
         deposed=change.deposed,
         follows=change.kind == "output",
     )

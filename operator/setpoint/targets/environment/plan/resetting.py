@@ -11,9 +11,8 @@ from typing import Literal
 
 from setpoint.api.target import ResourceClass
 from setpoint.api.v1alpha1.change import ActionSummary, Cause, ResetAction, Reversibility
-from setpoint.domain.protection import resource_type
 from setpoint.targets.environment.plan.expiring import Expiring
-from setpoint.targets.environment.plan.resource_types import Judgement, ResourceTypes
+from setpoint.targets.environment.plan.resource_types import Judgement, ResourceTypes, resource_type
 
 Verb = Literal["create", "update", "delete", "replace", "none"]
 

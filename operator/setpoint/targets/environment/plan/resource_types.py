@@ -5,6 +5,7 @@ are for what neither holds.
 """
 
 import dataclasses
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, get_args
 
@@ -32,6 +33,17 @@ _SETTINGS_ENDS = ("_option_group", "_parameter_group", "_security_group", "_subn
 """Last words of types that belong to one that holds data, and only hold its settings."""
 _IDENTITY_WORDS = frozenset({"cert", "certificate", "credential", "credentials", "key", "password", "token"})
 """Last words of types that are handed out, and come back as another."""
+_INDEX = re.compile(r'\["(?:[^"\\]|\\.)*"\]|\[[^\]"]*\]')
+
+
+def resource_type(address: str) -> str:
+    """The type in a resource address: `aws_db_instance` of `module.db["a.b"].aws_db_instance.main[0]`."""
+    parts = _INDEX.sub("", address).split(".")
+    while len(parts) > 2 and parts[0] == "module":
+        parts = parts[2:]
+    if parts[0] == "data":
+        parts = parts[1:]
+    return parts[0] if parts else ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

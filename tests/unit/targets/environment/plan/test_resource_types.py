@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from setpoint.domain.errors import InvalidError
-from setpoint.targets.environment.plan.resource_types import class_by_words, read_table
+from setpoint.targets.environment.plan.resource_types import class_by_words, read_table, resource_type
 from setpoint.targets.environment.reset_plans import known_types
 
 TABLE = known_types()
@@ -132,3 +132,21 @@ def test_a_providers_own_prefix_says_nothing(prefix: str, rest: list[str]) -> No
 @given(type_=st.text(max_size=60))
 def test_any_text_has_a_class(type_: str) -> None:
     assert TABLE.judge(type_).resource_class in {"Data", "Identity", "Settings"}
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("aws_db_instance.main", "aws_db_instance"),
+        ("aws_db_instance.main[0]", "aws_db_instance"),
+        ('module.db["a.b"].aws_db_instance.main["x.y"]', "aws_db_instance"),
+        (r'module.a["q\"].b"].module.c[1].local_file.f', "local_file"),
+        ("data.aws_ami.x", "aws_ami"),
+        ("module.m.data.aws_ami.x", "aws_ami"),
+        ("module.x", "module"),
+        ("module.module.aws_s3_bucket.b", "aws_s3_bucket"),
+        ("", ""),
+    ],
+)
+def test_type_of_an_address(address: str, expected: str) -> None:
+    assert resource_type(address) == expected
