@@ -126,7 +126,3 @@ class PlainDocument:
             for one in result.violations
         )
         return PolicyResult(tuple(violations), text(result.error))
-
-
-NOTHING = PlainDocument({})
-"""For a target of which policies are shown nothing."""

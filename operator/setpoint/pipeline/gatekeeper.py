@@ -21,7 +21,7 @@ from setpoint.domain.gates import (
     pin_problem,
 )
 from setpoint.domain.gating import GateDecision, GateInput, Verdict
-from setpoint.domain.judged import NOTHING, Judged, Redact
+from setpoint.domain.judged import Judged, Redact
 from setpoint.domain.policies import PolicyResult
 from setpoint.domain.policy_input import Question, policy_input
 from setpoint.domain.protection import check_protection
@@ -34,6 +34,9 @@ from setpoint.ports import AuditLog, Clock, ClusterClient, PolicyEngine
 from setpoint.runtime.metrics import Metrics
 
 _LOGGER = logging.getLogger(__name__)
+
+
+_UNSEEN = "policies were shown nothing of this Change, so they were not asked: a fault in Setpoint"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -100,9 +103,8 @@ class Gatekeeper:
     async def _gather(self, work: Pass, proposed: Proposed, stage: GateStage) -> GateInput:
         """Everything that the decision looks at: what policies say of the Change, and what people do."""
         context, guarded = proposed.gates, proposed.guarded
-        gates, judged = context.gates.get(stage, ()), guarded.observed.seen.judged or NOTHING
-        question = _question(work, guarded, stage, judged)
-        answers = await asyncio.gather(*(self._ask_of_change(context, one, question, judged) for one in gates))
+        gates = context.gates.get(stage, ())
+        answers = await asyncio.gather(*(self._ask_of_change(work, proposed, stage, one) for one in gates))
         tally, unfit = await self._tally(work, proposed)
         return GateInput(
             stage=stage,
@@ -120,8 +122,12 @@ class Gatekeeper:
         )
 
     async def _ask_of_change(
-        self, context: GateContext, selected: SelectedGate, question: Question, judged: Judged
+        self, work: Pass, proposed: Proposed, stage: GateStage, selected: SelectedGate
     ) -> list[PolicyResult]:
+        context, judged = proposed.gates, proposed.guarded.observed.seen.judged
+        if judged is None:
+            return [PolicyResult(error=_UNSEEN)] * len(selected.gate.policy_sets)
+        question = _question(work, proposed.guarded, stage, judged)
         given = policy_input(question, gate=selected.name, document=judged.document, alias=judged.alias)
         return _shown(context, selected, await self._ask(context, selected, given), judged, self._redact)
 

@@ -1,6 +1,6 @@
 """The view that policies have of a target whose kind has neither secrets nor drift of its own."""
 
-from setpoint.domain.judged import MAX_SHOWN, NOTHING, PlainDocument
+from setpoint.domain.judged import MAX_SHOWN, PlainDocument
 from setpoint.domain.policies import PolicyResult, Violation
 from setpoint.domain.scrubbing import Scrubber
 
@@ -17,5 +17,6 @@ def test_what_is_known_to_be_secret_is_taken_out_before_a_text_is_cut() -> None:
 
 
 def test_nothing_drifts() -> None:
-    assert not NOTHING.drifted
-    assert NOTHING.of_drift() == NOTHING.without_drift() == NOTHING.of_nothing() == {}
+    plain = PlainDocument({"text": "a"})
+    assert not plain.drifted
+    assert plain.of_drift() == plain.without_drift() == plain.of_nothing() == {"text": "a"}

@@ -20,7 +20,7 @@ from setpoint.domain.errors import SetpointError
 from setpoint.domain.findings import DriftClass, Finding
 from setpoint.domain.gating import Verdict
 from setpoint.domain.goals import Goal, GoalKind
-from setpoint.domain.judged import NOTHING
+from setpoint.domain.judged import Judged, PlainDocument
 from setpoint.domain.model import Change, Observation, ResetPlan, Snapshot
 from setpoint.domain.policies import PolicyModules, PolicyResult, Unread, Violation
 from setpoint.pipeline.draft import StatusDraft
@@ -54,6 +54,7 @@ class Desk:
         self.cluster, self.clock, self.environment = cluster, clock, environment
         self.policies, self.metrics = Resolver(), Metrics()
         self.change_by: str | None = None
+        self.judged: Judged | None = PlainDocument({})
         self.unread: tuple[Unread, ...] = ()
         self.change = Change(
             target=environment.ref,
@@ -104,7 +105,7 @@ class Desk:
         draft = StatusDraft(self.environment, self.clock.now())
         stored = StoredStatus(self.cluster, self.environment)
         work = Pass(self.environment, goal, SimpleNamespace(), draft, stored, Ending())
-        seen = Observation("7", DIGESTS["c"], (), NOTHING)
+        seen = Observation("7", DIGESTS["c"], (), self.judged)
         guarded = Guarded(Observed(seen, ()), self.change, SNAPSHOT, WAY_BACK)
         spec = SimpleNamespace(subject=DIGESTS["e"], requested_by=self.change_by)
         status = SimpleNamespace(review=None)
@@ -413,6 +414,17 @@ async def test_policies_of_another_schema_are_named_with_the_field(desk: Desk) -
 async def test_an_approval_that_can_not_be_read_may_be_a_rejection(desk: Desk, change: str, verdict: Verdict) -> None:
     await desk.cluster.plant(example("Approval", name="old", changeRef={"name": change}, verdict="Perhaps"))
     assert (await desk.gatekeeper.decide(*await desk.work(), "apply")).verdict is verdict
+
+
+async def test_a_change_of_which_policies_are_shown_nothing_is_blocked(desk: Desk) -> None:
+    """Asked over nothing, every rule would have passed."""
+    await desk.policy_set()
+    await desk.gates({})
+    desk.judged = None
+    decision = await desk.gatekeeper.decide(*await desk.work(), "apply")
+    assert (decision.verdict, decision.results[0].blocks) == (Verdict.ERROR, True)
+    assert decision.results[0].messages[0].startswith("policies were shown nothing of this Change")
+    assert not desk.policies.asked
 
 
 async def test_what_a_policy_is_told(desk: Desk) -> None:
