@@ -1,6 +1,7 @@
 """Owns manifests/ on a test's API server: what kustomize makes of it, applied, in force, and taken away again."""
 
 import contextlib
+import itertools
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -47,13 +48,10 @@ def namespaced(folder: Path, *namespaces: str) -> Path:
 
 def rights(rules: list[dict[str, Any]]) -> set[tuple[str, str, str]]:
     """The single rights that rules grant: (group, resource, verb)."""
-    return {
-        (group, resource, verb)
-        for rule in rules
-        for group in rule["apiGroups"]
-        for resource in rule["resources"]
-        for verb in rule["verbs"]
-    }
+    found: set[tuple[str, str, str]] = set()
+    for rule in rules:
+        found |= set(itertools.product(rule["apiGroups"], rule["resources"], rule["verbs"]))
+    return found
 
 
 def built(cluster: Cluster, folder: Path) -> list[dict[str, Any]]:

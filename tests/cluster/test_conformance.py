@@ -13,7 +13,7 @@ from tests.conformance.test_cluster_marks import *  # noqa: F403
 from tests.conformance.test_cluster_watch import *  # noqa: F403
 
 from setpoint.adapters.kube import KubeCluster, connect
-from setpoint.api.meta import ObjectRef
+from setpoint.api.meta import JsonObject, ObjectRef
 from setpoint.domain.audit import AuditEntry
 from setpoint.domain.errors import NotFoundError
 from setpoint.ports import ClusterClient
@@ -75,7 +75,9 @@ async def _actions(trail: ListedTrail) -> list[str]:
 
 
 async def _wipe(cluster: ClusterClient) -> None:
-    found = [obj for kind in KINDS for obj in (await cluster.list(kind)).items]
+    found: list[JsonObject] = []
+    for kind in KINDS:
+        found += (await cluster.list(kind)).items
     async with asyncio.TaskGroup() as group:
         for obj in found:
             if obj["metadata"].get("namespace", "default") in NAMESPACES:

@@ -1,5 +1,6 @@
 """The CRDs on a real API server: they are accepted, and its verdict on an object is that of our types."""
 
+import itertools
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -131,9 +132,13 @@ async def write_status(connection: KubeConnection, obj: JsonObject) -> JsonObjec
 def lost(sent: Any, kept: Any, path: str = "") -> list[str]:
     """The paths where what was kept is not what was sent; the server adds defaults."""
     if isinstance(sent, dict) and isinstance(kept, dict):
-        return [each for key, value in sent.items() for each in lost(value, kept.get(key), f"{path}.{key}")]
+        return list(
+            itertools.chain.from_iterable(lost(value, kept.get(key), f"{path}.{key}") for key, value in sent.items())
+        )
     if isinstance(sent, list) and isinstance(kept, list) and len(sent) == len(kept):
-        return [each for at, value in enumerate(sent) for each in lost(value, kept[at], f"{path}[{at}]")]
+        return list(
+            itertools.chain.from_iterable(lost(value, kept[at], f"{path}[{at}]") for at, value in enumerate(sent))
+        )
     return [] if sent == kept else [path]
 
 
@@ -143,7 +148,14 @@ async def test_a_good_object_is_accepted_and_nothing_of_it_lost(
 ) -> None:
     obj = having(kind, changes)
     kept = await create(connection, obj)
-    assert [each for part in ("spec", "status") if part in obj for each in lost(obj[part], kept.get(part), part)] == []
+    assert (
+        list(
+            itertools.chain.from_iterable(
+                lost(obj[part], kept.get(part), part) for part in ("spec", "status") if part in obj
+            )
+        )
+        == []
+    )
 
 
 @pytest.mark.parametrize(("kind", "changes", "name"), [pytest.param(k, c, i, id=i) for k, c, i in BAD])

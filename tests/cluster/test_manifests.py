@@ -1,5 +1,6 @@
 """manifests/ on a real API server: they build, apply, and give each role what it needs and no more."""
 
+import itertools
 import json
 import re
 import tomllib
@@ -63,12 +64,8 @@ class TestBuilt:
         objects = built(cluster, overlay(tmp_path / "o", "base", str(rename), "operator-name"))
         assert "'setpoint-system'" not in yaml.safe_dump_all(objects)
         policies = [one for one in objects if one["kind"] == "ValidatingAdmissionPolicy"]
-        known = {
-            variable["expression"]
-            for one in policies
-            for variable in one["spec"].get("variables", ())
-            if variable["name"] == "operator"
-        }
+        variables = itertools.chain.from_iterable(one["spec"].get("variables", ()) for one in policies)
+        known = {variable["expression"] for variable in variables if variable["name"] == "operator"}
         user = "['system:serviceaccount', 'platform', 'setpoint-operator'].join(':')"
         assert known == {f"request.userInfo.username == {user}"}
         for kind in ("ClusterRoleBinding", "RoleBinding"):
@@ -244,7 +241,7 @@ MAY = {
     "nobody": set(),
 }  # fmt: skip
 ASKED = sorted(
-    {*(one for some in MAY.values() for one in some), "update environments/status", "delete changes", "delete secrets"}
+    {*itertools.chain.from_iterable(MAY.values()), "update environments/status", "delete changes", "delete secrets"}
     | {"patch changes", "update approvals", "create pods", "delete crds", "patch validatingadmissionpolicies"}
 )
 

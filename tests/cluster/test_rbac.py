@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import itertools
 import json
 import uuid
 from collections import defaultdict
@@ -28,15 +29,17 @@ def rules_of(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def granted(rules: list[dict[str, Any]]) -> set[tuple[str, str]]:
-    return {(json.dumps(rule, sort_keys=True), verb) for rule in rules for verb in rule["verbs"]}
+    found: set[tuple[str, str]] = set()
+    for rule in rules:
+        found |= {(json.dumps(rule, sort_keys=True), verb) for verb in rule["verbs"]}
+    return found
 
 
 def used(rules: list[dict[str, Any]], asked: set[tuple[str, str, str]]) -> set[tuple[str, str]]:
     """The rules, with their verbs, that requests (group, resource, verb) were let pass by."""
     return {
         (json.dumps(rule, sort_keys=True), verb)
-        for rule in rules
-        for group, resource, verb in asked
+        for rule, (group, resource, verb) in itertools.product(rules, asked)
         if group in rule["apiGroups"] and resource in rule["resources"] and verb in rule["verbs"]
     }
 

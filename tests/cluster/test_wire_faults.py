@@ -91,7 +91,7 @@ class Bursts:
         row = [BUSY, ERROR, UNAVAILABLE, BUSY, *[None] * 16]
         self._renewals = itertools.cycle([None, BUSY, None, ERROR, None, UNAVAILABLE])
         self._rows = {writes: itertools.cycle(row) for writes in (False, True)}
-        self.left = {(writes, code) for writes in self._rows for code in (429, 500, 503)}
+        self.left = set(itertools.product(self._rows, (429, 500, 503)))
 
     def __call__(self, asked: Asked) -> Fault:
         if "/leases/" in asked.path:

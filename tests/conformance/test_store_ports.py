@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import dataclasses
 import datetime as dt
+import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -105,7 +106,7 @@ class TestAuditLog:
 
     async def test_many_at_once_stay_one_chain(self, stores: Stores) -> None:
         seqs = await asyncio.gather(*(stores.trail.append(FACT, FACT) for _ in range(50)))
-        assert sorted(seq for pair in seqs for seq in pair) == list(range(1, 101))
+        assert sorted(itertools.chain.from_iterable(seqs)) == list(range(1, 101))
         assert all(second == first + 1 for first, second in seqs)
 
 

@@ -7,6 +7,7 @@ objects, one of them before the old one goes, makes one and destroys one.
 
 import asyncio
 import contextlib
+import itertools
 import os
 import shutil
 import signal
@@ -175,7 +176,7 @@ async def require_all_known(home: Path, changes: list[dict], *, asked: bool | No
     }
     assert known <= set(there), "the state names what was destroyed"
     assert len(known) == RESOURCES
-    named = {text for change in changes for text in change.get("status", {}).get("orphans", ())}
+    named = set(itertools.chain.from_iterable(change.get("status", {}).get("orphans", ()) for change in changes))
     for id_, address in there.items():
         texts = {address, f"{address} (new object)", f"{address} (id={id_})"}
         assert id_ in known or texts & named, f"{address}, {id_} is in no state, and nobody was told"

@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import itertools
 import re
 from collections.abc import Iterator
 
@@ -62,7 +63,9 @@ class Rehearsal:
             if code:
                 self._differ(block.line, f"ends with {code}:\n" + "\n".join([block.text, *printed]), wrong_end=True)
         else:
-            self._outputs[block.line] = [line for one in commands(block.text) for line in self._carry_out(one, block)]
+            self._outputs[block.line] = list(
+                itertools.chain.from_iterable(self._carry_out(one, block) for one in commands(block.text))
+            )
 
     def _carry_out(self, command: Command, block: Block) -> Iterator[str]:
         printed, code = self._type(command.text)

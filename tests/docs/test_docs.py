@@ -1,5 +1,6 @@
 """The pages that people write: links lead somewhere, commands exist, names are those of the API, no machine's paths."""
 
+import itertools
 import re
 import shlex
 from collections.abc import Iterator
@@ -103,7 +104,7 @@ def test_commands__are_known_with_their_options(page: Path) -> None:
 @written_by_path
 def test_conditions_and_reasons__are_those_of_the_api(page: Path) -> None:
     text = prose(page)
-    named = [name for found in AFTER.finditer(text) for name in re.findall(CAMEL, found[1])]
+    named = list(itertools.chain.from_iterable(re.findall(CAMEL, found[1]) for found in AFTER.finditer(text)))
     named += BEFORE.findall(text) + CONDITION_VALUE.findall(text)
     assert [name for name in named if name not in NAMES] == []
 
@@ -159,5 +160,7 @@ def test_broken_links__missing_file_and_heading__are_found(tmp_path: Path) -> No
     ids=["condition", "list", "is_then", "before"],
 )
 def test_names__next_to_condition_or_reason__are_found(text: str) -> None:
-    found = [name for match in AFTER.finditer(text) for name in re.findall(CAMEL, match[1])] + BEFORE.findall(text)
+    found = list(
+        itertools.chain.from_iterable(re.findall(CAMEL, match[1]) for match in AFTER.finditer(text))
+    ) + BEFORE.findall(text)
     assert "Nonsense" in found

@@ -79,7 +79,11 @@ def comparable(lines: Iterable[str]) -> list[str]:
     # Progress is told once: how often a target is looked at is a matter of time.
     first = {line: number for number, line in reversed(list(enumerate(masked)))}
     kept = [line for number, line in enumerate(masked) if not _PROGRESS.match(line) or first[line] == number]
-    return [line for _, group in itertools.groupby(kept, key=_order_is_chance) for line in _in_order(list(group))]
+    return list(
+        itertools.chain.from_iterable(
+            _in_order(list(group)) for _, group in itertools.groupby(kept, key=_order_is_chance)
+        )
+    )
 
 
 def masked_line(line: str) -> str:

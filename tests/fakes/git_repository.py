@@ -4,6 +4,8 @@ import os
 import subprocess
 from pathlib import Path
 
+_PERSONS = ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL")
+
 
 class Repository:
     """A real repository, made with git itself."""
@@ -18,11 +20,7 @@ class Repository:
             "PATH": os.environ["PATH"],
             "HOME": str(self.folder.parent),
             "GIT_CONFIG_NOSYSTEM": "1",
-            **{
-                f"GIT_{who}_{what}": "x@example.invalid"
-                for who in ("AUTHOR", "COMMITTER")
-                for what in ("NAME", "EMAIL")
-            },
+            **dict.fromkeys(_PERSONS, "x@example.invalid"),
         }
         done = subprocess.run(
             ("git", *arguments), cwd=cwd or self.folder, env=environ, check=True, capture_output=True, text=True

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import functools
 import inspect
+import itertools
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor, Future
 from pathlib import Path
@@ -172,9 +173,11 @@ class MortalHome(Bench):
         managed = [found for name, found in self.cloud.objects.items() if name in names]
         assert {address.split(".")[1]: value for address, value in managed} == declared
         lost = {name: address for name, (address, _) in self.cloud.objects.items() if name not in names}
-        named = {
-            text for one in self.cluster.audit if one.phase is Phase.OUTCOME for text in one.payload.get("orphans", ())
-        }
+        named = set(
+            itertools.chain.from_iterable(
+                one.payload.get("orphans", ()) for one in self.cluster.audit if one.phase is Phase.OUTCOME
+            )
+        )
         for name, address in lost.items():
             texts = {address, f"{address} (new object)", f"{address} (id={name})"}
             assert texts & named, f"{address}, {name}: what no state knows was told to people"

@@ -64,7 +64,9 @@ class OwnServer:
 
     def start(self) -> None:
         """Starts it, and waits until it serves."""
-        settings = [word for value in ("listen_addresses=", *self._settings) for word in ("-c", value)]
+        settings = list(
+            itertools.chain.from_iterable(("-c", value) for value in ("listen_addresses=", *self._settings))
+        )
         command = [*self._prefix, str(self._bin / "postgres"), "-D", str(self.folder / "data"), "-k", str(self.folder)]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(

@@ -6,6 +6,7 @@ import dataclasses
 import datetime as dt
 import functools
 import hashlib
+import itertools
 import json
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
@@ -345,7 +346,7 @@ class MemoryStates:
         return version
 
     async def blobs(self) -> frozenset[str]:
-        return frozenset(blob for versions in self._versions.values() for _, blob in versions)
+        return frozenset(blob for _, blob in itertools.chain.from_iterable(self._versions.values()))
 
 
 class MemoryObjects:

@@ -1,5 +1,6 @@
 """The pack on real OPA, which users have: it compiles, its tests pass, and it answers as regorus does."""
 
+import itertools
 import json
 import os
 import random
@@ -189,9 +190,11 @@ def test_both_engines_answer_the_same(params: dict[str, Any], kind: str, word: s
     theirs = [settled(answers) for answers in told["result"][0]["expressions"][0]["value"]]
     for document, one, other in zip(given, ours, theirs, strict=True):
         assert one == other, document
-    counts = Counter(package for answers in ours for package, _, found in answers for _ in found)
+    counts: Counter[str] = Counter()
+    for package, _, found in itertools.chain.from_iterable(ours):
+        counts[package] += len(found)
     if kind == "Environment":
         assert len(counts) >= 5, f"the documents violate too little to say anything: {counts}"
     else:
         # A package that looks at plans is not asked of a kind that has none.
-        assert {package for answers in ours for package, _, _ in answers} == {"setpoint.baseline.blast_radius"}
+        assert {package for package, _, _ in itertools.chain.from_iterable(ours)} == {"setpoint.baseline.blast_radius"}

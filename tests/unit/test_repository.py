@@ -1,6 +1,7 @@
 """The repository as a whole: its layout, what may stand in its files, and that the lock holds what pyproject names."""
 
 import ast
+import itertools
 import re
 import subprocess
 import tomllib
@@ -78,6 +79,16 @@ def test_no_docstring_or_comment_begins_with_a_question(files: list[str]) -> Non
     assert {path: found[0] for path, text in texts.items() if (found := question.search(text))} == {}
 
 
+def test_no_comprehension_has_a_second_for(files: list[str]) -> None:
+    modules = [path for path in files if path.endswith(".py")]
+    found = []
+    for path in modules:
+        nodes = ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8")))
+        found += [f"{path}:{node.lineno}" for node in nodes if len(getattr(node, "generators", ())) > 1]
+    assert len(modules) > 500
+    assert found == [], "write a loop, itertools.chain.from_iterable or itertools.product, or name the step"
+
+
 def test_nothing_names_one_machine_or_a_package_registry(files: list[str]) -> None:
     found = {}
     for path in files:
@@ -120,8 +131,8 @@ def test_the_lock_has_everything_that_pyproject_names_in_its_range(pyproject: di
     project = pyproject["project"]
     named = [
         *project["dependencies"],
-        *(item for extra in project["optional-dependencies"].values() for item in extra),
-        *(item for group in pyproject["dependency-groups"].values() for item in group),
+        *itertools.chain.from_iterable(project["optional-dependencies"].values()),
+        *itertools.chain.from_iterable(pyproject["dependency-groups"].values()),
     ]
     assert _unmet(named, _pins("dev")) == []
 

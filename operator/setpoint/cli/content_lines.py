@@ -93,7 +93,7 @@ def content_lines(content: ShownContent, causes: Mapping[str, str], *, full: boo
     """
     entries = entries_of(content)
     brief = not full and len(entries) > _MANY
-    return [line for entry in entries for line in _entry_lines(entry, causes, full=full, brief=brief)]
+    return list(itertools.chain.from_iterable(_entry_lines(entry, causes, full=full, brief=brief) for entry in entries))
 
 
 def _entry_lines(entry: Entry, causes: Mapping[str, str], *, full: bool, brief: bool) -> Iterator[str]:

@@ -5,6 +5,7 @@ Run from the repository's root. Pages that no kind asks for any more are removed
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,7 +45,8 @@ def generated_files() -> Iterator[tuple[str, str]]:
 def stale_files(root: Path) -> list[str]:
     """The paths below `root` whose content is not what would be generated, or which would not be."""
     wanted = dict(generated_files())
-    present = {path.relative_to(root).as_posix() for folder in _FOLDERS for path in (root / folder).glob("*")}
+    paths = itertools.chain.from_iterable((root / folder).glob("*") for folder in _FOLDERS)
+    present = {path.relative_to(root).as_posix() for path in paths}
     changed = {name for name, text in wanted.items() if name not in present or _text(root / name) != text}
     return sorted(changed | (present - wanted.keys() - _WRITTEN))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from collections.abc import Sequence
 
 import click
@@ -85,7 +86,7 @@ class Query:
     async def show(self, home: Home) -> int:
         """Prints what is there now; returns the exit code."""
         groups = await self._read(home)
-        objects = [obj for _, found in groups for obj in found]
+        objects = list(itertools.chain.from_iterable(found for _, found in groups))
         if self._output in {"json", "yaml"}:
             self._print_value(objects)
         elif self._output == "name":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import click
@@ -17,7 +18,7 @@ _SUFFIXES = (f".{VERSION}.{GROUP}", f".{GROUP}")
 
 def find_kinds(text: str) -> tuple[type[KubeObject], ...]:
     """The kinds of a comma-separated list of plurals, singulars, short names or categories. Raises ClickException."""
-    return tuple(dict.fromkeys(kind for word in text.split(",") for kind in _find(word)))
+    return tuple(dict.fromkeys(itertools.chain.from_iterable(map(_find, text.split(",")))))
 
 
 def _find(word: str) -> tuple[type[KubeObject], ...]:
@@ -101,4 +102,4 @@ def find_selection(words: Sequence[str]) -> list[tuple[type[KubeObject], str | N
     if len(words) > 1 and words[0].lower() in ALL:
         msg = f"{words[0]!r} can't be combined with names."
         raise click.UsageError(msg)
-    return [(kind, name) for kind in kinds for name in words[1:] or (None,)]
+    return list(itertools.product(kinds, words[1:] or (None,)))

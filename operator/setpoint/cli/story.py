@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -43,9 +44,10 @@ def section(title: str, lines: Iterable[str]) -> list[str]:
 def tree(value: Any) -> list[str]:
     """A JSON value as an indented outline, without what is empty."""
     if isinstance(value, Mapping):
-        return [line for key, item in value.items() if not _is_empty(item) for line in _branch(key, item)]
+        branches = (_branch(key, item) for key, item in value.items() if not _is_empty(item))
+        return list(itertools.chain.from_iterable(branches))
     if isinstance(value, list):
-        return [line for item in value for line in _item(item)]
+        return list(itertools.chain.from_iterable(map(_item, value)))
     return [plain(value)]
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime as dt
+import itertools
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
@@ -69,7 +70,7 @@ def count_approvals(
         approved_by=tuple(sorted(approved_by)),
         rejected_by=tuple(sorted({who for who, _ in rejected})),
         expired=tuple(sorted({a.spec.approver for a in given} - approved_by)),
-        overrides=frozenset(gate for a in valid for gate in a.spec.overrides),
+        overrides=frozenset(itertools.chain.from_iterable(a.spec.overrides for a in valid)),
         rejection=min((why for _, why in rejected), default=""),
         barred=tuple(sorted(barred)),
         accepted={a.spec.approver: a.spec.reason for a in valid if a.spec.accept_undrilled},

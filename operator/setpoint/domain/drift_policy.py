@@ -41,9 +41,12 @@ def caused_by_drift(found: PolicyResult, recorded: PolicyResult, nothing: Policy
 
 def drift_verdict(answers: Mapping[str, Sequence[PolicyResult]], faults: Iterable[str]) -> DriftVerdict:
     """The verdict from what each gate's sets say, by its name. Rules that only warn say nothing of drift."""
-    results = [(gate, result) for gate, given in answers.items() for result in given]
-    said = [(gate, one) for gate, result in results for one in result.violations if one.kind == "deny"]
-    errors = [f"gate {gate}: {result.error}" for gate, result in results if result.error]
+    said: list[tuple[str, Violation]] = []
+    errors: list[str] = []
+    for gate, results in answers.items():
+        for result in results:
+            said += [(gate, one) for one in result.violations if one.kind == "deny"]
+            errors += [f"gate {gate}: {result.error}"] if result.error else []
     return DriftVerdict(
         violations=tuple(_texts((gate, one) for gate, one in said if not one.unknown)),
         problems=(*faults, *errors, *_texts((gate, one) for gate, one in said if one.unknown)),

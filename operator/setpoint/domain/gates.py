@@ -45,7 +45,9 @@ def select_gates(
 
     A name that two objects use, or that a built-in gate has, is written `object.gate`, so that an override names one.
     """
-    named = [(obj.metadata.name, gate) for obj in objects for gate in obj.spec.gates]
+    named: list[tuple[str, EnforcementGate]] = []
+    for obj in objects:
+        named += [(obj.metadata.name, gate) for gate in obj.spec.gates]
     uses = Counter(gate.name for _, gate in named)
     selected = (
         SelectedGate(f"{owner}.{gate.name}" if uses[gate.name] > 1 or gate.name in BUILT_IN else gate.name, gate)

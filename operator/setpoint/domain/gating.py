@@ -6,6 +6,7 @@ that has a mandatory level, and no approval passes over it. What is unknown till
 """
 
 import dataclasses
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 
@@ -246,7 +247,8 @@ def _evaluate(given: GateInput, selected: SelectedGate) -> GateResult:
         errors.append(f"{len(answers)} of {len(gate.policy_sets)} policy sets were evaluated")
     if errors:
         return _result(name, stage, Verdict.ERROR, errors, blocks=bool(_levels(gate) - {"advisory"}))
-    found = [(_level(gate, v), v.unknown, v.text) for answer in answers for v in answer.violations]
+    violations = itertools.chain.from_iterable(answer.violations for answer in answers)
+    found = [(_level(gate, one), one.unknown, one.text) for one in violations]
     if gate.blast_radius is not None:
         found += [(gate.level, False, message) for message in check_blast_radius(change.summary, gate.blast_radius)]
     levels, open_levels = ({level for level, unknown, _ in found if unknown is which} for which in (False, True))

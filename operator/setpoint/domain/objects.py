@@ -6,6 +6,7 @@ a new object and leaves what it was given alone; one that equals the old object 
 """
 
 import copy
+import itertools
 import json
 import re
 from collections.abc import Mapping, Sequence, Set
@@ -217,7 +218,7 @@ def _namespace_problems(kind: kinds.Kind, metadata: JsonObject) -> tuple[Problem
 def _map_problems(field: str, given: Any) -> tuple[Problem, ...]:
     if not isinstance(given, dict):
         return (Problem(("metadata", field), "must be a map of text to text"),)
-    found = [problem for key, value in given.items() for problem in _entry_problems(field, key, value)]
+    found = list(itertools.chain.from_iterable(_entry_problems(field, key, value) for key, value in given.items()))
     if not found and field == "annotations" and sum(len(k) + len(v) for k, v in given.items()) > _MAX_ANNOTATION_BYTES:
         found.append(Problem(("metadata", field), "must be at most 256 KiB"))
     return tuple(found)

@@ -21,7 +21,9 @@ def check_protection(change: Change, protection: Protection) -> tuple[str, ...]:
         return ()
     destroyed = [action for action in change.actions if action.action in _DESTROYING]
     in_use = [action for action in destroyed if action.deposed is None]
-    messages = [message for action in in_use for message in _violations(action, protection, change)]
+    messages: list[str] = []
+    for action in in_use:
+        messages += _violations(action, protection, change)
     if len(destroyed) < change.summary.delete + change.summary.replace:
         messages.append("the Change destroys more than it lists, so protected resources can't be ruled out")
     return tuple(messages)

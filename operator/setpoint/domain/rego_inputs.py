@@ -4,6 +4,7 @@ Names are followed as far as they are fixed: imports, `x := input`, rules that a
 given. What only ever runs under `with input as …` is left alone, for the document is another one there.
 """
 
+import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
@@ -31,7 +32,10 @@ class InputShape:
     def __init__(self, own: Iterable[str], kind: str = "") -> None:
         self._of = f" for the kind {kind}" if kind else ""
         self._fields = _tree(own)
-        self._hints = {part: name for name, parts in self._fields.items() if name not in COMMON for part in parts or ()}
+        self._hints: dict[str, str] = {}
+        for name, parts in self._fields.items():
+            if name not in COMMON:
+                self._hints |= dict.fromkeys(parts or (), name)
 
     def missing(self, path: Path) -> str:
         """The reason for which there is no such path; empty where there may be."""
@@ -81,7 +85,9 @@ class InputReader:
 
     def __init__(self, modules: Iterable[Module], resolve: Resolve, entries: Set[str]) -> None:
         self._resolve = resolve
-        self._placed = [Placed(module, rule) for module in modules for rule in module.rules]
+        self._placed: list[Placed] = []
+        for module in modules:
+            self._placed += [Placed(module, rule) for rule in module.rules]
         self._by_path: dict[Path, list[Placed]] = {}
         for placed in self._placed:
             self._by_path.setdefault(placed.path, []).append(placed)
@@ -152,7 +158,8 @@ class InputReader:
         path = self._resolve(placed.module, placed.rule, reference)
         if path is None:
             return []
-        exact = [one for end in range(1, len(path) + 1) for one in self._by_path.get(path[:end], ())]
+        starts = (path[:end] for end in range(1, len(path) + 1))
+        exact = list(itertools.chain.from_iterable(self._by_path.get(start, ()) for start in starts))
         return exact or [one for one in self._placed if one.path[: len(path)] == path]
 
     # --- Meanings of a name --------------------------------------------------------------------------------------

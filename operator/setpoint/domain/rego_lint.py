@@ -6,6 +6,7 @@ would make a decision depend on more than its input.
 """
 
 import graphlib
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -52,16 +53,18 @@ class Lint:
         self._builtins = builtins | _EXTRA
         self._kinds = kinds or {}
         self._shapes = {kind: InputShape(own, kind) for kind, own in inputs.items()}
-        self._any_shape = InputShape({path for own in inputs.values() for path in own})
+        self._any_shape = InputShape(set(itertools.chain.from_iterable(inputs.values())))
         self._rules = _forms_of(modules)
         self._shipped = _forms_of(module for module in modules if not module.is_test)
-        self._heads = {(m.package, rule.path[0]) for m in modules for rule in m.rules}
+        self._heads: set[tuple[Path, str]] = set()
+        for module in modules:
+            self._heads |= {(module.package, rule.path[0]) for rule in module.rules}
         self._reader = InputReader(modules, self._absolute, frozenset(ENTRY_RULES))
 
     def problems(self) -> tuple[str, ...]:
         """All problems, `file:line: text` each, in the order of files and lines."""
         found = [
-            *(problem for module in self._modules for problem in self._check_module(module)),
+            *itertools.chain.from_iterable(map(self._check_module, self._modules)),
             *self._check_packages(),
             *self._check_names(),
             *self._check_cycles(),
@@ -158,7 +161,7 @@ class Lint:
     def _check_packages(self) -> Iterator[tuple[str, int, str]]:
         """A package that is neither asked nor used is a mistake; so is a set in which none is asked."""
         asking = {module.package for module in self._modules if _asks(module)}
-        used = {target for module in self._modules for target in self._uses(module)}
+        used = set(itertools.chain.from_iterable(map(self._uses, self._modules)))
         for module in self._modules:
             name = ".".join(module.package)
             if not module.is_test and module.package not in asking | used:
@@ -181,14 +184,19 @@ class Lint:
 
     def _asked(self) -> set[Path]:
         """The rules that are asked, and all that they need."""
-        placed = [(module, rule) for module in self._modules if not module.is_test for rule in module.rules]
+        placed: list[tuple[Module, Rule]] = []
+        for module in self._modules:
+            placed += [(module, rule) for rule in module.rules if not module.is_test]
         pending = {module.package + rule.path for module, rule in placed if rule.path[0] in ENTRY_RULES}
         asked: set[Path] = set()
         while pending:
             asked |= pending
-            needed = [(m, rule) for m, rule in placed if m.package + rule.path in pending]
-            paths = [self._absolute(m, rule, reference) for m, rule in needed for reference in rule.references]
-            pending = {target for path in paths for target in self._targets(path)} - asked
+            found: set[Path] = set()
+            for module, rule in placed:
+                if module.package + rule.path in pending:
+                    for reference in rule.references:
+                        found |= self._targets(self._absolute(module, rule, reference))
+            pending = found - asked
         return asked
 
     def _uses(self, module: Module) -> Iterator[Path]:
@@ -196,7 +204,8 @@ class Lint:
         if module.is_test:
             return
         paths = [target.path[1:] for target in module.imports.values()]
-        paths += [path for rule in module.rules for r in rule.references if (path := self._absolute(module, rule, r))]
+        for rule in module.rules:
+            paths += filter(None, (self._absolute(module, rule, reference) for reference in rule.references))
         for other in self._modules:
             if other.package != module.package and any(_touches(path, other.package) for path in paths):
                 yield other.package

@@ -14,6 +14,7 @@ import base64
 import copy
 import dataclasses
 import functools
+import itertools
 import json
 import re
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
@@ -67,7 +68,7 @@ class Scrubber:
         wholes = {whole for secret in self._secrets if len(whole := secret.strip()) >= MIN_SECRET}
         plain = [_Form(text.encode(*UTF8)) for text in _texts(wholes)]
         plain += [_Form(word.encode(*UTF8), apart=True) for word in self._words]
-        encoded = [form for whole in wholes for form in _encodings(whole.encode(*UTF8))]
+        encoded = list(itertools.chain.from_iterable(_encodings(whole.encode(*UTF8)) for whole in wholes))
         self._plain, self._encoded = _by_head(plain), _by_head(encoded)
 
     def __bool__(self) -> bool:
@@ -112,11 +113,8 @@ class Scrubber:
         """
         knowing = [one for one in (self, also) if one]
         data = text.encode(*UTF8)
-        spans = _merged(
-            span
-            for one in knowing
-            for span in one._unspared(data, spare)  # noqa: SLF001 one of its own kind
-        )
+        found = (one._unspared(data, spare) for one in knowing)  # noqa: SLF001 one of its own kind
+        spans = _merged(itertools.chain.from_iterable(found))
         if not spans:
             return text
         scrubbed = _mask(data, spans).decode(*UTF8)
@@ -195,7 +193,7 @@ class _Form:
 
 def _texts(wholes: Iterable[str]) -> set[str]:
     """Each whole, on one line, and line by line, as errors break and join lines."""
-    lines = {line.strip() for whole in wholes for line in re.split("[\r\n]+", whole)}
+    lines = map(str.strip, itertools.chain.from_iterable(re.split("[\r\n]+", whole) for whole in wholes))
     on_one_line = {" ".join(whole.split()) for whole in wholes}
     return {text for text in (*wholes, *lines, *on_one_line) if len(text) >= MIN_SECRET}
 

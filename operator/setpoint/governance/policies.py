@@ -4,6 +4,7 @@ What they write is for people. A gate reads its policies itself, so a stale stat
 """
 
 import datetime as dt
+import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -95,14 +96,14 @@ class EnforcementGatesReconciler:
         return Result()
 
     async def _check(self, gates: EnforcementGates) -> None:
-        names = {reference.name for gate in gates.spec.gates for reference in gate.policy_sets}
+        names = {
+            reference.name for reference in itertools.chain.from_iterable(gate.policy_sets for gate in gates.spec.gates)
+        }
         digests = {name: await self._ready_digest(name) for name in sorted(names)}
-        problems = [
-            f"gate {gate.name}: {problem}"
-            for gate in gates.spec.gates
-            for reference in gate.policy_sets
-            if (problem := pin_problem(reference, digests[reference.name]))
-        ]
+        problems: list[str] = []
+        for gate in gates.spec.gates:
+            pins = (pin_problem(reference, digests[reference.name]) for reference in gate.policy_sets)
+            problems += [f"gate {gate.name}: {problem}" for problem in pins if problem]
         taken = [
             f"gate {gate.name}: a built-in gate has this name" for gate in gates.spec.gates if gate.name in BUILT_IN
         ]

@@ -1,6 +1,7 @@
 """Owns gathering the gates that guard a Change, and the policies that they ask. Whatever can't be read blocks."""
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -109,7 +110,7 @@ class GateContext:
 
     def all(self) -> tuple[SelectedGate, ...]:
         """Every gate once, whatever its stages."""
-        return tuple({one.name: one for gates in self.gates.values() for one in gates}.values())
+        return tuple(_by_name(self.gates).values())
 
 
 class GateReader:
@@ -169,8 +170,12 @@ class GateReader:
 
 def _policy_sets(gates: Mapping[GateStage, Sequence[SelectedGate]]) -> set[str]:
     """The names of the PolicySets that gates ask."""
-    asked = {one.name: one.gate for selected in gates.values() for one in selected}
-    return {reference.name for gate in asked.values() for reference in gate.policy_sets}
+    asked = itertools.chain.from_iterable(one.gate.policy_sets for one in _by_name(gates).values())
+    return {reference.name for reference in asked}
+
+
+def _by_name(gates: Mapping[GateStage, Sequence[SelectedGate]]) -> dict[str, SelectedGate]:
+    return {one.name: one for one in itertools.chain.from_iterable(gates.values())}
 
 
 def _manifest_problem(obj: EnforcementGates | PolicySet) -> str:

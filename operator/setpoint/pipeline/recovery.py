@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from setpoint.api.conditions import ConditionType, Reason
-from setpoint.api.meta import ObjectRef
+from setpoint.api.meta import JsonObject, ObjectRef
 from setpoint.api.target import TARGET_KINDS
 from setpoint.api.v1alpha1.change import Change
 from setpoint.domain import audit_actions
@@ -113,7 +113,9 @@ class Recovery:
 
     async def _close_strays(self, concerns: Callable[[str], bool]) -> None:
         """Changes that were made, and whose target does not know of them. The next pass reopens what is due again."""
-        targets = [one for kind in TARGET_KINDS for one in (await self._cluster.list(kind)).items]
+        targets: list[JsonObject] = []
+        for kind in TARGET_KINDS:
+            targets += (await self._cluster.list(kind)).items
         known = {(ObjectRef.of(one), text_at(one, "status", "change")) for one in targets}
         changes, _ = await list_typed(self._cluster, Change)
         for change in changes:

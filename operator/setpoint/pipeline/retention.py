@@ -7,6 +7,7 @@ day at most, and young means two.
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import re
 from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
@@ -70,8 +71,10 @@ class BlobCollector:
 
         None where there is no object at all.
         """
-        found = [item for kind in kinds for item in (await self._cluster.list(kind)).items]
-        return frozenset(digest for item in found for digest in digests_in(item)) if found else None
+        found: list[JsonObject] = []
+        for kind in kinds:
+            found += (await self._cluster.list(kind)).items
+        return frozenset(itertools.chain.from_iterable(map(digests_in, found))) if found else None
 
 
 class _NothingListedError(Exception):

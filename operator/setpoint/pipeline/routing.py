@@ -100,7 +100,9 @@ class Router:
 
     async def waiting_targets(self) -> list[Request]:
         """The targets whose open Change another policy may decide otherwise."""
-        found = [item for kind in TARGET_KINDS for item in (await self._cluster.list(kind)).items]
+        found: list[JsonObject] = []
+        for kind in TARGET_KINDS:
+            found += (await self._cluster.list(kind)).items
         return [Request(ObjectRef.of(item)) for item in found if text_at(item, "status", "change")]
 
 

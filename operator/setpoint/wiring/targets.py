@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import itertools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
@@ -95,7 +96,7 @@ async def open_targets(
 
 def verbs() -> dict[str, str]:
     """The verbs that some kind of target has alone, with their summaries."""
-    return {name: summary for each in TARGETS for name, summary in each.verbs.items()}
+    return dict(itertools.chain.from_iterable(each.verbs.items() for each in TARGETS))
 
 
 def verb(name: str) -> Verb | None:

@@ -6,6 +6,7 @@ Terraform runs.
 
 import contextlib
 import fcntl
+import itertools
 import json
 import time
 from collections.abc import Iterator
@@ -115,7 +116,7 @@ class Server:
                 time.sleep(_POLL)
         with self._changing() as content:
             others = [one for other, one in content["objects"].items() if other != key]
-            if any(one.get(field) == name for one in others for field in _OWNED.get(kind, ())):
+            if any(one.get(field) == name for one, field in itertools.product(others, _OWNED.get(kind, ()))):
                 raise RefusedError(f'pq: {kind} "{name}" cannot be dropped because some objects depend on it')
             content["objects"].pop(key, None)
             content["calls"].append(["delete", key])

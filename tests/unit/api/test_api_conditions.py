@@ -1,5 +1,6 @@
 """Every condition and reason says what it means, and belongs to a kind."""
 
+import itertools
 import re
 
 from setpoint.api.conditions import CONDITION_MEANING, EVENT_REASONS, REASON_MEANING, ConditionType, Reason
@@ -17,9 +18,10 @@ def test_names__follow_the_api_conventions() -> None:
 
 
 def test_kinds__list_every_condition_and_reason() -> None:
-    listed = {reason for types in KIND_CONDITIONS.values() for reasons in types.values() for reason in reasons}
+    reasons = itertools.chain.from_iterable(types.values() for types in KIND_CONDITIONS.values())
+    listed = set(itertools.chain.from_iterable(reasons))
     assert KIND_CONDITIONS.keys() == {kind.__name__ for kind in KINDS}
-    assert {type_ for types in KIND_CONDITIONS.values() for type_ in types} == set(ConditionType)
+    assert set(itertools.chain.from_iterable(KIND_CONDITIONS.values())) == set(ConditionType)
     assert listed | set(EVENT_REASONS) == set(Reason)
     assert not listed & set(EVENT_REASONS)
 

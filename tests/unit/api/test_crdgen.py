@@ -1,5 +1,6 @@
 """The definitions are structural, strict, bounded and described; see Kubernetes, "Specifying a structural schema"."""
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -33,7 +34,10 @@ def nodes(schema: dict[str, Any], path: str) -> Iterator[tuple[str, dict[str, An
 
 def structural_faults(schema: dict[str, Any], root: str) -> list[str]:
     """The faults for which an API server would refuse a schema."""
-    return [f"{path}: {fault}" for path, node in nodes(schema, root) for fault in _faults(path, node)]
+    found: list[str] = []
+    for path, node in nodes(schema, root):
+        found += [f"{path}: {fault}" for fault in _faults(path, node)]
+    return found
 
 
 def _faults(path: str, node: dict[str, Any]) -> Iterator[str]:
@@ -98,10 +102,12 @@ def test_schema__every_field__is_described(kind: Any) -> None:
 def test_schema__every_list_map_and_text__is_bounded(kind: Any) -> None:
     bounds = {"array": {"maxItems"}, "string": {"maxLength", "enum"}}
     schema = object_schema(kind)
+    parts = itertools.chain.from_iterable(
+        nodes(schema["properties"].get(part, {}), part) for part in ("spec", "status")
+    )
     unbounded = [
         path
-        for part in ("spec", "status")
-        for path, node in nodes(schema["properties"].get(part, {}), part)
+        for path, node in parts
         if (wanted := {"maxProperties"} if "additionalProperties" in node else bounds.get(node.get("type", "")))
         and not wanted & node.keys()
     ]
@@ -116,11 +122,11 @@ def test_schema__status__has_no_defaults(kind: Any) -> None:
 
 @kinds
 def test_schema__cel_rules__compile_and_say_what_is_wrong(kind: Any) -> None:
-    rules = [
-        rule
-        for _, node in nodes(object_schema(kind), kind.__name__)
-        for rule in node.get("x-kubernetes-validations", ())
-    ]
+    rules = list(
+        itertools.chain.from_iterable(
+            node.get("x-kubernetes-validations", ()) for _, node in nodes(object_schema(kind), kind.__name__)
+        )
+    )
     for rule in rules:
         compiled(rule["rule"])
         assert rule["message"]
@@ -193,15 +199,16 @@ def test_definition__kind_without_status__has_no_status_subresource() -> None:
 
 
 def test_definitions__short_names__belong_to_one_kind_each() -> None:
-    names = [
-        name
-        for definition in custom_resource_definitions()
-        for name in {
-            definition["spec"]["names"]["plural"],
-            definition["spec"]["names"]["singular"],
-            *definition["spec"]["names"]["shortNames"],
-        }
-    ]
+    names = list(
+        itertools.chain.from_iterable(
+            {
+                definition["spec"]["names"]["plural"],
+                definition["spec"]["names"]["singular"],
+                *definition["spec"]["names"]["shortNames"],
+            }
+            for definition in custom_resource_definitions()
+        )
+    )
     assert len(names) == len(set(names))
 
 

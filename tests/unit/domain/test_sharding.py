@@ -1,6 +1,7 @@
 """Targets are divided evenly, by name alone, and alike everywhere."""
 
 import collections
+import itertools
 
 import pytest
 from hypothesis import given
@@ -33,6 +34,6 @@ def test_the_division_never_changes(key: str, expected: int) -> None:
 
 
 def test_the_names_of_terms_differ_between_divisions() -> None:
-    names = [str(shard) for count in range(1, MAX_SHARDS + 1) for shard in divide(count)]
+    names = list(map(str, itertools.chain.from_iterable(map(divide, range(1, MAX_SHARDS + 1)))))
     assert len(names) == len(set(names))
     assert str(Shard()) == ""

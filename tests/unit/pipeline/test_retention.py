@@ -1,6 +1,7 @@
 """Retention of blobs: whatever is reachable stays readable, what is not goes, and a list that fails removes nothing."""
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from types import SimpleNamespace
@@ -143,7 +144,8 @@ async def test_what_any_driver_needs_is_kept(home: Home) -> None:
     home.blobs.age()
     drivers = [FakeDriver(world) for world in worlds]
     assert await BlobCollector(blobs=home.blobs, cluster=home.cluster, drivers=drivers).collect() == 1
-    assert [await home.readable(blob) for world in worlds for blob in world.kept] == [True, True]
+    kept = itertools.chain.from_iterable(world.kept for world in worlds)
+    assert [await home.readable(blob) for blob in kept] == [True, True]
 
 
 async def test_without_a_target_nothing_is_removed() -> None:

@@ -44,11 +44,8 @@ async def test_it_loads_and_every_package_is_described(engine: RegorusEngine) ->
 
 def test_its_parameters_are_those_that_are_checked() -> None:
     """By name, and by the defaults that the modules have."""
-    read = {
-        name: json.loads(re.sub(r",\s*\]", "]", default))
-        for text in read_pack().values()
-        for name, default in re.findall(r'lib\.param\("(\w+)", (\[[^\]]*\]|\{[^}]*\}|\d+)\)', text)
-    }
+    found = re.findall(r'lib\.param\("(\w+)", (\[[^\]]*\]|\{[^}]*\}|\d+)\)', "\n".join(read_pack().values()))
+    read = {name: json.loads(re.sub(r",\s*\]", "]", default)) for name, default in found}
     assert read == BaselineParameters().model_dump()
     assert sum(text.count("lib.param(") for text in read_pack().values()) == len(read)
     assert BaselineParameters.model_validate(read)

@@ -142,15 +142,17 @@ def structure(document: Any) -> set[str]:
     found = {PROVIDER["full_name"], *(document.get("output_changes") or {})}
     for item in entries(document):
         named = [item["address"], item.get("previous_address") or "", item.get("provider_name") or ""]
-        found |= {piece for text in named for piece in re.split(r'\["(?:[^"\\]|\\.)*"\]|\[\d+\]', text)}
+        found |= set(itertools.chain.from_iterable(re.split(r'\["(?:[^"\\]|\\.)*"\]|\[\d+\]', text) for text in named))
         for side in ("before", "after"):
             found |= (item["change"].get(side) or {}).keys()
-    return {*found, *(part for text in found for part in re.split(r"[./]", text))}
+    return {*found, *itertools.chain.from_iterable(re.split(r"[./]", text) for text in found)}
 
 
 def said(result: PolicyResult, document: Any) -> str:
     """All texts of the result, without the words of the structure and without the names of rules."""
-    texts = [text for one in result.violations for text in (one.message, one.resource, one.remediation)]
+    texts = list(
+        itertools.chain.from_iterable((one.message, one.resource, one.remediation) for one in result.violations)
+    )
     text = "\n".join(texts).replace("(sensitive)", "\0")
     for word in sorted(structure(document) - {""}, key=len, reverse=True):
         text = re.sub(rf"(?<![\w-]){re.escape(word)}(?![\w-])", "\0", text)
@@ -220,7 +222,7 @@ def test_every_module_that_denies_fails_some_plan() -> None:
 @pytest.mark.parametrize("name", PLANS)
 def test_it_fails_with_every_string_of_it_in_a_secret(name: str) -> None:
     document = PLANS[name]
-    hidden = {text for item in entries(document) for text in strings(item)}
+    hidden = set(itertools.chain.from_iterable(map(strings, entries(document))))
     secrets = Scrubber(hidden)
     result = ask(document, secrets)
     plain = sorted((rule, secrets.address(resource), unknown) for rule, resource, unknown in rules(ask(document)))
@@ -251,7 +253,7 @@ def test_it_fails_with_all_of_a_resource_marked_as_sensitive(name: str) -> None:
 @given(name=st.sampled_from(sorted(FAILING)), data=st.data())
 def test_it_fails_whatever_of_it_is_secret(name: str, data: st.DataObject) -> None:
     rule, plain = FAILING[name]
-    texts = sorted({text for item in entries(plain) for text in strings(item)})
+    texts = sorted(set(itertools.chain.from_iterable(map(strings, entries(plain)))))
     known = set(data.draw(st.lists(st.sampled_from(texts), max_size=5)))
     choices = itertools.cycle(data.draw(st.lists(st.booleans(), min_size=1, max_size=12)))
     document, hidden = with_masks(plain, lambda: next(choices))

@@ -1,3 +1,4 @@
+import itertools
 import math
 import threading
 
@@ -30,7 +31,7 @@ SAMPLE = TargetSample(
 
 def exposed(metrics: Metrics) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
     families = text_string_to_metric_families(metrics.render().decode())
-    samples = [sample for family in families for sample in family.samples]
+    samples = list(itertools.chain.from_iterable(family.samples for family in families))
     series = {(sample.name, frozenset(sample.labels.items())): sample.value for sample in samples}
     assert len(series) == len(samples), "a series is there twice"
     return series

@@ -76,7 +76,7 @@ def leases() -> list[InMemoryLease]:
 def replicas() -> Iterator[list[Replica]]:
     made: list[Replica] = []
     yield made
-    spans = sorted((span for one in made for span in one.spans), key=lambda span: (span[0].index, span[1]))
+    spans = sorted(itertools.chain.from_iterable(one.spans for one in made), key=lambda span: (span[0].index, span[1]))
     for before, after in itertools.pairwise(spans):
         assert before[0] != after[0] or before[2] <= after[1]
 
@@ -93,7 +93,7 @@ async def test_one_that_comes_later_gets_its_share(leases: list[InMemoryLease], 
     assert sorted(len(one.leads) for one in replicas) == [1, 1, 2]
     for one in replicas:
         await one.stop()
-    moves = collections.Counter(shard for one in replicas for shard, _, _ in one.spans)
+    moves = collections.Counter(shard for shard, _, _ in itertools.chain.from_iterable(one.spans for one in replicas))
     assert moves.total() == 4 + 2 + 1, "nothing moves to and fro"
 
 

@@ -1,6 +1,7 @@
 """The queue loses nothing and never hands one request to two workers, whatever the order of calls."""
 
 import asyncio
+import itertools
 
 import looptime
 from hypothesis import settings
@@ -97,7 +98,7 @@ class QueueMachine(RuleBasedStateMachine):
         now = self.loop.time()
         ready = {request for request, when in self.due.items() if when <= now - 1e-6 and request not in self.held}
         self.run(asyncio.sleep(0))
-        waiting = {request for queue in self.queue._ready.values() for request in queue}
+        waiting = set(itertools.chain.from_iterable(self.queue._ready.values()))
         assert ready <= waiting
         assert set(self.queue._processing) == self.held
         assert waiting | set(self.queue._dirty) | set(self.queue._delays._live) == set(self.due)

@@ -4,6 +4,7 @@ One field manager per concern: `setpoint` for objects that we make, `setpoint-st
 Audit rows are appended before the write that they tell of: the server and the store share no transaction.
 """
 
+import itertools
 from collections.abc import AsyncIterator, Mapping, Sequence, Set
 from typing import Any
 
@@ -126,7 +127,7 @@ class KubeCluster:
 
     async def _list_namespaces(self, kind: str, labels: LabelSelector | None) -> ObjectList:
         found = [await self.list(kind, namespace=name, labels=labels) for name in sorted(self._namespaces)]
-        return ObjectList(tuple(obj for each in found for obj in each.items), found[0].resource_version)
+        return ObjectList(tuple(itertools.chain.from_iterable(each.items for each in found)), found[0].resource_version)
 
     async def _list_pages(self, resource: Resource, namespace: str | None, labels: LabelSelector | None) -> ObjectList:
         items: list[JsonObject] = []

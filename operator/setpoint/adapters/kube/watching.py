@@ -29,15 +29,11 @@ async def watch_kinds(
 ) -> AsyncIterator[_Found]:
     """Changes of all these kinds. Raises GoneError, InvalidError, ForbiddenError."""
     found: asyncio.Queue[_Found | Exception] = asyncio.Queue(_BUFFER)
-    scopes = [
-        (one, namespace)
-        for one in resources
-        for namespace in (namespaces if namespaces and one.namespaced else (None,))
-    ]
-    tasks = [
-        asyncio.create_task(_pump(_follow(connection, resource, namespace, resource_version), found))
-        for resource, namespace in scopes
-    ]
+    tasks = []
+    for resource in resources:
+        for namespace in namespaces if namespaces and resource.namespaced else (None,):
+            changes = _follow(connection, resource, namespace, resource_version)
+            tasks.append(asyncio.create_task(_pump(changes, found)))
     try:
         while True:
             item = await found.get()

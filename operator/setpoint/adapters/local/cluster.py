@@ -6,6 +6,7 @@ file when they are asked for and never stored; those that the manager makes are 
 
 import asyncio
 import contextlib
+import itertools
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import Literal, Protocol
@@ -157,7 +158,8 @@ class LocalCluster:
     async def blobs(self) -> frozenset[str]:
         """The blobs that hold content of objects: what `BlobStore.prune` must keep for this home."""
         found = [await self._store.list(kind) for kind in sorted(SEALED_KINDS)]
-        return frozenset(sealed for each in found for row in each.items if (sealed := rows.decode(row).sealed))
+        decoded = map(rows.decode, itertools.chain.from_iterable(each.items for each in found))
+        return frozenset(row.sealed for row in decoded if row.sealed)
 
     # --- Within ---
 

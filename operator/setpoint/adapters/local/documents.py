@@ -27,11 +27,9 @@ _CORE = "tag:yaml.org,2002:"
 _PLAIN_TAGS = frozenset({None, "!", f"{_CORE}str", f"{_CORE}map", f"{_CORE}seq"})
 _VALUE_TAGS = frozenset({f"{_CORE}{name}" for name in ("null", "bool", "int", "float")})
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
-_BOOLEANS = {
-    form: value
-    for word, value in {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}.items()
-    for form in (word, word.capitalize(), word.upper())
-}
+_TRUE = frozenset({"true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON"})
+_FALSE = frozenset({"false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF"})
+_BOOLEANS = dict.fromkeys(_TRUE, True) | dict.fromkeys(_FALSE, False)
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9_]*)")
 _BASED = re.compile(r"[-+]?0(x[0-9a-fA-F][0-9a-fA-F_]*|o[0-7][0-7_]*|b[01][01_]*)")
 _LEADING_ZERO = re.compile(r"[-+]?0[0-9_]+")

@@ -115,7 +115,9 @@ class ManifestSync:
         )
 
     async def _declared(self) -> dict[ObjectRef, StoredObject]:
-        declared = {row.ref: row for kind in DECLARED_KINDS for row in await self._cluster.declared(kind)}
+        declared: dict[ObjectRef, StoredObject] = {}
+        for kind in DECLARED_KINDS:
+            declared |= {row.ref: row for row in await self._cluster.declared(kind)}
         self._sources = {ref: row.source for ref, row in declared.items()}
         return declared
 

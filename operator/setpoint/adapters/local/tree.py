@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import itertools
 import os
 import stat
 from collections.abc import Iterator, Sequence
@@ -71,7 +72,7 @@ def walk(root: Path, codes: Sequence[Code]) -> Tree:
             what = f"{MAX_FILES} manifests" if len(tree.files) > MAX_FILES else f"{MAX_ENTRIES} files"
             tree.unreadable["."] = f"more than {what}: this folder is too large for a home"
             return tree
-        among_code = among_code or any(code.is_code(entry.name) for code in codes for entry in entries)
+        among_code = among_code or any(code.is_code(entry.name) for code, entry in itertools.product(codes, entries))
         pending += [(f"{folder}{entry.name}/", among_code) for entry in entries if _is_folder(entry)]
         for entry in entries:
             if entry.name.lower().endswith(SUFFIXES) and not _is_folder(entry):

@@ -49,12 +49,10 @@ class Server:
         loaded = load(content["modules"], content["params"], content["inputs"], tests=True)
         if loaded.problems:
             return {"error": loaded.problems[0]}, b""
-        tests = [
-            self._run_test(loaded, module, name)
-            for module in loaded.modules
-            if module.is_test
-            for name in sorted({rule.path[0] for rule in module.rules if rule.path[0].startswith("test_")})
-        ]
+        tests = []
+        for module in (one for one in loaded.modules if one.is_test):
+            names = {rule.path[0] for rule in module.rules if rule.path[0].startswith("test_")}
+            tests += [self._run_test(loaded, module, name) for name in sorted(names)]
         return {"tests": tests}, b""
 
     def _run_test(self, loaded: LoadedSet, module: Module, name: str) -> dict[str, Any]:

@@ -71,7 +71,7 @@ class AuditTrail:
         return NewRows(self._drafts(entries), self._key)
 
     def _append(self, connection: Connection, items: Sequence[Sequence[Draft]]) -> list[tuple[int, ...]]:
-        drafts = [draft for drafts in items for draft in drafts]
+        drafts = list(itertools.chain.from_iterable(items))
         seqs = iter(NewRows(drafts, self._key).record(connection))
         return [tuple(itertools.islice(seqs, len(drafts))) for drafts in items]
 

@@ -5,6 +5,7 @@ see blocks, and to never see one where there is none. Terraform itself judges ev
 """
 
 import dataclasses
+import itertools
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping
@@ -106,8 +107,8 @@ def state_encryption(files: Files) -> str:
 
 def _setting(files: Files, types: Collection[str]) -> str:
     """The place of the first block of these types within `terraform`."""
-    settings = (block for block in _blocks(files) if block.type == "terraform")
-    return next((inner.at for block in settings for inner in block.blocks if inner.type in types), "")
+    inner = itertools.chain.from_iterable(block.blocks for block in _blocks(files) if block.type == "terraform")
+    return next((block.at for block in inner if block.type in types), "")
 
 
 def installed_modules(files: Files) -> tuple[str, ...]:
@@ -145,20 +146,19 @@ def _needs_provider(block: Block) -> bool:
     if block.type in {"resource", "data", "ephemeral"}:
         return bool(first) and not first.startswith("terraform_")
     if block.type == "terraform":
-        required = (inner for inner in block.blocks if inner.type == "required_providers")
-        return any(not _BUILT_IN.search(source) for inner in required for source in inner.attributes.values())
+        required = (inner.attributes.values() for inner in block.blocks if inner.type == "required_providers")
+        return not all(map(_BUILT_IN.search, itertools.chain.from_iterable(required)))
     return block.type == "module" or (block.type == "provider" and first not in {"", "terraform"})
 
 
 def prevent_destroy(files: Files) -> tuple[str, ...]:
     """The resources with `prevent_destroy = true`: the JSON of a plan does not say so."""
-    return tuple(
-        ".".join(block.labels)
-        for block in _blocks(files)
-        if block.type == "resource"
-        for inner in block.blocks
-        if inner.type == "lifecycle" and inner.attributes.get("prevent_destroy") == "true"
-    )
+    found = []
+    for block in _blocks(files):
+        lifecycles = [inner for inner in block.blocks if inner.type == "lifecycle" and block.type == "resource"]
+        if any(inner.attributes.get("prevent_destroy") == "true" for inner in lifecycles):
+            found.append(".".join(block.labels))
+    return tuple(found)
 
 
 def workspace_uses(files: Files) -> tuple[str, ...]:
@@ -332,12 +332,10 @@ def _labelled(name: str, type_: str, value: Any, labels: tuple[str, ...], left: 
             for label, inner in one.items():
                 yield from _labelled(name, type_, inner, (*labels, label), left - 1)
         else:
-            inner_blocks = tuple(
-                Block(key, (), f"{name}:1", attributes=_attributes(item))
-                for key, found in one.items()
-                for item in _items(found)
-            )
-            yield Block(type_, labels, f"{name}:1", inner_blocks, _attributes(one))
+            inner_blocks: list[Block] = []
+            for key, found in one.items():
+                inner_blocks += [Block(key, (), f"{name}:1", attributes=_attributes(item)) for item in _items(found)]
+            yield Block(type_, labels, f"{name}:1", tuple(inner_blocks), _attributes(one))
 
 
 def _items(value: Any) -> list[Any]:

@@ -278,7 +278,7 @@ class TestWriting:
 
     async def test_replicas_take_turns_and_lose_no_update(self, tmp_path: Path, postgres_url: str) -> None:
         replicas = [open_postgres_at(postgres_url, tmp_path) for _ in range(3)]
-        results = await asyncio.gather(*(replica.write(add) for _ in range(20) for replica in replicas))
+        results = await asyncio.gather(*(replica.write(add) for replica in replicas * 20))
         assert sorted(results) == list(range(1, 61))
         for replica in replicas:
             await replica.close()

@@ -65,7 +65,7 @@ async def test_the_same_bytes_at_once_are_kept_once(
     postgres_url: str, store: SealedBlobs, replica: SealedBlobs
 ) -> None:
     data = os.urandom(2 * FRAME)
-    await asyncio.gather(*(blobs.put(data) for _ in range(4) for blobs in (store, replica)))
+    await asyncio.gather(*(blobs.put(data) for blobs in (store, replica) * 4))
     assert query(postgres_url, "SELECT count(*) FROM blob_piece") == [(3,)]
 
 

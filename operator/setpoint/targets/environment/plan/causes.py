@@ -5,6 +5,7 @@ finding that says so, and what Terraform would change has one that says why.
 """
 
 import dataclasses
+import itertools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import filterfalse
 from typing import Protocol
@@ -54,11 +55,9 @@ def explain(
     untouched = find_untouched(changes, drift, references)
     drifted = {change.key: change for change in drift}
     acting = {change.key: change for change in changes if change.acts}
-    found = [
-        reason
-        for change in acting.values()
-        for reason in _explain(change, drifted.get(change.key), change.key in untouched, references, ignore)
-    ]
+    found: list[Reason] = []
+    for change in acting.values():
+        found += _explain(change, drifted.get(change.key), change.key in untouched, references, ignore)
     told = {reason.change.key for reason in found if reason.drift_class is DriftClass.ACTIONABLE}
     unnoticed = [_unnoticed(change, ignore) for key, change in drifted.items() if key not in told]
     found += [reason for reason in unnoticed if reason.change.key not in untouched]
@@ -296,7 +295,7 @@ class _Outputs:
         What waits for a data source is a cascade of what the data source waits for.
         """
         moved = self._shifts.behind_output(output, self._causes.keys() | self._read)
-        reasons = [reason for address in moved for reason in self._causes.get(address, ())]
+        reasons = list(itertools.chain.from_iterable(self._causes.get(address, ()) for address in moved))
         causes = [(reason.drift_class, reason.ignored) for reason in reasons]
         causes += [(DriftClass.CASCADE, address not in self._heard) for address in moved & self._read]
         heard = [kind for kind, ignored in causes if not ignored]
@@ -313,12 +312,10 @@ class _Outputs:
         if output.values.unknown or not self._written:
             return DriftClass.PENDING
         names = self._references.outputs.get(output.address.removeprefix("output."), frozenset())
-        shown = any(
-            _shows(output, change, name)
-            for address, name in self._references.sources(names)
-            for change in self._written.get(address, ())
-        )
-        return DriftClass.INFORMATIONAL if shown else DriftClass.PENDING
+        for address, name in self._references.sources(names):
+            if any(_shows(output, change, name) for change in self._written.get(address, ())):
+                return DriftClass.INFORMATIONAL
+        return DriftClass.PENDING
 
 
 def _shows(output: PlannedChange, change: PlannedChange, name: str) -> bool:

@@ -155,7 +155,9 @@ def _known(after: Leaves, unknown: Collection[Path]) -> Leaves:
     """Without the nulls and empty containers that Terraform writes where a value is unknown."""
     if not unknown:
         return after
-    above = {path[:length] for path in unknown for length in range(len(path))}
+    above: set[Path] = set()
+    for path in unknown:
+        above.update(path[:length] for length in range(len(path)))
     return {
         path: value
         for path, value in after.items()

@@ -4,6 +4,7 @@ A digest is public, and so is a content's shown part. What is sensitive enters t
 is keyed by the home, since a PIN could be guessed from any hash that everybody can compute.
 """
 
+import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -86,7 +87,7 @@ def show(content: Mapping[str, Any], commit: Commit) -> ShownContent:
     The shown part is committed to as well, so that equal secrets in different changes do not look alike.
     """
     entries = sorted(content["changes"], key=_order)
-    shown = ShownContent(write_lines(record for entry in entries for record in _records(entry)))
+    shown = ShownContent(write_lines(itertools.chain.from_iterable(map(_records, entries))))
     sealed = [entry["sensitive"] for entry in entries]
     if not any(sealed):
         return shown
@@ -130,7 +131,9 @@ def _stands(side: Mapping[str, Any] | Sequence[str]) -> bool:
 def differing_paths(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[str, ...]:
     """Differences of two contents, as `address: path`, for people who must tell Setpoint what to ignore."""
     left, right = _by_key(one), _by_key(other)
-    found = {name for key in left.keys() | right.keys() for name in _compare(key[1], left.get(key), right.get(key))}
+    found: set[str] = set()
+    for key in left.keys() | right.keys():
+        found |= set(_compare(key[1], left.get(key), right.get(key)))
     return tuple(sorted(found))
 
 

@@ -4,6 +4,7 @@ Going back applies the attributes of before, and what went meanwhile stays away.
 """
 
 import dataclasses
+import itertools
 import math
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -44,7 +45,8 @@ def _acts(item: Mapping[str, Any]) -> bool:
 def _made(plan: Sequence[PlannedChange], types: ResourceTypes) -> frozenset[Any]:
     """The names of what is made to hold data: there is nothing in it yet."""
     new = [one for one in plan if one.verb in {"create", "replace"} and types.judge(one.type).resource_class == "Data"]
-    return frozenset(value for one in new for path, value in one.values.after.items() if len(path) == 1 and value)
+    leaves = itertools.chain.from_iterable(one.values.after.items() for one in new)
+    return frozenset(value for path, value in leaves if len(path) == 1 and value)
 
 
 def _expiring(change: PlannedChange, made: Collection[Any], expiry: Expiry | None) -> Expiring | None:

@@ -6,6 +6,7 @@ are `prior_state`, `planned_values`, `variables` and the configuration, for nobo
 """
 
 import dataclasses
+import itertools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -31,7 +32,7 @@ _KEPT = (
 )
 _FACTS = ("format_version", "terraform_version", "complete", "errored")
 _FIELDS = (*_FACTS, "resource_changes", "resource_drift", "output_changes", "providers")
-INPUTS = frozenset(f"{name}.{field}" for name in ("document", "plan") for field in _FIELDS)
+INPUTS = frozenset(map(".".join, itertools.product(("document", "plan"), _FIELDS)))
 """The fields of a policy's input that Environments alone have: the plan, by either name."""
 
 

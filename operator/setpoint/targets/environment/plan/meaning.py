@@ -6,6 +6,7 @@ equivalence, and comparing is linear. A plan does not say which lists are sets, 
 lists are compared as sets, and the objects in lists as blocks.
 """
 
+import itertools
 import json
 from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterable
@@ -81,7 +82,7 @@ def stood_before(old: Any, new: Any, name: str, unknown: Iterable[Path]) -> bool
     left = Counter(_member(item, _LEVELS) for item in before)
     left.subtract(_member(item, _LEVELS) for index, item in enumerate(after) if index not in {*wholly, *hidden})
     partly = {frozenset(names) for names in hidden.values()}
-    shapes = {(names, _less(item, names)) for names in partly for item in before}
+    shapes = {(names, _less(item, names)) for names, item in itertools.product(partly, before)}
     return all(count >= 0 for count in left.values()) and all(
         (frozenset(names), _less(_at(after, (index,)), frozenset(names))) in shapes for index, names in hidden.items()
     )
@@ -200,8 +201,8 @@ def _refuse(constant: str) -> Any:
 def _is_deep(document: Any) -> bool:
     level, depth = [document], 0
     while level and depth <= MAX_DEPTH:
-        items = (value.values() if isinstance(value, dict) else value for value in level)
-        level = [item for inner in items for item in inner if isinstance(item, (dict, list))]
+        items = itertools.chain.from_iterable(value.values() if isinstance(value, dict) else value for value in level)
+        level = [item for item in items if isinstance(item, (dict, list))]
         depth += 1
     return bool(level)
 

@@ -8,6 +8,7 @@ these joints is the provider's own: so an error is read from its beginning, join
 may hold one. Where a value of the object does, and the error has it, the error proves nothing.
 """
 
+import itertools
 import re
 from collections.abc import Iterable
 
@@ -116,7 +117,8 @@ def is_refusal(summary: str, detail: str, *, type_: str, quotable: Iterable[str]
 
 def _quotes_a_joint(said: str, quotable: Iterable[str]) -> bool:
     lowered = said.casefold()
-    return any(window in lowered for text in quotable for window in _joints(_line(text).casefold()))
+    windows = itertools.chain.from_iterable(_joints(_line(text).casefold()) for text in quotable)
+    return any(window in lowered for window in windows)
 
 
 def _joints(text: str) -> Iterable[str]:

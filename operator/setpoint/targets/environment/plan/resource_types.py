@@ -5,6 +5,7 @@ are for what neither holds.
 """
 
 import dataclasses
+import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, get_args
@@ -111,7 +112,7 @@ def read_table(document: Any) -> ResourceTypes:
             msg = "stands in the table twice"
             raise InvalidError(msg, field=type_)
         classes[type_] = kind
-    for type_, attributes in ((key, value) for part in document for key, value in part.get("expires", {}).items()):
+    for type_, attributes in itertools.chain.from_iterable(part.get("expires", {}).items() for part in document):
         senses = {path: sense for path, sense in attributes.items() if path != "of"}
         if type_ not in classes or not senses or not set(senses.values()) <= set(get_args(Sense)):
             msg = "has no class, or expires nothing in a sense that is known"

@@ -6,6 +6,7 @@ not understood is never taken for good news.
 
 import dataclasses
 import datetime as dt
+import itertools
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -147,7 +148,8 @@ def _seconds(value: Any) -> float:
 
 def addresses(messages: Iterable[Message | None]) -> frozenset[str]:
     """The addresses that Terraform itself tells, in fields of their own."""
-    told = [_part(message or {}, name) for message in messages for name in ("hook", "change", "diagnostic")]
+    fields = itertools.product(messages, ("hook", "change", "diagnostic"))
+    told = [_part(message or {}, name) for message, name in fields]
     found = (_text(_part(one, "resource").get("addr")) or _text(one.get("address")) for one in told)
     return frozenset(filter(None, found))
 

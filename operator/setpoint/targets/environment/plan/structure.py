@@ -5,11 +5,13 @@ unreadable, and hide nothing: the code and the provider say them to everybody. K
 """
 
 import functools
+import itertools
 import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 _KEYS = re.compile(r'\["(?:[^"\\]|\\.)*"\]|\[\d+\]')
+_NAMES = ("address", "previous_address", "provider_name")
 _PARTS = re.compile(r"[./]")
 _INSIDE = re.compile(rb"[\w\x80-\xff-]")
 
@@ -23,7 +25,8 @@ class Structure:
 
     @functools.cached_property
     def _phrases(self) -> frozenset[str]:
-        return frozenset(phrase for address in self.addresses for phrase in _KEYS.sub("\0", address).split("\0"))
+        phrases = (_KEYS.sub("\0", address).split("\0") for address in self.addresses)
+        return frozenset(itertools.chain.from_iterable(phrases))
 
     @functools.cached_property
     def _words(self) -> frozenset[str]:
@@ -37,7 +40,7 @@ class Structure:
     def of(cls, document: Mapping[str, Any], providers: Collection[str] = ()) -> "Structure":
         """That of a document which `analyse_plan` took, whose configuration names these providers."""
         items = [*(document.get("resource_changes") or ()), *(document.get("resource_drift") or ())]
-        named = (item.get(key) for item in items for key in ("address", "previous_address", "provider_name"))
+        named = [item.get(key) for item, key in itertools.product(items, _NAMES)]
         outputs = document.get("output_changes") or {}
         phrases = {text for text in (*named, *providers) if isinstance(text, str)}
         return cls(phrases, {*outputs, *_attributes(items)})

@@ -5,6 +5,7 @@ state elsewhere, a variable file changes what is planned. What Terraform does no
 """
 
 import contextlib
+import itertools
 import os
 import posixpath
 import shutil
@@ -18,9 +19,8 @@ Stamp = tuple[int, ...]
 The time of change is the kernel's: no program can set it, as it can the time of modification.
 """
 _CODE = (".tf", ".tofu", ".tf.json", ".tofu.json")
-_TESTS = tuple(
-    f".{engine}{kind}.{form}" for engine in ("tf", "tofu") for kind in ("test", "query") for form in ("hcl", "json")
-)
+_TEST_FORMS = itertools.product(("tf", "tofu"), ("test", "query"), ("hcl", "json"))
+_TESTS = tuple(f".{engine}{kind}.{form}" for engine, kind, form in _TEST_FORMS)
 _TEST_FOLDER = "tests"
 _VALUES = (".auto.tfvars", ".auto.tfvars.json")
 _VALUES_EXACTLY = frozenset({"terraform.tfvars", "terraform.tfvars.json"})
@@ -40,7 +40,7 @@ def stamp_of(path: Path | str) -> Stamp:
 
 def find_changed(path: Path, stamps: Mapping[str, Stamp]) -> tuple[str, ...]:
     """The files within `path` that have other stamps now, and the folders above them that are links."""
-    folders = {folder for name in stamps for folder in _above(name)}
+    folders = set(itertools.chain.from_iterable(map(_above, stamps)))
     linked = (folder for folder in sorted(folders) if (path / folder).is_symlink())
     moved = (name for name, stamp in stamps.items() if stamp_of(f"{path}/{name}") != stamp)
     return (*linked, *moved)

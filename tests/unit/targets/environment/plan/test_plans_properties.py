@@ -1,6 +1,7 @@
 """Properties that hold for any plan at all."""
 
 import copy
+import itertools
 import json
 from typing import Any
 
@@ -145,7 +146,7 @@ def plant(value: Any, mask: Any) -> Any:
 @some
 @given(plans())
 def test_no_masked_leaf_gets_out(document: dict[str, Any]) -> None:
-    items = [*(i["change"] for key in ("resource_changes", "resource_drift") for i in document[key])]
+    items = [item["change"] for item in (*document["resource_changes"], *document["resource_drift"])]
     for item in (*items, *document["output_changes"].values()):
         for side in ("before", "after"):
             item[side] = plant(item[side], item.get(f"{side}_sensitive"))
@@ -187,7 +188,7 @@ json_values = st.recursive(
 def places(value: Any) -> list[tuple[Any, Any]]:
     """Every container and key of a document."""
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return [place for key, item in inner for place in ((value, key), *places(item))]
+    return list(itertools.chain.from_iterable(((value, key), *places(item)) for key, item in inner))
 
 
 @settings(max_examples=examples(100))
@@ -209,20 +210,16 @@ def test_a_broken_document_is_read_or_refused_by_path(name: str, at: int, value:
 @some
 @given(plans())
 def test_paths_of_findings_are_those_that_differ(document: dict[str, Any]) -> None:
+    drifted = read_resources(document, "resource_drift")
     tops = {
         change.address: {str(path[0]) for path in (*change.values.paths, *true_paths(change.values.unknown)) if path}
-        for key in ("resource_drift", "resource_changes")
-        for change in read_resources(document, key)
-        if change.acts or key == "resource_drift"
+        for change in (*drifted, *(change for change in read_resources(document, "resource_changes") if change.acts))
     }
     for finding in analyse_plan(document).findings:
         if not finding.address.startswith("output."):
             named = {path.split(".")[0].split("[")[0] for path in finding.paths if path}
-            drift = {
-                str(p[0])
-                for c in read_resources(document, "resource_drift")
-                if c.address == finding.address
-                for p in c.values.paths
-                if p
-            }
+            paths = itertools.chain.from_iterable(
+                change.values.paths for change in drifted if change.address == finding.address
+            )
+            drift = {str(path[0]) for path in paths if path}
             assert named <= tops[finding.address] | drift
