@@ -26,6 +26,7 @@ from setpoint.domain.gating import GateDecision, GateInput, decide
 from setpoint.domain.goals import Goal, GoalKind
 from setpoint.domain.model import Change, Outcome, Plan, Proposal, ResetPlan, Run
 from setpoint.domain.model import Snapshot as SnapshotIndex
+from setpoint.pipeline.passes import new_run
 from setpoint.pipeline.snapshots import SnapshotTaker
 from setpoint.ports import TargetDriver, TargetSession
 
@@ -93,10 +94,10 @@ class Place:
 
     @contextlib.asynccontextmanager
     async def session(
-        self, wish: Wish, kind: GoalKind = GoalKind.SPEC, taken: Taken | None = None
+        self, wish: Wish, kind: GoalKind = GoalKind.SPEC, taken: Taken | None = None, *, run: str | None = None
     ) -> AsyncIterator[TargetSession]:
         goal = Goal(kind, snapshot=taken.obj if taken else None)
-        async with self.driver.session(self.target(wish), goal, lambda _: None) as opened:
+        async with self.driver.session(self.target(wish), goal, run or new_run(), lambda _: None) as opened:
             yield opened
 
     async def plan(self, wish: Wish, kind: GoalKind = GoalKind.SPEC, taken: Taken | None = None) -> Plan:
@@ -104,9 +105,11 @@ class Place:
         async with self.session(wish, kind, taken) as session:
             return await session.plan(await session.observe())
 
-    async def apply(self, wish: Wish, kind: GoalKind = GoalKind.SPEC, taken: Taken | None = None) -> Outcome:
+    async def apply(
+        self, wish: Wish, kind: GoalKind = GoalKind.SPEC, taken: Taken | None = None, *, run: str | None = None
+    ) -> Outcome:
         """A whole pass with a Change in it, and the record of what is in force then."""
-        async with self.session(wish, kind, taken) as session:
+        async with self.session(wish, kind, taken, run=run) as session:
             change = await propose(session)
             outcome = await session.apply(passed(change))
             session.outcome_recorded()
@@ -210,7 +213,7 @@ def _environment() -> Place:
     async def interrupt() -> Run:
         terraform.on_step = Fuse(2).tick
         with contextlib.suppress(KilledError):
-            await place.apply({"torn": "half"})
+            await place.apply({"torn": "half"}, run=HERE)
         terraform.on_step = lambda: None
         return Run(next(iter(terraform.left)), place.ref)
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 from tests.conformance.targets import (
+    HERE,
     PLACES,
     Place,
     beacon_on_a_board,
@@ -156,11 +157,9 @@ class TestApply:
         assert (outcome.result, outcome.message) == (Result.SUCCEEDED, "")
         assert await place.plan(TWO) == AtSetpoint()
 
-    async def test_it_goes_under_the_run_that_was_announced(self, place: Place) -> None:
-        async with place.session(ONE) as session:
-            change = await propose(session)
-            run = session.run
-            assert (await session.apply(passed(change))).run == run
+    async def test_it_goes_under_the_run_that_it_was_given(self, place: Place) -> None:
+        assert (await place.interrupt()).id == HERE
+        assert [run.id for run in await place.driver.abandoned()] == [HERE]
 
     async def test_what_was_applied_verifies_and_what_others_did_since_does_not(self, place: Place) -> None:
         async with place.session(ONE) as session:
@@ -394,9 +393,7 @@ class TestInterruptedRuns:
         assert {(one.id, one.target) for one in await place.driver.abandoned()} == {(run.id, place.ref)}
         answers = [await place.driver.recover([run]) for _ in range(2)]
         assert answers[0] == answers[1]
-        assert {name: (one.run, one.result) for name, one in answers[0].items()} == {
-            run.id: (run.id, Result.INTERRUPTED)
-        }
+        assert {name: one.result for name, one in answers[0].items()} == {run.id: Result.INTERRUPTED}
         assert {one.id for one in await place.driver.abandoned()} == {run.id}, "its traces stay until then"
 
     @pytest.mark.parametrize("times", [1, 2])

@@ -25,7 +25,7 @@ from setpoint.domain.findings import DriftClass, Finding, beyond_mending
 from setpoint.domain.gating import GateDecision
 from setpoint.domain.goals import Goal, GoalKind, cause_of
 from setpoint.domain.judged import JudgedChange, PlainDocument
-from setpoint.ports import Notice, OnProgress, TargetDriver
+from setpoint.ports import Notice, TargetDriver
 
 
 class BeaconSpec(TargetSpec):
@@ -102,8 +102,8 @@ class BeaconDriver:
         return tuple(self.traces.values())
 
     async def recover(self, runs: Collection[model.Run]) -> Mapping[str, model.Outcome]:
-        known = [run.id for run in runs if run.id in self.traces]
-        return {run: model.Outcome(model.Result.INTERRUPTED, run, "", left_behind=self.world.orphans) for run in known}
+        outcome = model.Outcome(model.Result.INTERRUPTED, "", left_behind=self.world.orphans)
+        return {run.id: outcome for run in runs if run.id in self.traces}
 
     async def recorded(self, runs: Collection[model.Run]) -> None:
         for run in runs:
@@ -117,15 +117,13 @@ class BeaconDriver:
         return tuple(sorted(self.world.actual)) if ref == self.world.target else ()
 
     @contextlib.asynccontextmanager
-    async def session(self, target: Beacon, goal: Goal, progress: OnProgress) -> AsyncIterator["BeaconSession"]:
+    async def session(self, target: Beacon, goal: Goal, run: str, progress: Any) -> AsyncIterator["BeaconSession"]:
         self.world.target = target.ref
         yield BeaconSession(self.world, target, goal)
 
 
 class BeaconSession(ShownOnBoard):
     """One pass over the text."""
-
-    run = "run-1"
 
     def __init__(self, world: World, target: Beacon, goal: Goal) -> None:
         self._world = world
@@ -237,13 +235,13 @@ class BeaconSession(ShownOnBoard):
             raise ConflictError("another plan")
         world.applies += 1
         if world.result is not model.Result.SUCCEEDED:
-            return model.Outcome(world.result, self.run, "quota exceeded", left_behind=world.orphans)
+            return model.Outcome(world.result, "quota exceeded", left_behind=world.orphans)
         for one in mendable:
             world.actual.pop(one.name, None)
             world.actual |= {one.name: self._wanted[one.name]} if one.name in self._wanted else {}
         self.take_down_applied(decision.subject)
         shown = {"shown": text_of(world.actual)}
-        return model.Outcome(world.result, self.run, "", completed=tuple(one.name for one in mendable), shown=shown)
+        return model.Outcome(world.result, "", completed=tuple(one.name for one in mendable), shown=shown)
 
     def outcome_recorded(self) -> None:
         """Leaves no traces."""

@@ -144,6 +144,7 @@ class CloudSession:
         destroy: bool = False,
         full: bool = False,
         refresh: bool = True,
+        run: str | None = None,
         progress: Any = None,
     ) -> PlanRun:
         assert not self._terraform.left, "a run of a killed manager is settled before the next plan"
@@ -171,7 +172,7 @@ class CloudSession:
         configured = [{"address": one, "mode": "managed", "expressions": expressions} for one in wanted]
         configuration = {"resources": configured}
         document = None if quiet else plan(*changes, *left_over, drift=drift, configuration=configuration)
-        return PlanRun(f"{self._run}.{next(self._plans)}", quiet, document, bundle.digest, Path("tfplan"))
+        return PlanRun(run or f"{self._run}.{next(self._plans)}", quiet, document, bundle.digest, Path("tfplan"))
 
     def _change(self, address: str, name: str | None, wanted: Resources) -> dict[str, Any] | None:
         actual = self._terraform.cloud.objects.get(name or "")

@@ -114,9 +114,7 @@ class FakeDriver:
     async def recover(self, runs: Collection[Run]) -> Mapping[str, Outcome]:
         """They were interrupted, and may have lost what the world says."""
         lost = self.world.orphans
-        return {
-            run.id: Outcome(Result.INTERRUPTED, run.id, "", left_behind=lost) for run in runs if run.id in self.traces
-        }
+        return {run.id: Outcome(Result.INTERRUPTED, "", left_behind=lost) for run in runs if run.id in self.traces}
 
     async def recorded(self, runs: Collection[Run]) -> None:
         """Their traces go."""
@@ -132,7 +130,7 @@ class FakeDriver:
         return tuple(sorted(self.world.state)) if ref == self.world.target else ()
 
     @contextlib.asynccontextmanager
-    async def session(self, target: Environment, goal: Goal, progress) -> AsyncIterator["FakeSession"]:
+    async def session(self, target: Environment, goal: Goal, run: str, progress) -> AsyncIterator["FakeSession"]:
         """Counts the sessions that are open."""
         self.open_sessions += 1
         self.world.target = target.ref
@@ -144,8 +142,6 @@ class FakeDriver:
 
 class FakeSession:
     """One pass over the world."""
-
-    run = "run-1"
 
     def __init__(
         self, world: World, target: Environment, goal: Goal, progress: Callable[[ResourceProgress], None]
@@ -286,7 +282,6 @@ class FakeSession:
         message = "" if world.result is Result.SUCCEEDED else "quota exceeded"
         return Outcome(
             world.result,
-            self.run,
             message,
             left_behind=world.orphans,
             shown={"state": self._state()},

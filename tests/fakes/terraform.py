@@ -105,6 +105,7 @@ class FakeSession:
         destroy: bool = False,
         full: bool = False,
         refresh: bool = True,
+        run: str | None = None,
         progress: Any = None,
     ) -> PlanRun:
         terraform = self._terraform
@@ -117,7 +118,9 @@ class FakeSession:
             raise DataUnreadableError(f"request {terraform.plans} failed", terraform.unread)
         if destroy and bundle.digest in terraform.forbidding:
             raise StalledError(Reason.DESTROY_PREVENTED, "terraform_data.r1 must not be destroyed.")
-        return PlanRun(terraform.run, terraform.document is None, terraform.document, bundle.digest, Path("tfplan"))
+        return PlanRun(
+            run or terraform.run, terraform.document is None, terraform.document, bundle.digest, Path("tfplan")
+        )
 
     async def apply(self, plan: PlanRun, bundle: Bundle, inputs: Any, progress: Any) -> ApplyRun:
         self._terraform.errored = self._terraform.applied.errored_state

@@ -188,7 +188,6 @@ class Outcome:
     """The outcome of an apply. `left_behind` is what it began to make and nothing knows of; `shown` as there."""
 
     result: Result
-    run: str
     message: str
     completed: tuple[str, ...] = ()
     left_behind: tuple[str, ...] = ()

@@ -127,7 +127,7 @@ class Outcomes:
         entry = audit_actions.apply_ended(
             work.target.ref,
             proposed.spec.subject,
-            run=outcome.run,
+            run=work.run,
             result=outcome.result.value,
             completed=outcome.completed,
             orphans=outcome.left_behind,
@@ -137,7 +137,7 @@ class Outcomes:
         record = await self._changes.mark(
             proposed.record,
             (ConditionType.APPLIED, "True" if succeeded else "False", _REASONS[outcome.result], message),
-            run=outcome.run,
+            run=work.run,
             orphans=list_orphans(outcome.left_behind),
             # A failed one is shown elsewhere yet: the next pass withdraws it.
             review=ended(proposed.record.status.review) if succeeded else proposed.record.status.review,

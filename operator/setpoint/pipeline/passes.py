@@ -1,6 +1,7 @@
 """Owns what a pass over a target works with, and the values that its steps hand on, each made whole at once."""
 
 import dataclasses
+import uuid
 
 from setpoint.api.target import Target
 from setpoint.api.v1alpha1.change import Change as ChangeObject
@@ -13,6 +14,11 @@ from setpoint.pipeline.draft import StatusDraft
 from setpoint.pipeline.gates import GateContext
 from setpoint.pipeline.stored import StoredStatus
 from setpoint.ports import TargetSession
+
+
+def new_run() -> str:
+    """The id that joins the intent of what a pass applies with its outcome: 32 letters and digits."""
+    return uuid.uuid4().hex
 
 
 @dataclasses.dataclass(slots=True)
@@ -31,10 +37,11 @@ class Ending:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Pass:
-    """The things that every step of one pass works with."""
+    """The things that every step of one pass works with. `run` is the id of what it applies."""
 
     target: Target
     goal: Goal
+    run: str
     session: TargetSession
     draft: StatusDraft
     stored: StoredStatus

@@ -289,7 +289,7 @@ class Pipeline:
         draft.ready("False", Reason.PROGRESSING, message)
         draft.condition(ConditionType.RECONCILING, "True", Reason.PROGRESSING, message)
         ref, by = work.target.ref, gated.decision.approved_by
-        intent = audit_actions.apply_intended(ref, name, proposed.spec, run=work.session.run, approved_by=by)
+        intent = audit_actions.apply_intended(ref, name, proposed.spec, run=work.run, approved_by=by)
         await work.stored.write(draft.status, audit=(intent,))
 
     async def _verify(self, work: Pass, applied: Applied, change: model.Change) -> None:

@@ -13,7 +13,7 @@ from setpoint.domain.shown_content import ShownContent
 from setpoint.pipeline.draft import StatusDraft
 from setpoint.pipeline.gatekeeper import Gated
 from setpoint.pipeline.outcomes import not_conforming
-from setpoint.pipeline.passes import Ending, Pass, Planned, Settled
+from setpoint.pipeline.passes import Ending, Pass, Planned, Settled, new_run
 from setpoint.pipeline.path import Pipeline, Reached
 from setpoint.pipeline.resets import ResetRegister
 from setpoint.pipeline.seals import Seals
@@ -68,10 +68,11 @@ class Previewer:
         if goal.kind in {GoalKind.SUSPENDED, GoalKind.RELEASE, GoalKind.HOLD}:
             goal = Goal(GoalKind.SPEC)
         draft = StatusDraft(target, self._clock.now())
+        run = new_run()
         try:
-            async with self._driver.session(target, goal, progress) as session:
+            async with self._driver.session(target, goal, run, progress) as session:
                 stored = StoredStatus(self._cluster, target)
-                reached = await self._pipeline.reach(Pass(target, goal, session, draft, stored, Ending()))
+                reached = await self._pipeline.reach(Pass(target, goal, run, session, draft, stored, Ending()))
         except ReasonedError as error:
             return PlanReport(ref, error=f"{error.reason}: {error.message}")
         return _report(ref, draft, reached)

@@ -28,7 +28,7 @@ from setpoint.pipeline.draft import StatusDraft
 from setpoint.pipeline.fresh_targets import FreshTargets
 from setpoint.pipeline.holds import release_hold
 from setpoint.pipeline.lifecycle import Lifecycle
-from setpoint.pipeline.passes import Ending, Pass
+from setpoint.pipeline.passes import Ending, Pass, new_run
 from setpoint.pipeline.path import Pipeline
 from setpoint.pipeline.resets import ResetRegister
 from setpoint.pipeline.stored import StoredStatus
@@ -174,15 +174,15 @@ class TargetReconciler:
             await self._pass(goal, target, draft, stored, ending)
 
     async def _pass(self, goal: Goal, target: Target, draft: StatusDraft, stored: StoredStatus, ending: Ending) -> None:
-        waits = WaitShow(stored, self._recorder, self._clock, target.ref)
+        run, waits = new_run(), WaitShow(stored, self._recorder, self._clock, target.ref)
 
         def progress(step: ResourceProgress) -> None:
             self._on_progress(target.ref, step)
             waits.on_progress(step)
 
         try:
-            async with self._driver.session(target, goal, progress) as session:
-                work = Pass(target, goal, session, draft, stored, ending)
+            async with self._driver.session(target, goal, run, progress) as session:
+                work = Pass(target, goal, run, session, draft, stored, ending)
                 release_hold(work)
                 await self._pipeline.run(work)
         finally:

@@ -4,7 +4,6 @@ All that is done there is in the trail. A Change says that it may be shown befor
 knows what became of it is shown again, or withdrawn. Decides nothing: who declined is asked for by the gates.
 """
 
-import uuid
 from collections.abc import Sequence
 
 from setpoint.api.conditions import ConditionType, Reason
@@ -17,7 +16,7 @@ from setpoint.domain.model import Observation, Review
 from setpoint.domain.reviews import ended, is_up, noted, told_carried_out
 from setpoint.pipeline.changes import ChangeRegister, is_closed, is_marked
 from setpoint.pipeline.gatekeeper import Gated
-from setpoint.pipeline.passes import Pass
+from setpoint.pipeline.passes import Pass, new_run
 
 _BY_OTHERS = frozenset({Reason.CARRIED_OUT, Reason.CARRIED_OUT_UNGATED})
 
@@ -46,7 +45,7 @@ class Reviews:
         """Intent durable first, then the effect, then its outcome, whatever happens."""
         target, spec, name = work.target.ref, gated.proposed.spec, gated.proposed.record.metadata.name
         # Of its own: the pass may go on to an apply, whose run must stay open until that ended.
-        run = uuid.uuid4().hex
+        run = new_run()
         known = gated.proposed.record.status.review or ReviewStatus()
         meant = {"url": "", "shown": True, "configuration": gated.proposed.guarded.change.configuration}
         record = await self._changes.mark(

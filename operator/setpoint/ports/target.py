@@ -39,11 +39,6 @@ class Notice:
 class TargetSession(Protocol):
     """The one thing that differs between kinds of target: the I/O steps of one pass."""
 
-    @property
-    def run(self) -> str:
-        """The id that joins the intent of this pass with its outcome."""
-        ...
-
     async def observe(self) -> Observation:
         """Reads the actual state with read-only credentials and compares it with the goal."""
         ...
@@ -153,6 +148,11 @@ class TargetDriver(Protocol):
         """The names of what stays where a target is released, as people may see them; empty: nothing was made."""
         ...
 
-    def session(self, target: Any, goal: Goal, progress: OnProgress) -> AbstractAsyncContextManager[TargetSession]:
-        """Waits for the target, one of that kind, and holds it for one pass."""
+    def session(
+        self, target: Any, goal: Goal, run: str, progress: OnProgress
+    ) -> AbstractAsyncContextManager[TargetSession]:
+        """Waits for the target, one of that kind, and holds it for one pass.
+
+        `run` is the id of what the pass applies, in letters and digits: each trace, lock and state of it bears it.
+        """
         ...

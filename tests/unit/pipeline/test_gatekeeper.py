@@ -104,7 +104,7 @@ class Desk:
         """A pass, and what it has come to the gates with."""
         draft = StatusDraft(self.environment, self.clock.now())
         stored = StoredStatus(self.cluster, self.environment)
-        work = Pass(self.environment, goal, SimpleNamespace(), draft, stored, Ending())
+        work = Pass(self.environment, goal, "run-1", SimpleNamespace(), draft, stored, Ending())
         seen = Observation("7", DIGESTS["c"], (), self.judged)
         guarded = Guarded(Observed(seen, ()), self.change, SNAPSHOT, WAY_BACK)
         spec = SimpleNamespace(subject=DIGESTS["e"], requested_by=self.change_by)

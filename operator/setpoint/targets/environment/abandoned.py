@@ -57,7 +57,7 @@ class AbandonedRuns:
         outcomes = {}
         for run in due:
             lost = await self._find_lost(run, settled.get(run.id), locked=run.id in locked)
-            outcomes[run.id] = Outcome(Result.INTERRUPTED, run.id, problems.get(run.id, ""), left_behind=lost)
+            outcomes[run.id] = Outcome(Result.INTERRUPTED, problems.get(run.id, ""), left_behind=lost)
         return outcomes
 
     async def recorded(self, runs: Collection[Run]) -> None:

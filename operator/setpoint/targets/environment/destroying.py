@@ -15,19 +15,20 @@ async def plan_goal(
     inputs: RunInputs,
     *,
     destroys: bool,
+    run: str | None = None,
     progress: OnProgress | None = None,
 ) -> PlanRun:
-    """A plan of a configuration, or to destroy everything. Raises what the session raises.
+    """A plan of a configuration, or to destroy everything, under a run of that id. Raises what the session raises.
 
     Where a destruction can't read a data source, what that looks up went first, and no later try would help: a second
     plan looks at the state alone, and the Change says so.
     """
     try:
-        return await workspace.plan(bundle, inputs, destroy=destroys, progress=progress)
+        return await workspace.plan(bundle, inputs, destroy=destroys, run=run, progress=progress)
     except DataUnreadableError as error:
         if not destroys:
             raise
-        plan = await workspace.plan(bundle, inputs, destroy=True, refresh=False, progress=progress)
+        plan = await workspace.plan(bundle, inputs, destroy=True, refresh=False, run=run, progress=progress)
         return dataclasses.replace(plan, unread=error.addresses)
 
 

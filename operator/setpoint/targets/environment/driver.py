@@ -98,10 +98,10 @@ class EnvironmentDriver:
 
     @contextlib.asynccontextmanager
     async def session(
-        self, environment: Environment, goal: Goal, progress: OnProgress
+        self, environment: Environment, goal: Goal, run: str, progress: OnProgress
     ) -> AsyncIterator[EnvironmentSession]:
         """Waits for the work folder and holds it for one pass."""
         async with self._services.terraform.session(environment.ref.key) as workspace:
             if not self._settles:
                 workspace.require_settled()
-            yield EnvironmentSession(self._services, environment, goal, workspace, progress)
+            yield EnvironmentSession(self._services, environment, goal, run, workspace, progress)

@@ -155,12 +155,14 @@ class TerraformSession(Protocol):
         destroy: bool = False,
         full: bool = False,
         refresh: bool = True,
+        run: str | None = None,
         progress: OnProgress | None = None,
     ) -> PlanRun:
         """Makes the folder exact, initialises it where needed, plans. `full`: a document even where quiet.
 
-        Without `refresh`, nothing outside is looked at: the state is taken for what is. `progress` hears of what the
-        plan has waited for long.
+        Without `refresh`, nothing outside is looked at: the state is taken for what is. `run` is the
+        plan's id, in place of an earlier plan's of that id; a new one where None. `progress` hears of what the plan
+        has waited for long.
         Raises StalledError and TransientError with the reasons of the failure, scrubbed.
         """
         ...

@@ -97,12 +97,14 @@ class EnvironmentSession:
         services: Services,
         environment: Environment,
         goal: Goal,
+        run: str,
         workspace: TerraformSession,
         progress: OnProgress,
     ) -> None:
         self._services = services
         self._environment = environment
         self._goal = goal
+        self._run = run
         self._workspace = workspace
         self._progress = progress
         self._key = environment.ref.key
@@ -132,11 +134,6 @@ class EnvironmentSession:
         await self._observe_goal()
         return self._observation(head, await services.plans.judge(self._plan, self._analysis, self._scrubber()))
 
-    @property
-    def run(self) -> str:
-        """The run of the plan that would be applied."""
-        return self._plan.run
-
     async def observe_again(self) -> tuple[str, ...]:
         """The differences of a second plan of the same inputs in its content."""
         first = self._analysis
@@ -162,7 +159,7 @@ class EnvironmentSession:
 
     async def _plan_goal(self, inputs: RunInputs) -> PlanRun:
         return await plan_goal(
-            self._workspace, self._bundle, inputs, destroys=self._goal.destroys, progress=self._progress
+            self._workspace, self._bundle, inputs, destroys=self._goal.destroys, run=self._run, progress=self._progress
         )
 
     async def _analyse(self, plan: PlanRun) -> PlanAnalysis | None:
@@ -287,9 +284,7 @@ class EnvironmentSession:
         run = await self._workspace.apply(self._plan, self._bundle, self._inputs, self._progress)
         problem = ""
         if run.errored_state is not None:
-            problem = await self._errored.harvest(
-                ErroredState(self._plan.run, run.errored_state, self._plan.state_version)
-            )
+            problem = await self._errored.harvest(ErroredState(self._run, run.errored_state, self._plan.state_version))
         return await self._outcome(run, problem)
 
     async def _outcome(self, run: ApplyRun, problem: str) -> Outcome:
@@ -300,7 +295,6 @@ class EnvironmentSession:
             result, problem = Result.FAILED, _UNSAVED
         return Outcome(
             result=result,
-            run=self._plan.run,
             message="; ".join(filter(None, (problem, *run.diagnostics)))[:1000],
             completed=tuple(step.address for step in run.progress if step.state == "completed"),
             left_behind=lost,
@@ -315,9 +309,9 @@ class EnvironmentSession:
         states, base = self._services.states, self._plan.state_version
         secrets = self._scrubber().with_secrets(self._inputs.credential_secrets)
         if not succeeded:
-            name, created = self._plan.run, run.created
+            name, created = self._run, run.created
             return await suspect_orphans(states, self._key, run=name, base=base, created=created, secrets=secrets)
-        if not run.created or await states.head(self._key, run=self._plan.run) is not None:
+        if not run.created or await states.head(self._key, run=self._run) is not None:
             return ()
         known = await read_instances(states, self._key, base) if base else ()
         return find_orphans(run.created, (), known, secrets)
@@ -339,7 +333,8 @@ class EnvironmentSession:
     async def verify(self, change: Change) -> Verification:
         """A second look: a plan, and the health checks where something is left to be healthy."""
         try:
-            plan = await self._plan_goal(self._inputs)
+            destroys, progress = self._goal.destroys, self._progress
+            plan = await plan_goal(self._workspace, self._bundle, self._inputs, destroys=destroys, progress=progress)
         except (StalledError, TransientError) as error:
             return Verification(ok=False, reason=Reason.PLAN_FAILED, message=error.message)
         verification = verify_plan(await self._analyse(plan), change.actions)

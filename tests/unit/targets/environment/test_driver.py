@@ -62,7 +62,7 @@ class Desk:
     async def session(self, goal: GoalKind = GoalKind.SPEC, **options: Any) -> AsyncIterator[EnvironmentSession]:
         """One pass, for the spec unless another goal is given."""
         environment = Environment.model_validate({**MANIFEST, "status": self.status})
-        async with self.driver(**options).session(environment, Goal(goal), lambda _: None) as opened:
+        async with self.driver(**options).session(environment, Goal(goal), "run-1", lambda _: None) as opened:
             yield opened
 
     async def apply(self, run: ApplyRun, **decided: Any) -> Outcome:

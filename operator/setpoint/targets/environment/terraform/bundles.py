@@ -25,7 +25,7 @@ from setpoint.targets.environment.terraform.environment import RunEnvironment
 from setpoint.targets.environment.terraform.failures import LOCK_REMEDY, failure
 from setpoint.targets.environment.terraform.finishing import in_thread
 from setpoint.targets.environment.terraform.module_access import module_access
-from setpoint.targets.environment.terraform.process import Command, run
+from setpoint.targets.environment.terraform.process import Command, execute
 from setpoint.targets.environment.terraform.workfolder import MODULES, OVERRIDE, ROOT_HEADER
 
 _LEFT_OUT = (".git", ".setpoint")
@@ -146,7 +146,7 @@ class BundleMaker:
         with module_access(inputs.module_hosts, folder) as access:
             environment = {**self._environment.of_run(inputs.plan_environment, None), **access}
             command = Command(line, source, environment, folder, name, inputs.init_timeout, {"operation": "bundle"})
-            ended = await run(command)
+            ended = await execute(command)
         if ended.exit_code != 0 or ended.stopped:
             secrets = self._environment.secrets().union(
                 inputs.credential_secrets, inputs.variable_secrets, module_secrets(inputs)

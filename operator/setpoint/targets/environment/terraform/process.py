@@ -79,7 +79,7 @@ class Ended:
     left: tuple[str, ...] = ()
 
 
-async def run(command: Command) -> Ended:
+async def execute(command: Command) -> Ended:
     """Runs a command to its end. Past its deadline it is stopped gracefully, and so it is when we are cancelled.
 
     A cancellation is raised again once the command has ended. Raises StoreError where the run folder can't be
@@ -92,7 +92,7 @@ async def run(command: Command) -> Ended:
 
 
 async def run_through(command: Command) -> Ended:
-    """Like `run`, but a cancellation only stops the command: its end is returned, for what must be recorded."""
+    """Like `execute`, but a cancellation only stops the command: its end is returned, for what must be recorded."""
     process, stopped = await _started(command)
     try:
         if not stopped:

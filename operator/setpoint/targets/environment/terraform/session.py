@@ -48,8 +48,8 @@ from setpoint.targets.environment.terraform.process import (
     WRITING_GRACE,
     Command,
     Ended,
+    execute,
     remove_run,
-    run,
     run_through,
 )
 from setpoint.targets.environment.terraform.progress import Listener, reporting_waits
@@ -139,6 +139,7 @@ class Session:
         destroy: bool = False,
         full: bool = False,
         refresh: bool = True,
+        run: str | None = None,
         progress: OnProgress | None = None,
     ) -> PlanRun:
         """Makes the folder exact, initialises it where needed, plans."""
@@ -146,7 +147,7 @@ class Session:
         self._refuse_unsaved_state()
         binary = await self._binaries.locate(inputs, self._threads)
         facts, inputs = await self._prepare(bundle, inputs)
-        folder = self._open_run()
+        folder = self._open_run(run)
         variables = write_variables(folder, all_variables(facts, inputs))
         with self._backend.grant(self._target, run=folder.name, operation="plan") as access:
             await self._initialise(facts, inputs, binary, folder, access)
@@ -154,7 +155,7 @@ class Session:
             line = builder(binary.words).plan_line(folder / "tfplan", variables, destroy=destroy, refresh=refresh)
             command = self._command("plan", line, folder, inputs, access)
             async with self._room.taken(), self._reporting_waits(command, inputs, progress):
-                ended = await run(command)
+                ended = await execute(command)
             messages = tuple(read_stream(ended.stdout))
             self._register_addresses(addresses(messages))
             if ended.exit_code != 0 or ended.stopped:
@@ -234,8 +235,11 @@ class Session:
             raise StalledError(Reason.DIGEST_MISMATCH, message)
         return archive
 
-    def _open_run(self) -> Path:
-        folder = self._runs / uuid.uuid4().hex
+    def _open_run(self, run: str | None) -> Path:
+        folder = self._runs / (run or uuid.uuid4().hex)
+        if folder in self._opened:
+            self._opened.remove(folder)
+            remove_run(folder)
         try:
             folder.mkdir(mode=0o700, parents=True)
             (folder / HOME).mkdir(mode=0o700)
@@ -256,7 +260,7 @@ class Session:
         self._folder.forget_initialisation(facts)
         line = builder(binary.words).init_line(backend=True, modules=False)
         async with self._init_lock if self._environment.shares_cache else contextlib.nullcontext():
-            ended = await run(self._command("init", line, folder, inputs, access))
+            ended = await execute(self._command("init", line, folder, inputs, access))
         if ended.exit_code != 0 or ended.stopped:
             raise failure(f"{inputs.command} init", ended, self._secrets(inputs), Reason.INIT_FAILED)
         if inputs.lock_file == "Required" and (unpinned := self._folder.unpinned(facts)):
@@ -266,7 +270,9 @@ class Session:
     async def _show(
         self, words: tuple[str, ...], folder: Path, inputs: RunInputs, access: BackendAccess
     ) -> Mapping[str, Any]:
-        ended = await run(self._command("show", builder(words).show_line(folder / "tfplan"), folder, inputs, access))
+        ended = await execute(
+            self._command("show", builder(words).show_line(folder / "tfplan"), folder, inputs, access)
+        )
         if ended.exit_code != 0 or ended.stopped:
             raise failure(f"{inputs.command} show", ended, self._secrets(inputs), Reason.PLAN_FAILED)
         try:

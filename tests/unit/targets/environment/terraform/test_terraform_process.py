@@ -13,7 +13,7 @@ from tests.fakes.deadlines import Deadlines
 from setpoint.domain.errors import SetpointError
 from setpoint.targets.environment.terraform import process as processes
 from setpoint.targets.environment.terraform.leftovers import RUN_VARIABLE
-from setpoint.targets.environment.terraform.process import Command, run, run_through
+from setpoint.targets.environment.terraform.process import Command, execute, run_through
 
 SAVES = """
 import pathlib, signal, sys, time
@@ -52,19 +52,19 @@ async def started(folder: Path) -> None:
 
 
 async def test_output_goes_to_files_and_the_exit_code_is_told(folder: Path) -> None:
-    ended = await run(command(folder, "import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)"))
+    ended = await execute(command(folder, "import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)"))
     assert (ended.exit_code, ended.stdout, ended.stderr, ended.stopped) == (3, b"out\n", b"err\n", "")
     assert ((folder / "apply.out").read_bytes(), (folder / "apply.err").read_bytes()) == (b"out\n", b"err\n")
 
 
 async def test_the_process_has_what_it_was_given_and_its_runs_name(folder: Path) -> None:
     given = {"A": "1", "LC_ALL": "C.UTF-8"}
-    ended = await run(command(folder, "import json, os; print(json.dumps(dict(os.environ)))", environment=given))
+    ended = await execute(command(folder, "import json, os; print(json.dumps(dict(os.environ)))", environment=given))
     assert json.loads(ended.stdout) == {**given, RUN_VARIABLE: "0a1b"}
 
 
 async def test_it_leads_a_session_of_its_own_and_reads_nothing(folder: Path) -> None:
-    ended = await run(command(folder, "import os, sys; print(os.getsid(0) == os.getpid(), repr(sys.stdin.read()))"))
+    ended = await execute(command(folder, "import os, sys; print(os.getsid(0) == os.getpid(), repr(sys.stdin.read()))"))
     assert ended.stdout == b"True ''\n"
 
 
@@ -76,13 +76,13 @@ while open("/proc/self/oom_score_adj").read() != "1000\\n":
     os.sched_yield()
 print(os.popen("cat /proc/self/oom_score_adj").read())
 """
-    ended = await run(command(folder, program))
+    ended = await execute(command(folder, program))
     assert ended.stdout.split() == [b"1000"]
     assert Path("/proc/self/oom_score_adj").read_text() != "1000\n"
 
 
 async def test_the_note_says_what_runs(folder: Path) -> None:
-    await run(command(folder, "import os; print(os.getpid())", environment={"TOKEN": "a-secret-value"}))
+    await execute(command(folder, "import os; print(os.getpid())", environment={"TOKEN": "a-secret-value"}))
     text = (folder / "process.json").read_text()
     note = json.loads(text)
     assert (note["target"], note["operation"], note["name"]) == ("t", "apply", "apply")
@@ -94,7 +94,7 @@ async def test_the_note_says_what_runs(folder: Path) -> None:
 
 
 async def test_the_note_tells_a_power_cut_from_a_killed_manager(folder: Path) -> None:
-    await run(command(folder, "print()"))
+    await execute(command(folder, "print()"))
     note = json.loads((folder / "process.json").read_text())
     assert not processes.outlived_a_boot(note)
     assert processes.outlived_a_boot({**note, "boot": "another"})
@@ -103,7 +103,7 @@ async def test_the_note_tells_a_power_cut_from_a_killed_manager(folder: Path) ->
 async def test_past_its_deadline_it_is_asked_to_end(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     deadlines = Deadlines()
     monkeypatch.setattr(processes, "start_deadline", deadlines)
-    task = asyncio.create_task(run(command(folder, SAVES)))
+    task = asyncio.create_task(execute(command(folder, SAVES)))
     await started(folder)
     await deadlines.expire()
     ended = await task
@@ -111,7 +111,7 @@ async def test_past_its_deadline_it_is_asked_to_end(folder: Path, monkeypatch: p
 
 
 async def test_a_cancelled_run_ends_gracefully_and_is_raised_again(folder: Path) -> None:
-    task = asyncio.create_task(run(command(folder, SAVES)))
+    task = asyncio.create_task(execute(command(folder, SAVES)))
     await started(folder)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -158,4 +158,4 @@ def _fields(one: Command) -> dict[str, object]:
 async def test_a_command_that_is_not_there_is_one_of_our_errors(folder: Path) -> None:
     gone = Command(("/nowhere/terraform",), folder.parent, {}, folder, "plan", 5.0)
     with pytest.raises(SetpointError, match="/nowhere/terraform"):
-        await run(gone)
+        await execute(gone)
