@@ -73,7 +73,7 @@ def beacons(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(TARGET_KINDS, "Beacon", f"{__name__}:Beacon")
     monkeypatch.setitem(kinds.BY_NAME, "Beacon", kind)
     conditions = kind_conditions.KIND_CONDITIONS
-    monkeypatch.setitem(conditions, "Beacon", conditions["Environment"])
+    monkeypatch.setitem(conditions, "Beacon", kind_conditions.target_conditions(Beacon))
 
 
 def beacon(name: str = "shop-prod", *, status: JsonObject | None = None, **spec: Any) -> JsonObject:

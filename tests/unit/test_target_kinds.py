@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from setpoint.adapters.kube.paths import resource_of
-from setpoint.api.kind_conditions import KIND_CONDITIONS
+from setpoint.api.kind_conditions import KIND_CONDITIONS, target_conditions
 from setpoint.api.meta import GROUP
-from setpoint.api.target import TARGET_KINDS, target_type
+from setpoint.api.target import TARGET_KINDS, Target, target_type
 from setpoint.api.v1alpha1 import KINDS
 from setpoint.cli.examples import EXAMPLES
 from setpoint.domain import kinds
@@ -120,3 +120,12 @@ def test_every_target_keeps_its_namespace() -> None:
     ]
     assert sorted(kind for kind, _ in guarded) == sorted(TARGET_KINDS)
     assert all(len(validations) == 2 for _, validations in guarded)
+
+
+@pytest.mark.parametrize("kind", TARGET_KINDS)
+def test_the_reasons_of_a_kind_are_those_of_all_and_its_own(kind: str) -> None:
+    common, own = target_conditions(Target), target_type(kind).OWN_REASONS
+    assert own.keys() <= common.keys()
+    for type_, reasons in KIND_CONDITIONS[kind].items():
+        assert not set(common[type_]) & set(own.get(type_, ()))
+        assert reasons == (*common[type_], *own.get(type_, ()))

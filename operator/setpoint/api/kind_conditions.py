@@ -1,7 +1,7 @@
 """Owns which conditions each kind has, and which reasons each of them can have. Constants only."""
 
 from setpoint.api.conditions import ConditionType, Reason
-from setpoint.api.target import TARGET_KINDS
+from setpoint.api.target import TARGET_KINDS, Target, target_type
 
 _DECLARATION_REASONS = (
     Reason.INVALID_SPEC,
@@ -11,26 +11,12 @@ _DECLARATION_REASONS = (
     Reason.SOURCE_UNAVAILABLE,
     Reason.SOURCE_UNAUTHORIZED,
     Reason.SECRET_NOT_FOUND,
-    Reason.VARIABLE_UNDECLARED,
-    Reason.CONFIGURATION_INVALID,
-    Reason.LOCK_FILE_MISSING,
-    Reason.LOCK_FILE_MISMATCH,
-    Reason.ENGINE_NOT_FOUND,
-    Reason.ENGINE_VERSION_MISMATCH,
-    Reason.STATE_NOT_ADOPTED,
-    Reason.STATE_TOO_NEW,
-    Reason.PROVIDER_UNAVAILABLE,
 )
 _FAILURE_REASONS = (
-    Reason.INIT_FAILED,
-    Reason.PLAN_FAILED,
-    Reason.DATA_UNREADABLE,
-    Reason.DESTROY_PREVENTED,
     Reason.APPLY_FAILED,
     Reason.TIMED_OUT,
     Reason.INTERRUPTED,
     Reason.ORPHANS_SUSPECTED,
-    Reason.STATE_LOCKED,
     Reason.STORE_FAILED,
     Reason.OUT_OF_DESCRIPTORS,
     Reason.API_UNAVAILABLE,
@@ -91,8 +77,14 @@ _TARGET_CONDITIONS: dict[ConditionType, tuple[Reason, ...]] = {
     ConditionType.HELD: (Reason.RESET_HOLD, Reason.VERIFY_HOLD, Reason.HELD, Reason.RESUMED),
 }
 
+
+def target_conditions(kind: type[Target]) -> dict[ConditionType, tuple[Reason, ...]]:
+    """The conditions of every target, with the reasons of all kinds and then this one's own."""
+    return {type_: (*reasons, *kind.OWN_REASONS.get(type_, ())) for type_, reasons in _TARGET_CONDITIONS.items()}
+
+
 KIND_CONDITIONS: dict[str, dict[ConditionType, tuple[Reason, ...]]] = {
-    **dict.fromkeys(TARGET_KINDS, _TARGET_CONDITIONS),
+    **{kind: target_conditions(target_type(kind)) for kind in TARGET_KINDS},
     "Change": {
         ConditionType.GATED: _GATE_REASONS,
         ConditionType.APPROVED: (Reason.APPROVED, Reason.APPROVAL_REQUIRED),

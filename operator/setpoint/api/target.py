@@ -3,10 +3,12 @@
 import datetime as dt
 import pkgutil
 import re
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema, field_validator
 
+from setpoint.api.conditions import ConditionType, Reason
 from setpoint.api.meta import Conditions, KubeObject, ObjectRef, ObservedGeneration
 from setpoint.api.model import ApiModel, Boolean, Digest, Duration, Integer, Name, ShortText, StatusModel, Time, cel
 
@@ -254,6 +256,9 @@ class TargetStatus(StatusModel):
 
 class Target(KubeObject):
     """Something that Setpoint keeps at its declared state. A kind adds what it alone has to spec and status."""
+
+    OWN_REASONS: ClassVar[Mapping[ConditionType, tuple[Reason, ...]]] = {}
+    """The reasons that conditions of this kind alone can have, beside those of every target."""
 
     spec: TargetSpec
     status: TargetStatus = Field(default_factory=TargetStatus)

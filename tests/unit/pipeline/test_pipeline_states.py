@@ -552,7 +552,7 @@ async def test_where_nothing_was_ever_made_there_is_nothing_to_destroy(bench):
     ("error", "ready", "also"),
     [
         (StalledError(Reason.SOURCE_NOT_FOUND, "gone"), ("False", "SourceNotFound"), "Stalled"),
-        (TransientError(Reason.PLAN_FAILED, "later"), ("Unknown", "PlanFailed"), "Reconciling"),
+        (TransientError(Reason.SOURCE_UNAVAILABLE, "later"), ("Unknown", "SourceUnavailable"), "Reconciling"),
         (RuntimeError("secret-token"), ("Unknown", "InternalError"), "Reconciling"),
     ],
     ids=["stalled", "transient", "fault"],

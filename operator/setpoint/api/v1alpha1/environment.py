@@ -1,10 +1,12 @@
 """Owns the kind Environment: what a cloud environment must be. Types only, no behaviour."""
 
 import datetime as dt
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from setpoint.api.conditions import ConditionType, Reason
 from setpoint.api.meta import KindMeta, LocalReference, PrinterColumn
 from setpoint.api.model import ApiModel, Digest, Duration, Integer, ShortText, StatusModel
 from setpoint.api.source import Source
@@ -195,6 +197,26 @@ class EnvironmentStatus(TargetStatus):
         return told
 
 
+_DECLARATION_REASONS = (
+    Reason.VARIABLE_UNDECLARED,
+    Reason.CONFIGURATION_INVALID,
+    Reason.LOCK_FILE_MISSING,
+    Reason.LOCK_FILE_MISMATCH,
+    Reason.ENGINE_NOT_FOUND,
+    Reason.ENGINE_VERSION_MISMATCH,
+    Reason.STATE_NOT_ADOPTED,
+    Reason.STATE_TOO_NEW,
+    Reason.PROVIDER_UNAVAILABLE,
+)
+_FAILURE_REASONS = (
+    Reason.INIT_FAILED,
+    Reason.PLAN_FAILED,
+    Reason.DATA_UNREADABLE,
+    Reason.DESTROY_PREVENTED,
+    Reason.STATE_LOCKED,
+)
+
+
 class Environment(Target):
     """A cloud environment that Setpoint keeps at its declared state."""
 
@@ -213,6 +235,11 @@ class Environment(Target):
             PrinterColumn("STATUS", '.status.conditions[?(@.type=="Ready")].message', wide=True),
         ),
     )
+
+    OWN_REASONS: ClassVar[Mapping[ConditionType, tuple[Reason, ...]]] = {
+        ConditionType.READY: (*_DECLARATION_REASONS, *_FAILURE_REASONS),
+        ConditionType.STALLED: _DECLARATION_REASONS,
+    }
 
     kind: Literal["Environment"] = "Environment"
     spec: EnvironmentSpec
