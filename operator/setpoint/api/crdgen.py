@@ -17,7 +17,6 @@ from pydantic_core import core_schema
 
 from setpoint.api.meta import GROUP, VERSION, JsonObject, KubeObject, PrinterColumn
 from setpoint.api.model import format_duration
-from setpoint.api.v1alpha1 import KINDS
 
 GENERATOR_ANNOTATION = f"{GROUP}/generated-by"
 
@@ -50,11 +49,6 @@ class _Optional(GenerateJsonSchema):
 
     def encode_default(self, dft: Any) -> Any:
         return format_duration(dft) if isinstance(dft, dt.timedelta) else super().encode_default(dft)
-
-
-def custom_resource_definitions() -> tuple[JsonObject, ...]:
-    """The definition of every kind, in the order of KINDS."""
-    return tuple(custom_resource_definition(kind) for kind in KINDS)
 
 
 def custom_resource_definition(kind: type[KubeObject]) -> JsonObject:

@@ -47,7 +47,11 @@ def stale_files(root: Path) -> list[str]:
     wanted = dict(generated_files())
     paths = itertools.chain.from_iterable((root / folder).glob("*") for folder in _FOLDERS)
     present = {path.relative_to(root).as_posix() for path in paths}
-    changed = {name for name, text in wanted.items() if name not in present or _text(root / name) != text}
+    changed = {
+        name
+        for name, text in wanted.items()
+        if name not in present or (root / name).read_text(encoding="utf-8") != text
+    }
     return sorted(changed | (present - wanted.keys() - _WRITTEN))
 
 
@@ -63,10 +67,6 @@ def write_files(root: Path) -> list[str]:
         else:
             path.unlink()
     return stale
-
-
-def _text(path: Path) -> str:
-    return path.read_text(encoding="utf-8")
 
 
 @click.command()

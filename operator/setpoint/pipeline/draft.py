@@ -138,7 +138,7 @@ class StatusDraft:
             before, after = get_condition(tuple(self._before.conditions), type_), self.get(type_)
             if after is None or (before and (before.status, before.reason) == (after.status, after.reason)):
                 continue
-            if before is None and not _is_news(type_, after):
+            if before is None and type_ is not ConditionType.READY and not _is_bad(type_, after):
                 continue
             reason = Reason(after.reason)
             message = after.message or REASON_MEANING[reason]
@@ -149,7 +149,3 @@ def _is_bad(type_: ConditionType, condition: Condition) -> bool:
     if type_ in _ALARMING:
         return condition.status != "False"
     return condition.status == "False" and condition.reason not in {Reason.APPROVAL_REQUIRED, Reason.SUSPENDED}
-
-
-def _is_news(type_: ConditionType, condition: Condition) -> bool:
-    return type_ is ConditionType.READY or _is_bad(type_, condition)

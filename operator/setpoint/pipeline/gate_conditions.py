@@ -20,7 +20,8 @@ def change_conditions(decision: GateDecision) -> tuple[ChangeCondition, ...]:
         by = ", ".join(decision.approved_by)
         conditions.append((ConditionType.APPROVED, "True", Reason.APPROVED, f"by {by}" if by else "none is asked for"))
     else:
-        conditions.append((ConditionType.APPROVED, "False", Reason.APPROVAL_REQUIRED, _missing(decision)))
+        missing = f"{len(decision.approved_by)} of {decision.required} approvals"
+        conditions.append((ConditionType.APPROVED, "False", Reason.APPROVAL_REQUIRED, missing))
     return tuple(conditions)
 
 
@@ -48,10 +49,6 @@ def accepted_undrilled(record: ChangeObject, spec: ChangeSpec, decision: GateDec
 def _gated(decision: GateDecision) -> Status:
     """Pending is neither: the gates that can decide passed, and people are still to speak."""
     return "True" if decision.verdict is Verdict.PASS else "Unknown" if decision.verdict is Verdict.PENDING else "False"
-
-
-def _missing(decision: GateDecision) -> str:
-    return f"{len(decision.approved_by)} of {decision.required} approvals"
 
 
 _KEEPING = "; to keep what it has, put its manifest back, or set spec.protection.deletionPolicy to Retain on a cluster"

@@ -219,5 +219,5 @@ class Work:
 
 
 def _is_new(obj: JsonObject) -> bool:
-    """True where an object has a controller, and nobody has looked at it."""
+    """True where an object has a controller, and was never observed."""
     return obj["kind"] in RECONCILED and not obj.get("status")

@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 from tests.fakes.admission import compiled, set_defaults, strict
 
-from setpoint.api.crdgen import custom_resource_definition, custom_resource_definitions, object_schema
+from setpoint.api.crdgen import custom_resource_definition, object_schema
 from setpoint.api.v1alpha1 import KINDS, Change, EnforcementGates, Environment, PolicySet, Snapshot
 
 KEYWORDS = {
@@ -206,11 +206,12 @@ def test_definitions__short_names__belong_to_one_kind_each() -> None:
                 definition["spec"]["names"]["singular"],
                 *definition["spec"]["names"]["shortNames"],
             }
-            for definition in custom_resource_definitions()
+            for definition in map(custom_resource_definition, KINDS)
         )
     )
     assert len(names) == len(set(names))
 
 
-def test_definitions__called_twice__are_the_same() -> None:
-    assert custom_resource_definitions() == custom_resource_definitions()
+@kinds
+def test_definition__made_twice__is_the_same(kind: Any) -> None:
+    assert custom_resource_definition(kind) == custom_resource_definition(kind)

@@ -16,9 +16,9 @@ import yaml
 from tests.fakes.examples import example
 from tests.fakes.home import FakeHome, FakeWiring, Report, Run
 
-from setpoint.api.crdgen import custom_resource_definition, custom_resource_definitions
+from setpoint.api.crdgen import custom_resource_definition
 from setpoint.api.meta import ObjectRef
-from setpoint.api.v1alpha1 import Environment
+from setpoint.api.v1alpha1 import KINDS, Environment
 from setpoint.api.v1alpha1.change import ActionSummary, ChangeSummary, GateResult, ResetPlanSummary
 from setpoint.cli.progress import ProgressLines
 from setpoint.domain.model import ResourceProgress
@@ -386,7 +386,7 @@ def test_doctor__without_a_home__works(run: Run, home: FakeHome, wiring: FakeWir
 
 def test_crds__are_what_the_types_say(run: Run) -> None:
     printed = list(yaml.safe_load_all(run("crds").stdout))
-    assert printed == list(custom_resource_definitions())
+    assert printed == list(map(custom_resource_definition, KINDS))
 
 
 def test_crds__one_kind__json_is_the_definition(run: Run) -> None:

@@ -54,7 +54,7 @@ class KubeEvents:
             "type": record.type,
             "reason": record.reason,
             "action": record.reason,
-            "note": _cut(record.message),
+            "note": record.message.encode()[:_MAX_NOTE].decode(errors="ignore"),
             "reportingController": _CONTROLLER,
             "reportingInstance": self._instance[:128],
         }
@@ -74,10 +74,6 @@ class KubeEvents:
         return await self._connection.request(
             KubeRequest(method, path, str(ref), body=body, content_type=content, seconds=10.0)
         )
-
-
-def _cut(message: str) -> str:
-    return message.encode()[:_MAX_NOTE].decode(errors="ignore")
 
 
 def _event_ref(record: EventRecord) -> ObjectRef:

@@ -77,7 +77,7 @@ def load(texts: Mapping[str, str], params: Mapping[str, Any], inputs: Inputs, *,
         entries = _asked(modules)
         asked: dict[str, list[Path]] = {}
         for kind in inputs:
-            asked[kind] = [path for path in entries if _is_for(path, kind, kinds)]
+            asked[kind] = [path for path in entries if path not in kinds or kind in kinds[path].kinds]
         files = {module.file: texts[module.file] for module in loaded}
         asking = query(asked, modules, inputs)
         problems = _compile(engine, files, asking, params)
@@ -104,10 +104,6 @@ def _stray_kinds(modules: Iterable[Module], metadata: Blocks) -> Iterator[Fault]
                 yield module.file, line, "custom.kinds belongs into the METADATA above a package, and not into a test"
             elif about.kinds and said.setdefault(module.package, about.kinds) != about.kinds:
                 yield module.file, line, "custom.kinds are others than those of another file of this package"
-
-
-def _is_for(package: Path, kind: str, kinds: Mapping[Path, PackageKinds]) -> bool:
-    return package not in kinds or kind in kinds[package].kinds
 
 
 def _asked(modules: Iterable[Module]) -> list[Path]:

@@ -109,7 +109,9 @@ class Reach:
                 self._below(found, here, (*path, name), depth=depth + 1, others=others)
 
     def _holds_code(self, folder: Folder) -> bool:
-        return any(self._code.is_code(name) and not _is_folder(entry) for name, entry in folder.entries().items())
+        return any(
+            self._code.is_code(name) and isinstance(entry, File | Link) for name, entry in folder.entries().items()
+        )
 
     def _add(self, path: Path, file: File) -> None:
         text = "/".join(path)
@@ -180,7 +182,3 @@ class Reach:
 
 def _parts(path: str) -> Path:
     return tuple(part for part in path.split("/") if part not in ("", "."))
-
-
-def _is_folder(entry: Entry) -> bool:
-    return not isinstance(entry, File | Link)

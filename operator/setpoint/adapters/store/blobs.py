@@ -134,7 +134,7 @@ class BlobFolder:
         """Makes the folder where it is not there; returns how many blobs are in it."""
         with self._explained():
             self._folder.mkdir(mode=_MODE, parents=True, exist_ok=True)
-            return sum(1 for _ in _files(self._folder))
+            return sum(path.is_file() for path in self._folder.glob("??/*"))
 
     def put(self, digest: str, pieces: Iterator[bytes]) -> None:
         """Writes a file, or touches it."""
@@ -223,10 +223,6 @@ class _Cache:
             self._entries[digest] = data
             while self._size > self._limit:
                 self._size -= len(self._entries.popitem(last=False)[1])
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.glob("??/*") if path.is_file())
 
 
 def _prune_folder(folder: Path, keep: frozenset[str], before: float) -> int:

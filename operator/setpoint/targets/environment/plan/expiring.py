@@ -38,7 +38,7 @@ def find_expiring(document: Mapping[str, Any], change: Change, types: ResourceTy
 
 
 def _acts(item: Mapping[str, Any]) -> bool:
-    """Spares the reading of what rests, most of a large plan, and of what is only read."""
+    """Spares the reading of what stays as it is, most of a large plan, and of what is only read."""
     return bool(item.get("mode", "managed") == "managed" and item["change"].get("actions") != ["no-op"])
 
 

@@ -147,13 +147,9 @@ def _expressions(block: Mapping[str, Any], prefix: str) -> dict[str, frozenset[s
     found = {}
     for name, expression in _map(block.get("expressions")).items():
         listed = _refer(expression, prefix)
-        repeated = any(_local_part(one, prefix) in {"each", "count"} for one in listed)
+        repeated = any(one.removeprefix(prefix).partition(".")[0] in {"each", "count"} for one in listed)
         found[str(name)] = listed | repeat if repeated else listed
     return found
-
-
-def _local_part(name: str, prefix: str) -> str:
-    return name.removeprefix(prefix).partition(".")[0]
 
 
 def _calls(module: Mapping[str, Any], prefix: str) -> dict[str, frozenset[str]]:

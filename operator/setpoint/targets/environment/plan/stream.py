@@ -195,12 +195,6 @@ def _plain_error(summary: str, body: str) -> Diagnostic:
     return Diagnostic("error", _one_line(summary), _one_line(detail), at=at)
 
 
-def read_validation(document: Any) -> tuple[Diagnostic, ...]:
-    """The diagnostics of `terraform validate -json` and the like."""
-    listed = document.get("diagnostics") if isinstance(document, Mapping) else None
-    return tuple(_diagnostic(one) for one in listed if isinstance(one, Mapping)) if isinstance(listed, list) else ()
-
-
 def _diagnostic(one: Mapping[str, Any]) -> Diagnostic:
     return Diagnostic(
         severity=_text(one.get("severity")) or "error",

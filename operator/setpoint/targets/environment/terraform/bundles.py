@@ -59,7 +59,7 @@ class BundleMaker:
         if not inputs.has_state:
             _refuse_foreign_state(tree, roots)
         key = self._key(tree, inputs, engine)
-        known = await self._renew(self._known.get(key) or self._read_index(key))
+        known = await self._renew(self._known.get(key) or _read(self._place(key)))
         if known is None:
             known = await self._make(tree, inputs, words, roots)
             self._write_index(key, known)
@@ -92,10 +92,6 @@ class BundleMaker:
         except NotFoundError:
             return None
         return known
-
-    def _read_index(self, key: str) -> tuple[str, str] | None:
-        """Reads what an earlier manager made."""
-        return _read(self._place(key))
 
     def _write_index(self, key: str, known: tuple[str, str]) -> None:
         self._index.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -16,7 +16,6 @@ from setpoint.targets.environment.plan.stream import (
     is_quiet,
     read_line,
     read_stream,
-    read_validation,
     waits_in,
     warnings,
 )
@@ -186,12 +185,13 @@ def test_a_diagnostic_is_one_line(one: dict[str, Any], text: str) -> None:
 
 
 def test_a_diagnostic_of_no_known_severity_is_an_error() -> None:
-    assert read_validation({"diagnostics": [{"summary": "S"}]}) == (Diagnostic("error", "S"),)
+    found = diagnostics([{"type": "diagnostic", "diagnostic": {"summary": "S"}}])
+    assert list(found) == [Diagnostic("error", "S")]
 
 
-@given(JSON | st.fixed_dictionaries({"diagnostics": JSON | st.lists(st.fixed_dictionaries({"range": JSON}))}))
-def test_any_validation_is_read(document: Any) -> None:
-    assert all(one.severity for one in read_validation(document))
+@given(JSON | st.fixed_dictionaries({"range": JSON}))
+def test_any_diagnostic_is_read(diagnostic: Any) -> None:
+    assert all(one.severity for one in diagnostics([{"type": "diagnostic", "diagnostic": diagnostic}]))
 
 
 FAILED_CHECK = {
