@@ -99,7 +99,7 @@ class Settings(BaseModel):
         description="Parts that the targets are divided into, each with a leader of its own; alike for all replicas.",
     )
     resync_seconds: Annotated[float, Field(ge=5, le=86_400)] = Field(
-        default=300.0, description="Seconds between looks at all objects, for what the operator's watch has missed."
+        default=300.0, description="Seconds between lists of all objects, for what the operator's watch has missed."
     )
     lease_namespace: Annotated[str, Field(max_length=63)] = Field(
         default="", description="Where the operator's Lease is; else the pod's own namespace, else setpoint-system."

@@ -140,6 +140,6 @@ def test_whom_an_approval_concerns_can_not_be_read_at_once(
         people.until_reason("shop", "ApprovalRequired")
         with meddler.fault(lambda asked: UNAVAILABLE if f"{namespace}/changes/" in asked.path else None):
             people.approve("shop")
-            until(lambda: "is looked at again" in operator.process.log.read_text())
+            until(lambda: "is routed again" in operator.process.log.read_text())
         settles(people, ledger, 1)
         api_server.kubectl("delete", "environment", "shop", "-n", namespace, PATIENT)

@@ -84,7 +84,7 @@ class World:
     """The changes by the world, as policies are shown them."""
     kept: set[str] = dataclasses.field(default_factory=set)
     waits: tuple[ResourceProgress, ...] = ()
-    """The resources that the first look waits for, as they are told."""
+    """The resources that the first observation waits for, as they are told."""
     board: Board | None = None
     """The place where people look at Changes elsewhere; None: there is none."""
     verify_waits: tuple[ResourceProgress, ...] = ()

@@ -35,7 +35,7 @@ CONDITION_MEANING: dict[ConditionType, str] = {
     ),
     ConditionType.RESET_READY: "There is a way back: the last applied configuration was shown to plan.",
     ConditionType.GATED: "Every gate of the stage passes; on a Change, the verdict of its gates.",
-    ConditionType.VERIFIED: "A second look after the last apply found the setpoint and healthy answers.",
+    ConditionType.VERIFIED: "A second observation after the last apply found the setpoint and healthy answers.",
     ConditionType.HELD: "Nothing is applied until the spec changes or a person resumes.",
     ConditionType.APPROVED: "As many people as asked for approved this Change's subject.",
     ConditionType.REJECTED: "A person rejected this Change's subject.",

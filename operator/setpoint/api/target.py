@@ -159,7 +159,7 @@ class TargetSpec(ApiModel):
 
     @property
     def secret_names(self) -> frozenset[str]:
-        """The Secrets that a pass reads: where one moves, the target is looked at. Each kind says its own."""
+        """The Secrets that a pass reads: where one moves, the target is observed. Each kind says its own."""
         return frozenset()
 
 

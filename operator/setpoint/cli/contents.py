@@ -56,7 +56,7 @@ async def _from_store(home: Home, change: Change) -> tuple[ShownContent | None, 
         data = await home.content(change.spec.content)
         return (ShownContent.from_bytes(data), "") if data is not None else (None, "")
     except NotFoundError:
-        return None, "the store no longer holds what this Change would do, until the next look at its target"
+        return None, "the store no longer holds what this Change would do, until its target is observed again"
     except (StoreError, InvalidError) as error:
         return None, f"what this Change would do can't be read: {error.message}"
 
@@ -87,7 +87,7 @@ def refuse_unseen(change: Change, sight: Sight, *, unseen: bool) -> None:
     if sight.wrong:
         target = f"{change.spec.target_ref.kind.lower()}/{change.spec.target_ref.name}"
         msg = (
-            f"{change.ref}: {sight.wrong}; no approval is given. The next look at {target} keeps it anew "
+            f"{change.ref}: {sight.wrong}; no approval is given. The next observation of {target} keeps it anew "
             "('setpoint reconcile'); if it is wrong again, somebody else writes here"
         )
         raise SetpointError(msg)

@@ -78,8 +78,8 @@ def up(
     Exits with 0 where every target is at its setpoint or was released, with 3 where one needs attention or is held,
     with 1 where one failed. A folder that is no home and holds no manifest stays as it is: exit 2.
 
-    With --due, what an earlier run found at its setpoint is not looked at again before its interval has passed, unless
-    its manifest, the files of its source or a Secret that it reads moved: fast over thousands of targets at rest.
+    With --due, what an earlier run found at its setpoint is not observed again before its interval has passed, unless
+    its manifest, the files of its source or a Secret that it reads moved: fast over thousands of fresh targets.
     Drift of those is seen when they are due.
     """
     root = folder.resolve() if folder else invocation.root()

@@ -95,13 +95,13 @@ def required_approvals(
     asked: Iterable[int] = (),
     automatic_reset: bool = False,
     mixed: bool = False,
-    doubtful: bool = False,
+    uncertain: bool = False,
 ) -> int:
     """How many people must approve a Change.
 
     `written` is spec.approvals.required, `asked` what the gates ask for, of which the most counts. `mixed`: the
     Change restores drift and brings a new configuration, so both modes must allow it. A Destroy, and what is
-    `doubtful`, always wait for a person: something may have been lost already, or the reset plan was not drilled.
+    `uncertain`, always wait for a person: something may have been lost already, or the reset plan was not drilled.
     """
     by_hand = max(1, written or 0)
     if cause == "Reset":
@@ -110,7 +110,7 @@ def required_approvals(
         needed = by_hand
     else:
         needed = written or 0
-    return max(needed, int(doubtful), *asked, 0)
+    return max(needed, int(uncertain), *asked, 0)
 
 
 def _waits(cause: Cause, apply_mode: str, drift_mode: str, *, mixed: bool) -> bool:

@@ -1,8 +1,8 @@
 """Owns the exceptions that cross module borders. An exception says how the work goes on.
 
 SetpointError
-├── WaitingError      nothing is wrong; look again later
-├── StalledError      a person must change something; no back-off, at most another look at the interval
+├── WaitingError      nothing is wrong; observe again later
+├── StalledError      a person must change something; no back-off, at most another pass at the interval
 ├── TransientError    failed for now; retried with back-off
 ├── ConflictError     someone else wrote first; retried in silence
 ├── NotFoundError     there is no such object
@@ -51,7 +51,7 @@ class WaitingError(ReasonedError):
 
 
 class StalledError(ReasonedError):
-    """Nothing will help until a person changes something; looked at again after `requeue_after`, if set."""
+    """Nothing will help until a person changes something; tried again after `requeue_after`, if set."""
 
     def __init__(self, reason: Reason, message: str, *, requeue_after: dt.timedelta | None = None) -> None:
         super().__init__(reason, message)

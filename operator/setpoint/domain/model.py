@@ -196,7 +196,7 @@ class Outcome:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Verification:
-    """The result of a second look. `paths` are those that do not converge; `warnings` is None without a plan.
+    """The result of a second observation. `paths` are those that do not converge; `warnings` is None without a plan.
 
     `left` are the findings that count beside it, and that no Change can mend.
     """

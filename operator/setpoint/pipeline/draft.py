@@ -120,7 +120,7 @@ class StatusDraft:
         self._notices.append(Notice(type_, reason, message))
 
     def warn(self, warnings: Sequence[str]) -> None:
-        """Shows what a look warns of, and tells of what is new."""
+        """Shows what an observation warns of, and tells of what is new."""
         shown = [one[:_MAX_WARNING] for one in warnings[:_MAX_WARNINGS]]
         for one in shown:
             if one not in self.status.warnings:

@@ -94,7 +94,7 @@ class GateContext:
             asked=approvals_asked(self.all(), change.cause),
             automatic_reset=goal.reset is not None and goal.reset.spec.automatic,
             mixed=drifted and change.cause == "SpecChanged",
-            doubtful=bool(change.orphans) or undrilled,
+            uncertain=bool(change.orphans) or undrilled,
         )
 
     def requester(self, change: Change, goal: Goal) -> str | None:

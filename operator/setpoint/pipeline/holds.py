@@ -45,7 +45,7 @@ async def hold_unverified(work: Pass, applied: Applied, cluster: ClusterClient) 
     """Holds after a Change that did not verify: it is not applied again; a way back is asked for as the spec says.
 
     Where nothing was applied before, the way back would be to destroy everything: that is a person's to ask for.
-    The target is looked at again as it is, and at its setpoint once it verifies.
+    The target is observed again as it is, and at its setpoint once it verifies.
     """
     snapshot = applied.snapshot
     if snapshot is None or snapshot.configuration is None:

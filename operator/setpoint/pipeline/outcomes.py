@@ -166,7 +166,7 @@ class Outcomes:
             work.draft.notice(Reason.ORPHANS_SUSPECTED, f"perhaps made, and in no state: {listed}", "Warning")
 
     async def verified(self, work: Pass, applied: Applied, verification: model.Verification) -> None:
-        """Writes what the second look found, and acts on it."""
+        """Writes what the second observation found, and acts on it."""
         status: Status = "True" if verification.ok else "False"
         reason = Reason(verification.reason)
         await self._changes.mark(applied.record, (ConditionType.VERIFIED, status, reason, verification.message))

@@ -38,7 +38,7 @@ _MAX_ATTEMPTS = 2**31
 _MAX_PATHS = 5
 _MAX_PATH = 120
 _APART = 2.0
-"""Seconds between two looks, so that what moves by the second is seen to."""
+"""Seconds between two observations, so that what moves by the second is seen to."""
 _AGAIN = dt.timedelta(seconds=1)
 _Value = TypeVar("_Value")
 
@@ -159,7 +159,7 @@ class Pipeline:
         return True
 
     async def _is_unstable(self, work: Pass, change: model.Change) -> bool:
-        """Another content on the same base is looked at again, so that noise is told from a moved world."""
+        """Another content on the same base is observed again, so that noise is told from a moved world."""
         name = work.target.status.change
         known = await self._changes.get(work.target.metadata.namespace, name) if name else None
         if known is None or not _same_base(known, change) or known.spec.digest == change.digest:
@@ -293,7 +293,7 @@ class Pipeline:
         await work.stored.write(draft.status, audit=(intent,))
 
     async def _verify(self, work: Pass, applied: Applied, change: model.Change) -> None:
-        """A second look; what fails goes by spec.reset.onVerifyFailure."""
+        """A second observation; what fails goes by spec.reset.onVerifyFailure."""
         verification = await work.session.verify(change)
         if verification.warnings is not None:
             work.draft.warn(verification.warnings)

@@ -39,7 +39,7 @@ from setpoint.runtime.descriptors import as_exhaustion
 from setpoint.runtime.requests import Request, Result
 
 _UNREADABLE_INTERVAL = dt.timedelta(minutes=10)
-"""Between looks at one whose own interval can't be read: an upgrade may have mended the schema instead."""
+"""Between passes over one whose own interval can't be read: an upgrade may have mended the schema instead."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -284,7 +284,7 @@ def _reason_of(error: Exception) -> tuple[Reason, str]:
 
 
 def _with_interval(error: Exception, interval: dt.timedelta) -> Exception:
-    """A stalled target is looked at again at its interval: what was wrong may be mended outside the spec."""
+    """A stalled target is observed again at its interval: what was wrong may be mended outside the spec."""
     if isinstance(error, StalledError):
         error.requeue_after = interval
     return error

@@ -33,7 +33,7 @@ class Router:
         self._early: dict[ObjectRef, Fingerprint] = {}
 
     def notice(self, obj: JsonObject) -> None:
-        """The object was seen in a list, and is looked at for that: an event of the same wakes nobody again."""
+        """The object was seen in a list, and is queued for that: an event of the same wakes nobody again."""
         self._seen[ObjectRef.of(obj)] = _fingerprint(obj)
 
     def expect(self, shard: Shard) -> None:
@@ -72,7 +72,7 @@ class Router:
         return requests
 
     def _is_early(self, ref: ObjectRef, obj: JsonObject) -> bool:
-        """True where it is about to be listed, and not of those that nobody ever looked at."""
+        """True where it is about to be listed, and not of those that were never observed."""
         if not self._expected or ref.kind not in TARGET_KINDS or ref in self._seen or not obj.get("status"):
             return False
         return any(ref.key in shard for shard in self._expected)

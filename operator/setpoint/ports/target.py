@@ -44,7 +44,7 @@ class TargetSession(Protocol):
         ...
 
     async def observe_again(self) -> tuple[str, ...]:
-        """The differences between two looks at the same inputs, as `address: path`; there should be none."""
+        """The differences between two observations of the same inputs, as `address: path`; there should be none."""
         ...
 
     async def plan(self, observation: Observation) -> Plan:
@@ -92,7 +92,7 @@ class TargetSession(Protocol):
         ...
 
     async def verify(self, change: Change) -> Verification:
-        """A second look."""
+        """A second observation."""
         ...
 
     async def drill_destroy(self) -> str:

@@ -110,7 +110,7 @@ class Elector:
                 if held is not None:
                     return held
             except ConflictError:
-                # Someone else was faster; the next look sees who.
+                # Someone else was faster; the next reading tells who.
                 wait = self._timing.retry * self._uniform()
             except (TransientError, ForbiddenError) as error:
                 _LOGGER.warning("Can't look at the Lease: %s", error.message)
@@ -118,7 +118,7 @@ class Elector:
         return None
 
     async def _try_to_acquire(self) -> tuple[LeaseRecord | None, float]:
-        """The Lease where it is free now, else how long to wait for the next look."""
+        """The Lease where it is free now, else how long to wait before it is read again."""
         now = asyncio.get_running_loop().time()
         found = await self._lock.read() or _NONE
         moved = self._observed_at is not None and found.version != self._observed.version

@@ -109,7 +109,7 @@ METRICS: tuple[MetricSpec, ...] = (
     ),
     MetricSpec("setpoint_audit_rows_total", "counter", "Audit rows that this process made durable."),
     MetricSpec(
-        "setpoint_audit_chain_ok", "gauge", "1 where the audit chain verified, 0 where not, NaN before the first look."
+        "setpoint_audit_chain_ok", "gauge", "1 where the audit chain verified, 0 where not, NaN before the first check."
     ),
     MetricSpec("setpoint_blobs_removed_total", "counter", "Sealed blobs that were removed: nothing referred to them."),
     MetricSpec(

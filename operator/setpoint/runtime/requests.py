@@ -16,7 +16,7 @@ class Request:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Result:
-    """How a reconcile ended that did not fail. `requeue_after` asks for another look; None waits for an event."""
+    """How a reconcile ended that did not fail. `requeue_after` asks for another pass; None waits for an event."""
 
     requeue_after: dt.timedelta | None = None
 

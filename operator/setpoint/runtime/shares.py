@@ -21,7 +21,7 @@ class Shares:
         """True where another is to be asked for its shard: with one more we still have no more than it has left.
 
         Notes whose it is. From the yes on it counts as ours, or the next question would be answered without it; where
-        it was not asked for after all, the next look says so.
+        it was not asked for after all, the next reading says so.
         """
         owner = self._owners[shard] = found.wanted or found.holder
         counts = collections.Counter(self._owners.values())

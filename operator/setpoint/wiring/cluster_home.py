@@ -96,7 +96,7 @@ class ClusterHome:
         where = f"-n {ref.namespace} --context NAME"
         _refuse(
             "the operator plans, with credentials that only it has",
-            f"ask for a look with 'setpoint reconcile {ref} {where}', then read its Change with "
+            f"ask for an observation with 'setpoint reconcile {ref} {where}', then read its Change with "
             f"'setpoint describe {ref} {where}'",
         )
 

@@ -63,7 +63,7 @@ class Environments:
             self.watchdog.beat()
 
     async def source_digest(self, environment: Environment) -> str | None:
-        """Of a folder of the home as it is now; a repository is looked at again at the interval."""
+        """Of a folder of the home as it is now; a repository is read again at the interval."""
         source = environment.spec.source
         if source.path is None:
             return ""

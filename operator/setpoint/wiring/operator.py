@@ -209,11 +209,11 @@ class Operator:
             try:
                 await self._work.on_event(event)
             except TransientError as error:
-                _LOGGER.warning("%s is looked at again: %s", ObjectRef.of(event.object), error.message)
+                _LOGGER.warning("%s is routed again: %s", ObjectRef.of(event.object), error.message)
                 asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._deliver, event)
             except SetpointError as error:
                 # The next resync makes it up.
-                _LOGGER.warning("%s is looked at later: %s", ObjectRef.of(event.object), error.message)
+                _LOGGER.warning("%s waits for the next list: %s", ObjectRef.of(event.object), error.message)
 
 
 def _pod_namespace(environ: Mapping[str, str] = os.environ) -> str:

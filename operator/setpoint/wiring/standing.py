@@ -11,7 +11,7 @@ from setpoint.runtime.manager import ends_within
 _LOGGER = logging.getLogger(__name__)
 
 STORE_SECONDS = 5.0
-"""Between two looks. Each apply looks by itself."""
+"""Between two checks. Each apply checks by itself."""
 
 
 async def _nothing() -> None:

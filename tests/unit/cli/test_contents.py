@@ -55,8 +55,8 @@ def test_where_no_store_is_in_reach_the_status_tells(run: Run, home: FakeHome, v
 
 REACHES = {
     "only the beginning": (None, {"content": first(90)}, "only its beginning is at hand: 1 more lines are not shown"),
-    "gone": ({}, {}, "the store no longer holds what this Change would do, until the next look"),
-    "gone, with a beginning": ({}, {"content": first(90)}, "until the next look at its target: 1 more lines"),
+    "gone": ({}, {}, "the store no longer holds what this Change would do, until its target is"),
+    "gone, with a beginning": ({}, {"content": first(90)}, "until its target is observed again: 1 more lines"),
     "damaged": ({KEPT: b"{}"}, {}, "can't be read: not the content of a Change"),
     "superseded": (
         None,

@@ -1,4 +1,4 @@
-"""The word of a run for a target at rest, by how its last pass ended."""
+"""The word of a run for a target, by how its last pass ended."""
 
 from typing import Any
 

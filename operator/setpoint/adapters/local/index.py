@@ -50,7 +50,7 @@ class Inventory:
         ours = tuple(error for error in self.unparsed if error.file in sources)
         return dataclasses.replace(self, errors=(*self.errors, *ours)) if ours else self
 
-    def is_doubtful(self, ref: ObjectRef, path: str) -> bool:
+    def may_declare(self, ref: ObjectRef, path: str) -> bool:
         """True where the absence of an object of that file proves nothing."""
         if not self.complete:
             return True

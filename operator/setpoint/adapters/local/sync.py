@@ -125,7 +125,7 @@ class ManifestSync:
         self, inventory: Inventory, declared: Mapping[ObjectRef, StoredObject], gone: Iterable[ObjectRef]
     ) -> SyncReport:
         due = [entry for entry in inventory.entries.values() if self._is_due(entry, declared)]
-        # Gates and policies come first: no target is to be looked at under gates that are about to be others.
+        # Gates and policies come first: no target is to be observed under gates that are about to be others.
         governing = [entry for entry in due if entry.ref.kind in GOVERNING_KINDS]
         others = [entry for entry in due if entry.ref.kind not in GOVERNING_KINDS]
         errors = list(inventory.errors)
@@ -222,7 +222,7 @@ def _gone(declared: Mapping[ObjectRef, StoredObject], inventory: Inventory) -> s
         ref
         for ref, row in declared.items()
         if ref not in inventory.entries
-        and not inventory.is_doubtful(ref, row.source)
+        and not inventory.may_declare(ref, row.source)
         and "deletionTimestamp" not in rows.decode(row).object["metadata"]
     }
 

@@ -151,7 +151,9 @@ class EnvironmentSession:
 
     async def _observe_once(self) -> None:
         try:
-            self._plan = await self._services.pacer.look(self._key, self._bundle.digest, self._inputs, self._plan_goal)
+            self._plan = await self._services.pacer.observe(
+                self._key, self._bundle.digest, self._inputs, self._plan_goal
+            )
         except (StalledError, TransientError):
             await require_readable(self._services.states, self._key)
             raise
@@ -331,7 +333,7 @@ class EnvironmentSession:
         return taken
 
     async def verify(self, change: Change) -> Verification:
-        """A second look: a plan, and the health checks where something is left to be healthy."""
+        """A second observation: a plan, and the health checks where something is left to be healthy."""
         try:
             destroys, progress = self._goal.destroys, self._progress
             plan = await plan_goal(self._workspace, self._bundle, self._inputs, destroys=destroys, progress=progress)

@@ -30,7 +30,7 @@ class StoreBackends(Protocol):
 
     @property
     def observations(self) -> ObservationStore:
-        """The last observations at what rests."""
+        """The last observations of what is fresh."""
         ...
 
     @property

@@ -301,7 +301,7 @@ async def test_an_unreadable_file_is_named(tmp_path: Path, monkeypatch: pytest.M
     _deny(monkeypatch, "open", "bad.yaml")
     found = await inventory(tmp_path)
     assert [str(error) for error in found.errors] == ["bad.yaml: can't be read: permission denied"]
-    assert found.is_doubtful(SHOP, "bad.yaml")
+    assert found.may_declare(SHOP, "bad.yaml")
 
 
 async def test_an_unreadable_folder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -309,8 +309,8 @@ async def test_an_unreadable_folder_is_named(tmp_path: Path, monkeypatch: pytest
     _deny(monkeypatch, "scandir", "sub")
     found = await inventory(tmp_path)
     assert [str(error) for error in found.errors] == ["sub/: can't be read: permission denied"]
-    assert found.is_doubtful(SHOP, "sub/env.yaml")
-    assert not found.is_doubtful(SHOP, "env.yaml")
+    assert found.may_declare(SHOP, "sub/env.yaml")
+    assert not found.may_declare(SHOP, "env.yaml")
 
 
 def _deny(monkeypatch: pytest.MonkeyPatch, function: str, name: str) -> None:
@@ -328,7 +328,7 @@ def _deny(monkeypatch: pytest.MonkeyPatch, function: str, name: str) -> None:
 async def test_a_missing_home_is_no_empty_home(tmp_path: Path) -> None:
     found = await inventory(tmp_path / "nothing")
     assert not found.complete
-    assert found.is_doubtful(SHOP, "env.yaml")
+    assert found.may_declare(SHOP, "env.yaml")
 
 
 async def test_too_many_files_are_no_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -350,7 +350,7 @@ async def test_one_object_in_two_places_is_used_from_neither(tmp_path: Path) -> 
         "b.yaml:7: metadata.name: environment/shop is declared in a.yaml:2 too; none of them is used",
     ]
     assert {ref.kind for ref in found.entries} == {"Secret"}
-    assert found.is_doubtful(SHOP, "elsewhere.yaml")
+    assert found.may_declare(SHOP, "elsewhere.yaml")
 
 
 @pytest.mark.parametrize(

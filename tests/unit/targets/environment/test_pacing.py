@@ -23,7 +23,7 @@ class Plans:
         self.pacer = Pacer()
         self.given: list[float] = []
 
-    async def look(self, seconds: float, *, target: str = "t", bundle: str = "b", quiet: bool = True) -> PlanRun:
+    async def observe(self, seconds: float, *, target: str = "t", bundle: str = "b", quiet: bool = True) -> PlanRun:
         async def plan(inputs: RunInputs) -> PlanRun:
             self.given.append(inputs.plan_timeout)
             await asyncio.sleep(min(seconds, inputs.plan_timeout))
@@ -31,15 +31,15 @@ class Plans:
                 raise TIMED_OUT
             return PlanRun("run", quiet, None, bundle, Path())
 
-        return await self.pacer.look(target, bundle, INPUTS, plan)
+        return await self.pacer.observe(target, bundle, INPUTS, plan)
 
 
 async def test_a_quiet_target_on_a_black_hole_is_cut_and_given_more_each_time():
     plans = Plans()
-    await plans.look(3)
+    await plans.observe(3)
     for _ in range(5):
         with pytest.raises(TransientError) as cut:
-            await plans.look(10_000)
+            await plans.observe(10_000)
         assert cut.value.reason is Reason.TIMED_OUT
     assert plans.given == [900, 60, 120, 240, 480, 900]
     assert cut.value is TIMED_OUT
@@ -47,46 +47,46 @@ async def test_a_quiet_target_on_a_black_hole_is_cut_and_given_more_each_time():
 
 async def test_the_text_says_how_long_it_was_given_and_why():
     plans = Plans()
-    await plans.look(3)
+    await plans.observe(3)
     with pytest.raises(TransientError, match=r"it was given 60 s, since it usually takes 3\.0 s"):
-        await plans.look(61)
+        await plans.observe(61)
 
 
 async def test_targets_are_known_one_by_one():
     plans = Plans()
-    await plans.look(3)
-    await plans.look(100, target="other")
-    await plans.look(400, target="other")
+    await plans.observe(3)
+    await plans.observe(100, target="other")
+    await plans.observe(400, target="other")
     assert plans.given == [900, 900, 500]
 
 
 async def test_a_target_that_was_not_quiet_has_the_whole_time():
     plans = Plans()
-    await plans.look(3)
-    await plans.look(3, quiet=False)
-    await plans.look(800)
+    await plans.observe(3)
+    await plans.observe(3, quiet=False)
+    await plans.observe(800)
     assert plans.given == [900, 60, 900]
 
 
 async def test_other_code_has_the_whole_time():
     plans = Plans()
-    await plans.look(3)
-    await plans.look(800, bundle="another")
+    await plans.observe(3)
+    await plans.observe(800, bundle="another")
     assert plans.given == [900, 900]
 
 
 @pytest.mark.parametrize("error", [TransientError(Reason.PLAN_FAILED, "no"), StalledError(Reason.PLAN_FAILED, "no")])
 async def test_what_fails_otherwise_is_passed_on_and_teaches_nothing(error):
     plans = Plans()
-    await plans.look(3)
+    await plans.observe(3)
 
     async def fail(_: RunInputs) -> PlanRun:
         raise error
 
     with pytest.raises(type(error)) as raised:
-        await plans.pacer.look("t", "b", INPUTS, fail)
+        await plans.pacer.observe("t", "b", INPUTS, fail)
     assert raised.value is error
-    await plans.look(3)
+    await plans.observe(3)
     assert plans.given == [900, 60]
 
 
@@ -94,5 +94,5 @@ async def test_only_the_targets_looked_at_last_are_known():
     plans = Plans()
     plans.pacer = Pacer(most=2)
     for target in ("gone", "a", "b", "a", "gone", "a", "b"):
-        await plans.look(3, target=target)
+        await plans.observe(3, target=target)
     assert plans.given == [900, 900, 900, 60, 900, 60, 900]

@@ -1,4 +1,4 @@
-"""Owns what a look after an apply means. Pure."""
+"""Owns what an observation after an apply means. Pure."""
 
 from collections.abc import Iterable, Sequence
 

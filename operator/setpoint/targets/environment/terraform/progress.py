@@ -15,11 +15,11 @@ from setpoint.targets.environment.plan.stream import read_line, read_stream, wai
 from setpoint.targets.environment.terraform.finishing import finish
 
 _EVERY = 30.0
-"""Seconds between two looks at a plan's stream. Most plans are done before the first."""
+"""Seconds between two readings of a plan's stream. Most plans are done before the first."""
 _LOGGER = logging.getLogger(__name__)
 
 pause = asyncio.sleep
-"""The wait between two looks; a test ends it when it wants to."""
+"""The wait between two readings; a test ends it when it wants to."""
 
 
 class Listener:

@@ -10,7 +10,7 @@ from setpoint.runtime.memory import MemoryGroup
 _SHARE = 0.7
 """Of the limit: what runs take once they have begun must fit in the rest."""
 _EVERY = 0.5
-"""Seconds between two looks at what is used."""
+"""Seconds between two measurements of what is used."""
 _LOGGER = logging.getLogger(__name__)
 
 

@@ -13,7 +13,7 @@ SECONDS = st.floats(0, 10_000)
 def after(*looks: float) -> UsualTime:
     known = UNKNOWN
     for seconds in looks:
-        known = known.looked("b", seconds, quiet=True)
+        known = known.observed("b", seconds, quiet=True)
     return known
 
 
@@ -25,11 +25,11 @@ def after(*looks: float) -> UsualTime:
         pytest.param(after(20.0, 30.0, 10.0), "b", 150.0, id="a multiple of the longest"),
         pytest.param(after(400.0), "b", TIMEOUT, id="no longer than the timeout"),
         pytest.param(after(3.0), "c", TIMEOUT, id="of another bundle nothing is known"),
-        pytest.param(after(3.0).looked("b", 3.0, quiet=False), "b", TIMEOUT, id="what found something is not quiet"),
+        pytest.param(after(3.0).observed("b", 3.0, quiet=False), "b", TIMEOUT, id="what found something is not quiet"),
         pytest.param(after(100.0, 1.0, 1.0, 1.0, 1.0, 1.0), "b", FLOOR, id="what was long ago is forgotten"),
         pytest.param(after(3.0).was_cut(), "b", 2 * FLOOR, id="a cut doubles it"),
         pytest.param(after(3.0).was_cut().was_cut(), "b", 4 * FLOOR, id="and another does again"),
-        pytest.param(after(3.0).was_cut().looked("b", 4.0, quiet=True), "b", FLOOR, id="until one comes to its end"),
+        pytest.param(after(3.0).was_cut().observed("b", 4.0, quiet=True), "b", FLOOR, id="until one comes to its end"),
     ],
 )
 def test_the_limit_follows_from_the_looks_before(known: UsualTime, bundle: str, expected: float) -> None:
