@@ -131,6 +131,7 @@ class BeaconSession(ShownOnBoard):
         self._applied = target.status.applied
         self._goal = goal
         self._wanted = self._read_goal()
+        self._looked: list[Any] | None = None
 
     def _read_goal(self) -> dict[str, str]:
         if self._goal.destroys:
@@ -173,6 +174,7 @@ class BeaconSession(ShownOnBoard):
         if world.fail_observe:
             raise world.fail_observe
         base, found = text_of(world.actual), self._differing()
+        before, self._looked = self._looked, self._content(found)
         changes = [JudgedChange(one.name, "line", one.action, one.paths, one.drift_class.value) for one in found]
         return model.Observation(
             base=base,
@@ -181,12 +183,9 @@ class BeaconSession(ShownOnBoard):
             judged=PlainDocument({"text": base}, changes),
             shown={"shown": base},
             warnings=world.warnings,
+            moved=() if before in (None, self._looked) else ("a: value.stamp",),
             carried_out_by=self.carried_out_by(),
         )
-
-    async def observe_again(self) -> tuple[str, ...]:
-        content = self._content(self._differing())
-        return () if content == self._content(self._differing()) else ("a: value.stamp",)
 
     async def plan(self, seen: model.Observation) -> model.Plan:
         found = [one for one in seen.findings if one.mendable]
@@ -217,8 +216,10 @@ class BeaconSession(ShownOnBoard):
         blob, shown = applied.blob if applied else None, digest(text_of(self._world.actual))
         return model.Captured(blob, {"stateVersion": 0, "stateDigest": shown, **({"bundle": blob} if blob else {})})
 
-    async def plan_reset(self, change: model.Change, snapshot: model.Snapshot) -> model.ResetPlan:
+    async def plan_reset(self, change: model.Change | None, snapshot: model.Snapshot | None) -> model.ResetPlan:
         world = self._world
+        if change is None or snapshot is None:
+            return world.plan_destruction()
         drill = world.drill if snapshot.configuration else "NotDrillable"
         back = [ResetAction(address=one.address, action="none", reversibility="Reversible") for one in change.actions]
         message = "it no longer plans" if drill == "Failed" else ""
@@ -250,18 +251,14 @@ class BeaconSession(ShownOnBoard):
         taken, self._world.notices = tuple(self._world.notices), []
         return taken
 
-    async def verify(self, change: model.Change) -> model.Verification:
+    async def verify(self, change: model.Change | None) -> model.Verification:
+        if change is None:
+            return self._world.health
         found = self._differing()
         paths = tuple(one.name for one in found if one.mendable)
         again = model.Verification(ok=False, reason=Reason.NOT_CONVERGING, message="still different", paths=paths)
         verification = self._world.verification or (again if paths else self._world.health)
         return dataclasses.replace(verification, left=beyond_mending(found))
-
-    async def probe_health(self) -> model.Verification:
-        return self._world.health
-
-    async def drill_destroy(self) -> str:
-        return self._world.drill_destroy
 
     async def configuration(self, *, change: str | None, at: str) -> BeaconApplied:
         blob = self._world.record(self._wanted)

@@ -96,6 +96,10 @@ class World:
         self.configurations[name] = dict(resources)
         return name
 
+    def plan_destruction(self) -> ResetPlan:
+        """The reset plan back to nothing."""
+        return ResetPlan(digest([]), (), "Failed" if self.drill_destroy else "Passed", self.drill_destroy)
+
 
 class FakeDriver:
     """Opens sessions on one world. `traces` are the runs that it knows of; of others it can't say how they ended."""
@@ -151,6 +155,7 @@ class FakeSession:
         self._target = target
         self._goal = goal
         self._declared = self._configuration()
+        self._seen: dict[str, object] | None = None
 
     def _configuration(self) -> Resources:
         applied = self._target.status.applied
@@ -173,7 +178,7 @@ class FakeSession:
         await self._wait_for(world.waits)
         if world.fail_observe:
             raise world.fail_observe
-        self._seen = self._content()
+        before, self._seen = self._seen, self._content()
         bundle = world.record(self._declared)
         return Observation(
             base=str(world.version),
@@ -182,6 +187,7 @@ class FakeSession:
             judged=JudgedPlan({"resource_changes": [], "resource_drift": []}, world.drift),
             shown={"bundle": BundleStatus(digest=bundle, revision="r1"), "state": self._state()},
             warnings=world.warnings,
+            moved=() if before in (None, self._seen) else ("a: value.stamp",),
         )
 
     async def _wait_for(self, waits: tuple[ResourceProgress, ...]) -> None:
@@ -217,10 +223,6 @@ class FakeSession:
             return "delete"
         return "update" if address in self._world.actual else "create"
 
-    async def observe_again(self) -> tuple[str, ...]:
-        content = self._content()
-        return ("a: value.stamp",) if content != self._content() else ()
-
     async def plan(self, observation: Observation) -> Plan:
         seen = self._seen
         if seen is None:
@@ -249,7 +251,9 @@ class FakeSession:
         bundle = applied.bundle if applied else None
         return Captured(bundle, {"stateVersion": self._world.version, **_blobs(bundle)})
 
-    async def plan_reset(self, change: Change, snapshot: Snapshot) -> ResetPlan:
+    async def plan_reset(self, change: Change | None, snapshot: Snapshot | None) -> ResetPlan:
+        if change is None or snapshot is None:
+            return self._world.plan_destruction()
         drill = self._world.drill if snapshot.configuration else "NotDrillable"
         actions = tuple(
             ResetAction(address=a.address, action="none", reversibility="Reversible") for a in change.actions
@@ -299,19 +303,15 @@ class FakeSession:
         taken, self._world.notices = tuple(self._world.notices), []
         return taken
 
-    async def verify(self, change: Change) -> Verification:
+    async def verify(self, change: Change | None) -> Verification:
+        if change is None:
+            return self._world.health
         await self._wait_for(self._world.verify_waits)
         found = tuple(self._findings())
         differing = tuple(finding.address for finding in found if finding.mendable)
         again = Verification(ok=False, reason=Reason.NOT_CONVERGING, message="still different", paths=differing)
         verification = self._world.verification or (again if differing else self._world.health)
         return dataclasses.replace(verification, left=beyond_mending(found))
-
-    async def probe_health(self) -> Verification:
-        return self._world.health
-
-    async def drill_destroy(self) -> str:
-        return self._world.drill_destroy
 
     async def configuration(self, *, change: str | None, at: str) -> EnvironmentApplied:
         bundle = self._world.record(self._declared)

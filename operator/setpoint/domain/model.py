@@ -44,7 +44,9 @@ class Observation:
     """The target as it is at one instant, named by its `base`, under the configuration that it was compared with.
 
     `judged` is what policies judge, which is never stored. `shown` are the kind's own fields of a status, opaque to
-    the path. `carried_out_by` is set while what is seen comes of a Change as it was last proposed, and not of an apply.
+    the path. `moved` are the places, as `address: path`, where the content is another than the time before in the same
+    pass; there should be none. `carried_out_by` is set while what is seen comes of a Change as it was last proposed,
+    and not of an apply.
     """
 
     base: str
@@ -53,6 +55,7 @@ class Observation:
     judged: Judged | None
     shown: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    moved: tuple[str, ...] = ()
     carried_out_by: CarriedOut | None = None
 
 

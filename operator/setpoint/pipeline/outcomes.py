@@ -66,7 +66,7 @@ class Outcomes:
         """Somebody else brought the goal about: recorded and verified as after an apply, by this very look."""
         await self._record_carried_out(work, settled.observed.seen, applied)
         verified = model.Verification(ok=True, reason=Reason.VERIFIED, message="")
-        health = verified if work.goal.destroys else await work.session.probe_health()
+        health = verified if work.goal.destroys else await work.session.verify(None)
         await self.verified(work, applied, dataclasses.replace(health, left=settled.left))
 
     async def carried_out_in_part(self, work: Pass, seen: model.Observation, applied: Applied) -> bool:
@@ -92,7 +92,7 @@ class Outcomes:
         """A target that was unhealthy is asked again; else the empty plan is the proof."""
         verified = work.draft.get(ConditionType.VERIFIED)
         if verified is not None and verified.reason == Reason.UNHEALTHY and not work.goal.destroys:
-            return await work.session.probe_health()
+            return await work.session.verify(None)
         return model.Verification(ok=True, reason=Reason.VERIFIED, message="")
 
     async def _reach(self, work: Pass, verification: model.Verification) -> None:
@@ -198,11 +198,11 @@ class Outcomes:
             await self._drill_destroy(work)
 
     async def _drill_destroy(self, work: Pass) -> None:
-        problem = await work.session.drill_destroy()
-        if problem:
-            work.draft.condition(ConditionType.RESET_READY, "False", Reason.DRILL_FAILED, problem)
-        else:
+        plan = await work.session.plan_reset(None, None)
+        if plan.ready:
             work.draft.condition(ConditionType.RESET_READY, "True", Reason.DRILL_PASSED)
+        else:
+            work.draft.condition(ConditionType.RESET_READY, "False", Reason.DRILL_FAILED, plan.message)
 
 
 def _draft_unverified(work: Pass, verification: model.Verification) -> None:

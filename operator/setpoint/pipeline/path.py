@@ -165,10 +165,10 @@ class Pipeline:
         if known is None or not _same_base(known, change) or known.spec.digest == change.digest:
             return False
         await self._pause(_APART)
-        moving = await work.session.observe_again()
-        if not moving:
+        again = await work.session.observe()
+        if not again.moved:
             return False
-        work.draft.ready("False", Reason.PLAN_UNSTABLE, _unstable_message(moving))
+        work.draft.ready("False", Reason.PLAN_UNSTABLE, _unstable_message(again.moved))
         return True
 
     # --- guard and gate -------------------------------------------------------------------------------------

@@ -40,11 +40,10 @@ class TargetSession(Protocol):
     """The one thing that differs between kinds of target: the I/O steps of one pass."""
 
     async def observe(self) -> Observation:
-        """Reads the actual state with read-only credentials and compares it with the goal."""
-        ...
+        """Reads the actual state with read-only credentials and compares it with the goal.
 
-    async def observe_again(self) -> tuple[str, ...]:
-        """The differences between two observations of the same inputs, as `address: path`; there should be none."""
+        Asked again in one pass, it also says in `moved` how its content differs from that of the time before.
+        """
         ...
 
     async def plan(self, observation: Observation) -> Plan:
@@ -55,8 +54,8 @@ class TargetSession(Protocol):
         """Everything that a reset to what is now under this configuration needs, sealed; None: nothing was applied."""
         ...
 
-    async def plan_reset(self, change: Change, snapshot: Snapshot) -> ResetPlan:
-        """The reset plan, drilled."""
+    async def plan_reset(self, change: Change | None, snapshot: Snapshot | None) -> ResetPlan:
+        """The reset plan of a change, drilled; None and None: of all that is there, back to nothing."""
         ...
 
     @property
@@ -91,16 +90,8 @@ class TargetSession(Protocol):
         """The notices for people since this was last asked: what was put right where Setpoint works."""
         ...
 
-    async def verify(self, change: Change) -> Verification:
-        """A second observation."""
-        ...
-
-    async def drill_destroy(self) -> str:
-        """Says what stands in the way of destroying what was just made; empty where nothing does."""
-        ...
-
-    async def probe_health(self) -> Verification:
-        """The target's health as seen from outside."""
+    async def verify(self, change: Change | None) -> Verification:
+        """A second observation, after a change was applied; None: of the health alone, as seen from outside."""
         ...
 
     async def configuration(self, *, change: str | None, at: str) -> AppliedStatus:

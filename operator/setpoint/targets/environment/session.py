@@ -14,7 +14,7 @@ from setpoint.api.v1alpha1.environment import (
     StateStatus,
     name_configuration,
 )
-from setpoint.domain.digests import canonical
+from setpoint.domain.digests import canonical, digest
 from setpoint.domain.errors import ConflictError, StalledError, TransientError
 from setpoint.domain.gating import GateDecision
 from setpoint.domain.goals import Goal, cause_of
@@ -116,7 +116,8 @@ class EnvironmentSession:
         self._bundle: Bundle
         self._engine: EngineVersion
         self._plan: PlanRun
-        self._analysis: PlanAnalysis | None
+        self._analysis: PlanAnalysis | None = None
+        self._observed = False
         self._in_force = False
         """True where the Change applies what was applied last: it repairs, and nobody asked for anything new."""
 
@@ -131,14 +132,12 @@ class EnvironmentSession:
         self._engine = await services.terraform.engine(self._inputs)
         refuse_newer_state(self._engine, head)
         self._bundle = await self._configurations.bundle(self._inputs)
+        before = self._analysis
         await self._observe_goal()
-        return self._observation(head, await services.plans.judge(self._plan, self._analysis, self._scrubber()))
-
-    async def observe_again(self) -> tuple[str, ...]:
-        """The differences of a second plan of the same inputs in its content."""
-        first = self._analysis
-        await self._observe_once()
-        return differing_contents(first, self._analysis)
+        moved = differing_contents(before, self._analysis) if self._observed else ()
+        self._observed = True
+        seen = self._observation(head, await services.plans.judge(self._plan, self._analysis, self._scrubber()))
+        return dataclasses.replace(seen, moved=moved)
 
     async def _observe_goal(self) -> None:
         try:
@@ -237,11 +236,21 @@ class EnvironmentSession:
             services.states, services.blobs, self._key, applied, engine=str(self._engine), secret_variables=secrets
         )
 
-    async def plan_reset(self, change: Change, snapshot: Snapshot) -> ResetPlan:
+    async def plan_reset(self, change: Change | None, snapshot: Snapshot | None) -> ResetPlan:
         """The inverse of the change, and the drill: does the last applied bundle plan today?"""
+        if change is None or snapshot is None:
+            return await self._plan_destruction()
         protection = self._environment.spec.protection
         actions = reset_actions(change, self._plan, self._analysis, protection)
         return reset_plan(snapshot, actions, await self._drill(change, snapshot))
+
+    async def _plan_destruction(self) -> ResetPlan:
+        """Its actions are in no Change: it is drilled to see early what stands in its way."""
+        try:
+            await plan_goal(self._workspace, self._bundle, self._inputs, destroys=True)
+        except (StalledError, TransientError) as error:
+            return ResetPlan(digest([]), (), "Failed", error.message)
+        return ResetPlan(digest([]), (), "Passed")
 
     async def _drill(self, change: Change, snapshot: Snapshot) -> Drill:
         applied = self._environment.status.applied
@@ -332,8 +341,10 @@ class EnvironmentSession:
         taken, self._notices = (*self._notices, *new), ()
         return taken
 
-    async def verify(self, change: Change) -> Verification:
+    async def verify(self, change: Change | None) -> Verification:
         """A second observation: a plan, and the health checks where something is left to be healthy."""
+        if change is None:
+            return await self._probe_health()
         try:
             destroys, progress = self._goal.destroys, self._progress
             plan = await plan_goal(self._workspace, self._bundle, self._inputs, destroys=destroys, progress=progress)
@@ -345,10 +356,10 @@ class EnvironmentSession:
             message = "; ".join((verification.message, *(notice.text for notice in self._notices)))
             verification = dataclasses.replace(verification, message=message)
         elif not self._goal.destroys:
-            verification = await self.probe_health()
+            verification = await self._probe_health()
         return dataclasses.replace(verification, warnings=plan.warnings)
 
-    async def probe_health(self) -> Verification:
+    async def _probe_health(self) -> Verification:
         """All health checks, one after another; the first that fails decides."""
         for index, check in enumerate(self._environment.spec.health):
             seconds = check.timeout.total_seconds()
@@ -356,14 +367,6 @@ class EnvironmentSession:
             if problem:
                 return Verification(ok=False, reason=Reason.UNHEALTHY, message=f"spec.health[{index}]: {problem}")
         return Verification(ok=True, reason=Reason.VERIFIED, message="")
-
-    async def drill_destroy(self) -> str:
-        """Rule 22: plans the destroy of what the first apply made; what stands in the way, else empty."""
-        try:
-            await plan_goal(self._workspace, self._bundle, self._inputs, destroys=True)
-        except (StalledError, TransientError) as error:
-            return error.message
-        return ""
 
     # --- record ---------------------------------------------------------------------------------------------
 
