@@ -29,9 +29,8 @@ class SqlObservations:
     async def of(self, targets: Collection[str]) -> Mapping[str, LastObservation]:
         """The last observation of each of these that had one."""
         wanted = {"targets": list(targets)}
-        return await self._database.read(
-            lambda connection: {row.target: _observation(row.inputs, row.at) for row in connection.execute(_OF, wanted)}
-        )
+        rows = await self._database.read(lambda connection: connection.execute(_OF, wanted).all())
+        return {row.target: LastObservation(row.inputs, dt.datetime.fromtimestamp(row.at, dt.UTC)) for row in rows}
 
     async def record(self, target: str, observation: LastObservation) -> None:
         """Keeps the observation as the target's last."""
@@ -46,7 +45,3 @@ class SqlObservations:
     async def forget(self, target: str) -> None:
         """The target is gone."""
         await self._database.write(lambda connection: connection.execute(_FORGET, {"target": target}))
-
-
-def _observation(inputs: str, at: int) -> LastObservation:
-    return LastObservation(inputs, dt.datetime.fromtimestamp(at, dt.UTC))

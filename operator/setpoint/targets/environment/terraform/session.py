@@ -298,8 +298,8 @@ class Session:
         account = ApplyAccount()
         seen: list[ResourceProgress] = []
         try:
-            hear = Listener(account, seen, progress, self._shown(inputs).address)
-            ended, is_managed = await self._execute(plan, bundle, inputs, hear)
+            listener = Listener(account, seen, progress, self._shown(inputs).address)
+            ended, is_managed = await self._execute(plan, bundle, inputs, listener)
         except asyncio.CancelledError:
             return ApplyRun(False, True, (), ("cancelled before it began",))
         except SetpointError as error:
@@ -312,7 +312,7 @@ class Session:
         return run
 
     async def _execute(
-        self, plan: PlanRun, bundle: Bundle, inputs: RunInputs, hear: Callable[[bytes], None]
+        self, plan: PlanRun, bundle: Bundle, inputs: RunInputs, listener: Callable[[bytes], None]
     ) -> tuple[Ended, bool]:
         """Applies; returns how that ended, and whether it asked Setpoint for the state."""
         binary = await self._binaries.locate(inputs, self._threads)
@@ -323,7 +323,7 @@ class Session:
             self._tidy(facts)
             line = builder(binary.words).apply_line(plan.path, write_ephemeral(folder, facts, inputs))
             command = self._command("apply", line, folder, inputs, access, "apply", base=plan.state_version)
-            async with tail(command.stdout, hear):
+            async with tail(command.stdout, listener):
                 return await run_through(command), "LOCK" in access.served
 
     def _applied(
