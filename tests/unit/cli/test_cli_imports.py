@@ -1,5 +1,6 @@
 """The imports of commands: one that shows or writes objects does without all that plans and applies."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -44,15 +45,22 @@ def imported_by(*words: str) -> set[str]:
     return set(ended.stderr.rpartition("imported ")[2].split())
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    LocalHome.create(tmp_path)
-    (tmp_path / "shop.yaml").write_text(
+@pytest.fixture(scope="module")
+def used_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home whose tables, which take Alembic, and whose object are there: made once, to be copied."""
+    home = tmp_path_factory.mktemp("home")
+    LocalHome.create(home)
+    (home / "shop.yaml").write_text(
         "{apiVersion: setpoint.dev/v1alpha1, kind: Environment, metadata: {name: shop},"
         " spec: {stage: dev, source: {inline: {main.tf: ''}}}}"
     )
-    # Makes the tables, which takes Alembic, and the object.
-    imported_by("--home", str(tmp_path), "get", "environments")
+    imported_by("--home", str(home), "get", "environments")
+    return home
+
+
+@pytest.fixture
+def home(used_home: Path, tmp_path: Path) -> Path:
+    shutil.copytree(used_home, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 
