@@ -34,16 +34,27 @@ def upgrade() -> None:
 '''
 
 
+RECORDED = """
+
+from pydantic import model_validator
+@model_validator(mode="before")
+@classmethod
+def _locate(cls, given):
+    return given if "seal" in given else {**given, "zone": "here"}
+"""
+"""The zone of what the newer version makes; a record that it reads has a seal, and stays as it is."""
+
+
 class Newer(ast.NodeTransformer):
     """Edits modules by what their classes and constants are called, wherever these stand."""
 
-    def __init__(self, *, fields: dict[str, str], arguments: dict[str, str], constants: dict[str, str]) -> None:
-        self._fields, self._arguments, self._constants = fields, arguments, constants
+    def __init__(self, *, fields: dict[str, str], constants: dict[str, str]) -> None:
+        self._fields, self._constants = fields, constants
         self.edited: list[str] = []
 
     def edit(self, package: Path) -> None:
         """Fails where something to edit isn't there, or is there twice."""
-        names = {*self._fields, *self._arguments, *self._constants}
+        names = {*self._fields, *self._constants}
         for file in package.rglob("*.py"):
             text, before = file.read_text(), len(self.edited)
             if not any(name in text for name in names):
@@ -51,20 +62,12 @@ class Newer(ast.NodeTransformer):
             tree = self.visit(ast.parse(text))
             if len(self.edited) > before:
                 file.write_text(ast.unparse(ast.fix_missing_locations(tree)))
-        calls = [f"{name}()" for name in self._arguments]
-        assert sorted(self.edited) == sorted([*self._fields, *calls, *self._constants])
+        assert sorted(self.edited) == sorted(names)
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
         if node.name in self._fields:
             self.edited.append(node.name)
             node.body += ast.parse(self._fields[node.name]).body
-        return self.generic_visit(node)
-
-    def visit_Call(self, node: ast.Call) -> ast.AST:
-        if isinstance(node.func, ast.Name) and node.func.id in self._arguments:
-            self.edited.append(f"{node.func.id}()")
-            name, value = self._arguments[node.func.id].split("=")
-            node.keywords.append(ast.keyword(name, ast.Constant(value)))
         return self.generic_visit(node)
 
     def visit_Assign(self, node: ast.Assign) -> ast.AST:
@@ -89,9 +92,8 @@ def newer(folder: Path, *, migrates: bool) -> Path:
         fields={
             "EnvironmentSpec": field.format(name="colour", value=""),
             "TargetStatus": field.format(name="weather", value="fine"),
-            "EnvironmentApplied": field.format(name="zone", value=""),
+            "EnvironmentApplied": field.format(name="zone", value="") + RECORDED,
         },
-        arguments={"EnvironmentApplied": "zone=here"},
         constants=constants,
     ).edit(package)
     return folder

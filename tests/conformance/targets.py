@@ -117,7 +117,9 @@ class Place:
             return outcome
 
     async def record(self, session: TargetSession) -> None:
-        self.applied = (await session.configuration(change=None, at=AT)).as_json()
+        found = await session.configuration()
+        applied = self.target({}).status.applied_type()(**found.recorded, configuration=found.name, at=AT)
+        self.applied = applied.as_json()
 
     async def take_snapshot(self, wish: Wish) -> Taken:
         """The Snapshot of what is in force, as the path makes it."""

@@ -286,7 +286,7 @@ class TestPublish:
     async def test_only_what_is_new_is_written(self, settled: Place) -> None:
         async with settled.session(ONE) as session:
             await session.observe()
-            assert [await session.publish(), await session.publish()] == [True, False]
+            assert [await session.publish(at_setpoint=at) for at in (False, True, True)] == [False, True, False]
 
 
 class TestNotices:

@@ -40,7 +40,7 @@ class BeaconApplied(AppliedStatus):
     blob: Digest = Field(description="Where the text is in the store.")
 
     @property
-    def configuration(self) -> str:
+    def configuration_name(self) -> str:
         return self.blob
 
 
@@ -195,7 +195,7 @@ class BeaconSession(ShownOnBoard):
         actions = [ActionSummary(address=one.name, action=one.action, paths=["value"]) for one in found]
         counts = Counter(one.action for one in found)
         text = f"+{counts['create']} ~{counts['update']} -{counts['delete']}"
-        in_force = self._applied is not None and self._applied.configuration == seen.configuration
+        in_force = self._applied is not None and self._applied.configuration_name == seen.configuration
         change = model.Change(
             target=self._target.ref,
             cause=cause_of(self._goal, seen.findings, in_force=in_force),
@@ -260,12 +260,14 @@ class BeaconSession(ShownOnBoard):
         verification = self._world.verification or (again if paths else self._world.health)
         return dataclasses.replace(verification, left=beyond_mending(found))
 
-    async def configuration(self, *, change: str | None, at: str) -> BeaconApplied:
+    async def configuration(self) -> model.Configuration:
         blob = self._world.record(self._wanted)
-        return BeaconApplied(blob=blob, generation=self._target.metadata.generation, change=change, at=at)
+        return model.Configuration(blob, recorded={"blob": blob})
 
-    async def publish(self) -> bool:
+    async def publish(self, *, at_setpoint: bool) -> bool:
         world = self._world
+        if not at_setpoint:
+            return False
         new = world.produced != world.actual
         world.produced, world.published = dict(world.actual), world.published + new
         return new

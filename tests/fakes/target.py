@@ -32,6 +32,7 @@ from setpoint.domain.model import (
     Beyond,
     Captured,
     Change,
+    Configuration,
     Observation,
     Outcome,
     Plan,
@@ -313,13 +314,14 @@ class FakeSession:
         verification = self._world.verification or (again if differing else self._world.health)
         return dataclasses.replace(verification, left=beyond_mending(found))
 
-    async def configuration(self, *, change: str | None, at: str) -> EnvironmentApplied:
+    async def configuration(self) -> Configuration:
         bundle = self._world.record(self._declared)
-        return EnvironmentApplied(bundle=bundle, archive=bundle, variables=bundle, change=change, at=at)
+        recorded = {"bundle": bundle, "archive": bundle, "variables": bundle}
+        return Configuration(name_configuration(bundle, bundle), recorded=recorded)
 
-    async def publish(self) -> bool:
+    async def publish(self, *, at_setpoint: bool) -> bool:
         world = self._world
-        if world.produced == world.state:
+        if not at_setpoint or world.produced == world.state:
             return False
         world.produced = dict(world.state)
         world.published += 1

@@ -4,7 +4,7 @@ import datetime as dt
 import pkgutil
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema, field_validator
 
@@ -183,6 +183,9 @@ class DriftStatus(StatusModel):
 class AppliedStatus(StatusModel):
     """The last configuration that was applied: what a reset builds on."""
 
+    configuration: ShortText | None = Field(
+        default=None, description="The name of the configuration as a whole, by all digests that it consists of."
+    )
     revision: ShortText = Field(default="", description="Commit, or the digest of the files.")
     generation: int = Field(default=0, description="The metadata.generation that was applied.")
     change: Name | None = Field(default=None, description="The Change that brought it about.")
@@ -195,9 +198,9 @@ class AppliedStatus(StatusModel):
     )
 
     @property
-    def configuration(self) -> str:
-        """The name of the configuration as a whole, as an observation has it; each kind says it."""
-        return ""
+    def configuration_name(self) -> str:
+        """The name of the configuration, as an observation has it; a kind says that of records without the field."""
+        return self.configuration or ""
 
 
 class HoldStatus(StatusModel):
@@ -238,6 +241,12 @@ class TargetStatus(StatusModel):
         default=None, description="The last request for a run that was handled."
     )
 
+    @classmethod
+    def applied_type(cls) -> type[AppliedStatus]:
+        """The type of `applied`, to which a kind may add what it alone records."""
+        found: type[AppliedStatus] = get_args(cls.model_fields["applied"].annotation)[0]
+        return found
+
     @property
     def base(self) -> str | None:
         """The name of what was seen last, as an observation has it; None where nothing was. Each kind says it."""
@@ -251,7 +260,7 @@ class TargetStatus(StatusModel):
     @property
     def told(self) -> dict[str, str]:
         """The lines on it that `setpoint describe` has for people, by title; each kind says its own."""
-        return {} if self.applied is None else {"Applied": f"{self.applied.configuration} at {self.applied.at}"}
+        return {} if self.applied is None else {"Applied": f"{self.applied.configuration_name} at {self.applied.at}"}
 
 
 class Target(KubeObject):

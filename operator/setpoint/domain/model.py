@@ -60,6 +60,18 @@ class Observation:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Configuration:
+    """The configuration that a pass holds its target to, named by all digests that it consists of.
+
+    `recorded` are the kind's own fields of `status.applied`, by their Python names: opaque to the path.
+    """
+
+    name: str
+    revision: str = ""
+    recorded: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Captured:
     """Everything that a reset needs, as fields of a Snapshot's spec: the kind's own, opaque to the path.
 

@@ -45,8 +45,16 @@ class Configurations:
 
     async def of_pass(self, work: Pass, *, change: str | None) -> AppliedStatus:
         """The configuration that the pass holds its target to, sealed; `change` is what applies it."""
-        configuration = await work.session.configuration(change=change, at=work.draft.now_text)
-        return self._seals.seal(configuration, work.target.ref)
+        configuration = await work.session.configuration()
+        applied = work.target.status.applied_type()(
+            **configuration.recorded,
+            configuration=configuration.name,
+            revision=configuration.revision,
+            generation=work.target.metadata.generation,
+            change=change,
+            at=work.draft.now_text,
+        )
+        return self._seals.seal(applied, work.target.ref)
 
     async def capture(self, work: Pass, applied: AppliedStatus | None) -> Snapshot:
         """A Snapshot of what is, as made under a configuration; None: nothing was applied."""
@@ -65,7 +73,7 @@ class Configurations:
             work.draft.set(applied=None, snapshot=None)
             return False
         known = work.draft.status.applied
-        if known is None or change or known.configuration != seen.configuration:
+        if known is None or change or known.configuration_name != seen.configuration:
             applied = await self.of_pass(work, change=change)
             work.draft.set(applied=applied)
             await self._snapshot(work, applied)

@@ -116,8 +116,7 @@ class Outcomes:
             work.draft.drop(ConditionType.HELD)
             work.draft.set(hold=None)
             work.draft.ready("True", Reason.AT_SETPOINT)
-        if not work.goal.destroys:
-            await work.session.publish()
+        work.ending.at_setpoint = not work.goal.destroys
 
     # --- a change -------------------------------------------------------------------------------------------
 

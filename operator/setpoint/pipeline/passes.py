@@ -25,12 +25,14 @@ def new_run() -> str:
 class Ending:
     """The facts of a pass that its one exit must know of, however the pass ended.
 
-    `done`: something was carried out and verified. `gone`: the object is no more. `completed` is the Reset that this
-    pass is the end of; it is closed once the hold that keeps what it brought is written.
+    `done`: something was carried out and verified. `at_setpoint`: the goal is reached, and it is not that nothing is
+    left. `gone`: the object is no more. `completed` is the Reset that this pass is the end of; it is closed once the
+    hold that keeps what it brought is written.
     """
 
     observed: bool = False
     done: bool = False
+    at_setpoint: bool = False
     gone: bool = False
     completed: Reset | None = None
 

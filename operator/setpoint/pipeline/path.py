@@ -86,6 +86,7 @@ class Pipeline:
             if applied is not None:
                 change = reached.proposed.guarded.change
                 await self._timed(work, "verify", self._verify(work, applied, change))
+        await work.session.publish(at_setpoint=work.ending.at_setpoint)
         await self._configurations.prune_snapshots(work)
 
     async def reach(self, work: Pass) -> Reached:
@@ -306,7 +307,7 @@ def _known_not_to_converge(status: TargetStatus, seen: model.Observation) -> boo
     if not status.not_converging or applied is None:
         return False
     differing = {f.name for f in seen.findings if not f.ignored and f.drift_class is not DriftClass.INFORMATIONAL}
-    return applied.configuration == seen.configuration and differing <= set(status.not_converging)
+    return applied.configuration_name == seen.configuration and differing <= set(status.not_converging)
 
 
 def _same_base(known: ChangeObject, change: model.Change) -> bool:

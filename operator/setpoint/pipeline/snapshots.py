@@ -41,7 +41,7 @@ class SnapshotTaker:
         except (NotFoundError, InvalidError):
             return None
         applied = target.status.applied
-        return Snapshot(name, found.spec.digest, None if applied is None else applied.configuration)
+        return Snapshot(name, found.spec.digest, None if applied is None else applied.configuration_name)
 
     async def _ensure(self, target: Target, name: str, spec: api.SnapshotSpec) -> None:
         """Makes the index object unless it is there. Raises StalledError where another has its name."""

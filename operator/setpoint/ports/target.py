@@ -7,12 +7,13 @@ from typing import Any, Protocol
 
 from setpoint.api.conditions import Reason
 from setpoint.api.meta import ObjectRef
-from setpoint.api.target import AppliedStatus, Target
+from setpoint.api.target import Target
 from setpoint.domain.gating import GateDecision
 from setpoint.domain.goals import Goal
 from setpoint.domain.model import (
     Captured,
     Change,
+    Configuration,
     Observation,
     Outcome,
     Plan,
@@ -94,12 +95,12 @@ class TargetSession(Protocol):
         """A second observation, after a change was applied; None: of the health alone, as seen from outside."""
         ...
 
-    async def configuration(self, *, change: str | None, at: str) -> AppliedStatus:
+    async def configuration(self) -> Configuration:
         """The configuration that this pass holds the target to, for the record."""
         ...
 
-    async def publish(self) -> bool:
-        """Hands out what the target produces; True where something was written."""
+    async def publish(self, *, at_setpoint: bool) -> bool:
+        """Ends each pass that observed: hands out what the target produces; True where something was written."""
         ...
 
 

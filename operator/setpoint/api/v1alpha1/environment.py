@@ -149,9 +149,9 @@ class EnvironmentApplied(AppliedStatus):
     )
 
     @property
-    def configuration(self) -> str:
+    def configuration_name(self) -> str:
         """The name of the configuration as a whole."""
-        return name_configuration(self.bundle, self.variables)
+        return self.configuration or name_configuration(self.bundle, self.variables)
 
 
 def name_configuration(bundle: str, variables: str) -> str:

@@ -2,10 +2,11 @@
 
 import json
 
-from setpoint.api.v1alpha1.environment import Environment, EnvironmentApplied
+from setpoint.api.v1alpha1.environment import Environment, EnvironmentApplied, name_configuration
 from setpoint.domain.digests import canonical
 from setpoint.domain.errors import LostBlobError, NotFoundError, ReasonedError, StalledError
 from setpoint.domain.goals import Goal, GoalKind
+from setpoint.domain.model import Configuration
 from setpoint.ports import BlobStore
 from setpoint.targets.environment.ports import Bundle, RunInputs
 from setpoint.targets.environment.run_inputs import gather_inputs
@@ -64,17 +65,18 @@ class Configurations:
             raise refusal
         return bundle, inputs
 
-    async def record(self, bundle: Bundle, inputs: RunInputs, *, change: str | None, at: str) -> EnvironmentApplied:
+    async def record(self, bundle: Bundle, inputs: RunInputs) -> Configuration:
         """The record of a configuration that is in force; the variables are sealed."""
-        return EnvironmentApplied(
-            bundle=bundle.digest,
-            archive=bundle.blob,
+        variables = await self._blobs.put(canonical(dict(inputs.variables)))
+        return Configuration(
+            name=name_configuration(bundle.digest, variables),
             revision=bundle.revision,
-            variables=await self._blobs.put(canonical(dict(inputs.variables))),
-            secrets=self.secrets_digest(inputs),
-            generation=self._environment.metadata.generation,
-            change=change,
-            at=at,
+            recorded={
+                "bundle": bundle.digest,
+                "archive": bundle.blob,
+                "variables": variables,
+                "secrets": self.secrets_digest(inputs),
+            },
         )
 
     def secrets_digest(self, inputs: RunInputs) -> str | None:

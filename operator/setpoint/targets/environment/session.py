@@ -22,6 +22,7 @@ from setpoint.domain.model import (
     AtSetpoint,
     Captured,
     Change,
+    Configuration,
     Observation,
     Outcome,
     Proposal,
@@ -198,7 +199,7 @@ class EnvironmentSession:
         if analysis is None or analysis.shown is None or analysis.content_digest is None:
             return AtSetpoint()
         applied = self._environment.status.applied
-        self._in_force = applied is not None and applied.configuration == observation.configuration
+        self._in_force = applied is not None and applied.configuration_name == observation.configuration
         stated = {"bundle": self._bundle.digest, "stateVersion": int(observation.base)}
         change = Change(
             target=self._environment.ref,
@@ -370,13 +371,14 @@ class EnvironmentSession:
 
     # --- record ---------------------------------------------------------------------------------------------
 
-    async def configuration(self, *, change: str | None, at: str) -> EnvironmentApplied:
+    async def configuration(self) -> Configuration:
         """The configuration that this pass holds the environment to; the variables are sealed."""
-        return await self._configurations.record(self._bundle, self._inputs, change=change, at=at)
+        return await self._configurations.record(self._bundle, self._inputs)
 
-    async def publish(self) -> bool:
-        """Writes the outputs to spec.outputsTo."""
-        return await publish_outputs(self._services.cluster, self._services.states, self._environment)
+    async def publish(self, *, at_setpoint: bool) -> bool:
+        """Writes the outputs to spec.outputsTo, once the environment is as it must be."""
+        services = self._services
+        return at_setpoint and await publish_outputs(services.cluster, services.states, self._environment)
 
 
 def _base_of(head: StateVersion | None) -> str:
