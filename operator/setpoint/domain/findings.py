@@ -3,6 +3,11 @@
 import dataclasses
 from collections.abc import Iterable
 from enum import StrEnum
+from typing import get_args
+
+from setpoint.domain.policies import Severity
+
+_SEVERITIES = get_args(Severity)
 
 
 class DriftClass(StrEnum):
@@ -19,7 +24,8 @@ class Finding:
     """One difference between declared and actual state. Holds no value: addresses and paths alone.
 
     `deposed` is the key of an object that an interrupted replacement left, empty for the one in use. `follows`: it is
-    no resource, and differs because one does, as an output. What is not `mendable` no Change can put right.
+    no resource, and differs because one does, as an output. What is not `mendable` no Change can put right. `rule` is
+    what it breaks and `severity` how bad that is, where a kind of target has rules of its own.
     """
 
     address: str
@@ -31,6 +37,8 @@ class Finding:
     deposed: str = ""
     follows: bool = False
     mendable: bool = True
+    rule: str = ""
+    severity: Severity | None = None
 
     @property
     def name(self) -> str:
@@ -39,12 +47,24 @@ class Finding:
 
 
 def beyond_mending(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Those that count, and that no Change can put right: nothing is at its setpoint beside them."""
-    return tuple(
+    """Those that count, and that no Change can put right, the worst first: nothing is at its setpoint beside them."""
+    left = (
         one
         for one in findings
         if not one.mendable and not one.ignored and one.drift_class is not DriftClass.INFORMATIONAL
     )
+    return tuple(sorted(left, key=_rank))
+
+
+def _rank(finding: Finding) -> int:
+    return len(_SEVERITIES) if finding.severity is None else _SEVERITIES.index(finding.severity)
+
+
+def not_conforming(left: Iterable[Finding]) -> str:
+    """The message on findings that no Change can mend."""
+    names = list(dict.fromkeys(f"{one.name} ({one.rule})" if one.rule else one.name for one in left))
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return f"no Change can mend {', '.join(names[:5])}{more}: mend it where it is, or declare what it is"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

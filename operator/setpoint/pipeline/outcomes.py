@@ -1,13 +1,12 @@
 """Owns what a pass came to: the setpoint, an apply with its outcome, a verification. Plans and applies nothing."""
 
 import dataclasses
-from collections.abc import Sequence
 
 from setpoint.api.conditions import ConditionType, Reason
 from setpoint.api.v1alpha1.change import Change as ChangeObject
 from setpoint.domain import audit_actions, model
 from setpoint.domain.drift_policy import DriftVerdict
-from setpoint.domain.findings import Finding
+from setpoint.domain.findings import not_conforming
 from setpoint.domain.goals import GoalKind
 from setpoint.domain.reviews import ended, is_in_force, judge_carried_out
 from setpoint.pipeline.changes import ChangeRegister, list_orphans
@@ -208,13 +207,6 @@ def _draft_unverified(work: Pass, verification: model.Verification) -> None:
     reason = Reason(verification.reason)
     work.draft.condition(ConditionType.VERIFIED, "False", reason, verification.message)
     work.draft.ready("False", reason, verification.message)
-
-
-def not_conforming(left: Sequence[Finding]) -> str:
-    """The message on findings that no Change can mend."""
-    names = list(dict.fromkeys(one.name for one in left))
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return f"no Change can mend {', '.join(names[:5])}{more}: mend it where it is, or declare what it is"
 
 
 def _count(resources: int) -> str:

@@ -7,12 +7,12 @@ from setpoint.api.meta import ObjectRef
 from setpoint.api.target import target_type
 from setpoint.api.v1alpha1.change import ActionSummary, ChangeSummary, GateResult, ResetPlanSummary
 from setpoint.domain.errors import ReasonedError
+from setpoint.domain.findings import not_conforming
 from setpoint.domain.goals import Goal, GoalKind, choose_goal
 from setpoint.domain.reading import parse
 from setpoint.domain.shown_content import ShownContent
 from setpoint.pipeline.draft import StatusDraft
 from setpoint.pipeline.gatekeeper import Gated
-from setpoint.pipeline.outcomes import not_conforming
 from setpoint.pipeline.passes import Ending, Pass, Planned, Settled, new_run
 from setpoint.pipeline.path import Pipeline, Reached
 from setpoint.pipeline.resets import ResetRegister

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from setpoint.domain.findings import DriftClass, Finding, beyond_mending
+from setpoint.domain.findings import DriftClass, Finding, beyond_mending, not_conforming
 
 FIXED = Finding("repo.web", DriftClass.ACTIONABLE, "update", ("visibility",), mendable=False)
 
@@ -18,3 +18,13 @@ def test_what_can_not_be_mended_counts(drift_class: DriftClass) -> None:
 @pytest.mark.parametrize("field", [{"mendable": True}, {"ignored": True}, {"drift_class": DriftClass.INFORMATIONAL}])
 def test_what_can_be_mended_is_ignored_or_only_told_does_not(field: dict) -> None:
     assert beyond_mending([dataclasses.replace(FIXED, **field)]) == ()
+
+
+def test_the_worst_are_named_first_with_the_rules_that_they_break() -> None:
+    found = [
+        FIXED,
+        Finding("owners", DriftClass.PENDING, "update", mendable=False, rule="two-owners", severity="low"),
+        Finding("branch", DriftClass.PENDING, "update", mendable=False, rule="protected", severity="critical"),
+    ]
+    message = not_conforming(beyond_mending(found))
+    assert message.startswith("no Change can mend branch (protected), owners (two-owners), repo.web: mend it")
