@@ -104,7 +104,7 @@ soak: venv kills ## Everything exhaustive: kills, a storm, and every property on
 kills: venv ## Operators, managers and writers of the store killed at every step; half an hour.
 	@$(call with_tools,$(TOOLS) $(LATE_TOOLS)) SETPOINT_TEST_SOAK=1 SETPOINT_REQUIRE_CLUSTER=1 \
 	$(BIN)/python -m pytest -q -n0 tests/cluster/test_kills.py tests/crash \
-		tests/unit/pipeline/test_killed_managers.py tests/unit/pipeline/test_proposed.py \
+		tests/unit/pipeline/test_killed_managers.py tests/unit/pipeline/test_proposed.py tests/unit/pipeline/test_accepted.py \
 		tests/unit/adapters/store/test_store_crash.py
 
 demo: venv ## One environment from first apply to reset, for real, in demo-home/.

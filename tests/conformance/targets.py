@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from types import SimpleNamespace
 from typing import Any
 
-from tests.fakes.beacon import BeaconBench
+from tests.fakes.beacon_bench import BeaconBench
 from tests.fakes.board import Board
 from tests.fakes.cloud_terraform import Cloud, CloudTerraform
 from tests.fakes.cluster import InMemoryCluster
@@ -54,6 +54,13 @@ class Taken:
 
 def _digests_in(obj: JsonObject) -> frozenset[str]:
     return frozenset(_DIGEST.findall(json.dumps(obj)))
+
+
+class NoStages:
+    """The Journal of an apply that has no stages."""
+
+    async def intent(self, stage: str) -> None:
+        raise AssertionError(stage)
 
 
 @dataclasses.dataclass
@@ -111,7 +118,7 @@ class Place:
         """A whole pass with a Change in it, and the record of what is in force then."""
         async with self.session(wish, kind, taken, run=run) as session:
             change = await propose(session)
-            outcome = await session.apply(passed(change))
+            outcome = await session.apply(passed(change), NoStages())
             session.outcome_recorded()
             await self.record(session)
             return outcome

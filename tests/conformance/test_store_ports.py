@@ -104,6 +104,23 @@ class TestAuditLog:
         assert (await count(REF), await count(OTHER), await count(OTHER, "sha256:03")) == (6, 1, 1)
         assert await count(dataclasses.replace(REF, name="none")) == 0
 
+    async def test_the_rows_of_the_apply_that_was_begun_last_are_found(self, stores: Stores) -> None:
+        def row(run: str, phase: Phase = Phase.INTENT, action: str = "apply", ref: ObjectRef = REF) -> AuditEntry:
+            return AuditEntry(action, phase, "setpoint", ref, run, digests={"subject": "sha256:01"})
+
+        assert await stores.trail.last_apply(REF) == ()
+        await stores.trail.append(
+            row("one"), row("one", Phase.OUTCOME), row("two"), row("two", action="apply.stage"), FACT,
+            row("other", ref=OTHER), row("shown", action="propose"), row("two", Phase.OUTCOME),
+            row("two", Phase.FACT, "apply.verify"), row("two", Phase.FACT, "apply.verify", OTHER),
+        )  # fmt: skip
+        found = [(one.entry.action, one.entry.phase.value) for one in await stores.trail.last_apply(REF)]
+        assert found == [
+            ("apply", "intent"), ("apply.stage", "intent"), ("apply", "outcome"), ("apply.verify", "fact")
+        ]  # fmt: skip
+        assert [one.entry.run for one in await stores.trail.last_apply(OTHER)] == ["other"]
+        assert await stores.trail.last_apply(dataclasses.replace(REF, name="none")) == ()
+
     async def test_many_at_once_stay_one_chain(self, stores: Stores) -> None:
         seqs = await asyncio.gather(*(stores.trail.append(FACT, FACT) for _ in range(50)))
         assert sorted(itertools.chain.from_iterable(seqs)) == list(range(1, 101))

@@ -7,6 +7,7 @@ import pytest
 from tests.conformance.targets import (
     HERE,
     PLACES,
+    NoStages,
     Place,
     beacon_on_a_board,
     change_of,
@@ -15,7 +16,7 @@ from tests.conformance.targets import (
     propose,
     waiting,
 )
-from tests.fakes.beacon import beacons
+from tests.fakes.beacon_bench import beacons
 
 from setpoint.api.meta import ObjectRef
 from setpoint.domain.errors import ConflictError, LostBlobError, StalledError
@@ -145,7 +146,7 @@ class TestWhatNoChangeCanMend:
         async with settled.session(TWO) as session:
             change = await propose(session)
             assert [action.address for action in change.actions] == ["d"]
-            await session.apply(passed(change))
+            await session.apply(passed(change), NoStages())
             verification = await session.verify(change)
         assert (verification.ok, [found.address for found in verification.left]) == (True, ["a"])
 
@@ -163,7 +164,7 @@ class TestApply:
     async def test_what_was_applied_verifies_and_what_others_did_since_does_not(self, place: Place) -> None:
         async with place.session(ONE) as session:
             change = await propose(session)
-            await session.apply(passed(change))
+            await session.apply(passed(change), NoStages())
             assert (await session.verify(change)).ok
             await place.tamper()
             verification = await session.verify(change)
@@ -177,14 +178,14 @@ class TestApply:
         async with place.session(ONE) as session:
             change = await propose(session)
             with pytest.raises(StalledError):
-                await session.apply(decision(change, **given))
+                await session.apply(decision(change, **given), NoStages())
         assert await place.driver.holdings(place.ref) == ()
 
     async def test_a_decision_on_another_content_is_refused(self, place: Place) -> None:
         async with place.session(ONE) as session:
             change = await propose(session)
             with pytest.raises(ConflictError):
-                await session.apply(passed(dataclasses.replace(change, digest="sha256:" + "0" * 64)))
+                await session.apply(passed(dataclasses.replace(change, digest="sha256:" + "0" * 64)), NoStages())
         assert await place.driver.holdings(place.ref) == ()
 
     async def test_a_base_that_moved_is_refused(self, settled: Place) -> None:
@@ -192,7 +193,7 @@ class TestApply:
             change = await propose(session)
             await settled.apply(TWO)
             with pytest.raises(ConflictError):
-                await session.apply(passed(change))
+                await session.apply(passed(change), NoStages())
         assert await settled.plan(TWO) == AtSetpoint()
 
     async def test_its_recorded_outcome_leaves_no_trace(self, settled: Place) -> None:
@@ -241,7 +242,7 @@ class TestChangesShownElsewhere:
         async with place.session(ONE) as session:
             change = await propose(session)
             await session.propose(passed(change, stage="plan"), "web-1")
-            await session.apply(passed(change))
+            await session.apply(passed(change), NoStages())
         assert self.shown(place) == 0
         assert await place.plan(ONE) == AtSetpoint()
 

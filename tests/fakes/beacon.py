@@ -6,26 +6,24 @@ from collections import Counter
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
-import pytest
 from pydantic import Field
 from tests.fakes.board import ShownOnBoard
-from tests.fakes.reconciling import Bench
+from tests.fakes.stages import InStages
 from tests.fakes.target import World
 
-from setpoint.api import kind_conditions
 from setpoint.api.conditions import Reason
 from setpoint.api.meta import API_VERSION, JsonObject, KindMeta, ObjectRef
 from setpoint.api.model import Digest
-from setpoint.api.target import TARGET_KINDS, AppliedStatus, Target, TargetSpec, TargetStatus
+from setpoint.api.target import AppliedStatus, Target, TargetSpec, TargetStatus
 from setpoint.api.v1alpha1.change import ActionSummary, ChangeSummary, ResetAction
-from setpoint.domain import kinds, model
+from setpoint.domain import model
 from setpoint.domain.digests import digest
 from setpoint.domain.errors import ConflictError, LostBlobError
 from setpoint.domain.findings import DriftClass, Finding, beyond_mending
 from setpoint.domain.gating import GateDecision
 from setpoint.domain.goals import Goal, GoalKind, cause_of
 from setpoint.domain.judged import JudgedChange, PlainDocument
-from setpoint.ports import Notice, TargetDriver
+from setpoint.ports import Notice
 
 
 class BeaconSpec(TargetSpec):
@@ -66,16 +64,6 @@ class Beacon(Target):
     status: BeaconStatus = Field(default_factory=BeaconStatus)
 
 
-@pytest.fixture
-def beacons(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Makes Beacon one of the kinds of target, for a test."""
-    kind = kinds.Kind("Beacon", API_VERSION, namespaced=True, fields=frozenset({"spec"}), model=Beacon)
-    monkeypatch.setitem(TARGET_KINDS, "Beacon", f"{__name__}:Beacon")
-    monkeypatch.setitem(kinds.BY_NAME, "Beacon", kind)
-    conditions = kind_conditions.KIND_CONDITIONS
-    monkeypatch.setitem(conditions, "Beacon", kind_conditions.target_conditions(Beacon))
-
-
 def beacon(name: str = "shop-prod", *, status: JsonObject | None = None, **spec: Any) -> JsonObject:
     """A Beacon, as the API shows it."""
     head = {"apiVersion": API_VERSION, "kind": "Beacon", "metadata": {"name": name, "namespace": "default"}}
@@ -103,7 +91,10 @@ class BeaconDriver:
 
     async def recover(self, runs: Collection[model.Run]) -> Mapping[str, model.Outcome]:
         outcome = model.Outcome(model.Result.INTERRUPTED, "", left_behind=self.world.orphans)
-        return {run.id: outcome for run in runs if run.id in self.traces}
+        accepted = model.Outcome(model.Result.ACCEPTED, "", stage="send")
+        sent = self.world.stages.sent if self.world.stages else {}
+        ended = {run.id: outcome for run in runs if run.id in self.traces}
+        return ended | {run.id: accepted for run in runs if run.id in sent}
 
     async def recorded(self, runs: Collection[model.Run]) -> None:
         for run in runs:
@@ -119,17 +110,18 @@ class BeaconDriver:
     @contextlib.asynccontextmanager
     async def session(self, target: Beacon, goal: Goal, run: str, progress: Any) -> AsyncIterator["BeaconSession"]:
         self.world.target = target.ref
-        yield BeaconSession(self.world, target, goal)
+        yield BeaconSession(self.world, target, goal, run)
 
 
-class BeaconSession(ShownOnBoard):
+class BeaconSession(ShownOnBoard, InStages):
     """One pass over the text."""
 
-    def __init__(self, world: World, target: Beacon, goal: Goal) -> None:
+    def __init__(self, world: World, target: Beacon, goal: Goal, run: str) -> None:
         self._world = world
         self._target = target
         self._applied = target.status.applied
         self._goal = goal
+        self._run = run
         self._wanted = self._read_goal()
         self._looked: list[Any] | None = None
 
@@ -138,6 +130,8 @@ class BeaconSession(ShownOnBoard):
             return {}
         if self._goal.snapshot is not None:
             return self._kept(self._goal.snapshot.spec.bundle)
+        if self._goal.kind is GoalKind.CONTINUE:
+            return self._kept(self._target.status.applying.blob if self._target.status.applying else None)
         if self._goal.kind is GoalKind.HOLD:
             return self._kept(self._applied.blob if self._applied else None)
         return lines_of(self._target.spec.text)
@@ -226,7 +220,7 @@ class BeaconSession(ShownOnBoard):
         acceptable = drill == "Failed" and world.acceptable
         return model.ResetPlan(digest([one.address for one in back]), tuple(back), drill, message, acceptable)
 
-    async def apply(self, decision: GateDecision) -> model.Outcome:
+    async def apply(self, decision: GateDecision, journal: Any) -> model.Outcome:
         decision.require_pass()
         world, change = self._world, decision.change
         mendable = [one for one in self._differing() if one.mendable]
@@ -237,6 +231,8 @@ class BeaconSession(ShownOnBoard):
         world.applies += 1
         if world.result is not model.Result.SUCCEEDED:
             return model.Outcome(world.result, "quota exceeded", left_behind=world.orphans)
+        if world.stages is not None and not world.stages.at_once:
+            return await self.send(self._wanted, journal)
         for one in mendable:
             world.actual.pop(one.name, None)
             world.actual |= {one.name: self._wanted[one.name]} if one.name in self._wanted else {}
@@ -252,6 +248,11 @@ class BeaconSession(ShownOnBoard):
         return taken
 
     async def verify(self, change: model.Change | None) -> model.Verification:
+        stages = self._world.stages
+        if stages is not None and stages.again_at is not None and change is not None:
+            stages.verified += 1
+            again, stages.again_at = stages.again_at, None
+            return model.Verification(ok=False, reason=Reason.PROGRESSING, message="too early", again_at=again)
         if change is None:
             return self._world.health
         found = self._differing()
@@ -281,16 +282,3 @@ def lines_of(text: str) -> dict[str, str]:
 def text_of(lines: Mapping[str, str]) -> str:
     """The text that shows these values."""
     return "\n".join(f"{name}={value}" for name, value in sorted(lines.items()))
-
-
-class BeaconBench(Bench):
-    """The bench of a Beacon."""
-
-    ref = ObjectRef("Beacon", "default", "web")
-    applied_field = "blob"
-
-    def make_driver(self) -> TargetDriver:
-        return BeaconDriver(self.world)
-
-    def wanted(self, resources: Mapping[str, str], spec: JsonObject) -> JsonObject:
-        return {"stage": "dev", "text": text_of(resources), **spec}

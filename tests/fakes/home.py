@@ -10,7 +10,14 @@ from typing import Any
 
 from click.testing import Result
 from tests.fakes.cluster import InMemoryCluster
-from tests.fakes.store import MemoryAuditLog, MemoryBlobs, MemoryLocks, MemoryObservations, MemoryStates
+from tests.fakes.store import (
+    MemoryAuditLog,
+    MemoryBlobs,
+    MemoryLocks,
+    MemoryObservations,
+    MemoryStates,
+    rows_of_last_apply,
+)
 
 from setpoint.api.meta import JsonObject, ObjectRef
 from setpoint.api.model import format_time
@@ -50,6 +57,9 @@ class ListAuditLog:
 
     async def applies_begun(self, target: ObjectRef, subject: str | None = None) -> int:
         return sum(is_begun_apply(entry, target, subject) for entry in self.entries)
+
+    async def last_apply(self, target: ObjectRef) -> tuple[AuditRow, ...]:
+        return rows_of_last_apply(await self.rows(limit=len(self.entries), target=target), target)
 
     async def open_intents(self) -> tuple[AuditRow, ...]:
         closed = {entry.run for entry in self.entries if entry.phase is Phase.OUTCOME}

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tests.fakes.cluster import InMemoryCluster
-from tests.fakes.store import MemoryBlobs, MemoryObservations
+from tests.fakes.store import MemoryBlobs, MemoryObservations, rows_of_last_apply
 from tests.fakes.target import FakeDriver, World, snapshot_manifest
 
 from setpoint.api.conditions import ConditionType
 from setpoint.api.kind_conditions import KIND_CONDITIONS
 from setpoint.api.meta import JsonObject, ObjectRef
-from setpoint.domain.audit import AuditEntry
+from setpoint.domain.audit import AuditEntry, AuditRow
 from setpoint.domain.audit_actions import is_begun_apply
 from setpoint.domain.drift_policy import DRIFT_STAGE
 from setpoint.domain.errors import NotFoundError, StoreSetBackError
@@ -83,6 +83,7 @@ class Trail:
     def __init__(self, cluster: InMemoryCluster) -> None:
         self._cluster = cluster
         self.set_back = ""
+        self.vouched = True
 
     async def require_standing(self) -> None:
         if self.set_back:
@@ -90,6 +91,14 @@ class Trail:
 
     async def applies_begun(self, target: ObjectRef, subject: str | None = None) -> int:
         return sum(is_begun_apply(entry, target, subject) for entry in self._cluster.audit)
+
+    async def last_apply(self, target: ObjectRef) -> tuple[AuditRow, ...]:
+        rows = [
+            AuditRow(seq, "", entry, b"", b"", b"", b"", vouched=self.vouched)
+            for seq, entry in enumerate(self._cluster.audit, 1)
+            if entry.target == target
+        ]
+        return rows_of_last_apply(rows, target)
 
 
 @dataclasses.dataclass
@@ -166,7 +175,7 @@ class Bench:
             gatekeeper=gatekeeper,
             changes=changes,
             resets=resets,
-            outcomes=Outcomes(cluster, changes, lifecycle, configurations),
+            outcomes=Outcomes(cluster, changes, lifecycle, configurations, resets),
             configurations=configurations,
             trail=self.trail,
             metrics=metrics,

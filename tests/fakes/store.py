@@ -201,6 +201,9 @@ class MemoryAuditLog:
     async def applies_begun(self, target: ObjectRef, subject: str | None = None) -> int:
         return sum(is_begun_apply(audit.parse(record).entry, target, subject) for record in self.records)
 
+    async def last_apply(self, target: ObjectRef) -> tuple[AuditRow, ...]:
+        return rows_of_last_apply(await self.rows(limit=len(self.records), target=target), target)
+
     async def open_intents(self) -> tuple[AuditRow, ...]:
         done = {record.run for record in self.records if record.phase == Phase.OUTCOME}
         left = [r for r in self.records if r.phase == Phase.INTENT and r.run not in done]
@@ -209,6 +212,12 @@ class MemoryAuditLog:
     async def require_standing(self) -> None:
         if self.set_back:
             raise StoreSetBackError(self.set_back)
+
+
+def rows_of_last_apply(rows: Sequence[AuditRow], target: ObjectRef) -> tuple[AuditRow, ...]:
+    """Those of these rows of a target that tell of the apply that was begun last."""
+    begun = [row.entry.run for row in rows if is_begun_apply(row.entry, target)]
+    return tuple(row for row in rows if begun and row.entry.run == begun[-1])
 
 
 class MemoryBlobs:

@@ -11,6 +11,7 @@ import itertools
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 
 from tests.fakes.board import Board
+from tests.fakes.stages import Stages
 
 from setpoint.api.conditions import Reason
 from setpoint.api.meta import ObjectRef
@@ -28,6 +29,7 @@ from setpoint.domain.errors import ConflictError, LostBlobError
 from setpoint.domain.findings import DriftClass, Finding, beyond_mending
 from setpoint.domain.goals import Goal, GoalKind, cause_of
 from setpoint.domain.model import (
+    Applying,
     AtSetpoint,
     Beyond,
     Captured,
@@ -88,6 +90,8 @@ class World:
     """The resources that the first observation waits for, as they are told."""
     board: Board | None = None
     """The place where people look at Changes elsewhere; None: there is none."""
+    stages: Stages | None = None
+    """The stages of each apply; None: it ends in the pass that begins it."""
     verify_waits: tuple[ResourceProgress, ...] = ()
     """The same of the look after an apply."""
 
@@ -273,7 +277,8 @@ class FakeSession:
     async def withdraw(self, name: str) -> None:
         """Shows nothing."""
 
-    async def apply(self, decision) -> Outcome:
+    async def apply(self, decision, journal) -> Outcome:
+        del journal
         decision.require_pass()
         world = self._world
         if world.move_before_apply or decision.change.base != str(world.version):
@@ -291,6 +296,9 @@ class FakeSession:
             left_behind=world.orphans,
             shown={"state": self._state()},
         )
+
+    async def resume(self, applying: Applying, journal) -> Outcome:
+        raise AssertionError(applying)
 
     def _applied_to(self, resources: Resources) -> Resources:
         beyond = self._world.beyond

@@ -9,7 +9,7 @@ from setpoint.domain.model import Beyond, Observation, Proposal
 from setpoint.pipeline.changes import ChangeRegister
 from setpoint.pipeline.draft import StatusDraft
 from setpoint.pipeline.passes import Pass, Planned
-from setpoint.ports import TargetSession
+from setpoint.ports import Journal, TargetSession
 
 
 def a_field_that_no_status_has(draft: StatusDraft) -> None:
@@ -24,8 +24,8 @@ async def a_field_that_no_change_has(changes: ChangeRegister, change: Change) ->
     await changes.mark(change, runs="run-1")  # type: ignore[call-arg]
 
 
-async def an_apply_of_what_no_gate_decided_on(session: TargetSession, proposal: Proposal) -> None:
-    await session.apply(proposal)  # type: ignore[arg-type]
+async def an_apply_of_what_no_gate_decided_on(session: TargetSession, proposal: Proposal, journal: Journal) -> None:
+    await session.apply(proposal, journal)  # type: ignore[arg-type]
 
 
 async def a_plan_taken_for_a_change(session: TargetSession, seen: Observation) -> Proposal:

@@ -39,7 +39,7 @@ CONDITION_MEANING: dict[ConditionType, str] = {
     ConditionType.HELD: "Nothing is applied until the spec changes or a person resumes.",
     ConditionType.APPROVED: "As many people as asked for approved this Change's subject.",
     ConditionType.REJECTED: "A person rejected this Change's subject.",
-    ConditionType.APPLIED: "The Change was carried out.",
+    ConditionType.APPLIED: "The Change was carried out; Unknown while it is, in stages.",
     ConditionType.SUPERSEDED: "Another Change, or the world, made this one void.",
     ConditionType.COMPLETE: "The Reset was carried out and verified.",
 }
@@ -124,6 +124,7 @@ class Reason(StrEnum):
     DIGEST_MISMATCH = "DigestMismatch"
     # Outcomes
     APPLIED = "Applied"
+    DECLINED = "Declined"
     CARRIED_OUT = "CarriedOut"
     CARRIED_OUT_UNGATED = "CarriedOutUngated"
     VERIFIED = "Verified"
@@ -229,6 +230,7 @@ REASON_MEANING: dict[Reason, str] = {
     Reason.POLICY_LOADED: "The policies load and pass the lint.",
     Reason.DIGEST_MISMATCH: "The content is not the one that the digest pins.",
     Reason.APPLIED: "The Change was applied.",
+    Reason.DECLINED: "People turned the Change down where its apply went on, which failed so.",
     Reason.CARRIED_OUT: "Somebody carried the Change out themselves, where people look at it.",
     Reason.CARRIED_OUT_UNGATED: "Somebody carried the Change out themselves, and its gates had not passed.",
     Reason.VERIFIED: "The target is at its setpoint and healthy.",

@@ -14,6 +14,7 @@ _DECLARATION_REASONS = (
 )
 _FAILURE_REASONS = (
     Reason.APPLY_FAILED,
+    Reason.DECLINED,
     Reason.TIMED_OUT,
     Reason.INTERRUPTED,
     Reason.ORPHANS_SUSPECTED,
@@ -74,7 +75,7 @@ _TARGET_CONDITIONS: dict[ConditionType, tuple[Reason, ...]] = {
     ConditionType.RESET_READY: _DRILL_REASONS,
     ConditionType.GATED: _GATE_REASONS,
     ConditionType.VERIFIED: _VERIFY_REASONS,
-    ConditionType.HELD: (Reason.RESET_HOLD, Reason.VERIFY_HOLD, Reason.HELD, Reason.RESUMED),
+    ConditionType.HELD: (Reason.RESET_HOLD, Reason.VERIFY_HOLD, Reason.HELD, Reason.REJECTED, Reason.RESUMED),
 }
 
 
@@ -94,8 +95,10 @@ KIND_CONDITIONS: dict[str, dict[ConditionType, tuple[Reason, ...]]] = {
             Reason.CARRIED_OUT,
             Reason.CARRIED_OUT_UNGATED,
             Reason.APPLY_FAILED,
+            Reason.DECLINED,
             Reason.TIMED_OUT,
             Reason.INTERRUPTED,
+            Reason.PROGRESSING,
         ),
         ConditionType.VERIFIED: _VERIFY_REASONS,
         ConditionType.SUPERSEDED: (Reason.SUPERSEDED, Reason.PROGRESSING),

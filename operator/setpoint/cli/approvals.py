@@ -127,7 +127,8 @@ def approve(
 def reject(invocation: Invocation, change: str, subject: str, reason: str, namespace: str, output: str | None) -> int:
     """Reject a Change as it is shown.
 
-    The same change is not proposed again; another one follows when spec, source or world move.
+    The same change is not proposed again; another one follows when spec, source or world move. A Change that is being
+    carried out in stages is asked to go back, as far as it can; its target is held then.
     """
     return _decide(invocation, change, namespace, output, verdict="Rejected", subject=subject, reason=reason)
 
@@ -155,6 +156,7 @@ def _decide(
         so_far = await read_approvals(home, change, dt.datetime.now(dt.UTC))
         refuse_rejected(so_far)
         if verdict == "Approved":
+            refuse_applying(change)
             refuse_overrides(change, overrides)
             refuse_acceptance(change, accepts=accepts)
             refuse_blocked(change, overrides)
@@ -210,12 +212,20 @@ def refuse_closed(change: Change, *, lists: str) -> None:
         ConditionType.APPLIED: "was applied",
     }
     for condition in change.status.conditions:
-        if condition.type not in said or (condition.status != "True" and condition.type != ConditionType.APPLIED):
+        tried = condition.type == ConditionType.APPLIED and condition.status != "Unknown"
+        if condition.type not in said or (condition.status != "True" and not tried):
             continue
         # An apply that failed or was interrupted has spent its approvals, and the next run makes another Change.
         how = said[ConditionType(condition.type)] if condition.status == "True" else "was tried and failed"
         why = f" ({plain(condition.message)})" if condition.message else ""
         msg = f"{change.ref} {how}{why}; {lists} lists what waits now"
+        raise SetpointError(msg)
+
+
+def refuse_applying(change: Change) -> None:
+    """Raises SetpointError for a Change that is being carried out: an approval of it is spent, and another is void."""
+    if change.status.outcome == "Applying":
+        msg = f"{change.ref} is being carried out already; 'setpoint reject' asks it to go back"
         raise SetpointError(msg)
 
 
@@ -338,7 +348,8 @@ async def _outcome(invocation: Invocation, home: Home, before: ChangeApprovals, 
     change, spec = before.change, created["spec"]
     said = f"{change.ref} {spec['verdict'].lower()} by {plain(spec['approver'])} ({created['metadata']['name']})"
     if spec["verdict"] == "Rejected":
-        return [said]
+        going = "It is being carried out, and goes back as far as it can."
+        return [said, going] if change.status.outcome == "Applying" else [said]
     now = before.with_word_of(spec["approver"])
     if now.missing:
         return [said, f"{now.count()}."]

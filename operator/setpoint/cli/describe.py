@@ -130,6 +130,9 @@ async def _target(home: Home, target: Target, now: dt.datetime, contents: Conten
     lines = section("Spec", tree(target.spec.model_dump(mode="json", by_alias=True, exclude_unset=True)))
     lines += section("Drift", _drift(target, now))
     lines += [field(title, text) for title, text in status.told.items()]
+    if status.applying and status.applying.stage:
+        applying = status.applying
+        lines.append(field("Applying", f"{applying.change}, at stage {applying.stage}, since {applying.at}"))
     if status.hold:
         lines.append(field("Held", f"since {status.hold.since} ({status.hold.reason}); 'setpoint resume' releases it"))
     lines += section("Warnings", map(plain, status.warnings))

@@ -26,6 +26,7 @@ _COLOURS = {
     "at the setpoint": "green", "released": "green", "held": "yellow", "needs attention": "yellow", "failed": "red",
     "ok": "green", "missing": "red", "Warning": "yellow",
     "Applied": "green", "Failed": "red", "Blocked": "red", "NotVerified": "red", "Waiting": "yellow",
+    "Applying": "yellow",
 }  # fmt: skip
 
 

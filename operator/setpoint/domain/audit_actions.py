@@ -14,6 +14,8 @@ from setpoint.domain.audit import AuditEntry, Phase
 
 _APPLY = "apply"
 _APPROVE = "approve"
+_STAGE = "apply.stage"
+_VERIFY = "apply.verify"
 _PROPOSE = "propose"
 _SETPOINT = "setpoint"
 """The actor of all that no person did."""
@@ -53,6 +55,18 @@ def apply_ended(
     payload = {"completed": list(completed), "orphans": list(orphans)}
     digests = {"subject": subject}
     return AuditEntry(_APPLY, Phase.OUTCOME, _SETPOINT, target, run, result, digests=digests, payload=payload)
+
+
+def stage_intended(target: ObjectRef, change: str, subject: str, *, run: str, stage: str) -> AuditEntry:
+    """A stage of an apply is about to begin, whose effect comes later: the apply was accepted, and goes on."""
+    payload, digests = {"change": change}, {"subject": subject}
+    return AuditEntry(_STAGE, Phase.INTENT, _SETPOINT, target, run, stage, digests=digests, payload=payload)
+
+
+def accepted_verified(target: ObjectRef, change: str, subject: str, *, run: str, reason: str) -> AuditEntry:
+    """The last of an apply that was accepted is done: it was observed whether it brought the setpoint about."""
+    payload, digests = {"change": change}, {"subject": subject}
+    return AuditEntry(_VERIFY, Phase.FACT, _SETPOINT, target, run, reason, digests=digests, payload=payload)
 
 
 def interrupted(intent: AuditEntry, *, message: str, orphans: Sequence[str]) -> AuditEntry:
@@ -181,6 +195,16 @@ def is_begun_apply(entry: AuditEntry, target: ObjectRef, subject: str | None = N
     """True where the row tells of an apply that began on the target; with a subject, of one of that subject."""
     begun = (entry.action, entry.phase, entry.target) == (_APPLY, Phase.INTENT, target)
     return begun and subject in {None, entry.digests.get("subject")}
+
+
+def is_stage(entry: AuditEntry) -> bool:
+    """True where the row tells of a stage of an apply that was accepted."""
+    return (entry.action, entry.phase) == (_STAGE, Phase.INTENT)
+
+
+def is_accepted_verified(entry: AuditEntry) -> bool:
+    """True where the row tells that nothing is left to do of an apply that was accepted."""
+    return (entry.action, entry.phase) == (_VERIFY, Phase.FACT)
 
 
 def is_proposal(entry: AuditEntry) -> bool:

@@ -24,20 +24,33 @@ class GoalKind(StrEnum):
     DESTROY = "Destroy"
     RELEASE = "Release"
     SUSPENDED = "Suspended"
+    CONTINUE = "Continue"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Goal:
-    """The goal of a pass. `snapshot` and `reset` are set for SNAPSHOT alone; an empty one means: nothing."""
+    """The goal of a pass. `snapshot` and `reset` are set for SNAPSHOT alone; an empty one means: nothing.
+
+    Of CONTINUE, `began` is the goal of the pass that began what goes on. `back` is the reason for which it is to go
+    back, as a clause; empty: it is not. `rejected`: people asked for that.
+    """
 
     kind: GoalKind
     reset: Reset | None = None
     snapshot: Snapshot | None = None
+    began: GoalKind | None = None
+    back: str = ""
+    rejected: bool = False
+
+    @property
+    def aim(self) -> GoalKind:
+        """The kind of goal that is reached where the pass ends well."""
+        return self.began or self.kind
 
     @property
     def destroys(self) -> bool:
         """True where the goal is that nothing is left: a Destroy, or the snapshot from before the first apply."""
-        return self.kind is GoalKind.DESTROY or (self.snapshot is not None and self.snapshot.spec.is_empty)
+        return self.aim is GoalKind.DESTROY or (self.snapshot is not None and self.snapshot.spec.is_empty)
 
     @property
     def proposes(self) -> bool:
@@ -60,6 +73,44 @@ def choose_goal(target: Target, reset: Reset | None, snapshot: Snapshot | None, 
     if target.status.hold is not None and not hold_released(target):
         return Goal(GoalKind.HOLD)
     return Goal(GoalKind.SPEC)
+
+
+_BEGAN: dict[Cause, GoalKind] = {"Destroy": GoalKind.DESTROY, "Reset": GoalKind.SNAPSHOT}
+
+
+def continued_goal(
+    target: Target,
+    cause: Cause,
+    carried_out: tuple[Reset, Snapshot] | None,
+    *,
+    reset_due: bool,
+    rejected_by: Iterable[str],
+) -> Goal:
+    """The goal of a pass that goes on with an accepted apply, of a Change with this cause.
+
+    It is chosen before any other: what came meanwhile asks it to go back, and is seen to once it ended. `carried_out`
+    is the Reset that the Change carries out, `reset_due` whether another one waits.
+    """
+    began, names = _BEGAN.get(cause, GoalKind.SPEC), sorted(set(rejected_by))
+    back = f"it was rejected by {', '.join(names)}" if names else _came_meanwhile(target, began, carried_out, reset_due)
+    reset, snapshot = carried_out or (None, None)
+    return Goal(GoalKind.CONTINUE, reset, snapshot, began=began, back=back, rejected=bool(names))
+
+
+def _came_meanwhile(target: Target, began: GoalKind, carried_out: object, reset_due: bool) -> str:
+    deleted = bool(target.metadata.deletion_timestamp)
+    if began is GoalKind.DESTROY:
+        return "" if deleted else "the deletion was taken back"
+    if deleted:
+        return f"the {target.kind} was deleted"
+    if is_suspended(target):
+        return f"the {target.kind} was suspended"
+    if began is GoalKind.SNAPSHOT:
+        return "" if carried_out else "its Reset is gone"
+    if reset_due:
+        return "a reset was asked for"
+    held = target.status.hold is not None and not hold_released(target)
+    return f"the {target.kind} is held" if held else ""
 
 
 def is_suspended(target: Target) -> bool:

@@ -1,6 +1,7 @@
 """Owns the values that pass between the steps of the pipeline. Pure, frozen."""
 
 import dataclasses
+import datetime as dt
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Literal
@@ -191,29 +192,52 @@ class Run:
 
 
 class Result(StrEnum):
-    """How an apply ended."""
+    """How an apply ended; accepted, it has not: its effect comes later."""
 
     SUCCEEDED = "Succeeded"
     FAILED = "Failed"
     INTERRUPTED = "Interrupted"
+    ACCEPTED = "Accepted"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Outcome:
-    """The outcome of an apply. `left_behind` is what it began to make and nothing knows of; `shown` as there."""
+    """The outcome of an apply. `left_behind` is what it began to make and nothing knows of; `shown` as there.
+
+    Of an accepted one, `stage` is what goes on now, and `wake_at` when to look at it again; None: at the interval.
+    `declined`: people turned it down where it went on, so that it failed.
+    """
 
     result: Result
     message: str
     completed: tuple[str, ...] = ()
     left_behind: tuple[str, ...] = ()
     shown: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    stage: str = ""
+    wake_at: dt.datetime | None = None
+    declined: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Applying:
+    """An accepted apply that is to go on: of a Change by its name, under the run that began it.
+
+    `stage` is the last one whose intent was written down: its effect is there, or not. `at` is when the apply began.
+    """
+
+    change: str
+    run: str
+    stage: str
+    at: str
+    configuration: str
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Verification:
     """The result of a second observation. `paths` are those that do not converge; `warnings` is None without a plan.
 
-    `left` are the findings that count beside it, and that no Change can mend.
+    `left` are the findings that count beside it, and that no Change can mend. With `again_at`, it is too early to tell
+    before then.
     """
 
     ok: bool
@@ -222,3 +246,4 @@ class Verification:
     paths: tuple[str, ...] = ()
     warnings: tuple[str, ...] | None = None
     left: tuple[Finding, ...] = ()
+    again_at: dt.datetime | None = None

@@ -9,6 +9,7 @@ from pydantic.alias_generators import to_camel
 from setpoint.api.conditions import ConditionType, Reason
 from setpoint.api.meta import API_VERSION, Condition, JsonObject, ObjectRef
 from setpoint.api.target import Target, TargetReference
+from setpoint.api.v1alpha1.approval import Approval
 from setpoint.api.v1alpha1.change import (
     Change,
     ChangeOutcome,
@@ -19,13 +20,14 @@ from setpoint.api.v1alpha1.change import (
     ReviewStatus,
 )
 from setpoint.domain import audit_actions, model
+from setpoint.domain.approvals import count_approvals
 from setpoint.domain.audit import AuditEntry
 from setpoint.domain.conditions import is_true, own_conditions, set_condition
 from setpoint.domain.errors import AlreadyExistsError, ConflictError, InvalidError, NotFoundError, StalledError
 from setpoint.domain.reading import parse
 from setpoint.pipeline.draft import Status
 from setpoint.pipeline.names import TARGET_LABEL, child_name, target_label
-from setpoint.pipeline.objects import list_of_target, read_all
+from setpoint.pipeline.objects import list_of_target, list_typed, read_all
 from setpoint.ports import Clock, ClusterClient
 from setpoint.runtime.status import write_status
 
@@ -61,9 +63,14 @@ ChangeCondition = tuple[ConditionType, Status, Reason, str]
 def is_closed(change: Change) -> bool:
     """True once nothing more happens to it: applied (or tried), rejected or superseded."""
     return any(
-        condition.type in _CLOSING and (condition.status == "True" or condition.type == ConditionType.APPLIED)
+        condition.type in _CLOSING and (condition.status == "True" or _was_tried(condition))
         for condition in change.status.conditions
     )
+
+
+def _was_tried(condition: Condition) -> bool:
+    """True of an apply that ended. Unknown, it was accepted, and goes on."""
+    return condition.type == ConditionType.APPLIED and condition.status != "Unknown"
 
 
 def describe_change(
@@ -169,6 +176,8 @@ def outcome_of(conditions: Sequence[Condition]) -> ChangeOutcome:
 
 
 def _applied_outcome(applied: Condition, verified: Condition | None) -> ChangeOutcome:
+    if applied.status == "Unknown":
+        return "Applying"
     if applied.status != "True":
         return "Interrupted" if applied.reason == Reason.INTERRUPTED else "Failed"
     return "NotVerified" if verified is not None and verified.status == "False" else "Applied"
@@ -229,6 +238,12 @@ class ChangeRegister:
         """The Changes of a target that can be read."""
         changes, _ = read_all(Change, await list_of_target(self._cluster, "Change", target.ref))
         return changes
+
+    async def rejected_by(self, change: Change) -> tuple[str, ...]:
+        """The people who reject a Change, by what they said of this very subject."""
+        approvals, _ = await list_typed(self._cluster, Approval, namespace=change.metadata.namespace)
+        said = [one for one in approvals if one.spec.change_ref.name == change.metadata.name]
+        return count_approvals(said, subject=change.spec.subject, ttl=dt.timedelta(), now=self._clock.now()).rejected_by
 
     async def supersede(self, target: Target, message: str, *, keep: str = "") -> list[Change]:
         """Closes every open Change of the target but `keep`; returns those, which show their content no more."""

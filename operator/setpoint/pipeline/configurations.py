@@ -5,6 +5,7 @@ from setpoint.api.target import AppliedStatus, Target
 from setpoint.api.v1alpha1.change import Change
 from setpoint.domain.model import Observation, Snapshot
 from setpoint.pipeline.changes import ChangeRegister, is_marked
+from setpoint.pipeline.journal import StageJournal
 from setpoint.pipeline.passes import Pass
 from setpoint.pipeline.seals import Seals
 from setpoint.pipeline.snapshots import SnapshotPruner, SnapshotTaker
@@ -35,11 +36,17 @@ class Configurations:
             return target
         change = await self._changes.get(target.metadata.namespace, applying.change or "")
         if change is not None and is_marked(change, ConditionType.APPLIED):
-            update: dict[str, object] = {"applied": applying, "snapshot": None}
+            update: dict[str, object] = {"applied": self._in_force(applying, target), "snapshot": None}
         else:
             update = {"failures": max(1, target.status.failures)}
         status = target.status.model_copy(update={**update, "applying": None})
         return target.model_copy(update={"status": status})
+
+    def _in_force(self, applying: AppliedStatus, target: Target) -> AppliedStatus:
+        """The configuration that an apply brought about, in as many stages as it took."""
+        if applying.stage is None:
+            return applying
+        return self._seals.seal(applying.model_copy(update={"stage": None}), target.ref)
 
     # --- in a pass ------------------------------------------------------------------------------------------
 
@@ -55,6 +62,10 @@ class Configurations:
             at=work.draft.now_text,
         )
         return self._seals.seal(applied, work.target.ref)
+
+    def journal(self, work: Pass, record: Change, applying: AppliedStatus) -> StageJournal:
+        """The record of the stages of an apply, of which no more may ever be written."""
+        return StageJournal(work, record, applying, self._seals)
 
     async def capture(self, work: Pass, applied: AppliedStatus | None) -> Snapshot:
         """A Snapshot of what is, as made under a configuration; None: nothing was applied."""
@@ -82,6 +93,16 @@ class Configurations:
         if before.snapshot is None or before.base != seen.base:
             await self._snapshot(work, known)
         return False
+
+    async def record_staged(self, work: Pass, applying: AppliedStatus) -> None:
+        """Records what an accepted apply brought about, which no observation of this pass tells of; once."""
+        if work.goal.destroys:
+            work.draft.set(applied=None, snapshot=None)
+            return
+        known, applied = work.draft.status.applied, self._in_force(applying, work.target)
+        if known != applied:
+            work.draft.set(applied=applied)
+            await self._snapshot(work, applied)
 
     async def _snapshot(self, work: Pass, applied: AppliedStatus) -> None:
         snapshot = await self.capture(work, applied)

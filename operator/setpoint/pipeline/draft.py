@@ -73,6 +73,11 @@ class StatusDraft:
         return self._before.model_copy(update={**self._shown, **self._fields, "conditions": list(self._conditions)})
 
     @property
+    def now(self) -> dt.datetime:
+        """The instant of the pass."""
+        return self._now
+
+    @property
     def now_text(self) -> str:
         """The instant of the pass, as it is written into a status."""
         return format_time(self._now)

@@ -41,6 +41,23 @@ def hold_at_snapshot(work: Pass) -> None:
     work.ending.done = True
 
 
+def hold_rejected(work: Pass) -> None:
+    """Holds where people reject what is being applied: once it went back, nothing may begin it anew without them.
+
+    Before it does, so that the hold is stored with the intent to go back, whoever is killed then.
+    """
+    if work.goal.rejected and work.goal.began is GoalKind.SPEC:
+        _draft_hold(work, Reason.REJECTED, snapshot=None)
+
+
+def release_rejected(work: Pass) -> None:
+    """Ends that hold where it could not go back: what people rejected is there."""
+    hold = work.draft.status.hold
+    if work.goal.rejected and hold is not None and hold.reason == Reason.REJECTED:
+        work.draft.set(hold=None)
+        work.draft.condition(ConditionType.HELD, "False", Reason.RESUMED)
+
+
 async def hold_unverified(work: Pass, applied: Applied, cluster: ClusterClient) -> None:
     """Holds after a Change that did not verify: it is not applied again; a way back is asked for as the spec says.
 
@@ -52,7 +69,7 @@ async def hold_unverified(work: Pass, applied: Applied, cluster: ClusterClient) 
         return
     _draft_hold(work, Reason.VERIFY_HOLD, snapshot=None)
     policy = work.target.spec.reset.on_verify_failure
-    if policy == "Never" or work.goal.kind is not GoalKind.SPEC:
+    if policy == "Never" or work.goal.aim is not GoalKind.SPEC or work.goal.back:
         return
     metadata = work.target.metadata
     name = child_name(metadata.name, "reset", applied.spec.subject)
@@ -73,7 +90,10 @@ def _draft_hold(work: Pass, reason: Reason, *, snapshot: str | None) -> None:
 
 def _held_message(target: Target, snapshot: str | None) -> str:
     """The reason why nothing is applied, and what ends that."""
-    why = f"held at {snapshot} after a reset" if snapshot else "held: an apply did not verify"
+    hold = target.status.hold
+    rejected = hold is not None and hold.reason == Reason.REJECTED
+    did = "an apply was rejected while it went on" if rejected else "an apply did not verify"
+    why = f"held at {snapshot} after a reset" if snapshot else f"held: {did}"
     metadata = target.metadata
     space = "" if metadata.namespace == "default" else f" -n {metadata.namespace}"
     return f"{why}; change the spec or run setpoint resume {target.kind.lower()}/{metadata.name}{space}"

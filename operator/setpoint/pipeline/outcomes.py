@@ -1,21 +1,26 @@
 """Owns what a pass came to: the setpoint, an apply with its outcome, a verification. Plans and applies nothing."""
 
 import dataclasses
+import datetime as dt
 
 from setpoint.api.conditions import ConditionType, Reason
+from setpoint.api.model import format_time
 from setpoint.api.v1alpha1.change import Change as ChangeObject
 from setpoint.domain import audit_actions, model
+from setpoint.domain.audit import AuditEntry
 from setpoint.domain.drift_policy import DriftVerdict
 from setpoint.domain.findings import not_conforming
 from setpoint.domain.goals import GoalKind
 from setpoint.domain.reviews import ended, is_in_force, judge_carried_out
-from setpoint.pipeline.changes import ChangeRegister, list_orphans
+from setpoint.pipeline.changes import ChangeCondition, ChangeRegister, list_orphans
 from setpoint.pipeline.configurations import Configurations
+from setpoint.pipeline.continuations import VERIFYING
 from setpoint.pipeline.draft import Status
-from setpoint.pipeline.gatekeeper import Proposed
 from setpoint.pipeline.holds import draft_held, hold_at_snapshot, hold_unverified
+from setpoint.pipeline.journal import StageJournal
 from setpoint.pipeline.lifecycle import Lifecycle
 from setpoint.pipeline.passes import Applied, Pass, Settled
+from setpoint.pipeline.resets import ResetRegister
 from setpoint.ports import ClusterClient
 
 _REASONS = {
@@ -24,18 +29,25 @@ _REASONS = {
     model.Result.INTERRUPTED: Reason.INTERRUPTED,
 }
 _MAX_LISTED = 50
+_SOON = dt.timedelta(seconds=1)
 
 
 class Outcomes:
     """Records what passes came to."""
 
     def __init__(
-        self, cluster: ClusterClient, changes: ChangeRegister, lifecycle: Lifecycle, configurations: Configurations
+        self,
+        cluster: ClusterClient,
+        changes: ChangeRegister,
+        lifecycle: Lifecycle,
+        configurations: Configurations,
+        resets: ResetRegister,
     ) -> None:
         self._cluster = cluster
         self._changes = changes
         self._lifecycle = lifecycle
         self._configurations = configurations
+        self._resets = resets
 
     # --- nothing left to do ---------------------------------------------------------------------------------
 
@@ -107,9 +119,12 @@ class Outcomes:
         if verification.left:
             work.draft.ready("False", Reason.NOT_CONFORMING, not_conforming(verification.left))
             return
-        if work.goal.kind is GoalKind.SNAPSHOT:
+        if meanwhile := _came_meanwhile(work):
+            work.draft.ready("False", Reason.PROGRESSING, f"what was being applied is there; {meanwhile} meanwhile")
+            return
+        if work.goal.aim is GoalKind.SNAPSHOT:
             hold_at_snapshot(work)
-        elif work.goal.kind is GoalKind.DESTROY:
+        elif work.goal.aim is GoalKind.DESTROY:
             await self._lifecycle.end_destroyed(work.target, work.draft, work.ending)
         else:
             work.draft.drop(ConditionType.HELD)
@@ -119,34 +134,72 @@ class Outcomes:
 
     # --- a change -------------------------------------------------------------------------------------------
 
-    async def applied(self, work: Pass, proposed: Proposed, outcome: model.Outcome) -> ChangeObject:
-        """Writes the outcome of an apply: trail first, then the Change, then the draft; returns the Change."""
-        name = proposed.record.metadata.name
+    async def accepted(self, work: Pass, doing: Applied, outcome: model.Outcome, journal: StageJournal) -> None:
+        """Says how far an apply has come that goes on in later passes. No outcome is written, no attempt counted."""
+        stage, name = outcome.stage or journal.applying.stage or "accepted", doing.record.metadata.name
+        await journal.intent(stage)
+        going = "going back" if work.goal.back else "being carried out"
+        message = f"{name} is {going}, at stage {stage}{_looked_at_again(outcome.wake_at)}"
+        unknown: ChangeCondition = (ConditionType.APPLIED, "Unknown", Reason.PROGRESSING, message)
+        await self._changes.mark(doing.record, unknown, run=work.run)
+        work.draft.show(outcome.shown)
+        _draft_going_on(work, journal, message, outcome.wake_at)
+
+    async def verified_later(self, work: Pass, journal: StageJournal, again_at: dt.datetime, name: str) -> None:
+        """Says that an apply, whose outcome is recorded, is verified again: its last stage."""
+        await journal.intent(VERIFYING)
+        message = f"{name} was carried out, and is verified again{_looked_at_again(again_at)}"
+        _draft_going_on(work, journal, message, again_at)
+
+    async def applied(
+        self, work: Pass, doing: Applied, outcome: model.Outcome, journal: StageJournal, seen: model.Observation | None
+    ) -> ChangeObject:
+        """Writes the outcome of an apply: trail first, then the Change, then the draft; returns the Change.
+
+        `seen` is the observation that the apply began with, None where an earlier pass made it.
+        """
+        name = doing.record.metadata.name
         entry = audit_actions.apply_ended(
             work.target.ref,
-            proposed.spec.subject,
+            doing.spec.subject,
             run=work.run,
             result=outcome.result.value,
             completed=outcome.completed,
             orphans=outcome.left_behind,
         )
         succeeded = outcome.result is model.Result.SUCCEEDED
+        reason = Reason.DECLINED if outcome.declined else _REASONS[outcome.result]
         message = outcome.message if not succeeded else _count(len(outcome.completed))
         record = await self._changes.mark(
-            proposed.record,
-            (ConditionType.APPLIED, "True" if succeeded else "False", _REASONS[outcome.result], message),
+            doing.record,
+            (ConditionType.APPLIED, "True" if succeeded else "False", reason, message),
             run=work.run,
             orphans=list_orphans(outcome.left_behind),
             # A failed one is shown elsewhere yet: the next pass withdraws it.
-            review=ended(proposed.record.status.review) if succeeded else proposed.record.status.review,
+            review=ended(doing.record.status.review) if succeeded else doing.record.status.review,
             audit=(entry,),
         )
         work.session.outcome_recorded()
-        work.draft.notice(_REASONS[outcome.result], f"{name}: {message}", "Normal" if succeeded else "Warning")
+        work.draft.notice(reason, f"{name}: {message}", "Normal" if succeeded else "Warning")
         self._draft_outcome(work, outcome)
-        if succeeded:
-            await self._configurations.record(work, proposed.guarded.observed.seen, change=name)
+        if succeeded and journal.staged:
+            await self.recorded(work, journal)
+        elif succeeded and seen is not None:
+            await self._configurations.record(work, seen, change=name)
         return record
+
+    async def recorded(self, work: Pass, journal: StageJournal) -> None:
+        """Records what an accepted apply brought about; it is still named as being applied until it is verified."""
+        await self._configurations.record_staged(work, journal.applying)
+        journal.keep()
+
+    async def went_back(self, work: Pass, doing: Applied, message: str) -> None:
+        """Says that an accepted apply went back, and sees to it that what came meanwhile is next."""
+        name, why = doing.record.metadata.name, work.goal.back
+        work.draft.ready("False", Reason.PROGRESSING, f"Change {name} went back, since {why}: {message}")
+        work.ending.wake_at = work.draft.now + _SOON
+        if work.goal.rejected and work.goal.reset is not None:
+            await self._resets.refuse(work.goal.reset, Reason.REJECTED, "its Change was rejected")
 
     def _draft_outcome(self, work: Pass, outcome: model.Outcome) -> None:
         work.draft.set(
@@ -163,12 +216,18 @@ class Outcomes:
             listed = ", ".join(outcome.left_behind[:5])
             work.draft.notice(Reason.ORPHANS_SUSPECTED, f"perhaps made, and in no state: {listed}", "Warning")
 
-    async def verified(self, work: Pass, applied: Applied, verification: model.Verification) -> None:
-        """Writes what the second observation found, and acts on it."""
+    async def verified(
+        self, work: Pass, applied: Applied, verification: model.Verification, journal: StageJournal | None = None
+    ) -> None:
+        """Writes what the second observation found, and acts on it. `journal` is that of an apply of Setpoint's own."""
         status: Status = "True" if verification.ok else "False"
         reason = Reason(verification.reason)
-        await self._changes.mark(applied.record, (ConditionType.VERIFIED, status, reason, verification.message))
+        verified = (ConditionType.VERIFIED, status, reason, verification.message)
+        await self._changes.mark(applied.record, verified, audit=self._last_row(work, applied, journal, reason))
         work.ending.done = verification.ok
+        if journal is not None and journal.staged:
+            work.draft.set(applying=None)
+            work.ending.wake_at = work.draft.now + _SOON
         if verification.ok:
             work.draft.drift(verification.left, DriftVerdict())
             await self._drill_first(work, applied.drill)
@@ -179,6 +238,14 @@ class Outcomes:
             work.draft.set(not_converging=list(verification.paths[:_MAX_LISTED]))
         elif reason is not Reason.DRIFT_DETECTED:
             await hold_unverified(work, applied, self._cluster)
+
+    @staticmethod
+    def _last_row(work: Pass, applied: Applied, journal: StageJournal | None, reason: Reason) -> tuple[AuditEntry, ...]:
+        """The row that ends an accepted apply, so that it is not gone on with."""
+        if journal is None or not journal.staged:
+            return ()
+        name, subject = applied.record.metadata.name, applied.spec.subject
+        return (audit_actions.accepted_verified(work.target.ref, name, subject, run=work.run, reason=reason),)
 
     # --- drills after the fact ------------------------------------------------------------------------------
 
@@ -207,6 +274,26 @@ def _draft_unverified(work: Pass, verification: model.Verification) -> None:
     reason = Reason(verification.reason)
     work.draft.condition(ConditionType.VERIFIED, "False", reason, verification.message)
     work.draft.ready("False", reason, verification.message)
+
+
+def _came_meanwhile(work: Pass) -> str:
+    """The reason for which what an accepted apply brought about is not what is asked for now; else empty."""
+    if work.goal.back or work.goal.began is not GoalKind.SPEC:
+        return work.goal.back
+    applying = work.target.status.applying
+    moved = applying is not None and applying.generation != work.target.metadata.generation
+    return "the spec was changed" if moved else ""
+
+
+def _draft_going_on(work: Pass, journal: StageJournal, message: str, wake_at: dt.datetime | None) -> None:
+    journal.keep()
+    work.draft.ready("False", Reason.PROGRESSING, message)
+    work.draft.condition(ConditionType.RECONCILING, "True", Reason.PROGRESSING, message)
+    work.ending.wake_at = wake_at or work.draft.now + work.target.spec.interval
+
+
+def _looked_at_again(at: dt.datetime | None) -> str:
+    return f"; it is looked at again at {format_time(at)}" if at else "; it is looked at again at the interval"
 
 
 def _count(resources: int) -> str:

@@ -1,6 +1,7 @@
 """Owns what a pass over a target works with, and the values that its steps hand on, each made whole at once."""
 
 import dataclasses
+import datetime as dt
 import uuid
 
 from setpoint.api.target import Target
@@ -27,7 +28,8 @@ class Ending:
 
     `done`: something was carried out and verified. `at_setpoint`: the goal is reached, and it is not that nothing is
     left. `gone`: the object is no more. `completed` is the Reset that this pass is the end of; it is closed once the
-    hold that keeps what it brought is written.
+    hold that keeps what it brought is written. `wake_at` is when an accepted apply goes on, or what came meanwhile is
+    seen to.
     """
 
     observed: bool = False
@@ -35,6 +37,7 @@ class Ending:
     at_setpoint: bool = False
     gone: bool = False
     completed: Reset | None = None
+    wake_at: dt.datetime | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -64,7 +67,7 @@ class Observed:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Applied:
-    """A Change that was carried out; `record` says so.
+    """A Change that was carried out, or is being so; `record` says which.
 
     `snapshot` is of before, None where it is lost; `drill` is how the reset plan to it was shown.
     """

@@ -22,9 +22,11 @@ from setpoint.domain.gates import stages_of
 from setpoint.domain.goals import GoalKind
 from setpoint.pipeline.changes import ChangeRegister, describe_change, show_content
 from setpoint.pipeline.configurations import Configurations
+from setpoint.pipeline.continuations import Begun, Continuations
 from setpoint.pipeline.gate_conditions import accepted_undrilled, change_conditions, reopened, show_decision
 from setpoint.pipeline.gatekeeper import Gated, Gatekeeper, Proposed
-from setpoint.pipeline.holds import draft_held
+from setpoint.pipeline.holds import draft_held, hold_rejected, release_rejected
+from setpoint.pipeline.journal import StageJournal
 from setpoint.pipeline.outcomes import Outcomes
 from setpoint.pipeline.passes import Applied, Guarded, Observed, Pass, Planned, Settled
 from setpoint.pipeline.resets import ResetRegister
@@ -67,6 +69,7 @@ class Pipeline:
         self._outcomes = outcomes
         self._configurations = configurations
         self._reviews = Reviews(changes)
+        self.continuations = Continuations(trail, changes, resets)
         self._trail = trail
         self._metrics = metrics
         self._pause = pause
@@ -85,8 +88,26 @@ class Pipeline:
             applied = await self._timed(work, "apply", self._apply(work, reached.proposed))
             if applied is not None:
                 change = reached.proposed.guarded.change
-                await self._timed(work, "verify", self._verify(work, applied, change))
+                await self._timed(work, "verify", self._verify(work, *applied, change))
         await work.session.publish(at_setpoint=work.ending.at_setpoint)
+        await self._configurations.prune_snapshots(work)
+
+    async def go_on(self, work: Pass, begun: Begun) -> None:
+        """Goes on with an accepted apply, under the approval that began it: nothing is planned or gated anew."""
+        record = begun.record
+        await self._trail.require_standing()
+        journal = self._configurations.journal(work, record, begun.applying)
+        hold_rejected(work)
+        before = await self._configurations.captured(work, record)
+        doing = Applied(record, record.spec, before, record.spec.reset_plan.drill)
+        applied: Applied | None = doing
+        if begun.ended:
+            await self._outcomes.recorded(work, journal)
+        else:
+            applied = await self._timed(work, "apply", self._resume(work, begun, doing, journal))
+        if applied is not None:
+            await self._timed(work, "verify", self._verify(work, applied, journal, begun.change()))
+            await work.session.publish(at_setpoint=work.ending.at_setpoint)
         await self._configurations.prune_snapshots(work)
 
     async def reach(self, work: Pass) -> Reached:
@@ -246,10 +267,11 @@ class Pipeline:
 
     # --- apply and verify -----------------------------------------------------------------------------------
 
-    async def _apply(self, work: Pass, proposed: Proposed) -> Applied | None:
+    async def _apply(self, work: Pass, proposed: Proposed) -> tuple[Applied, StageJournal] | None:
         """Gates once more, intent durable first, then the effect, then its outcome, whatever happens.
 
-        None where the gates no longer pass. Raises TransientError where the apply did not succeed.
+        None where the gates no longer pass, or where it was accepted and goes on in later passes. Raises TransientError
+        where it did not succeed.
         """
         gated = await self._decide(work, proposed, stages_of(proposed.spec.cause)[-1])
         if not gated.passes:
@@ -258,16 +280,42 @@ class Pipeline:
         await self._trail.require_standing()
         await self._refuse_spent(work, proposed)
         await self._changes.confirm(proposed.record, proposed.spec)
-        await self._announce(work, gated)
-        outcome = await work.session.apply(gated.decision)
+        journal = await self._announce(work, gated)
+        outcome = await work.session.apply(gated.decision, journal)
+        doing = Applied(proposed.record, proposed.spec, proposed.guarded.snapshot, proposed.guarded.reset_plan.drill)
+        applied = await self._record(work, doing, outcome, journal, proposed.guarded.observed.seen)
+        return None if applied is None else (applied, journal)
+
+    async def _record(
+        self,
+        work: Pass,
+        doing: Applied,
+        outcome: model.Outcome,
+        journal: StageJournal,
+        seen: model.Observation | None = None,
+    ) -> Applied | None:
+        """Writes down what an apply came to; None where it goes on, or went back. Raises TransientError: it failed."""
+        if outcome.result is model.Result.ACCEPTED:
+            await self._outcomes.accepted(work, doing, outcome, journal)
+            return None
         self._metrics.count_apply(outcome.result)
-        if proposed.spec.cause == "Reset":
+        if doing.spec.cause == "Reset":
             self._metrics.count_reset(outcome.result)
-        record = await self._outcomes.applied(work, proposed, outcome)
+        record = await self._outcomes.applied(work, doing, outcome, journal, seen)
         if outcome.result is model.Result.SUCCEEDED:
-            return Applied(record, proposed.spec, proposed.guarded.snapshot, proposed.guarded.reset_plan.drill)
+            release_rejected(work)
+            return dataclasses.replace(doing, record=record)
+        if work.goal.back and not outcome.declined:
+            await self._outcomes.went_back(work, doing, outcome.message)
+            return None
+        if outcome.declined:
+            raise TransientError(Reason.DECLINED, outcome.message or "people turned it down")
         reason = Reason.INTERRUPTED if outcome.result is model.Result.INTERRUPTED else Reason.APPLY_FAILED
         raise TransientError(reason, outcome.message or "the apply did not finish")
+
+    async def _resume(self, work: Pass, begun: Begun, doing: Applied, journal: StageJournal) -> Applied | None:
+        outcome = await work.session.resume(begun.resumed(), journal)
+        return await self._record(work, doing, outcome, journal)
 
     async def _refuse_spent(self, work: Pass, proposed: Proposed) -> None:
         """An approval is spent by the apply that it began: by the trail, whatever the target's status says.
@@ -281,24 +329,30 @@ class Pipeline:
             message = f"Change {proposed.record.metadata.name} was begun before, so its approval is spent"
             raise WaitingError(Reason.PROGRESSING, message, requeue_after=_AGAIN)
 
-    async def _announce(self, work: Pass, gated: Gated) -> None:
+    async def _announce(self, work: Pass, gated: Gated) -> StageJournal:
         """Spends the approval and writes the intent, in one durable write where the home can."""
         draft, proposed, name = work.draft, gated.proposed, gated.proposed.record.metadata.name
         draft.set(attempts=max(0, work.target.status.attempts) % _MAX_ATTEMPTS + 1)
-        draft.set(applying=await self._configurations.of_pass(work, change=name))
+        applying = await self._configurations.of_pass(work, change=name)
+        draft.set(applying=applying)
         message = f"applying {name}"
         draft.ready("False", Reason.PROGRESSING, message)
         draft.condition(ConditionType.RECONCILING, "True", Reason.PROGRESSING, message)
         ref, by = work.target.ref, gated.decision.approved_by
         intent = audit_actions.apply_intended(ref, name, proposed.spec, run=work.run, approved_by=by)
         await work.stored.write(draft.status, audit=(intent,))
+        return self._configurations.journal(work, proposed.record, applying)
 
-    async def _verify(self, work: Pass, applied: Applied, change: model.Change) -> None:
+    async def _verify(self, work: Pass, applied: Applied, journal: StageJournal, change: model.Change) -> None:
         """A second observation; what fails goes by spec.reset.onVerifyFailure."""
         verification = await work.session.verify(change)
         if verification.warnings is not None:
             work.draft.warn(verification.warnings)
-        await self._outcomes.verified(work, applied, verification)
+        if verification.again_at is not None:
+            name = applied.record.metadata.name
+            await self._outcomes.verified_later(work, journal, verification.again_at, name)
+            return
+        await self._outcomes.verified(work, applied, verification, journal)
 
 
 def _known_not_to_converge(status: TargetStatus, seen: model.Observation) -> bool:

@@ -63,6 +63,9 @@ class Previewer:
     async def preview(self, ref: ObjectRef, progress: OnProgress) -> PlanReport:
         """The report on one target. Raises NotFoundError."""
         target = self._seals.drop_unsealed(parse(target_type(ref.kind), await self._cluster.get(ref)))
+        begun = await self._pipeline.continuations.find(target)
+        if begun is not None:
+            return PlanReport(ref, notes=[f"{begun.told}: nothing else is planned before its end"])
         due = await self._resets.due(target)
         goal = choose_goal(target, *(due or (None, None)), governs=True)
         if goal.kind in {GoalKind.SUSPENDED, GoalKind.RELEASE, GoalKind.HOLD}:

@@ -24,6 +24,7 @@ from setpoint.domain.errors import (
 from setpoint.domain.goals import Goal, GoalKind, asked_run, choose_goal, is_suspended
 from setpoint.domain.model import ResourceProgress
 from setpoint.pipeline.configurations import Configurations
+from setpoint.pipeline.continuations import Begun
 from setpoint.pipeline.draft import StatusDraft
 from setpoint.pipeline.fresh_targets import FreshTargets
 from setpoint.pipeline.holds import release_hold
@@ -41,10 +42,16 @@ from setpoint.runtime.requests import Request, Result
 _UNREADABLE_INTERVAL = dt.timedelta(minutes=10)
 """Between passes over one whose own interval can't be read: an upgrade may have mended the schema instead."""
 
+_AT_LEAST = dt.timedelta(seconds=1)
+"""Between two passes over an accepted apply, whatever its driver asks for."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class PassReport:
-    """How a pass over a target ended: `done` where it carried something out and verified it."""
+    """How a pass over a target ended: `done` where it carried something out and verified it.
+
+    `goes_on`: an apply was accepted, and another pass is to follow it to its end.
+    """
 
     ref: ObjectRef
     ready: str
@@ -54,6 +61,7 @@ class PassReport:
     failed: bool
     change: str | None
     done: bool
+    goes_on: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -103,11 +111,18 @@ class TargetReconciler:
             await self._forget(request.ref)
             return Result()
         inputs = await self._fresh.inputs_of(stored.read)
-        target = await self._configurations.finish_interrupted(self._unforged(stored.read))
+        target = self._unforged(stored.read)
+        begun = await self._pipeline.continuations.find(target)
+        if begun is None:
+            target = await self._configurations.finish_interrupted(target)
         draft, ending = StatusDraft(target, self._clock.now()), Ending()
         error: Exception | None = None
         try:
-            await self._pursue(await self._choose_goal(target), target, draft, stored, ending)
+            if begun is not None:
+                goal = await self._pipeline.continuations.goal(target, begun)
+            else:
+                goal = await self._choose_goal(target)
+            await self._pursue(goal, begun, target, draft, stored, ending)
         except (ConflictError, FencedError):
             # Someone else wrote first, or leads by now: what was seen here is no longer ours to tell.
             raise
@@ -160,7 +175,13 @@ class TargetReconciler:
     # --- the goal -------------------------------------------------------------------------------------------
 
     async def _pursue(
-        self, goal: Goal, target: Target, draft: StatusDraft, stored: StoredStatus, ending: Ending
+        self,
+        goal: Goal,
+        begun: Begun | None,
+        target: Target,
+        draft: StatusDraft,
+        stored: StoredStatus,
+        ending: Ending,
     ) -> None:
         """Does as the goal says: a pass, unless it is to let go of the target, or to leave it alone."""
         if goal.kind is GoalKind.RELEASE:
@@ -171,10 +192,18 @@ class TargetReconciler:
         elif goal.kind is GoalKind.HOLD and target.status.applied is None:
             draft.ready("False", Reason.HELD, "held with nothing applied; run setpoint resume to go on")
         else:
-            await self._pass(goal, target, draft, stored, ending)
+            await self._pass(goal, begun, target, draft, stored, ending)
 
-    async def _pass(self, goal: Goal, target: Target, draft: StatusDraft, stored: StoredStatus, ending: Ending) -> None:
-        run, waits = new_run(), WaitShow(stored, self._recorder, self._clock, target.ref)
+    async def _pass(
+        self,
+        goal: Goal,
+        begun: Begun | None,
+        target: Target,
+        draft: StatusDraft,
+        stored: StoredStatus,
+        ending: Ending,
+    ) -> None:
+        run, waits = begun.run if begun else new_run(), WaitShow(stored, self._recorder, self._clock, target.ref)
 
         def progress(step: ResourceProgress) -> None:
             self._on_progress(target.ref, step)
@@ -184,7 +213,7 @@ class TargetReconciler:
             async with self._driver.session(target, goal, run, progress) as session:
                 work = Pass(target, goal, run, session, draft, stored, ending)
                 release_hold(work)
-                await self._pipeline.run(work)
+                await (self._pipeline.go_on(work, begun) if begun else self._pipeline.run(work))
         finally:
             await waits.end()
 
@@ -209,7 +238,10 @@ class TargetReconciler:
         self._on_report(_report(target, draft, ending, error))
         if error is not None:
             raise _with_interval(error, target.spec.interval)
-        return Result() if ending.gone else Result(requeue_after=target.spec.interval)
+        if ending.gone:
+            return Result()
+        wait = ending.wake_at - self._clock.now() if ending.wake_at else target.spec.interval
+        return Result(requeue_after=max(wait, _AT_LEAST))
 
     async def _forget(self, ref: ObjectRef) -> None:
         self._metrics.drop(ref)
@@ -302,4 +334,5 @@ def _report(target: Target, draft: StatusDraft, ending: Ending, error: Exception
         failed=error is not None and not isinstance(error, (StalledError, WaitingError)),
         change=status.change,
         done=ending.done,
+        goes_on=ending.wake_at is not None and error is None,
     )

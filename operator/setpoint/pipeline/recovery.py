@@ -13,7 +13,7 @@ from setpoint.api.v1alpha1.change import Change
 from setpoint.domain import audit_actions
 from setpoint.domain.audit import AuditEntry, AuditRow
 from setpoint.domain.errors import InvalidError, NotFoundError
-from setpoint.domain.model import Outcome, Run
+from setpoint.domain.model import Outcome, Result, Run
 from setpoint.domain.reading import parse, text_at
 from setpoint.pipeline.changes import ChangeCondition, ChangeRegister, is_closed, list_orphans
 from setpoint.pipeline.objects import list_typed
@@ -24,6 +24,8 @@ _LOGGER = logging.getLogger(__name__)
 
 _MESSAGE = "the manager ended before the apply did"
 _PROPOSAL = "the manager ended before it knew that the Change is shown"
+_ACCEPTED = "accepted"
+"""The stage of an apply of which its driver names none."""
 _STRAY = "the manager ended before its target knew of it"
 
 
@@ -44,11 +46,14 @@ class Recovery:
         Returns the keys of targets that have a run in doubt: nothing was done about them, and they have to wait.
         """
         intents: dict[str, AuditRow] = {}
+        stages: dict[str, AuditEntry] = {}
         for intent in await self._audit.open_intents():
             if intent.entry.target is None or not concerns(intent.entry.target.key):
                 continue
             if audit_actions.is_proposal(intent.entry):
                 await self._close_proposal(intent.entry)
+            elif audit_actions.is_stage(intent.entry):
+                stages[intent.entry.run] = intent.entry
             else:
                 intents[intent.entry.run] = intent
         settled: dict[str, list[Run]] = {}
@@ -57,14 +62,40 @@ class Recovery:
             runs = await self._runs(kind, driver, intents, concerns)
             outcomes = await driver.recover(runs)
             in_doubt |= {run.target.key for run in runs if run.id not in outcomes}
-            settled[kind] = [run for run in runs if run.id in outcomes]
-            for run in settled[kind]:
-                if run.id in intents:
-                    await self._close(intents[run.id], run, outcomes[run.id])
+            settled[kind] = []
+            for run in runs:
+                if run.id in outcomes and not (run.id in intents and await self._goes_on(run, outcomes, stages)):
+                    settled[kind].append(run)
+                    if run.id in intents:
+                        await self._close(intents[run.id], run, outcomes[run.id])
         await self._close_strays(lambda key: concerns(key) and key not in in_doubt)
         for kind, driver in self._drivers.items():
             await driver.recorded(settled[kind])
         return frozenset(in_doubt)
+
+    async def _goes_on(self, run: Run, outcomes: Mapping[str, Outcome], stages: Mapping[str, AuditEntry]) -> bool:
+        """True of an accepted run, which its target's next pass finds out about: its intent stays open.
+
+        One that its target does not say to be applied can't be gone on with. Its stage is written down where a manager
+        was killed before that.
+        """
+        outcome = outcomes[run.id]
+        if outcome.result is not Result.ACCEPTED:
+            return False
+        try:
+            target = parse(self._drivers[run.target.kind].kind, await self._cluster.get(run.target))
+        except (NotFoundError, InvalidError):
+            return False
+        applying = target.status.applying
+        change = next((one for one in run.changes if applying and one.metadata.name == applying.change), None)
+        if change is None or is_closed(change):
+            return False
+        if run.id not in stages:
+            name, subject = change.metadata.name, change.spec.subject
+            stage = outcome.stage or _ACCEPTED
+            row = audit_actions.stage_intended(run.target, name, subject, run=run.id, stage=stage)
+            await self._audit.append(row)
+        return True
 
     async def _runs(
         self, kind: str, driver: TargetDriver, intents: Mapping[str, AuditRow], concerns: Callable[[str], bool]

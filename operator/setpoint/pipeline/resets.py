@@ -9,7 +9,7 @@ from setpoint.api.v1alpha1.reset import Reset, ResetStatus
 from setpoint.api.v1alpha1.snapshot import Snapshot
 from setpoint.domain.conditions import set_condition
 from setpoint.domain.errors import InvalidError, NotFoundError
-from setpoint.domain.goals import oldest_open_reset
+from setpoint.domain.goals import is_open, oldest_open_reset
 from setpoint.domain.reading import parse, readable_status
 from setpoint.pipeline.draft import Status
 from setpoint.pipeline.objects import Unreadable, list_typed
@@ -35,6 +35,16 @@ class ResetRegister:
             if snapshot is not None:
                 return reset, snapshot
             resets.remove(reset)
+        return None
+
+    async def carried_out_by(self, target: Target, change: str) -> tuple[Reset, Snapshot] | None:
+        """The open Reset that this Change carries out, with its Snapshot; None where it is gone, or there is none."""
+        resets, _ = await list_typed(self._cluster, Reset, namespace=target.metadata.namespace)
+        for reset in resets:
+            mine = reset.spec.target_ref.within(reset.metadata.namespace) == target.ref
+            if mine and reset.status.change == change and is_open(reset.status):
+                snapshot = await self._snapshot(reset)
+                return (reset, snapshot) if snapshot is not None else None
         return None
 
     async def _show_unreadable(self, unreadable: Unreadable) -> None:

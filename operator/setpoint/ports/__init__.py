@@ -25,7 +25,7 @@ from setpoint.ports.store import (
     StoredObject,
     StoredObjects,
 )
-from setpoint.ports.target import Notice, OnProgress, TargetDriver, TargetSession
+from setpoint.ports.target import Journal, Notice, OnProgress, TargetDriver, TargetSession
 
 __all__ = [
     "ApiCredentials",
@@ -37,6 +37,7 @@ __all__ = [
     "EventRecorder",
     "Fence",
     "Fences",
+    "Journal",
     "LeaseLock",
     "LeaseRecord",
     "NamedPath",

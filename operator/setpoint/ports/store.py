@@ -98,6 +98,13 @@ class AuditLog(Protocol):
         """
         ...
 
+    async def last_apply(self, target: ObjectRef) -> tuple[AuditRow, ...]:
+        """The rows of the apply that was begun last on a target, its intent first; none where none was.
+
+        Raises StoreError, also where one of them can't be read.
+        """
+        ...
+
     async def open_intents(self) -> tuple[AuditRow, ...]:
         """Intents whose run has no outcome: what a crash left in doubt."""
         ...

@@ -11,6 +11,7 @@ from setpoint.api.target import Target
 from setpoint.domain.gating import GateDecision
 from setpoint.domain.goals import Goal
 from setpoint.domain.model import (
+    Applying,
     Captured,
     Change,
     Configuration,
@@ -35,6 +36,17 @@ class Notice:
 
     reason: Reason
     text: str
+
+
+class Journal(Protocol):
+    """The record of an apply whose effect comes in stages."""
+
+    async def intent(self, stage: str) -> None:
+        """Writes down that a stage, of at most 63 characters, begins: awaited before its effect.
+
+        It is durable when this returns. Said again of the stage that was said last, it changes nothing.
+        """
+        ...
 
 
 class TargetSession(Protocol):
@@ -76,10 +88,19 @@ class TargetSession(Protocol):
         """Ends what is shown of a Change that is no more; nothing is done where nothing of it is shown."""
         ...
 
-    async def apply(self, decision: GateDecision) -> Outcome:
+    async def apply(self, decision: GateDecision, journal: Journal) -> Outcome:
         """Executes what was decided, and nothing else. Raises ConflictError where the base moved.
 
-        Where it succeeds, it also ends what `propose` showed of the Change.
+        Where it succeeds, it also ends what `propose` showed of the Change. One whose effect comes later is accepted:
+        it goes on by `resume` in later passes, whose goal is CONTINUE, and each of its stages is in the journal first.
+        """
+        ...
+
+    async def resume(self, applying: Applying, journal: Journal) -> Outcome:
+        """Says what an accepted apply came to, and takes it further: without an observation, plan or gate before it.
+
+        Where the goal says `back`, it goes back as far as it can, and has failed once it did. The manager may have died
+        before or after the effect of the stage: that is found out here.
         """
         ...
 

@@ -38,6 +38,10 @@ class DistantTrail:
         """Refuses."""
         _refuse_trail()
 
+    async def last_apply(self, *_: Any) -> tuple[AuditRow, ...]:
+        """Refuses."""
+        _refuse_trail()
+
     async def open_intents(self) -> tuple[AuditRow, ...]:
         """Refuses."""
         _refuse_trail()

@@ -31,6 +31,8 @@ from setpoint.wiring.standing import StoreWatch
 from setpoint.wiring.targets import codes
 from setpoint.wiring.work import RECONCILED, Work
 
+_ENDING, _FOLLOWING = 0.02, 0.2
+"""Seconds between two looks at whether a run is over; while an apply is followed, its pass comes by itself."""
 TargetState = Literal["at the setpoint", "held", "released", "needs attention", "failed"]
 
 
@@ -96,6 +98,7 @@ class _Run:
         self._services = services
         self._progress = progress
         self._reports: dict[ObjectRef, TargetReport] = {}
+        self._going_on: set[ObjectRef] = set()
         self._errors: tuple[object, ...] = ()
         self._recorder = BufferedEventRecorder(
             backends.events, clock=backends.clock, metrics=services.metrics, redact=services.secrets.redact
@@ -180,13 +183,14 @@ class _Run:
         return runnables
 
     async def _end_when_idle(self) -> None:
-        """Ends the run once no queue has work and no write is unseen."""
+        """Ends the run once no queue has work, no write is unseen, and no accepted apply goes on."""
         while True:
             await self._work.idle()
-            if await self._backends.objects.version() <= self._seen and self._work.is_idle():
+            unseen = await self._backends.objects.version() > self._seen
+            if not unseen and self._work.is_idle() and not self._going_on:
                 self._manager.stop()
                 return
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(_FOLLOWING if self._going_on and not unseen else _ENDING)
 
     # --- What wakes targets -------------------------------------------------------------------------------------
 
@@ -237,6 +241,10 @@ class _Run:
         self._reports[report.ref] = TargetReport(
             report.ref, _state_of(report), report.reason, report.message, report.change
         )
+        (self._going_on.add if report.goes_on else self._going_on.discard)(report.ref)
+        if report.goes_on:
+            self._progress(report.ref, f"{report.reason}: {report.message}")
+            return
         # The full message is in the summary of a run that ends, and in the log of one that does not.
         self._progress(report.ref, report.reason)
 

@@ -83,11 +83,12 @@ class Services:
             witness=None if self.backends.proves_users else self.backends.audit,
         )
         changes, configurations = ChangeRegister(cluster, self.backends.clock), self.configurations(cluster)
+        resets = ResetRegister(cluster, self.backends.clock)
         return Pipeline(
             gatekeeper=gatekeeper,
             changes=changes,
-            resets=ResetRegister(cluster, self.backends.clock),
-            outcomes=Outcomes(cluster, changes, Lifecycle(cluster, changes), configurations),
+            resets=resets,
+            outcomes=Outcomes(cluster, changes, Lifecycle(cluster, changes), configurations, resets),
             configurations=configurations,
             trail=self.backends.audit,
             metrics=metrics,

@@ -2,7 +2,8 @@ import asyncio
 import datetime as dt
 
 import pytest
-from tests.fakes.beacon import Beacon, beacon, beacons
+from tests.fakes.beacon import Beacon, beacon
+from tests.fakes.beacon_bench import beacons
 from tests.fakes.examples import CHANGE_STATUS, ENVIRONMENT_STATUS, example
 from tests.fakes.home import FakeHome, Run
 

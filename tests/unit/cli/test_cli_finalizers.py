@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from tests.fakes.beacon import beacon, beacons
+from tests.fakes.beacon import beacon
+from tests.fakes.beacon_bench import beacons
 from tests.fakes.examples import ENVIRONMENT_STATUS, example
 from tests.fakes.home import FakeHome, Run
 

@@ -1,7 +1,7 @@
 """The benches of the state tables: a table that is about no kind of target runs over each of them."""
 
 import pytest
-from tests.fakes.beacon import BeaconBench, beacons
+from tests.fakes.beacon_bench import BeaconBench, beacons
 from tests.fakes.reconciling import Bench
 
 __all__ = ["beacons"]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from tests.fakes.beacon import BeaconBench
+from tests.fakes.beacon_bench import BeaconBench
 from tests.fakes.home import ListAuditLog
 
 from setpoint.api.meta import RESUME_ANNOTATION, JsonObject

@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from tests.fakes.beacon import BeaconBench, BeaconSession
+from tests.fakes.beacon import BeaconSession
+from tests.fakes.beacon_bench import BeaconBench
 from tests.fakes.board import Board
 from tests.fakes.home import ListAuditLog
 from tests.fakes.mortality import Fuse, KilledError, Mortal

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.fakes.beacon import Beacon, beacon, beacons
+from tests.fakes.beacon import Beacon, beacon
+from tests.fakes.beacon_bench import beacons
 from tests.fakes.cluster import InMemoryCluster
 from tests.fakes.examples import example, taken
 from tests.fakes.reconciling import FakeClock

@@ -99,6 +99,13 @@ class AuditTrail:
         rows = await self._parsed(query)
         return sum(audit_actions.is_begun_apply(row.entry, target, subject) for row in rows)
 
+    async def last_apply(self, target: ObjectRef) -> tuple[AuditRow, ...]:
+        """The rows of the apply that was begun last on a target, its intent first. Raises StoreError."""
+        own = self._records.where(AUDIT_ROW.c.target == target.key)
+        intents = await self._parsed(own.where(AUDIT_ROW.c.phase == Phase.INTENT.value))
+        begun = [row.entry.run for row in intents if audit_actions.is_begun_apply(row.entry, target)]
+        return await self._parsed(own.where(AUDIT_ROW.c.run == begun[-1])) if begun else ()
+
     async def open_intents(self) -> tuple[AuditRow, ...]:
         """Intents whose run has no outcome, oldest first."""
         other = AUDIT_ROW.alias("other")

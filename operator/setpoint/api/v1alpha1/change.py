@@ -81,7 +81,16 @@ class ResetPlanSummary(ApiModel):
 
 
 ChangeOutcome = Literal[
-    "Waiting", "Blocked", "Approved", "Applied", "Failed", "Interrupted", "NotVerified", "Rejected", "Superseded"
+    "Waiting",
+    "Blocked",
+    "Approved",
+    "Applying",
+    "Applied",
+    "Failed",
+    "Interrupted",
+    "NotVerified",
+    "Rejected",
+    "Superseded",
 ]
 
 

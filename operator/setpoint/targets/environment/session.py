@@ -19,6 +19,7 @@ from setpoint.domain.errors import ConflictError, StalledError, TransientError
 from setpoint.domain.gating import GateDecision
 from setpoint.domain.goals import Goal, cause_of
 from setpoint.domain.model import (
+    Applying,
     AtSetpoint,
     Captured,
     Change,
@@ -33,7 +34,7 @@ from setpoint.domain.model import (
     Verification,
 )
 from setpoint.domain.scrubbing import Scrubber, label_keys
-from setpoint.ports import BlobStore, ClusterClient, Notice, OnProgress
+from setpoint.ports import BlobStore, ClusterClient, Journal, Notice, OnProgress
 from setpoint.targets.environment import drills
 from setpoint.targets.environment.capturing import capture_state
 from setpoint.targets.environment.configurations import Configurations
@@ -282,8 +283,9 @@ class EnvironmentSession:
     async def withdraw(self, name: str) -> None:
         """Does nothing, as nothing is shown."""
 
-    async def apply(self, decision: GateDecision) -> Outcome:
+    async def apply(self, decision: GateDecision, journal: Journal) -> Outcome:
         """Executes the plan whose content was decided on, and harvests what it left, whatever happens."""
+        del journal
         decision.require_pass()
         if (self._analysis.content_digest if self._analysis else None) != decision.change.digest:
             message = "the plan at hand is not the one that was decided on"
@@ -298,6 +300,11 @@ class EnvironmentSession:
         if run.errored_state is not None:
             problem = await self._errored.harvest(ErroredState(self._run, run.errored_state, self._plan.state_version))
         return await self._outcome(run, problem)
+
+    async def resume(self, applying: Applying, journal: Journal) -> Outcome:
+        """Refuses: an apply of Terraform has ended when `apply` returns, so that none was accepted."""
+        del journal
+        raise StalledError(Reason.INTERNAL_ERROR, f"Change {applying.change} can't go on: an apply has no stages")
 
     async def _outcome(self, run: ApplyRun, problem: str) -> Outcome:
         head = await self._services.states.head(self._key)

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tests.conformance.targets import NoStages
 from tests.fakes.cluster import InMemoryCluster
 from tests.fakes.plans import change, plan
 from tests.fakes.reconciling import FakeClock
@@ -21,7 +22,7 @@ from setpoint.api.meta import ObjectRef
 from setpoint.api.v1alpha1.environment import Environment
 from setpoint.domain.errors import ConflictError, LostBlobError, StalledError, StoreError, TransientError, WaitingError
 from setpoint.domain.goals import Goal, GoalKind
-from setpoint.domain.model import AtSetpoint, Change, Observation, Outcome, Proposal, Result, Snapshot
+from setpoint.domain.model import Applying, AtSetpoint, Change, Observation, Outcome, Proposal, Result, Snapshot
 from setpoint.pipeline.preview import Previewer
 from setpoint.pipeline.seals import Seals
 from setpoint.ports import Notice
@@ -75,7 +76,7 @@ class Desk:
             planned = {"base": seen.base, "digest": digest}
             change = SimpleNamespace(**(planned | decided))
             decision: Any = SimpleNamespace(require_pass=lambda: None, change=change)
-            return await session.apply(decision)
+            return await session.apply(decision, NoStages())
 
 
 async def proposed(session: EnvironmentSession, observation: Observation) -> Change:
@@ -223,6 +224,13 @@ async def test_a_second_look_that_differs_says_what_was_removed_from_the_work_fo
 # --- A preview --------------------------------------------------------------------------------------------------------
 
 
+async def test_it_refuses_to_go_on_with_an_apply_that_it_never_accepted(desk: Desk) -> None:
+    applying = Applying("web-1", "run-1", "send", "2026-01-01T00:00:00Z", "sha256:1")
+    async with desk.session() as session:
+        with pytest.raises(StalledError, match="web-1 can't go on: an apply has no stages"):
+            await session.resume(applying, NoStages())
+
+
 async def test_a_preview_enters_no_folder_that_is_not_settled(desk: Desk) -> None:
     desk.terraform.unsettled = WaitingError(Reason.STATE_LOCKED, "a run goes on")
     with pytest.raises(WaitingError):
@@ -239,7 +247,7 @@ async def test_a_preview_says_why_it_did_not_look(desk: Desk) -> None:
     previewer = Previewer(
         cluster=cluster,
         driver=desk.driver(settles=False),
-        pipeline=None,
+        pipeline=SimpleNamespace(continuations=SimpleNamespace(find=_resolve)),
         resets=SimpleNamespace(due=_resolve),
         seals=Seals(desk.stores.blobs.digest),
         clock=FakeClock(),
