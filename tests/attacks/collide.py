@@ -69,7 +69,7 @@ class Seen:
         }
 
         variables = Sealer(load_key(self.key, guards="all")).digest(canonical(declared.variables))
-        named = {"stateVersion": spec.state_version, "variables": variables}
+        named = {"stateVersion": self.change["spec"]["environment"]["stateVersion"], "variables": variables}
 
         def subject(nonce: str) -> str:
             return Subject(**parts, named={**named, "bundle": bundle_digest(self.files, nonce)}).digest

@@ -134,7 +134,7 @@ class Place:
         async with self.session(wish) as session:
             await session.observe()
             captured = await session.capture(target.status.applied)
-        index = await SnapshotTaker(self.cluster).take(target, captured)
+        index = await SnapshotTaker(self.cluster).take(target, target.status.applied, captured)
         obj = await self.cluster.get(ObjectRef("Snapshot", "default", index.name))
         return Taken(index, Snapshot.model_validate(obj))
 

@@ -306,7 +306,7 @@ class TestTheWayBack:
                 await session.observe()
                 captures.append(await session.capture(applied))
         assert captures[0] == captures[1]
-        assert captures[0].configuration is not None
+        assert captures[0].digests
 
     async def test_another_world_gives_another(self, settled: Place) -> None:
         before = await settled.take_snapshot(ONE)
@@ -314,9 +314,16 @@ class TestTheWayBack:
         assert (await settled.take_snapshot(TWO)).index.digest != before.index.digest
 
     async def test_where_nothing_was_applied_nothing_is_captured_of_a_configuration(self, place: Place) -> None:
-        async with place.session(ONE) as session:
-            await session.observe()
-            assert (await session.capture(None)).configuration is None
+        taken = await place.take_snapshot(ONE)
+        assert (taken.index.configuration, taken.obj.spec.is_empty) == (None, True)
+
+    async def test_what_a_change_says_of_the_kind_alone_is_its_member(self, settled: Place) -> None:
+        async with settled.session(TWO) as session:
+            change = await propose(session)
+        assert (
+            type(settled.target(TWO)).CHANGE.model_validate(change.stated).implied.get("base", change.base)
+            == change.base
+        )
 
     async def test_it_is_planned_for_each_action(self, settled: Place) -> None:
         snapshot = await settled.take_snapshot(ONE)

@@ -14,7 +14,7 @@ from tests.fakes.target import World
 from setpoint.api.conditions import Reason
 from setpoint.api.meta import API_VERSION, JsonObject, KindMeta, ObjectRef
 from setpoint.api.model import Digest
-from setpoint.api.target import AppliedStatus, Target, TargetSpec, TargetStatus
+from setpoint.api.target import AppliedStatus, Member, Target, TargetSpec, TargetStatus
 from setpoint.api.v1alpha1.change import ActionSummary, ChangeSummary, ResetAction
 from setpoint.domain import model
 from setpoint.domain.digests import digest
@@ -37,10 +37,6 @@ class BeaconApplied(AppliedStatus):
 
     blob: Digest = Field(description="Where the text is in the store.")
 
-    @property
-    def configuration_name(self) -> str:
-        return self.blob
-
 
 class BeaconStatus(TargetStatus):
     """The beacon as last seen."""
@@ -54,11 +50,18 @@ class BeaconStatus(TargetStatus):
         return self.shown
 
 
+class BeaconSnapshot(Member):
+    """The text as it was."""
+
+    shown: Digest
+
+
 class Beacon(Target):
     """Something that shows a text."""
 
     META: ClassVar[KindMeta] = KindMeta(plural="beacons", short_names=("bcn",), summary="Something that shows a text.")
 
+    SNAPSHOT: ClassVar[type[Member]] = BeaconSnapshot
     kind: Literal["Beacon"] = "Beacon"
     spec: BeaconSpec
     status: BeaconStatus = Field(default_factory=BeaconStatus)
@@ -129,7 +132,7 @@ class BeaconSession(ShownOnBoard, InStages):
         if self._goal.destroys:
             return {}
         if self._goal.snapshot is not None:
-            return self._kept(self._goal.snapshot.spec.bundle)
+            return self._kept(self._goal.snapshot.spec.configuration)
         if self._goal.kind is GoalKind.CONTINUE:
             return self._kept(self._target.status.applying.blob if self._target.status.applying else None)
         if self._goal.kind is GoalKind.HOLD:
@@ -201,14 +204,12 @@ class BeaconSession(ShownOnBoard, InStages):
             summary=ChangeSummary(**counts, actions=actions, text=text),
             orphans=tuple(self._target.status.orphans),
             types=dict.fromkeys((one.name for one in found), "line"),
-            stated={"bundle": seen.configuration},
             named={"base": seen.base, "configuration": seen.configuration},
         )
         return model.Proposal(change)
 
     async def capture(self, applied: BeaconApplied | None) -> model.Captured:
-        blob, shown = applied.blob if applied else None, digest(text_of(self._world.actual))
-        return model.Captured(blob, {"stateVersion": 0, "stateDigest": shown, **({"bundle": blob} if blob else {})})
+        return model.Captured({"shown": digest(text_of(self._world.actual))})
 
     async def plan_reset(self, change: model.Change | None, snapshot: model.Snapshot | None) -> model.ResetPlan:
         world = self._world

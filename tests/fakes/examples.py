@@ -3,6 +3,7 @@
 import copy
 from typing import Any
 
+from setpoint.api.target import member_name
 from setpoint.api.v1alpha1.snapshot import SnapshotSpec
 from setpoint.cli.examples import EXAMPLES
 from setpoint.domain.shown_content import ShownContent, write_lines
@@ -10,8 +11,16 @@ from setpoint.pipeline.snapshots import content_digest
 
 
 def example(kind: str, **changes: Any) -> dict[str, Any]:
-    """The kind's example; `name`, `namespace`, `labels` and `status` are set where given, all else is of the spec."""
+    """The kind's example; `name`, `namespace`, `labels` and `status` are set where given, all else is of the spec.
+
+    What is said of an Environment alone is `environment`, and makes way where the target is of another kind.
+    """
     obj = copy.deepcopy(EXAMPLES[kind])
+    if (other := changes.get("targetRef", {}).get("kind", "Environment")) != "Environment":
+        if obj["spec"].pop("environment", None):
+            obj["spec"][member_name(other)] = {"shown": obj["spec"]["digest"]} if kind == "Snapshot" else {}
+    elif "environment" in changes:
+        changes["environment"] = obj["spec"]["environment"] | changes["environment"]
     for key in ("name", "namespace", "labels"):
         if key in changes:
             obj["metadata"][key] = changes.pop(key)

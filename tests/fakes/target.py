@@ -15,6 +15,7 @@ from tests.fakes.stages import Stages
 
 from setpoint.api.conditions import Reason
 from setpoint.api.meta import ObjectRef
+from setpoint.api.target import member_name
 from setpoint.api.v1alpha1.change import ActionSummary, ChangeSummary, ResetAction
 from setpoint.api.v1alpha1.environment import (
     BundleStatus,
@@ -167,7 +168,7 @@ class FakeSession:
         if self._goal.destroys:
             return {}
         if self._goal.snapshot is not None:
-            return self._recorded(self._goal.snapshot.spec.bundle)
+            return self._recorded(self._goal.snapshot.spec.member.bundle)
         if self._goal.kind is GoalKind.HOLD and applied is not None:
             return self._recorded(applied.bundle)
         return dict(self._target.spec.variables.get("resources", {}))
@@ -253,8 +254,7 @@ class FakeSession:
         return Proposal(change)
 
     async def capture(self, applied: EnvironmentApplied | None) -> Captured:
-        bundle = applied.bundle if applied else None
-        return Captured(bundle, {"stateVersion": self._world.version, **_blobs(bundle)})
+        return Captured({"stateVersion": self._world.version, **_blobs(applied.bundle if applied else None)})
 
     async def plan_reset(self, change: Change | None, snapshot: Snapshot | None) -> ResetPlan:
         if change is None or snapshot is None:
@@ -339,10 +339,12 @@ class FakeSession:
 def snapshot_manifest(target: ObjectRef, bundle: str | None, version: int, name: str) -> dict[str, object]:
     """A Snapshot object for a reset."""
     about = {"kind": target.kind, "name": target.name}
-    spec = {"targetRef": about, "stateVersion": version, "engine": name}
-    spec |= _blobs(bundle)
+    own = {"stateVersion": version, "engine": name, **_blobs(bundle)}
+    if target.kind != "Environment":
+        own = {"shown": digest([name])}
+    spec = {"targetRef": about, "configuration": bundle, member_name(target.kind): own}
     described = SnapshotSpec.model_validate({**spec, "digest": digest([name])})
-    spec["digest"] = content_digest(described)
+    spec = described.model_copy(update={"digest": content_digest(described)}).as_json()
     metadata = {"name": name, "namespace": "default"}
     return {"apiVersion": "setpoint.dev/v1alpha1", "kind": "Snapshot", "metadata": metadata, "spec": spec}
 

@@ -11,10 +11,14 @@ import pytest
 import yaml
 
 from setpoint.adapters.kube.paths import resource_of
+from setpoint.api.about_target import AboutTarget
+from setpoint.api.crdgen import object_schema
 from setpoint.api.kind_conditions import KIND_CONDITIONS, target_conditions
 from setpoint.api.meta import GROUP
-from setpoint.api.target import TARGET_KINDS, Target, target_type
+from setpoint.api.target import TARGET_KINDS, Target, member_name, target_type
 from setpoint.api.v1alpha1 import KINDS
+from setpoint.api.v1alpha1.change import ChangeSpec
+from setpoint.api.v1alpha1.snapshot import SnapshotSpec
 from setpoint.cli.examples import EXAMPLES
 from setpoint.domain import kinds
 from setpoint.wiring import targets
@@ -129,3 +133,16 @@ def test_the_reasons_of_a_kind_are_those_of_all_and_its_own(kind: str) -> None:
     for type_, reasons in KIND_CONDITIONS[kind].items():
         assert not set(common[type_]) & set(own.get(type_, ()))
         assert reasons == (*common[type_], *own.get(type_, ()))
+
+
+@pytest.mark.parametrize("spec", [ChangeSpec, SnapshotSpec], ids=lambda spec: spec.__name__)
+@pytest.mark.parametrize("kind", TARGET_KINDS)
+def test_a_kind_has_a_member_of_its_own_in_each_schema(kind: str, spec: type[AboutTarget]) -> None:
+    member = spec.member_types()[kind]
+    assert not member.model_fields.keys() & spec.model_fields.keys(), "a digest has the fields of both side by side"
+    owner = next(one for one in KINDS if one.model_fields["spec"].annotation is spec)
+    schema = object_schema(owner)["properties"]["spec"]
+    name = member_name(kind)
+    assert schema["properties"][name]["properties"].keys() == {info.alias for info in member.model_fields.values()}
+    rules = [rule["rule"] for rule in schema["x-kubernetes-validations"]]
+    assert f"has(self.{name}) == (self.targetRef.kind == '{kind}')" in rules

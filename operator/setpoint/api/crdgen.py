@@ -15,8 +15,10 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, NoDefault
 from pydantic_core import core_schema
 
+from setpoint.api.about_target import AboutTarget, member_schema_rules
 from setpoint.api.meta import GROUP, VERSION, JsonObject, KubeObject, PrinterColumn
 from setpoint.api.model import format_duration
+from setpoint.api.target import member_name
 
 GENERATOR_ANNOTATION = f"{GROUP}/generated-by"
 
@@ -105,6 +107,9 @@ def object_schema(kind: type[KubeObject]) -> JsonObject:
         "metadata": {"type": "object"},  # the server takes no more than this here
         "spec": _structural(generated["properties"]["spec"], definitions),
     }
+    spec = kind.model_fields["spec"].annotation
+    if isinstance(spec, type) and issubclass(spec, AboutTarget):
+        _add_members(properties["spec"], spec)
     if kind.META.spec_immutable:
         rules = properties["spec"].setdefault("x-kubernetes-validations", [])
         rules.append({"rule": "self == oldSelf", "message": "spec is immutable"})
@@ -112,6 +117,16 @@ def object_schema(kind: type[KubeObject]) -> JsonObject:
         properties["status"] = _without_defaults(_structural(generated["properties"]["status"], definitions))
         properties["status"].pop("default", None)
     return {"description": kind.__doc__, "type": "object", "properties": properties, "required": ["spec"]}
+
+
+def _add_members(node: JsonObject, spec: type[AboutTarget]) -> None:
+    """Adds the member of each kind of target, and the rules by which that of the object's own is there."""
+    for kind, member in spec.member_types().items():
+        generated = member.model_json_schema(by_alias=True, schema_generator=_Optional)
+        node["properties"][member_name(kind)] = _structural(generated, generated.get("$defs", {}))
+    rules: JsonObject = member_schema_rules()
+    for name, found in rules.items():
+        node.setdefault(name, []).extend(found)
 
 
 def _structural(node: JsonObject, definitions: JsonObject) -> JsonObject:

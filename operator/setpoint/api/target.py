@@ -52,6 +52,30 @@ class TargetReference(ApiModel):
         return ObjectRef(self.kind, namespace, self.name)
 
 
+class Member(ApiModel):
+    """The part of a Change or a Snapshot that its target's kind alone has. A kind extends it."""
+
+    @property
+    def implied(self) -> dict[str, Any]:
+        """Fields of the common part that follow from this, by their names in JSON: they are taken from here alone."""
+        return {}
+
+    @property
+    def order(self) -> int:
+        """Rises with each that is made of one target, where the kind counts: a creation time has whole seconds."""
+        return 0
+
+    @property
+    def told(self) -> dict[str, str]:
+        """The columns on it that `setpoint describe` has for people, by title."""
+        return {}
+
+
+def member_name(kind: str) -> str:
+    """The name of a kind's member, as `environment`."""
+    return kind[:1].lower() + kind[1:]
+
+
 # --- What is declared of it -------------------------------------------------------------------------------------------
 
 
@@ -268,6 +292,10 @@ class Target(KubeObject):
 
     OWN_REASONS: ClassVar[Mapping[ConditionType, tuple[Reason, ...]]] = {}
     """The reasons that conditions of this kind alone can have, beside those of every target."""
+    CHANGE: ClassVar[type[Member]] = Member
+    """The part of a Change that this kind alone has: its member of the union."""
+    SNAPSHOT: ClassVar[type[Member]] = Member
+    """The part of a Snapshot that it alone has."""
 
     spec: TargetSpec
     status: TargetStatus = Field(default_factory=TargetStatus)

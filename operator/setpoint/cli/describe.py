@@ -11,7 +11,7 @@ import click
 from setpoint.api.meta import Condition, JsonObject, ObjectRef
 from setpoint.api.target import TARGET_KINDS, Target, TargetReference, target_type
 from setpoint.api.v1alpha1.change import Change
-from setpoint.api.v1alpha1.snapshot import Snapshot
+from setpoint.api.v1alpha1.snapshot import Snapshot, SnapshotSpec
 from setpoint.cli.contents import ContentTeller
 from setpoint.cli.context import DONE, FAILED, Home, Invocation, fetch
 from setpoint.cli.kinds import complete_kinds, find_selection, kind_of, reference
@@ -205,14 +205,11 @@ async def _snapshots(home: Home, target: ObjectRef, now: dt.datetime) -> list[st
     found = await home.cluster.list("Snapshot", namespace=target.namespace)
     mine = [one for one in _readable(Snapshot, found.items) if one.spec.target_ref == TargetReference.to(target)]
     mine.sort(key=lambda one: one.metadata.creation_timestamp or "", reverse=True)
-    rows = [
-        (
-            one.metadata.name,
-            str(one.spec.state_version),
-            str(one.spec.resources),
-            age(one.metadata.creation_timestamp, now),
-        )
-        for one in mine[:_NEWEST]
-    ]
-    lines = render(("NAME", "STATE", "RESOURCES", "AGE"), rows).splitlines() if rows else []
-    return [*lines, f"... and {len(mine) - _NEWEST} older"] if len(mine) > _NEWEST else lines
+    shown = [(one, one.spec.member.told if one.spec.member else {}) for one in mine[:_NEWEST]]
+    rows = [(one.metadata.name, *told.values(), age(one.metadata.creation_timestamp, now)) for one, told in shown]
+    lines = render(("NAME", *shown[0][1], "AGE"), rows).splitlines() if shown else []
+    more = [f"... and {len(mine) - _NEWEST} older"] if len(mine) > _NEWEST else []
+    about = TargetReference.to(target).as_json()
+    cut = sum(SnapshotSpec.is_cut(one["spec"]) and one["spec"]["targetRef"] == about for one in found.items)
+    void = [f"{cut} void: an earlier version took them, and the API server cut them; nothing is reset to them"]
+    return [*lines, *more, *(void if cut else [])]

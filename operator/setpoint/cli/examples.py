@@ -6,6 +6,7 @@ from setpoint.api.v1alpha1 import Environment
 _CONTENT = "sha256:4df8f0dec4560646d2cb66be089354b90dbb17f2f1f36d88545a610b489e1576"
 _SUBJECT = "sha256:" + "a1b2c3d4e5" + "06" * 27
 _BUNDLE = "sha256:" + "7e" * 32
+_VARIABLES = "sha256:" + "3b" * 32
 
 
 def _example(kind: str, name: str, spec: JsonObject, *, namespace: str | None = "default") -> JsonObject:
@@ -52,10 +53,11 @@ EXAMPLES: dict[str, JsonObject] = {
                 "worst": "Reversible",
                 "actions": [{"address": "aws_instance.web", "action": "update", "reversibility": "Reversible"}],
             },
-            "bundle": _BUNDLE,
-            "stateVersion": 7,
+            "base": "7",
+            "configuration": f"{_BUNDLE} {_VARIABLES}",
             "generation": 3,
             "approvalsRequired": 1,
+            "environment": {"bundle": _BUNDLE, "stateVersion": 7},
         },
     ),
     "Snapshot": _example(
@@ -64,11 +66,15 @@ EXAMPLES: dict[str, JsonObject] = {
         {
             "targetRef": {"kind": Environment.__name__, "name": "shop-prod"},
             "digest": "sha256:" + "5d" * 32,
-            "stateVersion": 7,
-            "bundle": _BUNDLE,
-            "engine": "terraform 1.11.4",
-            "resources": 12,
+            "configuration": f"{_BUNDLE} {_VARIABLES}",
             "generation": 3,
+            "environment": {
+                "stateVersion": 7,
+                "bundle": _BUNDLE,
+                "variables": _VARIABLES,
+                "engine": "terraform 1.11.4",
+                "resources": 12,
+            },
         },
     ),
     "Approval": _example(

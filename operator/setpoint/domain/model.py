@@ -74,12 +74,8 @@ class Configuration:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Captured:
-    """Everything that a reset needs, as fields of a Snapshot's spec: the kind's own, opaque to the path.
+    """Everything that a reset needs: the kind's member of a Snapshot's spec, as JSON, opaque to the path."""
 
-    `configuration` is the digest of what was applied last, None where nothing was.
-    """
-
-    configuration: str | None
     digests: Mapping[str, Any]
 
 
@@ -121,8 +117,8 @@ class ResetPlan:
 class Change:
     """The exact actions, their cause, their base and configuration; `digest` names the content.
 
-    `stated` are the kind's own fields of the spec that people approve, `named` what the subject names of them and of
-    the configuration: both opaque to the path.
+    `stated` is the kind's own member of the spec that people approve, as JSON, `named` what the subject names of it and
+    of the configuration: both opaque to the path.
     `shown` is what people may see of the content, and `kept` the sealed blob that holds it whole.
     `real_addresses` has those that people must not see as they are, by how the actions show them. `types` says of each
     action's address what it is of: what has none can't be told from what is protected by its type. `notes` say what is

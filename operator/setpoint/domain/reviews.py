@@ -47,14 +47,14 @@ def told_carried_out(found: CarriedOut, *, ungated: bool) -> str:
     return f"carried out by {first_words(found.by or 'somebody')}{evidence}" + _UNGATED * ungated
 
 
-def is_in_force(spec: ChangeSpec, review: ReviewStatus | None, goal: Goal, seen: Observation) -> bool:
+def is_in_force(spec: ChangeSpec, goal: Goal, seen: Observation) -> bool:
     """True where what a Change brings about is what the pass holds its target to, though something differs yet.
 
     Where it isn't, as after another spec, nothing is known of what is in force now.
     """
     headed = {GoalKind.DESTROY: "Destroy", GoalKind.SNAPSHOT: "Reset"}.get(goal.kind, "")
     same_end = goal.proposes and (spec.cause if spec.cause in {"Destroy", "Reset"} else "") == headed
-    return same_end and review is not None and review.configuration == seen.configuration
+    return same_end and spec.configuration == seen.configuration
 
 
 def judge_carried_out(actions: Iterable[ActionSummary], findings: Iterable[Finding]) -> Verification:

@@ -8,7 +8,7 @@ from pydantic.alias_generators import to_camel
 
 from setpoint.api.conditions import ConditionType, Reason
 from setpoint.api.meta import API_VERSION, Condition, JsonObject, ObjectRef
-from setpoint.api.target import Target, TargetReference
+from setpoint.api.target import Target, TargetReference, member_name
 from setpoint.api.v1alpha1.approval import Approval
 from setpoint.api.v1alpha1.change import (
     Change,
@@ -26,7 +26,7 @@ from setpoint.domain.conditions import is_true, own_conditions, set_condition
 from setpoint.domain.errors import AlreadyExistsError, ConflictError, InvalidError, NotFoundError, StalledError
 from setpoint.domain.reading import parse
 from setpoint.pipeline.draft import Status
-from setpoint.pipeline.names import TARGET_LABEL, child_name, target_label
+from setpoint.pipeline.names import DIGITS_BESIDE, TARGET_LABEL, child_name, target_label
 from setpoint.pipeline.objects import list_of_target, list_typed, read_all
 from setpoint.ports import Clock, ClusterClient
 from setpoint.runtime.status import write_status
@@ -92,7 +92,9 @@ def describe_change(
             "summary": change.summary,
             "snapshotRef": snapshot.name,
             "resetPlan": _summarise(reset_plan),
-            **change.stated,
+            "base": change.base,
+            "configuration": change.configuration,
+            member_name(change.target.kind): change.stated,
             "generation": change.generation,
             "approvalsRequired": required,
             "requestedBy": requested_by[:_MAX_NAME] if requested_by else None,
@@ -115,6 +117,12 @@ def _summarise(reset_plan: model.ResetPlan) -> ResetPlanSummary:
     )
 
 
+CUT = (
+    "void: an earlier version of Setpoint made it, and the API server cut what it says of its target. Where it is "
+    "still due, the next pass proposes it anew"
+)
+"""The words on a Change of which the schema of today keeps too little."""
+
 _FREE = {"content", "generation", "requested_by"}
 """Fields that may differ under one subject: how the content was sealed, when it was planned, and for whom."""
 
@@ -124,10 +132,10 @@ def require_same(change: Change, spec: ChangeSpec) -> None:
 
     A name holds a part of the subject, and so stands for nothing: what another says is neither approved nor applied.
     """
-    wanted = _comparable(spec)
-    differing = [
-        name for name, value in _comparable(change.spec) if name not in _FREE and value != getattr(wanted, name)
-    ]
+    found = dict(_comparable(change.spec))
+    differing = [name for name, value in _comparable(spec) if name not in _FREE and value != found.get(name)]
+    if change.spec.configuration is None and "configuration" in differing:
+        differing.remove("configuration")  # an earlier version made it: its subject names the configuration
     if differing:
         fields = ", ".join(f"spec.{to_camel(name)}" for name in differing)
         message = (
@@ -205,6 +213,9 @@ class ChangeRegister:
         namespace = target.metadata.namespace
         name = child_name(target.metadata.name, "", spec.subject)
         known = await self.get(namespace, name)
+        if known is not None and known.spec.member is None:
+            name = child_name(target.metadata.name, "", spec.subject, DIGITS_BESIDE)
+            known = await self.get(namespace, name)
         if known is not None:
             require_same(known, spec)
         await self.supersede(target, f"replaced by {name}", keep=name)
@@ -251,6 +262,7 @@ class ChangeRegister:
         for change in closed:
             taken_back = change.spec.cause == "Destroy" and not target.metadata.deletion_timestamp
             why = "the deletion was taken back" if taken_back else message
+            why = CUT if change.spec.member is None else why
             # No decision on it is left, and there may be thousands: the store keeps what it would have done.
             await self.mark(change, (ConditionType.SUPERSEDED, "True", Reason.SUPERSEDED, why), content=None)
         return closed

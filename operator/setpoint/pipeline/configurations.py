@@ -69,7 +69,7 @@ class Configurations:
 
     async def capture(self, work: Pass, applied: AppliedStatus | None) -> Snapshot:
         """A Snapshot of what is, as made under a configuration; None: nothing was applied."""
-        return await self._snapshots.take(work.target, await work.session.capture(applied))
+        return await self._snapshots.take(work.target, applied, await work.session.capture(applied))
 
     async def captured(self, work: Pass, change: Change) -> Snapshot | None:
         """The Snapshot of before an open Change; None where it is lost."""

@@ -9,6 +9,9 @@ _MAX_LABEL = 63
 DIGITS = 32
 """Of a digest in a name: enough that nobody makes two things of one name, and yet no decision rests on it alone."""
 
+DIGITS_BESIDE = 40
+"""As many where an object that was cut has that name: see `AboutTarget.is_cut`. It stays, and is nothing any more."""
+
 
 def target_label(target: ObjectRef) -> str:
     """The label value that finds a target's objects: `<kind>.<name>`, a cut digest where that is too long for a label.
@@ -27,11 +30,11 @@ def _fitting(value: str) -> str:
     return value if len(value) <= _MAX_LABEL else "h-" + digest_bytes(value.encode())[7:47]
 
 
-def child_name(target: str, infix: str, digest: str) -> str:
-    """`<target>[-<infix>]-<first 32 hex digits>`; a long target's name is cut, the digits keep it apart.
+def child_name(target: str, infix: str, digest: str, digits: int = DIGITS) -> str:
+    """`<target>[-<infix>]-<first hex digits>`; a long target's name is cut, the digits keep it apart.
 
     The digits also keep apart the children of two kinds of target of one name: the digest is of the kind, too. Whoever
     finds an object of this name compares the whole digest: one of another digest is another object.
     """
-    tail = "-".join(part for part in (infix, digest.removeprefix("sha256:")[:DIGITS]) if part)
+    tail = "-".join(part for part in (infix, digest.removeprefix("sha256:")[:digits]) if part)
     return f"{target[: _MAX_NAME - len(tail) - 1].rstrip('-.')}-{tail}"

@@ -85,7 +85,7 @@ class Outcomes:
 
         Where the goal is another by now, the Change has ended, and what is in force is not known.
         """
-        if not is_in_force(applied.spec, applied.record.status.review, work.goal, seen):
+        if not is_in_force(applied.spec, work.goal, seen):
             work.draft.set(change=None)
             return False
         await self._record_carried_out(work, seen, applied)

@@ -365,9 +365,12 @@ def _known_not_to_converge(status: TargetStatus, seen: model.Observation) -> boo
 
 
 def _same_base(known: ChangeObject, change: model.Change) -> bool:
-    spec = known.spec.as_json()
-    stated = {"generation": change.generation, "cause": change.cause, **change.stated}
-    return all(spec.get(name) == value for name, value in stated.items())
+    """True where both start from the same, for the same. A Change of an earlier version does not say for what."""
+    spec = known.spec
+    same = (spec.generation, spec.cause, spec.base) == (change.generation, change.cause, change.base)
+    if spec.member is None or not same or spec.configuration not in {None, change.configuration}:
+        return False
+    return spec.member == type(spec.member).model_validate(change.stated)
 
 
 def _unstable_message(moving: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ from setpoint.domain.audit import AuditEntry, AuditRow
 from setpoint.domain.errors import InvalidError, NotFoundError
 from setpoint.domain.model import Outcome, Result, Run
 from setpoint.domain.reading import parse, text_at
-from setpoint.pipeline.changes import ChangeCondition, ChangeRegister, is_closed, list_orphans
+from setpoint.pipeline.changes import CUT, ChangeCondition, ChangeRegister, is_closed, list_orphans
 from setpoint.pipeline.objects import list_typed
 from setpoint.ports import AuditLog, ClusterClient, TargetDriver
 from setpoint.runtime.status import write_status
@@ -143,7 +143,10 @@ class Recovery:
         await write_status(self._cluster, ref, status.model_copy(update=update).as_json())
 
     async def _close_strays(self, concerns: Callable[[str], bool]) -> None:
-        """Changes that were made, and whose target does not know of them. The next pass reopens what is due again."""
+        """Closes Changes that were made, and whose target does not know of them, and those that were cut.
+
+        The next pass reopens what is due again.
+        """
         targets: list[JsonObject] = []
         for kind in TARGET_KINDS:
             targets += (await self._cluster.list(kind)).items
@@ -153,8 +156,10 @@ class Recovery:
             target = change.spec.target_ref.within(change.metadata.namespace)
             if not concerns(target.key) or is_closed(change):
                 continue
-            if (target, change.metadata.name) not in known:
-                stray: ChangeCondition = (ConditionType.SUPERSEDED, "True", Reason.SUPERSEDED, _STRAY)
+            cut = change.spec.member is None
+            if cut or (target, change.metadata.name) not in known:
+                message = CUT if cut else _STRAY
+                stray: ChangeCondition = (ConditionType.SUPERSEDED, "True", Reason.SUPERSEDED, message)
                 await _spare_others(target, self._changes.mark(change, stray))
 
 

@@ -47,7 +47,7 @@ class Reviews:
         # Of its own: the pass may go on to an apply, whose run must stay open until that ended.
         run = new_run()
         known = gated.proposed.record.status.review or ReviewStatus()
-        meant = {"url": "", "shown": True, "configuration": gated.proposed.guarded.change.configuration}
+        meant = {"url": "", "shown": True}
         record = await self._changes.mark(
             gated.proposed.record,
             review=known.model_copy(update=meant),

@@ -5,14 +5,14 @@ import re
 
 from setpoint.api.conditions import Reason
 from setpoint.api.meta import API_VERSION, JsonObject, ObjectRef
-from setpoint.api.target import Target, TargetReference
+from setpoint.api.target import AppliedStatus, Target, TargetReference, member_name
 from setpoint.api.v1alpha1 import snapshot as api
 from setpoint.domain import audit_actions
 from setpoint.domain.digests import digest
 from setpoint.domain.errors import AlreadyExistsError, InvalidError, NotFoundError, StalledError
 from setpoint.domain.model import Captured, Snapshot
 from setpoint.domain.reading import parse, text_at
-from setpoint.pipeline.names import TARGET_LABEL, child_name, target_label
+from setpoint.pipeline.names import DIGITS, DIGITS_BESIDE, TARGET_LABEL, child_name, target_label
 from setpoint.pipeline.objects import list_of_target
 from setpoint.ports import ClusterClient
 
@@ -25,14 +25,19 @@ class SnapshotTaker:
     def __init__(self, cluster: ClusterClient) -> None:
         self._cluster = cluster
 
-    async def take(self, target: Target, captured: Captured) -> Snapshot:
-        """Makes the index object, unless it is there."""
-        reference = TargetReference.to(target.ref)
-        described = api.SnapshotSpec.model_validate({**captured.digests, "targetRef": reference, "digest": digest({})})
+    async def take(self, target: Target, applied: AppliedStatus | None, captured: Captured) -> Snapshot:
+        """Makes the index object of what was captured under a configuration, unless it is there."""
+        described = api.SnapshotSpec.model_validate(
+            {
+                "targetRef": TargetReference.to(target.ref),
+                "digest": digest({}),
+                **(_told(applied) if applied else {}),
+                member_name(target.kind): captured.digests,
+            }
+        )
         spec = described.model_copy(update={"digest": content_digest(described)})
-        name = child_name(target.metadata.name, "snap", spec.digest)
-        await self._ensure(target, name, spec)
-        return Snapshot(name=name, digest=spec.digest, configuration=captured.configuration)
+        name = await self._ensure(target, spec)
+        return Snapshot(name=name, digest=spec.digest, configuration=spec.configuration)
 
     async def find(self, target: Target, name: str) -> Snapshot | None:
         """The Snapshot that guards an open Change of the target; None where it is gone, or can't be read."""
@@ -40,21 +45,33 @@ class SnapshotTaker:
             found = parse(api.Snapshot, await self._cluster.get(ObjectRef("Snapshot", target.metadata.namespace, name)))
         except (NotFoundError, InvalidError):
             return None
-        applied = target.status.applied
-        return Snapshot(name, found.spec.digest, None if applied is None else applied.configuration_name)
+        return Snapshot(name, found.spec.digest, found.spec.configuration)
 
-    async def _ensure(self, target: Target, name: str, spec: api.SnapshotSpec) -> None:
-        """Makes the index object unless it is there. Raises StalledError where another has its name."""
+    async def _ensure(self, target: Target, spec: api.SnapshotSpec) -> str:
+        """Makes the index object unless it is there; its name. Raises StalledError where another has it."""
+        name, found = await self._get_or_create(target, spec, DIGITS)
+        if api.SnapshotSpec.is_cut(found["spec"]):
+            name, found = await self._get_or_create(target, spec, DIGITS_BESIDE)
+        _require_same(found, spec)
+        return name
+
+    async def _get_or_create(self, target: Target, spec: api.SnapshotSpec, digits: int) -> tuple[str, JsonObject]:
+        name = child_name(target.metadata.name, "snap", spec.digest, digits)
         ref = ObjectRef("Snapshot", target.metadata.namespace, name)
         entry = audit_actions.snapshot_taken(target.ref, name, spec.digest)
         try:
-            found = await self._cluster.get(ref)
+            return name, await self._cluster.get(ref)
         except NotFoundError:
             try:
-                found = await self._cluster.create(_manifest(target, name, spec), audit=(entry,))
+                return name, await self._cluster.create(_manifest(target, name, spec), audit=(entry,))
             except AlreadyExistsError:
-                found = await self._cluster.get(ref)
-        _require_same(found, spec)
+                return name, await self._cluster.get(ref)
+
+
+def _told(applied: AppliedStatus) -> JsonObject:
+    """The words of a Snapshot of any target on the configuration."""
+    named = {"configuration": applied.configuration_name, "revision": applied.revision}
+    return {**named, "generation": applied.generation, "change": applied.change}
 
 
 def _require_same(found: JsonObject, spec: api.SnapshotSpec) -> None:
@@ -72,11 +89,13 @@ def _require_same(found: JsonObject, spec: api.SnapshotSpec) -> None:
 
 
 def content_digest(spec: api.SnapshotSpec) -> str:
-    """The digest of all that a Snapshot says.
+    """The digest of all that a Snapshot says, its member's fields beside the others, and without what follows from it.
 
     A field that is added later must be left out where it is empty, so that older Snapshots keep their digests.
     """
-    return digest({name: value for name, value in spec.as_json().items() if name != "digest"})
+    own: JsonObject = spec.member.as_json() if spec.member else {}
+    left_out = {"digest", member_name(spec.target_ref.kind), *(spec.member.implied if spec.member else ())}
+    return digest({name: value for name, value in spec.as_json().items() if name not in left_out} | own)
 
 
 def content_problem(snapshot: api.Snapshot) -> str:
@@ -134,7 +153,7 @@ class SnapshotPruner:
 def _age(snapshot: JsonObject) -> tuple[str, int]:
     """When it was taken; one that can't be read is the oldest of its second."""
     try:
-        version = int(snapshot["spec"]["stateVersion"])
-    except (KeyError, TypeError, ValueError):
-        version = -1
-    return snapshot["metadata"].get("creationTimestamp") or "", version
+        member = parse(api.Snapshot, snapshot).spec.member
+    except InvalidError:
+        member = None
+    return snapshot["metadata"].get("creationTimestamp") or "", -1 if member is None else member.order

@@ -43,7 +43,7 @@ def reset(
 
 
 def snapshot(bundle: str | None = BUNDLE) -> Snapshot:
-    return Snapshot.model_validate(example("Snapshot", bundle=bundle))
+    return Snapshot.model_validate(example("Snapshot", environment={"bundle": bundle}))
 
 
 DELETED = {"deletionTimestamp": "2026-01-03T00:00:00Z", "finalizers": ["x"]}

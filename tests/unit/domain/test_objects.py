@@ -108,11 +108,11 @@ def test_an_immutable_object_of_an_older_setpoint_can_be_labelled() -> None:
         "spec": {
             "targetRef": {"kind": "Environment", "name": "shop"},
             "digest": "sha256:" + "a" * 64,
-            "stateVersion": 1,
+            "environment": {"stateVersion": 1},
         },
     }
     stored = created(snapshot)
-    del stored["spec"]["resources"]
+    del stored["spec"]["environment"]["resources"]
     snapshot["metadata"]["labels"] = {"a": "b"}
     assert objects.update(stored, snapshot)["metadata"]["labels"] == {"a": "b"}
 

@@ -17,9 +17,11 @@ URL = "https://example.org/1"
 SEEN = Observation("1", "sha256:here", (), None)
 SNAPSHOT = parse(Snapshot, example("Snapshot"))
 
+HERE = "sha256:here"
+
 
 def status(**fields: Any) -> ReviewStatus:
-    return ReviewStatus.model_validate({"url": URL, "shown": True, "configuration": "sha256:here", **fields})
+    return ReviewStatus.model_validate({"url": URL, "shown": True, **fields})
 
 
 @pytest.mark.parametrize(
@@ -38,7 +40,7 @@ def test_what_is_known_to_be_shown(review: ReviewStatus | None, up: bool) -> Non
 @pytest.mark.parametrize(
     ("known", "seen", "expected"),
     [
-        pytest.param(None, Review(URL), status(configuration=""), id="shown"),
+        pytest.param(None, Review(URL), status(), id="shown"),
         pytest.param(status(url=""), Review(URL), status(), id="shown at last"),
         pytest.param(status(), Review(), status(url="", shown=False), id="nothing is shown"),
         pytest.param(status(), Review(URL, "bob", "no"), status(declinedBy="bob", why="no"), id="declined"),
@@ -85,26 +87,25 @@ def test_who_carried_it_out_in_words(found: CarriedOut, ungated: bool, told: str
 
 
 @pytest.mark.parametrize(
-    ("cause", "goal", "review", "in_force"),
+    ("cause", "goal", "configuration", "in_force"),
     [
-        pytest.param("SpecChanged", Goal(GoalKind.SPEC), status(), True, id="the same configuration"),
-        pytest.param("Drift", Goal(GoalKind.SPEC), status(), True, id="drift"),
-        pytest.param("SpecChanged", Goal(GoalKind.SPEC), status(configuration="sha256:x"), False, id="another one"),
-        pytest.param("SpecChanged", Goal(GoalKind.SPEC), status(configuration=""), False, id="an unknown one"),
-        pytest.param("SpecChanged", Goal(GoalKind.SPEC), None, False, id="never shown"),
-        pytest.param("Destroy", Goal(GoalKind.SPEC), status(), False, id="a deletion that was taken back"),
-        pytest.param("SpecChanged", Goal(GoalKind.DESTROY), status(), False, id="deleted meanwhile"),
-        pytest.param("Destroy", Goal(GoalKind.DESTROY), status(), True, id="a destruction"),
-        pytest.param("Reset", Goal(GoalKind.SNAPSHOT, snapshot=SNAPSHOT), status(), True, id="a reset"),
-        pytest.param("Reset", Goal(GoalKind.SPEC), status(), False, id="a reset that is over"),
-        pytest.param("SpecChanged", Goal(GoalKind.HOLD), status(), False, id="held meanwhile"),
+        pytest.param("SpecChanged", Goal(GoalKind.SPEC), HERE, True, id="the same configuration"),
+        pytest.param("Drift", Goal(GoalKind.SPEC), HERE, True, id="drift"),
+        pytest.param("SpecChanged", Goal(GoalKind.SPEC), "sha256:x", False, id="another one"),
+        pytest.param("SpecChanged", Goal(GoalKind.SPEC), None, False, id="an unknown one"),
+        pytest.param("Destroy", Goal(GoalKind.SPEC), HERE, False, id="a deletion that was taken back"),
+        pytest.param("SpecChanged", Goal(GoalKind.DESTROY), HERE, False, id="deleted meanwhile"),
+        pytest.param("Destroy", Goal(GoalKind.DESTROY), HERE, True, id="a destruction"),
+        pytest.param("Reset", Goal(GoalKind.SNAPSHOT, snapshot=SNAPSHOT), HERE, True, id="a reset"),
+        pytest.param("Reset", Goal(GoalKind.SPEC), HERE, False, id="a reset that is over"),
+        pytest.param("SpecChanged", Goal(GoalKind.HOLD), HERE, False, id="held meanwhile"),
     ],
 )
 def test_whether_what_was_carried_out_is_in_force(
-    cause: str, goal: Goal, review: ReviewStatus | None, in_force: bool
+    cause: str, goal: Goal, configuration: str | None, in_force: bool
 ) -> None:
-    spec = parse(Change, example("Change", cause=cause)).spec
-    assert reviews.is_in_force(spec, review, goal, SEEN) is in_force
+    spec = parse(Change, example("Change", cause=cause)).spec.model_copy(update={"configuration": configuration})
+    assert reviews.is_in_force(spec, goal, SEEN) is in_force
 
 
 def finding(address: str, **fields: Any) -> Finding:

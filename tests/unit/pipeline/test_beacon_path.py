@@ -1,5 +1,6 @@
 """Another kind of target takes the whole path: no step of it, and nothing around it, asks for an Environment."""
 
+import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
@@ -84,6 +85,7 @@ async def test_its_snapshots_are_its_own_and_pruned(bench: BeaconBench) -> None:
     for number in range(4):
         await bench.declare({"a": str(number)}, **AUTO, snapshots={"keep": 2})
         assert (await bench.run()).reason == "AtSetpoint"
+        bench.clock.instant += dt.timedelta(minutes=1)
     snapshots = await objects(bench, "Snapshot")
     assert {one["spec"]["targetRef"]["kind"] for one in snapshots} == {"Beacon"}
     assert len(snapshots) <= 3, "two, and the one of the Change that was applied last"

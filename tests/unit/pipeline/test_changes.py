@@ -159,9 +159,10 @@ FOREIGN: dict[str, dict[str, Any]] = {
     "subject": {"subject": ELSE},
     "digest": {"digest": ELSE},
     "summary": {"summary": {"create": 1, "text": "+1 ~0 -0"}},
-    "bundle": {"bundle": ELSE},
+    "environment": {"environment": {"bundle": ELSE}},
+    "configuration": {"configuration": ELSE},
     "snapshotRef": {"snapshotRef": "shop-prod-8"},
-    "stateVersion": {"stateVersion": 8},
+    "base": {"environment": {"stateVersion": 8}},
     "targetRef": {"targetRef": {"kind": "Environment", "name": "shop-dev"}},
     "cause": {"cause": "SpecChanged"},
     "approvalsRequired": {"approvalsRequired": 0},
@@ -294,6 +295,7 @@ def test_a_spec_is_cut_to_what_an_object_may_hold(environment: Environment) -> N
         generation=3,
         actions=(),
         summary=typed.summary,
+        stated={"bundle": typed.digest, "stateVersion": 7},
     )
     plan = ResetPlan(digest=typed.reset_plan.digest, actions=actions, drill="Failed", message="x" * 2000)
     described = describe_change(content, SUBJECTS["a"], Snapshot("snap", SUBJECTS["b"], None), plan, 2, "a" * 2000)

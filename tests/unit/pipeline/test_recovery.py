@@ -70,8 +70,7 @@ def _change() -> dict[str, Any]:
         "cause": "SpecChanged",
         "digest": digest,
         "subject": SUBJECT,
-        "bundle": digest,
-        "stateVersion": 0,
+        "environment": {"bundle": digest, "stateVersion": 0},
         "generation": 1,
         "summary": {
             "text": "+2 ~1 -1",

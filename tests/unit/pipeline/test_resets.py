@@ -68,6 +68,7 @@ async def test_one_that_is_not_due(
 
 
 SNAP = taken(name="mine")["spec"]["digest"]
+OTHER_CODE = {"environment": {**example("Snapshot")["spec"]["environment"], "archive": "sha256:" + "0" * 64}}
 NAMED = f"shop-prod-snap-{SNAP[7:39]}"
 
 
@@ -78,8 +79,14 @@ NAMED = f"shop-prod-snap-{SNAP[7:39]}"
         pytest.param("mine", {}, None, True, id="by name alone"),
         pytest.param(NAMED, {}, SNAP, True, id="by a name that holds its digits"),
         pytest.param("mine", {}, "sha256:" + "0" * 64, False, id="another digest is asked for"),
-        pytest.param("mine", {"archive": "sha256:" + "0" * 64}, None, False, id="its content is another"),
-        pytest.param("mine", {"archive": "sha256:" + "0" * 64}, SNAP, False, id="its content is another, by digest"),
+        pytest.param("mine", OTHER_CODE, None, False, id="its content is another"),
+        pytest.param(
+            "mine",
+            OTHER_CODE,
+            SNAP,
+            False,
+            id="its content is another, by digest",
+        ),
         pytest.param(f"shop-prod-snap-{'0' * 32}", {}, None, False, id="its name says another"),
     ],
 )

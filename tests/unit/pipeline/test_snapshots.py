@@ -40,7 +40,7 @@ class Taker:
     async def take(self, applied: EnvironmentApplied | None = APPLIED, **secrets: str) -> Snapshot:
         states, blobs, key = self._stores.states, self._stores.blobs, self._environment.ref.key
         captured = await capture_state(states, blobs, key, applied, engine="terraform 1.11.4", secret_variables=secrets)
-        return await SnapshotTaker(self._cluster).take(self._environment, captured)
+        return await SnapshotTaker(self._cluster).take(self._environment, applied, captured)
 
     async def save(self, data: bytes) -> None:
         await self._stores.states.append(self._environment.ref.key, data, run="run-1")
@@ -58,18 +58,20 @@ async def test_one_before_the_first_apply_holds_nothing(taker: Taker) -> None:
     taken = await taker.take(None)
     assert taken.configuration is None
     (kept,) = await taker.kept()
-    assert kept["spec"]["stateVersion"] == 0
+    assert kept["spec"]["environment"]["stateVersion"] == 0
     assert kept["metadata"]["name"] == taken.name
-    assert not {"bundle", "archive", "variables", "stateDigest", "outputs"} & kept["spec"].keys()
+    assert not {"bundle", "archive", "variables", "stateDigest", "outputs"} & kept["spec"]["environment"].keys()
+    assert "configuration" not in kept["spec"]
 
 
 async def test_one_holds_what_a_reset_needs(taker: Taker, cluster: InMemoryCluster, environment: Environment) -> None:
     await taker.save(state_file(4, resources=2))
     taken = await taker.take()
     (kept,) = await taker.kept()
-    spec = kept["spec"]
-    assert (spec["stateVersion"], spec["resources"], spec["generation"]) == (1, 2, 3)
-    assert spec["bundle"] == spec["archive"] == spec["variables"] == DIGEST
+    assert (kept["spec"]["generation"], kept["spec"]["configuration"]) == (3, APPLIED.configuration_name)
+    own = kept["spec"]["environment"]
+    assert (own["stateVersion"], own["resources"]) == (1, 2)
+    assert own["bundle"] == own["archive"] == own["variables"] == DIGEST
     assert kept["metadata"]["labels"] == {"setpoint.dev/target": "environment.shop-prod"}
     (entry,) = cluster.audit
     assert (entry.action, entry.target, entry.result) == ("snapshot", environment.ref, taken.name)
@@ -109,15 +111,15 @@ async def test_secrets_and_outputs_are_there_by_digest(taker: Taker, stores: Sto
     await taker.take(token=SECRET)
     (kept,) = await taker.kept()
     assert SECRET not in json.dumps(kept)
-    assert kept["spec"]["secretVariables"] == {"token": stores.blobs.digest(SECRET.encode())}
-    assert json.loads(await stores.blobs.get(kept["spec"]["outputs"])) == document["outputs"]
+    assert kept["spec"]["environment"]["secretVariables"] == {"token": stores.blobs.digest(SECRET.encode())}
+    assert json.loads(await stores.blobs.get(kept["spec"]["environment"]["outputs"])) == document["outputs"]
 
 
 @pytest.mark.parametrize(
     "moved",
     [
         pytest.param({"digest": "sha256:" + "1" * 64}, id="another digest"),
-        pytest.param({"archive": "sha256:" + "1" * 64}, id="other code under the same digest"),
+        pytest.param({"environment": {"archive": "sha256:" + "1" * 64}}, id="other code under the same digest"),
         pytest.param({"targetRef": {"kind": "Environment", "name": "shop-dev"}}, id="another target"),
     ],
 )
@@ -127,7 +129,8 @@ async def test_another_under_the_name_is_no_way_back(
     taken = await taker.take()
     (kept,) = await taker.kept()
     await cluster.delete(ObjectRef.of(kept))
-    foreign = await cluster.add({**kept, "spec": {**kept["spec"], **moved}})
+    own = {**kept["spec"]["environment"], **moved.get("environment", {})}
+    foreign = await cluster.add({**kept, "spec": {**kept["spec"], **moved, "environment": own}})
     writes = cluster.writes
     with pytest.raises(StalledError) as refused:
         await taker.take()
@@ -143,7 +146,7 @@ async def test_what_was_taken_is_what_its_digest_says(taker: Taker) -> None:
     (kept,) = await taker.kept()
     taken = api.Snapshot.model_validate(kept)
     assert content_problem(taken) == ""
-    moved = taken.spec.model_copy(update={"state_version": 9})
+    moved = taken.spec.model_copy(update={"environment": taken.spec.member.model_copy(update={"state_version": 9})})
     assert "content" in content_problem(taken.model_copy(update={"spec": moved}))
     renamed = taken.metadata.model_copy(update={"name": f"shop-prod-snap-{'0' * 32}"})
     assert "name" in content_problem(taken.model_copy(update={"metadata": renamed}))

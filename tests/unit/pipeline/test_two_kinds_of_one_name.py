@@ -1,5 +1,6 @@
 """Two targets of one name and namespace, but of two kinds: what is one's is none of the other's."""
 
+import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
@@ -139,13 +140,14 @@ async def test_an_object_whose_label_can_not_be_changed_is_found_all_the_same(
 @both
 @labelled
 async def test_the_snapshots_of_one_are_not_pruned_for_the_other(
-    cluster: InMemoryCluster, mine: ObjectRef, theirs: ObjectRef, label: Label
+    cluster: InMemoryCluster, clock: FakeClock, mine: ObjectRef, theirs: ObjectRef, label: Label
 ) -> None:
     for ref in (mine, theirs):
         for number in (1, 2):
             name = f"{ref.kind.lower()}-{number}"
             labels = {TARGET_LABEL: label(ref)}
-            await cluster.add(example("Snapshot", name=name, labels=labels, stateVersion=number, **about(ref)))
+            await cluster.add(example("Snapshot", name=name, labels=labels, **about(ref)))
+            clock.instant += dt.timedelta(minutes=1)
     await SnapshotPruner(cluster).prune(typed(mine, snapshots={"keep": 1}), newest=None)
     left = {one["metadata"]["name"] for one in (await cluster.list("Snapshot")).items}
     kinds = mine.kind.lower(), theirs.kind.lower()

@@ -8,6 +8,7 @@ import dataclasses
 import json
 
 from setpoint.api.meta import JsonObject, ObjectRef
+from setpoint.domain.earlier_forms import of_today
 from setpoint.domain.errors import LostBlobError, NotFoundError
 from setpoint.domain.kinds import SEALED_KINDS
 from setpoint.ports import BlobStore, StoredObject
@@ -43,9 +44,10 @@ class DecodedRow:
 
 
 def decode(row: StoredObject) -> DecodedRow:
-    """Reads a row."""
+    """Reads a row; an object that an earlier version wrote is in the form of today."""
     body = json.loads(row.body)
-    return DecodedRow(row, body, int(body.pop(_CREATED, 0)), body.pop(_SEALED, None))
+    created_after, sealed = int(body.pop(_CREATED, 0)), body.pop(_SEALED, None)
+    return DecodedRow(row, of_today(body), created_after, sealed)
 
 
 def with_version(obj: JsonObject, version: int) -> JsonObject:

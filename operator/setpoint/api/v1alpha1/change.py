@@ -4,9 +4,10 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from setpoint.api.about_target import AboutTarget
 from setpoint.api.meta import Conditions, KindMeta, KubeObject, ObservedGeneration, PrinterColumn
 from setpoint.api.model import ApiModel, Boolean, Digest, Name, ShortText, StatusModel, Text, Time
-from setpoint.api.target import TargetReference
+from setpoint.api.target import Member, Target, TargetReference
 
 Cause = Literal["SpecChanged", "Drift", "Promotion", "Reset", "Destroy"]
 Reversibility = Literal["Reversible", "ReversibleNewId", "DataLoss", "NotRestorable"]
@@ -94,7 +95,7 @@ ChangeOutcome = Literal[
 ]
 
 
-class ChangeSpec(ApiModel):
+class ChangeSpec(AboutTarget):
     """The change to be made, named by digest. Immutable."""
 
     target_ref: TargetReference = Field(description="The target that is changed.")
@@ -107,8 +108,12 @@ class ChangeSpec(ApiModel):
     summary: ChangeSummary = Field(description="What it does.")
     snapshot_ref: Name = Field(description="The state before.")
     reset_plan: ResetPlanSummary = Field(description="The reset plan.")
-    bundle: Digest | None = Field(default=None, description="The configuration that is applied.")
-    state_version: int = Field(default=0, description="The state that it starts from; 0 where there was none.")
+    base: ShortText = Field(default="", description="What it starts from, by its name.")
+    configuration: ShortText | None = Field(
+        default=None,
+        description="The configuration that it brings about, by its name; absent in Changes of earlier versions, whose "
+        "subject names it.",
+    )
     generation: int = Field(default=0, description="The target's generation that was planned.")
     approvals_required: int = Field(default=0, description="How many the target's spec and the gates ask for.")
     requested_by: ShortText | None = Field(
@@ -121,6 +126,11 @@ class ChangeSpec(ApiModel):
     notes: Annotated[list[ShortText], Field(max_length=8)] = Field(
         default_factory=list, description="What is out of the ordinary: how the plan came about, what is lost already."
     )
+
+    @classmethod
+    def member_type(cls, kind: type[Target]) -> type[Member]:
+        """The part that a Change of such a target alone has."""
+        return kind.CHANGE
 
 
 class GateResult(ApiModel):
@@ -164,7 +174,6 @@ class ReviewStatus(StatusModel):
     shown: Boolean = Field(default=False, description="True while it may be shown there.")
     declined_by: ShortText | None = Field(default=None, description="Who turned it down there.")
     why: ShortText = Field(default="", description="Their words.")
-    configuration: ShortText = Field(default="", description="The configuration that it brings about, by its name.")
 
 
 class ChangeStatus(StatusModel):

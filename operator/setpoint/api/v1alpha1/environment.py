@@ -10,7 +10,7 @@ from setpoint.api.conditions import ConditionType, Reason
 from setpoint.api.meta import KindMeta, LocalReference, PrinterColumn
 from setpoint.api.model import ApiModel, Digest, Duration, Integer, ShortText, StatusModel
 from setpoint.api.source import Source
-from setpoint.api.target import AppliedStatus, DriftPolicy, Target, TargetSpec, TargetStatus
+from setpoint.api.target import AppliedStatus, DriftPolicy, Member, Target, TargetSpec, TargetStatus
 
 
 class Engine(ApiModel):
@@ -159,6 +159,50 @@ def name_configuration(bundle: str, variables: str) -> str:
     return f"{bundle} {variables}"
 
 
+class EnvironmentChange(Member):
+    """The part of a Change that an Environment alone has."""
+
+    bundle: Digest = Field(description="The code that is applied.")
+    state_version: int = Field(description="The state that it starts from; 0 where there was none.")
+
+    @property
+    def implied(self) -> dict[str, Any]:
+        """Its base is the state."""
+        return {"base": str(self.state_version)}
+
+
+class EnvironmentSnapshot(Member):
+    """The part of a Snapshot that an Environment alone has."""
+
+    state_version: int = Field(description="Our version of the state; 0 where there was none.")
+    state_digest: Digest | None = Field(default=None, description="Of the state's bytes, keyed by this home.")
+    bundle: Digest | None = Field(default=None, description="The code; absent before the first apply.")
+    archive: Digest | None = Field(default=None, description="Where the sealed bundle is in the store.")
+    variables: Digest | None = Field(default=None, description="Sealed spec.variables, by digest.")
+    secret_variables: Annotated[dict[str, Digest], Field(max_length=512)] = Field(
+        default_factory=dict, description="Keys of variablesFrom with keyed digests; read anew at a reset."
+    )
+    outputs: Digest | None = Field(default=None, description="Sealed outputs, by digest.")
+    engine: ShortText = Field(default="", description="Binary and version, as in `terraform 1.11.4`.")
+    resources: int = Field(default=0, description="Resource instances in the state.")
+
+    @property
+    def implied(self) -> dict[str, Any]:
+        """Its configuration is what was applied: the bundle with the variables."""
+        named = None if self.bundle is None else name_configuration(self.bundle, self.variables or "")
+        return {"configuration": named}
+
+    @property
+    def order(self) -> int:
+        """States are counted."""
+        return self.state_version
+
+    @property
+    def told(self) -> dict[str, str]:
+        """Its state."""
+        return {"STATE": str(self.state_version), "RESOURCES": str(self.resources)}
+
+
 class EnvironmentStatus(TargetStatus):
     """The environment as last seen, and what was last done."""
 
@@ -240,6 +284,8 @@ class Environment(Target):
         ConditionType.READY: (*_DECLARATION_REASONS, *_FAILURE_REASONS),
         ConditionType.STALLED: _DECLARATION_REASONS,
     }
+    CHANGE: ClassVar[type[Member]] = EnvironmentChange
+    SNAPSHOT: ClassVar[type[Member]] = EnvironmentSnapshot
 
     kind: Literal["Environment"] = "Environment"
     spec: EnvironmentSpec

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 
 from setpoint.api.meta import ObjectRef
 from setpoint.api.v1alpha1.change import Change
+from setpoint.api.v1alpha1.environment import EnvironmentChange
 from setpoint.domain.model import Outcome, Result, Run
 from setpoint.targets.environment.plan.orphans import Creation
 from setpoint.targets.environment.ports import AbandonedRun, ErroredState, Terraform
@@ -92,7 +93,9 @@ class AbandonedRuns:
             return await suspect(base=abandoned.base, created=abandoned.created, secrets=await self._sight(run.target))
         if not locked and await self._states.head(run.target.key, run=run.id) is None:
             return ()
-        found = [await suspect(base=one.spec.state_version, created=_planned(one)) for one in run.changes]
+        # Beside one that was cut there may be the same Change anew, which says more.
+        changes = [one for one in run.changes if one.spec.member is not None] or run.changes
+        found = [await suspect(base=_base(one), created=_planned(one)) for one in changes]
         return tuple(itertools.chain.from_iterable(found))
 
 
@@ -100,6 +103,12 @@ def _target(key: str) -> ObjectRef:
     """The Environment whose ObjectRef.key this is."""
     _, namespace, name = key.split("/")
     return ObjectRef("Environment", namespace, name)
+
+
+def _base(change: Change) -> int | None:
+    """The state that a Change started from; None where that is not known any more."""
+    own = change.spec.member_as(EnvironmentChange)
+    return None if own is None else own.state_version
 
 
 def _planned(change: Change) -> tuple[Creation, ...]:

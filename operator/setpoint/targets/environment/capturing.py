@@ -22,21 +22,17 @@ async def capture_state(
     """The head state under a configuration; its outputs are sealed. The same state gives the same."""
     head = await states.head(key)
     return Captured(
-        configuration=applied.bundle if applied else None,
-        digests={
+        {
             "stateVersion": head.version if head else 0,
             "stateDigest": f"sha256:{head.sha256}" if head else None,
             "bundle": applied.bundle if applied else None,
             "archive": applied.archive if applied else None,
-            "revision": applied.revision if applied else "",
             "variables": applied.variables if applied else None,
             "secretVariables": {name: blobs.digest(text.encode()) for name, text in sorted(secret_variables.items())},
             "outputs": await _seal_outputs(states, blobs, key) if head else None,
             "engine": engine,
             "resources": head.resources if head else 0,
-            "generation": applied.generation if applied else 0,
-            "change": applied.change if applied else None,
-        },
+        }
     )
 
 

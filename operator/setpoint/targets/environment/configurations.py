@@ -2,7 +2,12 @@
 
 import json
 
-from setpoint.api.v1alpha1.environment import Environment, EnvironmentApplied, name_configuration
+from setpoint.api.v1alpha1.environment import (
+    Environment,
+    EnvironmentApplied,
+    EnvironmentSnapshot,
+    name_configuration,
+)
 from setpoint.domain.digests import canonical
 from setpoint.domain.errors import LostBlobError, NotFoundError, ReasonedError, StalledError
 from setpoint.domain.goals import Goal, GoalKind
@@ -36,9 +41,9 @@ class Configurations:
 
     async def bundle(self, inputs: RunInputs) -> Bundle:
         """The bundle of the goal."""
-        spec = self._goal.snapshot.spec if self._goal.snapshot else None
-        if spec and spec.bundle and spec.archive:
-            return Bundle(digest=spec.bundle, revision=spec.revision, blob=spec.archive)
+        goal, own = self._goal.snapshot, self._of_snapshot()
+        if goal and own and own.bundle and own.archive:
+            return Bundle(digest=own.bundle, revision=goal.spec.revision, blob=own.archive)
         applied = self._environment.status.applied
         if applied and (self._goal.destroys or self._goal.kind is GoalKind.HOLD):
             return _bundle_of(applied)
@@ -85,11 +90,16 @@ class Configurations:
         return self._blobs.digest(canonical(secrets)) if secrets else None
 
     def _recorded_variables(self) -> str | None:
-        if self._goal.snapshot is not None and self._goal.snapshot.spec.variables is not None:
-            return self._goal.snapshot.spec.variables
+        own = self._of_snapshot()
+        if own is not None and own.variables is not None:
+            return own.variables
         applied = self._environment.status.applied
         follows_applied = self._goal.kind in {GoalKind.HOLD, GoalKind.DESTROY} or self._goal.destroys
         return applied.variables if applied and follows_applied else None
+
+    def _of_snapshot(self) -> EnvironmentSnapshot | None:
+        """The part of the goal's Snapshot that an Environment alone has."""
+        return self._goal.snapshot.spec.member_as(EnvironmentSnapshot) if self._goal.snapshot else None
 
     async def _recorded(self, sealed: str, *, has_state: bool) -> RunInputs:
         try:

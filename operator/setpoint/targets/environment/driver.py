@@ -10,8 +10,7 @@ from setpoint.api.meta import ObjectRef
 from setpoint.api.v1alpha1.environment import Environment
 from setpoint.domain.goals import Goal
 from setpoint.domain.model import Outcome, Run
-from setpoint.domain.reading import text_at
-from setpoint.pipeline.retention import is_open
+from setpoint.pipeline.retention import digests_in, is_open
 from setpoint.ports import BlobStore, ClusterClient, OnProgress, SourceResolver
 from setpoint.targets.environment.abandoned import AbandonedRuns
 from setpoint.targets.environment.pacing import Pacer
@@ -83,7 +82,7 @@ class EnvironmentDriver:
         A bundle whose lock file was made for it is not made alike again, and approvals are for this very one.
         """
         changes = (await self._services.cluster.list("Change")).items
-        wanted = {text_at(change, "spec", "bundle") for change in changes if is_open(change)}
+        wanted = frozenset(digests_in([change["spec"] for change in changes if is_open(change)]))
         bundles = await self._services.terraform.bundles()
         return await self._services.states.blobs() | {blob for bundle, blob in bundles.items() if bundle in wanted}
 

@@ -320,7 +320,7 @@ async def test_objects_of_commands_are_left_alone(work: Work) -> None:
         "spec": {
             "targetRef": {"kind": "Environment", "name": "shop"},
             "digest": "sha256:" + "a" * 64,
-            "stateVersion": 1,
+            "environment": {"stateVersion": 1},
         },
     }
     await work.home.cluster.create(snapshot)
