@@ -429,6 +429,18 @@ def test_decision__on_a_closed_change__is_refused(
     assert home.objects("Approval") == []
 
 
+def test_decision__on_a_change_that_is_being_carried_out__is_only_a_wish_to_go_back(run: Run, home: FakeHome) -> None:
+    applying = condition("Applied", "Unknown", "Progressing", "at stage send")
+    home.add(example("Change", status={"conditions": [applying], "outcome": "Applying"}))
+    refused = run("approve", CHANGE)
+    assert (refused.exit_code, home.objects("Approval")) == (1, [])
+    assert f"change/{CHANGE} is being carried out already; 'setpoint reject' asks it to go back" in refused.stderr
+    rejected = run("reject", CHANGE, "--reason", "r")
+    assert rejected.exit_code == 0
+    assert "It is being carried out, and goes back as far as it can." in rejected.stdout
+    assert [one["spec"]["verdict"] for one in home.objects("Approval")] == ["Rejected"]
+
+
 def test_approve__superseded_false__counts_as_open(run: Run, home: FakeHome) -> None:
     home.add(example("Change", status={"conditions": [condition("Superseded", "False", "Progressing")]}))
     assert run("approve", CHANGE).exit_code == 0

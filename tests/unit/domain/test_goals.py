@@ -10,7 +10,16 @@ from setpoint.api.v1alpha1.environment import Environment
 from setpoint.api.v1alpha1.reset import Reset
 from setpoint.api.v1alpha1.snapshot import Snapshot
 from setpoint.domain.findings import DriftClass, Finding
-from setpoint.domain.goals import Goal, GoalKind, cause_of, choose_goal, hold_released, is_open, oldest_open_reset
+from setpoint.domain.goals import (
+    Goal,
+    GoalKind,
+    cause_of,
+    choose_goal,
+    continued_goal,
+    hold_released,
+    is_open,
+    oldest_open_reset,
+)
 
 BUNDLE = "sha256:" + "1" * 64
 HELD = {"hold": {"reason": "AfterReset", "since": "2026-01-02T00:00:00Z", "generation": 3}}
@@ -101,6 +110,39 @@ def test_a_reset_without_its_snapshot_is_no_goal(status: dict[str, Any], kind: G
 )
 def test_what_a_goal_may_do(goal: Goal, destroys: bool, proposes: bool) -> None:
     assert (goal.destroys, goal.proposes) == (destroys, proposes)
+
+
+@pytest.mark.parametrize(
+    ("target", "cause", "due", "back"),
+    [
+        pytest.param(environment(), "SpecChanged", False, "", id="nothing-came"),
+        pytest.param(environment(generation=4), "SpecChanged", False, "", id="an-edit-is-next"),
+        pytest.param(environment(**SUSPENDED), "SpecChanged", False, "the Environment was suspended", id="suspended"),
+        pytest.param(environment(HELD), "Drift", False, "the Environment is held", id="held"),
+        pytest.param(environment(HELD, **RESUMED), "Drift", False, "", id="held-and-resumed"),
+        pytest.param(environment(), "Drift", True, "a reset was asked for", id="reset"),
+        pytest.param(environment(**DELETED), "SpecChanged", False, "the Environment was deleted", id="deleted"),
+        pytest.param(environment(**DELETED), "Destroy", False, "", id="a-destruction"),
+        pytest.param(environment(), "Destroy", False, "the deletion was taken back", id="a-deletion-taken-back"),
+        pytest.param(environment(HELD), "Reset", True, "", id="a-reset-while-held"),
+        pytest.param(environment(**SUSPENDED), "Reset", False, "the Environment was suspended", id="a-reset-suspended"),
+    ],
+)
+def test_what_comes_meanwhile_asks_an_accepted_apply_to_go_back(
+    target: Environment, cause: Any, due: bool, back: str
+) -> None:
+    carried_out = (reset(), snapshot()) if cause == "Reset" else None
+    goal = continued_goal(target, cause, carried_out, reset_due=due, rejected_by=())
+    assert (goal.kind, goal.back, goal.rejected) == (GoalKind.CONTINUE, back, False)
+    began = {"Destroy": GoalKind.DESTROY, "Reset": GoalKind.SNAPSHOT}.get(cause, GoalKind.SPEC)
+    assert (goal.aim, goal.destroys, goal.proposes) == (began, cause == "Destroy", False)
+
+
+def test_a_reset_that_is_gone_and_a_rejection_ask_it_to_go_back() -> None:
+    gone = continued_goal(environment(), "Reset", None, reset_due=False, rejected_by=())
+    assert (gone.back, gone.rejected) == ("its Reset is gone", False)
+    rejected = continued_goal(environment(), "Drift", None, reset_due=False, rejected_by=["bob", "ada", "bob"])
+    assert (rejected.back, rejected.rejected) == ("it was rejected by ada, bob", True)
 
 
 @pytest.mark.parametrize(
