@@ -242,7 +242,7 @@ class _Run:
             report.ref, _state_of(report), report.reason, report.message, report.change
         )
         (self._going_on.add if report.goes_on else self._going_on.discard)(report.ref)
-        if report.goes_on:
+        if report.goes_on and report.message:
             self._progress(report.ref, f"{report.reason}: {report.message}")
             return
         # The full message is in the summary of a run that ends, and in the log of one that does not.
