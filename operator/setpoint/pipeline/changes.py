@@ -26,7 +26,7 @@ from setpoint.domain.conditions import is_true, own_conditions, set_condition
 from setpoint.domain.errors import AlreadyExistsError, ConflictError, InvalidError, NotFoundError, StalledError
 from setpoint.domain.reading import parse
 from setpoint.pipeline.draft import Status
-from setpoint.pipeline.names import DIGITS_BESIDE, TARGET_LABEL, child_name, target_label
+from setpoint.pipeline.names import TARGET_LABEL, child_name, target_label
 from setpoint.pipeline.objects import list_of_target, list_typed, read_all
 from setpoint.ports import Clock, ClusterClient
 from setpoint.runtime.status import write_status
@@ -214,7 +214,7 @@ class ChangeRegister:
         name = child_name(target.metadata.name, "", spec.subject)
         known = await self.get(namespace, name)
         if known is not None and known.spec.member is None:
-            name = child_name(target.metadata.name, "", spec.subject, DIGITS_BESIDE)
+            name = child_name(target.metadata.name, "", spec.subject, beside=True)
             known = await self.get(namespace, name)
         if known is not None:
             require_same(known, spec)

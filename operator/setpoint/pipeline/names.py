@@ -30,11 +30,14 @@ def _fitting(value: str) -> str:
     return value if len(value) <= _MAX_LABEL else "h-" + digest_bytes(value.encode())[7:47]
 
 
-def child_name(target: str, infix: str, digest: str, digits: int = DIGITS) -> str:
+def child_name(target: str, infix: str, digest: str, *, beside: bool = False) -> str:
     """`<target>[-<infix>]-<first hex digits>`; a long target's name is cut, the digits keep it apart.
+
+    `beside`: an object that was cut has the name, so this one has more digits.
 
     The digits also keep apart the children of two kinds of target of one name: the digest is of the kind, too. Whoever
     finds an object of this name compares the whole digest: one of another digest is another object.
     """
+    digits = DIGITS_BESIDE if beside else DIGITS
     tail = "-".join(part for part in (infix, digest.removeprefix("sha256:")[:digits]) if part)
     return f"{target[: _MAX_NAME - len(tail) - 1].rstrip('-.')}-{tail}"

@@ -12,7 +12,7 @@ from setpoint.domain.digests import digest
 from setpoint.domain.errors import AlreadyExistsError, InvalidError, NotFoundError, StalledError
 from setpoint.domain.model import Captured, Snapshot
 from setpoint.domain.reading import parse, text_at
-from setpoint.pipeline.names import DIGITS, DIGITS_BESIDE, TARGET_LABEL, child_name, target_label
+from setpoint.pipeline.names import TARGET_LABEL, child_name, target_label
 from setpoint.pipeline.objects import list_of_target
 from setpoint.ports import ClusterClient
 
@@ -49,14 +49,16 @@ class SnapshotTaker:
 
     async def _ensure(self, target: Target, spec: api.SnapshotSpec) -> str:
         """Makes the index object unless it is there; its name. Raises StalledError where another has it."""
-        name, found = await self._get_or_create(target, spec, DIGITS)
+        name, found = await self._get_or_create(target, spec)
         if api.SnapshotSpec.is_cut(found["spec"]):
-            name, found = await self._get_or_create(target, spec, DIGITS_BESIDE)
+            name, found = await self._get_or_create(target, spec, beside=True)
         _require_same(found, spec)
         return name
 
-    async def _get_or_create(self, target: Target, spec: api.SnapshotSpec, digits: int) -> tuple[str, JsonObject]:
-        name = child_name(target.metadata.name, "snap", spec.digest, digits)
+    async def _get_or_create(
+        self, target: Target, spec: api.SnapshotSpec, *, beside: bool = False
+    ) -> tuple[str, JsonObject]:
+        name = child_name(target.metadata.name, "snap", spec.digest, beside=beside)
         ref = ObjectRef("Snapshot", target.metadata.namespace, name)
         entry = audit_actions.snapshot_taken(target.ref, name, spec.digest)
         try:
