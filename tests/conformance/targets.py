@@ -26,6 +26,7 @@ from setpoint.domain.gating import GateDecision, GateInput, decide
 from setpoint.domain.goals import Goal, GoalKind
 from setpoint.domain.model import Change, Outcome, Plan, Proposal, ResetPlan, Run
 from setpoint.domain.model import Snapshot as SnapshotIndex
+from setpoint.pipeline.configurations import configuration_of
 from setpoint.pipeline.passes import new_run
 from setpoint.pipeline.snapshots import SnapshotTaker
 from setpoint.ports import TargetDriver, TargetSession
@@ -133,7 +134,7 @@ class Place:
         target = self.target(wish)
         async with self.session(wish) as session:
             await session.observe()
-            captured = await session.capture(target.status.applied)
+            captured = await session.capture(configuration_of(target.status.applied))
         index = await SnapshotTaker(self.cluster).take(target, target.status.applied, captured)
         obj = await self.cluster.get(ObjectRef("Snapshot", "default", index.name))
         return Taken(index, Snapshot.model_validate(obj))

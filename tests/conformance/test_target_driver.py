@@ -24,6 +24,7 @@ from setpoint.domain.findings import DriftClass
 from setpoint.domain.gating import GateDecision
 from setpoint.domain.goals import GoalKind
 from setpoint.domain.model import AtSetpoint, Beyond, Change, Observation, Result
+from setpoint.pipeline.configurations import configuration_of
 
 __all__ = ["beacons"]
 pytestmark = pytest.mark.usefixtures("beacons")
@@ -304,7 +305,7 @@ class TestTheWayBack:
         for _ in range(2):
             async with settled.session(ONE) as session:
                 await session.observe()
-                captures.append(await session.capture(applied))
+                captures.append(await session.capture(configuration_of(applied)))
         assert captures[0] == captures[1]
         assert captures[0].digests
 

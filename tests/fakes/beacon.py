@@ -208,7 +208,7 @@ class BeaconSession(ShownOnBoard, InStages):
         )
         return model.Proposal(change)
 
-    async def capture(self, applied: BeaconApplied | None) -> model.Captured:
+    async def capture(self, configuration: model.Configuration | None) -> model.Captured:
         return model.Captured({"shown": digest(text_of(self._world.actual))})
 
     async def plan_reset(self, change: model.Change | None, snapshot: model.Snapshot | None) -> model.ResetPlan:

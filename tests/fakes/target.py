@@ -20,7 +20,6 @@ from setpoint.api.v1alpha1.change import ActionSummary, ChangeSummary, ResetActi
 from setpoint.api.v1alpha1.environment import (
     BundleStatus,
     Environment,
-    EnvironmentApplied,
     StateStatus,
     name_configuration,
 )
@@ -253,8 +252,9 @@ class FakeSession:
         )
         return Proposal(change)
 
-    async def capture(self, applied: EnvironmentApplied | None) -> Captured:
-        return Captured({"stateVersion": self._world.version, **_blobs(applied.bundle if applied else None)})
+    async def capture(self, configuration: Configuration | None) -> Captured:
+        bundle = configuration.recorded["bundle"] if configuration else None
+        return Captured({"stateVersion": self._world.version, **_blobs(bundle)})
 
     async def plan_reset(self, change: Change | None, snapshot: Snapshot | None) -> ResetPlan:
         if change is None or snapshot is None:

@@ -3,7 +3,7 @@
 from setpoint.api.conditions import ConditionType
 from setpoint.api.target import AppliedStatus, Target
 from setpoint.api.v1alpha1.change import Change
-from setpoint.domain.model import Observation, Snapshot
+from setpoint.domain.model import Configuration, Observation, Snapshot
 from setpoint.pipeline.changes import ChangeRegister, is_marked
 from setpoint.pipeline.journal import StageJournal
 from setpoint.pipeline.passes import Pass
@@ -69,7 +69,7 @@ class Configurations:
 
     async def capture(self, work: Pass, applied: AppliedStatus | None) -> Snapshot:
         """A Snapshot of what is, as made under a configuration; None: nothing was applied."""
-        return await self._snapshots.take(work.target, applied, await work.session.capture(applied))
+        return await self._snapshots.take(work.target, applied, await work.session.capture(configuration_of(applied)))
 
     async def captured(self, work: Pass, change: Change) -> Snapshot | None:
         """The Snapshot of before an open Change; None where it is lost."""
@@ -113,3 +113,12 @@ class Configurations:
         newest = work.draft.status.snapshot
         if newest != work.target.status.snapshot:
             await self._pruner.prune(work.target, newest=newest)
+
+
+def configuration_of(applied: AppliedStatus | None) -> Configuration | None:
+    """The configuration of a record, as its driver gave it."""
+    if applied is None:
+        return None
+    own = type(applied).model_fields.keys() - AppliedStatus.model_fields.keys()
+    recorded = {name: getattr(applied, name) for name in own}
+    return Configuration(applied.configuration_name, applied.revision, recorded)

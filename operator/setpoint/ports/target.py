@@ -63,7 +63,7 @@ class TargetSession(Protocol):
         """The answer to an observation: the exact change, unless there is none, or none can help."""
         ...
 
-    async def capture(self, applied: Any) -> Captured:
+    async def capture(self, configuration: Configuration | None) -> Captured:
         """Everything that a reset to what is now under this configuration needs, sealed; None: nothing was applied."""
         ...
 

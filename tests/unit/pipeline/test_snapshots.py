@@ -16,6 +16,7 @@ from setpoint.api.v1alpha1 import snapshot as api
 from setpoint.api.v1alpha1.environment import Environment, EnvironmentApplied
 from setpoint.domain.errors import StalledError
 from setpoint.domain.model import Snapshot
+from setpoint.pipeline.configurations import configuration_of
 from setpoint.pipeline.snapshots import SnapshotPruner, SnapshotTaker, content_problem
 from setpoint.targets.environment.capturing import capture_state
 
@@ -39,7 +40,10 @@ class Taker:
 
     async def take(self, applied: EnvironmentApplied | None = APPLIED, **secrets: str) -> Snapshot:
         states, blobs, key = self._stores.states, self._stores.blobs, self._environment.ref.key
-        captured = await capture_state(states, blobs, key, applied, engine="terraform 1.11.4", secret_variables=secrets)
+        configuration = configuration_of(applied)
+        recorded = configuration.recorded if configuration else {}
+        engine = "terraform 1.11.4"
+        captured = await capture_state(states, blobs, key, recorded, engine=engine, secret_variables=secrets)
         return await SnapshotTaker(self._cluster).take(self._environment, applied, captured)
 
     async def save(self, data: bytes) -> None:

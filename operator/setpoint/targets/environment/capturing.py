@@ -2,8 +2,8 @@
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
-from setpoint.api.v1alpha1.environment import EnvironmentApplied
 from setpoint.domain.digests import canonical
 from setpoint.domain.model import Captured
 from setpoint.ports import BlobStore
@@ -14,20 +14,20 @@ async def capture_state(
     states: StateStore,
     blobs: BlobStore,
     key: str,
-    applied: EnvironmentApplied | None,
+    recorded: Mapping[str, Any],
     *,
     engine: str,
     secret_variables: Mapping[str, str],
 ) -> Captured:
-    """The head state under a configuration; its outputs are sealed. The same state gives the same."""
+    """The head state under what is recorded of a configuration; outputs are sealed. The same state gives the same."""
     head = await states.head(key)
     return Captured(
         {
             "stateVersion": head.version if head else 0,
             "stateDigest": f"sha256:{head.sha256}" if head else None,
-            "bundle": applied.bundle if applied else None,
-            "archive": applied.archive if applied else None,
-            "variables": applied.variables if applied else None,
+            "bundle": recorded.get("bundle"),
+            "archive": recorded.get("archive"),
+            "variables": recorded.get("variables"),
             "secretVariables": {name: blobs.digest(text.encode()) for name, text in sorted(secret_variables.items())},
             "outputs": await _seal_outputs(states, blobs, key) if head else None,
             "engine": engine,

@@ -10,7 +10,6 @@ from setpoint.api.conditions import Reason
 from setpoint.api.v1alpha1.environment import (
     BundleStatus,
     Environment,
-    EnvironmentApplied,
     StateStatus,
     name_configuration,
 )
@@ -231,11 +230,12 @@ class EnvironmentSession:
 
     # --- guard ----------------------------------------------------------------------------------------------
 
-    async def capture(self, applied: EnvironmentApplied | None) -> Captured:
+    async def capture(self, configuration: Configuration | None) -> Captured:
         """The head version of the state under a configuration."""
         services, secrets = self._services, self._inputs.secret_variables
+        recorded = configuration.recorded if configuration else {}
         return await capture_state(
-            services.states, services.blobs, self._key, applied, engine=str(self._engine), secret_variables=secrets
+            services.states, services.blobs, self._key, recorded, engine=str(self._engine), secret_variables=secrets
         )
 
     async def plan_reset(self, change: Change | None, snapshot: Snapshot | None) -> ResetPlan:
