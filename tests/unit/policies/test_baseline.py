@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from tests.fakes.examples import example
 from tests.fakes.inputs import INPUTS
 
@@ -21,7 +22,7 @@ def read_pack() -> dict[str, str]:
     return {path.name: path.read_text() for path in sorted(PACK.glob("*.rego"))}
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def engine() -> AsyncIterator[RegorusEngine]:
     engine = RegorusEngine(INPUTS)
     yield engine

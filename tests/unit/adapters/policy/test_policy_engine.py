@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from tests.fakes.inputs import INPUTS
 
 from setpoint.adapters.policy.engine import RegorusEngine
@@ -29,8 +30,17 @@ PLAN = {"resource_changes": [{"address": "a.b"}]}
 ALIKE = {"document": PLAN, "plan": PLAN}
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def engine() -> AsyncIterator[RegorusEngine]:
+    """One for all tests, whatever happened to its workers."""
+    engine = RegorusEngine(INPUTS, load_seconds=10)
+    yield engine
+    await engine.aclose()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def fresh() -> AsyncIterator[RegorusEngine]:
+    """One without workers yet, where a test is about these."""
     engine = RegorusEngine(INPUTS, load_seconds=10)
     yield engine
     await engine.aclose()
@@ -169,12 +179,12 @@ async def test_a_crash_costs_the_worker_alone(engine: RegorusEngine, monkeypatch
     assert (await ask(engine, GOOD)).error == ""
 
 
-async def test_a_worker_that_died_idle_is_replaced(engine: RegorusEngine) -> None:
-    await ask(engine, GOOD)
-    (worker,) = engine._idle
+async def test_a_worker_that_died_idle_is_replaced(fresh: RegorusEngine) -> None:
+    await ask(fresh, GOOD)
+    (worker,) = fresh._idle
     worker.process.kill()
     await worker.process.wait()
-    assert (await ask(engine, GOOD)).error == ""
+    assert (await ask(fresh, GOOD)).error == ""
 
 
 @pytest.mark.parametrize(
@@ -187,31 +197,31 @@ async def test_a_document_that_is_no_json_is_an_error(engine: RegorusEngine, doc
     assert (await ask(engine, GOOD)).error == ""
 
 
-async def test_a_warm_worker_is_reused_and_keeps_its_sets(engine: RegorusEngine) -> None:
-    await ask(engine, GOOD)
-    (first,) = engine._idle
-    await ask(engine, 'package other\ndeny contains "x"\n')
-    await ask(engine, GOOD)
-    assert engine._idle == [first]
+async def test_a_warm_worker_is_reused_and_keeps_its_sets(fresh: RegorusEngine) -> None:
+    await ask(fresh, GOOD)
+    (first,) = fresh._idle
+    await ask(fresh, 'package other\ndeny contains "x"\n')
+    await ask(fresh, GOOD)
+    assert fresh._idle == [first]
     assert len(first.loaded) == 2
 
 
-async def test_a_worker_forgets_the_sets_used_longest_ago(engine: RegorusEngine) -> None:
+async def test_a_worker_forgets_the_sets_used_longest_ago(fresh: RegorusEngine) -> None:
     for number in range(20):
-        await ask(engine, f'package a\ndeny contains "{number}"\n')
-    assert len(engine._idle[0].loaded) == 16
-    assert (await ask(engine, 'package a\ndeny contains "0"\n')).violations[0].message == "0"
+        await ask(fresh, f'package a\ndeny contains "{number}"\n')
+    assert len(fresh._idle[0].loaded) == 16
+    assert (await ask(fresh, 'package a\ndeny contains "0"\n')).violations[0].message == "0"
 
 
-async def test_there_are_at_most_two_workers(engine: RegorusEngine) -> None:
-    results = await asyncio.gather(*(ask(engine, GOOD, memory=128 + 64 * (i % 3)) for i in range(9)))
+async def test_there_are_at_most_two_workers(fresh: RegorusEngine) -> None:
+    results = await asyncio.gather(*(ask(fresh, GOOD, memory=128 + 64 * (i % 3)) for i in range(9)))
     assert all(result.error == "" for result in results)
-    assert len(engine._idle) <= 2
+    assert len(fresh._idle) <= 2
 
 
-async def test_cancelling_kills_the_worker(engine: RegorusEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    await ask(engine, GOOD)
-    (worker,) = engine._idle
+async def test_cancelling_kills_the_worker(fresh: RegorusEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    await ask(fresh, GOOD)
+    (worker,) = fresh._idle
     exchange, asked = WorkerProcess._exchange, asyncio.Event()
 
     async def tell(self: WorkerProcess, parts: tuple[bytes, bytes]) -> Any:
@@ -219,13 +229,13 @@ async def test_cancelling_kills_the_worker(engine: RegorusEngine, monkeypatch: p
         return await exchange(self, parts)
 
     monkeypatch.setattr(WorkerProcess, "_exchange", tell)
-    task = asyncio.create_task(ask(engine, LOOP, seconds=60))
+    task = asyncio.create_task(ask(fresh, LOOP, seconds=60))
     await asked.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     assert not worker.alive
-    assert (await ask(engine, GOOD)).error == ""
+    assert (await ask(fresh, GOOD)).error == ""
 
 
 async def test_a_closed_engine_refuses_and_leaves_no_process() -> None:
@@ -237,19 +247,19 @@ async def test_a_closed_engine_refuses_and_leaves_no_process() -> None:
     assert "closed" in (await ask(engine, GOOD)).error
 
 
-async def test_the_worker_sees_nothing_of_the_operator(engine: RegorusEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_worker_sees_nothing_of_the_operator(fresh: RegorusEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SETPOINT_TEST_SECRET", "hunter2")
-    await ask(engine, GOOD, {"now": "hunter2"})
-    pid = engine._idle[0].process.pid
+    await ask(fresh, GOOD, {"now": "hunter2"})
+    pid = fresh._idle[0].process.pid
     with open(f"/proc/{pid}/environ", "rb") as environ, open(f"/proc/{pid}/cmdline", "rb") as cmdline:  # noqa: PTH123
         seen = environ.read() + cmdline.read()
     assert b"hunter2" not in seen
     assert os.readlink(f"/proc/{pid}/cwd") == "/"  # noqa: PTH115
 
 
-async def test_workers_can_write_nothing_of_what_they_are_given(engine: RegorusEngine) -> None:
-    await ask(engine, GOOD)
-    with open(f"/proc/{engine._idle[0].process.pid}/limits") as limits:  # noqa: PTH123
+async def test_workers_can_write_nothing_of_what_they_are_given(fresh: RegorusEngine) -> None:
+    await ask(fresh, GOOD)
+    with open(f"/proc/{fresh._idle[0].process.pid}/limits") as limits:  # noqa: PTH123
         read = {line[:26].strip(): line[26:].split()[:2] for line in limits}
     # A core limit of 0 does not keep the kernel from piping the core to a program; 1 does.
     assert read["Max core file size"] == ["1", "1"]

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 from tests.fakes.inputs import TWO_KINDS
 
 from setpoint.adapters.policy.engine import RegorusEngine
@@ -19,7 +20,7 @@ def of(kinds: str, text: str) -> str:
     return f"# METADATA\n# custom:\n#   kinds: {kinds}\n{text}"
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def engine() -> AsyncIterator[RegorusEngine]:
     engine = RegorusEngine(TWO_KINDS, load_seconds=10)
     yield engine
