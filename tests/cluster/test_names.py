@@ -71,7 +71,8 @@ def test_another_snapshot_under_the_name_is_no_way_back(people: People) -> None:
     people.apply(environment("shop", apply={"mode": "Auto"}))
     people.until_reason("shop", "AtSetpoint")
     name = people.get("environment", "shop")["status"]["snapshot"]
-    foreign = forge(people, "snapshot", name, archive=OTHER)
+    captured = people.get("snapshot", name)["spec"]["environment"]
+    foreign = forge(people, "snapshot", name, environment={**captured, "archive": OTHER})
 
     people.setpoint("reset", "environment/shop", "--to", name, "--reason", "to what it was", "-n", people.namespace)
     (reset,) = people.all("resets")
