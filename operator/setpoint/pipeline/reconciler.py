@@ -187,22 +187,13 @@ class TargetReconciler:
         if goal.kind is GoalKind.RELEASE:
             stays = await self._driver.holdings(target.ref)
             await self._lifecycle.release(target, draft, ending, stays=stays)
-        elif goal.kind is GoalKind.SUSPENDED:
+            return
+        if goal.kind is GoalKind.SUSPENDED:
             draft.ready("Unknown", Reason.SUSPENDED, "suspended; run setpoint resume to go on")
-        elif goal.kind is GoalKind.HOLD and target.status.applied is None:
+            return
+        if goal.kind is GoalKind.HOLD and target.status.applied is None:
             draft.ready("False", Reason.HELD, "held with nothing applied; run setpoint resume to go on")
-        else:
-            await self._pass(goal, begun, target, draft, stored, ending)
-
-    async def _pass(
-        self,
-        goal: Goal,
-        begun: Begun | None,
-        target: Target,
-        draft: StatusDraft,
-        stored: StoredStatus,
-        ending: Ending,
-    ) -> None:
+            return
         run, waits = begun.run if begun else new_run(), WaitShow(stored, self._recorder, self._clock, target.ref)
 
         def progress(step: ResourceProgress) -> None:
