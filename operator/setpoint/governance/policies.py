@@ -96,9 +96,8 @@ class EnforcementGatesReconciler:
         return Result()
 
     async def _check(self, gates: EnforcementGates) -> None:
-        names = {
-            reference.name for reference in itertools.chain.from_iterable(gate.policy_sets for gate in gates.spec.gates)
-        }
+        references = itertools.chain.from_iterable(gate.policy_sets for gate in gates.spec.gates)
+        names = {reference.name for reference in references}
         digests = {name: await self._ready_digest(name) for name in sorted(names)}
         problems: list[str] = []
         for gate in gates.spec.gates:

@@ -50,7 +50,9 @@ class Server:
         if loaded.problems:
             return {"error": loaded.problems[0]}, b""
         tests = []
-        for module in (one for one in loaded.modules if one.is_test):
+        for module in loaded.modules:
+            if not module.is_test:
+                continue
             names = {rule.path[0] for rule in module.rules if rule.path[0].startswith("test_")}
             tests += [self._run_test(loaded, module, name) for name in sorted(names)]
         return {"tests": tests}, b""

@@ -112,7 +112,8 @@ def read_table(document: Any) -> ResourceTypes:
             msg = "stands in the table twice"
             raise InvalidError(msg, field=type_)
         classes[type_] = kind
-    for type_, attributes in itertools.chain.from_iterable(part.get("expires", {}).items() for part in document):
+    expiring = itertools.chain.from_iterable(part.get("expires", {}).items() for part in document)
+    for type_, attributes in expiring:
         senses = {path: sense for path, sense in attributes.items() if path != "of"}
         if type_ not in classes or not senses or not set(senses.values()) <= set(get_args(Sense)):
             msg = "has no class, or expires nothing in a sense that is known"
